@@ -1,0 +1,79 @@
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The only mutable file-scope state of the project: an allocator is the process's,
+ * not any one owner's. Each process that allocates here does so from one thread,
+ * helper threads of libraries use malloc itself.
+ */
+static uint64_t fail_countdown; /* 0: never fail */
+static uint64_t live_blocks;
+
+static int must_fail(void)
+{
+    return fail_countdown != 0 && --fail_countdown == 0;
+}
+
+static void *counted(void *block)
+{
+    live_blocks += block != NULL;
+    return block;
+}
+
+void *ic_malloc(size_t size)
+{
+    return must_fail() ? NULL : counted(malloc(size == 0 ? 1 : size));
+}
+
+void *ic_calloc(size_t count, size_t size)
+{
+    return must_fail() ? NULL : counted(calloc(count == 0 ? 1 : count, size == 0 ? 1 : size));
+}
+
+void *ic_realloc(void *block, size_t size)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    void *moved = realloc(block, size == 0 ? 1 : size);
+    live_blocks += block == NULL && moved != NULL;
+    return moved;
+}
+
+char *ic_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = ic_malloc(size);
+    if (copy != NULL) {
+        memcpy(copy, text, size);
+    }
+    return copy;
+}
+
+void ic_free(void *block)
+{
+    live_blocks -= block != NULL;
+    free(block);
+}
+
+void *ic_must(void *block)
+{
+    if (block == NULL) {
+        fputs("infinicache: out of memory at start\n", stderr);
+        abort();
+    }
+    return block;
+}
+
+void ic_alloc_fail_at(uint64_t count)
+{
+    fail_countdown = count;
+}
+
+uint64_t ic_alloc_live(void)
+{
+    return live_blocks;
+}

@@ -1,0 +1,43 @@
+#include "base/slice.h"
+
+#include "base/error.h"
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+bool ic_slice_equal_nocase(struct ic_slice a, const char *text)
+{
+    size_t i = 0;
+    for (; i < a.len && text[i] != '\0'; i++) {
+        if (lower(a.data[i]) != lower((uint8_t)text[i])) {
+            return false;
+        }
+    }
+    return i == a.len && text[i] == '\0';
+}
+
+int ic_slice_to_i64(struct ic_slice a, int64_t *out)
+{
+    size_t at = 0;
+    bool negative = a.len > 0 && a.data[0] == '-';
+    at += negative;
+    if (at == a.len) {
+        return IC_EINVAL;
+    }
+    uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
+    uint64_t value = 0;
+    for (; at < a.len; at++) {
+        uint8_t digit = (uint8_t)(a.data[at] - '0');
+        if (digit > 9) {
+            return IC_EINVAL;
+        }
+        if (value > (limit - digit) / 10) {
+            return IC_ERANGE;
+        }
+        value = value * 10 + digit;
+    }
+    *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * slice.h - borrowed bytes, passed by value. Never owns, never outlives its owner.
+ */
+#ifndef IC_BASE_SLICE_H
+#define IC_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct ic_slice {
+    const uint8_t *data; /* may be NULL when len is 0 */
+    size_t len;
+};
+
+static inline struct ic_slice ic_slice(const void *data, size_t len)
+{
+    return (struct ic_slice){.data = data, .len = len};
+}
+
+static inline struct ic_slice ic_slice_str(const char *text)
+{
+    return ic_slice(text, strlen(text));
+}
+
+static inline bool ic_slice_equal(struct ic_slice a, struct ic_slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Compares with TEXT without regard to ASCII case. */
+bool ic_slice_equal_nocase(struct ic_slice a, const char *text);
+
+/* The whole slice as a decimal integer (optional '-'). IC_EINVAL: not one; IC_ERANGE: too large. */
+int ic_slice_to_i64(struct ic_slice a, int64_t *out) __attribute__((warn_unused_result));
+
+#endif
