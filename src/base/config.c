@@ -1,0 +1,359 @@
+/*
+ * config.c - the table engine: text to typed field and back, and --name value.
+ * Reading and writing whole files is in config_file.c.
+ */
+#include "base/config.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { FIXED = 0, RUNTIME = 1 };
+
+static const struct ic_directive table[] = {
+#define IC_DIRECTIVE_ROW(kind_, field, name_, default_, least_, most_, choices_, scope_, change_, \
+                         help_)                                                                   \
+    {.name = name_,                                                                               \
+     .default_text = default_,                                                                    \
+     .choices = choices_,                                                                         \
+     .help = help_,                                                                               \
+     .least = least_,                                                                             \
+     .most = most_,                                                                               \
+     .offset = offsetof(struct ic_config, field),                                                 \
+     .kind = IC_DIRECTIVE_##kind_,                                                                \
+     .scope = IC_SCOPE_##scope_,                                                                  \
+     .runtime = change_},
+    IC_DIRECTIVES(IC_DIRECTIVE_ROW)
+#undef IC_DIRECTIVE_ROW
+};
+
+const struct ic_directive *ic_directives(size_t *count)
+{
+    *count = sizeof table / sizeof table[0];
+    return table;
+}
+
+const struct ic_directive *ic_directive_find(struct ic_slice name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (ic_slice_equal_nocase(name, table[i].name)) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+struct suffix {
+    const char *text;
+    int64_t factor;
+};
+
+static const struct suffix size_suffixes[] = {
+    {"b", 1},
+    {"k", 1000},
+    {"kb", 1024},
+    {"m", 1000 * 1000},
+    {"mb", 1024 * 1024},
+    {"g", 1000 * 1000 * 1000},
+    {"gb", 1024 * 1024 * 1024},
+    {NULL, 1},
+};
+
+static const struct suffix time_suffixes[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {NULL, 1},
+};
+
+/* A number with one of SUFFIXES (or none: the factor of the list's end). */
+static int parse_scaled(struct ic_slice text, const struct suffix *suffixes, int64_t *out)
+{
+    size_t digits = 0;
+    while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9') {
+        digits++;
+    }
+    int64_t number;
+    int result = ic_slice_to_i64(ic_slice(text.data, digits), &number);
+    if (result < 0) {
+        return result;
+    }
+    struct ic_slice rest = ic_slice(text.data + digits, text.len - digits);
+    while (suffixes->text != NULL && !ic_slice_equal_nocase(rest, suffixes->text)) {
+        suffixes++;
+    }
+    if (suffixes->text == NULL && rest.len > 0) {
+        return IC_EINVAL;
+    }
+    if (number > INT64_MAX / suffixes->factor) {
+        return IC_ERANGE;
+    }
+    *out = number * suffixes->factor;
+    return 0;
+}
+
+/* The index of TEXT among "a|b|c"; IC_EINVAL if it is none of them. */
+static int parse_choice(const char *choices, struct ic_slice text)
+{
+    int index = 0;
+    while (true) {
+        size_t len = strcspn(choices, "|");
+        char word[32];
+        assert(len < sizeof word);
+        memcpy(word, choices, len);
+        word[len] = '\0';
+        if (ic_slice_equal_nocase(text, word)) {
+            return index;
+        }
+        if (choices[len] == '\0') {
+            return IC_EINVAL;
+        }
+        choices += len + 1;
+        index++;
+    }
+}
+
+static void *field_of(struct ic_config *c, const struct ic_directive *d)
+{
+    return (char *)c + d->offset;
+}
+
+static int set_number(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    int64_t number = 0;
+    int result;
+    if (d->kind == IC_DIRECTIVE_INT) {
+        result = ic_slice_to_i64(value, &number);
+    } else {
+        result = parse_scaled(
+            value, d->kind == IC_DIRECTIVE_SIZE ? size_suffixes : time_suffixes, &number);
+    }
+    if (result == 0 && (number < d->least || number > d->most)) {
+        result = IC_ERANGE;
+    }
+    if (result == 0) {
+        *(int64_t *)field_of(c, d) = number;
+    }
+    return result;
+}
+
+static int set_string(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    if (memchr(value.data == NULL ? (const void *)"" : value.data, '\0', value.len) != NULL) {
+        return IC_EINVAL;
+    }
+    char *copy = ic_malloc(value.len + 1);
+    if (copy == NULL) {
+        return IC_ENOMEM;
+    }
+    if (value.len > 0) {
+        memcpy(copy, value.data, value.len);
+    }
+    copy[value.len] = '\0';
+    char **field = field_of(c, d);
+    ic_free(*field);
+    *field = copy;
+    return 0;
+}
+
+static int set_field(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    switch (d->kind) {
+    case IC_DIRECTIVE_INT:
+    case IC_DIRECTIVE_SIZE:
+    case IC_DIRECTIVE_TIME:
+        return set_number(c, d, value);
+    case IC_DIRECTIVE_BOOL: {
+        int choice = parse_choice("no|yes", value);
+        if (choice >= 0) {
+            *(bool *)field_of(c, d) = choice == 1;
+        }
+        return choice < 0 ? choice : 0;
+    }
+    case IC_DIRECTIVE_ENUM: {
+        int choice = parse_choice(d->choices, value);
+        if (choice >= 0) {
+            *(int *)field_of(c, d) = choice;
+        }
+        return choice < 0 ? choice : 0;
+    }
+    case IC_DIRECTIVE_STRING:
+        return set_string(c, d, value);
+    }
+    return IC_EINVAL;
+}
+
+/* What values D takes, in words; for error messages and the help text. */
+static void describe_values(const struct ic_directive *d, char *out, size_t out_size)
+{
+    switch (d->kind) {
+    case IC_DIRECTIVE_INT:
+        if (d->most == IC_NO_LIMIT) {
+            snprintf(out, out_size, "a number of at least %" PRId64, d->least);
+        } else {
+            snprintf(out, out_size, "a number from %" PRId64 " to %" PRId64, d->least, d->most);
+        }
+        break;
+    case IC_DIRECTIVE_SIZE:
+        snprintf(out, out_size, "a size in bytes, or with kb, mb or gb, of at least %" PRId64
+                                "%s",
+                 d->least, d->most == IC_NO_LIMIT ? "" : " and within its maximum");
+        break;
+    case IC_DIRECTIVE_TIME:
+        snprintf(out, out_size, "a time with ms, s, m or h, of at least %" PRId64 "ms%s", d->least,
+                 d->most == IC_NO_LIMIT ? "" : " and within its maximum");
+        break;
+    case IC_DIRECTIVE_BOOL:
+        snprintf(out, out_size, "yes or no");
+        break;
+    case IC_DIRECTIVE_ENUM:
+        snprintf(out, out_size, "one of %s", d->choices);
+        break;
+    case IC_DIRECTIVE_STRING:
+        snprintf(out, out_size, "text");
+        break;
+    }
+}
+
+int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice value, char *why)
+{
+    const struct ic_directive *d = ic_directive_find(name);
+    if (d == NULL) {
+        snprintf(why, IC_WHY_MAX, "unknown directive '%.*s'; see infinicache proxy --help",
+                 (int)(name.len > 100 ? 100 : name.len), (const char *)name.data);
+        return IC_ENOENT;
+    }
+    int result = set_field(c, d, value);
+    if (result < 0) {
+        char values[160];
+        describe_values(d, values, sizeof values);
+        snprintf(why, IC_WHY_MAX, "bad value '%.*s' for %s: must be %s",
+                 (int)(value.len > 100 ? 100 : value.len), (const char *)value.data, d->name,
+                 values);
+    }
+    return result;
+}
+
+static int print_scaled(struct ic_buf *out, int64_t number, const struct suffix *suffixes,
+                        size_t count, const char *unit)
+{
+    for (size_t i = count; i-- > 0;) {
+        const struct suffix *s = &suffixes[i];
+        if (s->text != NULL && s->factor > 1 && number >= s->factor && number % s->factor == 0) {
+            return ic_buf_printf(out, "%" PRId64 "%s", number / s->factor, s->text);
+        }
+    }
+    return ic_buf_printf(out, "%" PRId64 "%s", number, unit);
+}
+
+static int print_choice(struct ic_buf *out, const char *choices, int index)
+{
+    while (index-- > 0) {
+        choices += strcspn(choices, "|") + 1;
+    }
+    return ic_buf_append(out, choices, strcspn(choices, "|"));
+}
+
+int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struct ic_buf *out)
+{
+    const char *field = (const char *)c + d->offset;
+    switch (d->kind) {
+    case IC_DIRECTIVE_INT:
+    case IC_DIRECTIVE_SIZE: /* in plain bytes, as Redis's CONFIG GET says it */
+        return ic_buf_printf(out, "%" PRId64, *(const int64_t *)(const void *)field);
+    case IC_DIRECTIVE_TIME:
+        return print_scaled(out, *(const int64_t *)(const void *)field, time_suffixes,
+                            sizeof time_suffixes / sizeof time_suffixes[0], "ms");
+    case IC_DIRECTIVE_BOOL:
+        return ic_buf_append_str(out, *(const bool *)field ? "yes" : "no");
+    case IC_DIRECTIVE_ENUM:
+        return print_choice(out, d->choices, *(const int *)(const void *)field);
+    case IC_DIRECTIVE_STRING:
+        return ic_buf_append_str(out, *(char *const *)(const void *)field);
+    }
+    return IC_EINVAL;
+}
+
+struct ic_config *ic_config_new(void)
+{
+    struct ic_config *c = ic_must(ic_calloc(1, sizeof *c));
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        int result = set_field(c, &table[i], ic_slice_str(table[i].default_text));
+        assert(result == 0); /* a default of ours is out of its own bounds */
+    }
+    return c;
+}
+
+void ic_config_free(struct ic_config *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].kind == IC_DIRECTIVE_STRING) {
+            ic_free(*(char **)field_of(c, &table[i]));
+        }
+    }
+    ic_free(c->file);
+    ic_free(c);
+}
+
+static int take_arg(struct ic_config *c, const char *name, const char *value, int scope, char *why)
+{
+    if (value == NULL) {
+        snprintf(why, IC_WHY_MAX, "--%s needs a value", name);
+        return IC_EINVAL;
+    }
+    if (strcmp(name, "config") == 0) {
+        return ic_config_load(c, value, why);
+    }
+    const struct ic_directive *d = ic_directive_find(ic_slice_str(name));
+    if (d != NULL && (d->scope & scope) == 0) {
+        snprintf(why, IC_WHY_MAX, "--%s is not an option here; see --help", name);
+        return IC_ENOENT;
+    }
+    return ic_config_set(c, ic_slice_str(name), ic_slice_str(value), why);
+}
+
+int ic_config_args(struct ic_config *c, int argc, char **argv, int *index, int scope, char *why)
+{
+    while (*index < argc && strncmp(argv[*index], "--", 2) == 0) {
+        const char *value = *index + 1 < argc ? argv[*index + 1] : NULL;
+        int result = take_arg(c, argv[*index] + 2, value, scope, why);
+        if (result < 0) {
+            return result;
+        }
+        *index += 2;
+    }
+    return 0;
+}
+
+void ic_config_help(FILE *out, int scope)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const struct ic_directive *d = &table[i];
+        if ((d->scope & scope) == 0) {
+            continue;
+        }
+        char values[160];
+        describe_values(d, values, sizeof values);
+        fprintf(out, "  --%s VALUE\n      %s\n      %s; default: %s%s\n", d->name, d->help, values,
+                d->default_text[0] == '\0' ? "(empty)" : d->default_text,
+                d->runtime ? "; CONFIG SET changes it" : "");
+    }
+}
+
+void ic_config_sample(FILE *out)
+{
+    fputs("# InfiniCache: every directive with its default. A line is `directive value`;\n"
+          "# what follows # is a comment; text with blanks goes in double quotes. Sizes\n"
+          "# take kb, mb, gb; times take ms, s, m, h.\n",
+          out);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const struct ic_directive *d = &table[i];
+        char values[160];
+        describe_values(d, values, sizeof values);
+        fprintf(out, "\n# %s\n# %s%s\n%s %s\n", d->help, values,
+                d->runtime ? "; CONFIG SET changes it" : "", d->name,
+                d->default_text[0] == '\0' ? "\"\"" : d->default_text);
+    }
+}

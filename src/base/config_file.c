@@ -1,0 +1,212 @@
+/*
+ * config_file.c - the settings as a file in the style of redis.conf: read with the
+ * line named in every complaint, and written back in place by CONFIG REWRITE.
+ */
+#include "base/config.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONFIG_LINE_MAX = 4096 };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Splits LINE into name and value in place. False: nothing on it but blanks and a comment. */
+static bool split_line(char *line, struct ic_slice *name, struct ic_slice *value)
+{
+    char *at = line;
+    while (is_blank(*at)) {
+        at++;
+    }
+    if (*at == '\0' || *at == '#') {
+        return false;
+    }
+    char *start = at;
+    while (*at != '\0' && !is_blank(*at)) {
+        at++;
+    }
+    *name = ic_slice(start, (size_t)(at - start));
+    while (is_blank(*at)) {
+        at++;
+    }
+    char *end = at + strlen(at);
+    while (end > at && is_blank(end[-1])) {
+        end--;
+    }
+    if (end - at >= 2 && *at == '"' && end[-1] == '"') {
+        at++;
+        end--;
+    }
+    *value = ic_slice(at, (size_t)(end - at));
+    return true;
+}
+
+static int load_line(struct ic_config *c, const char *path, int number, char *line, char *why)
+{
+    struct ic_slice name, value;
+    if (strchr(line, '\n') == NULL && strlen(line) == CONFIG_LINE_MAX - 1) {
+        snprintf(why, IC_WHY_MAX, "%s:%d: line longer than %d bytes", path, number,
+                 CONFIG_LINE_MAX - 2);
+        return IC_ETOOBIG;
+    }
+    if (!split_line(line, &name, &value)) {
+        return 0;
+    }
+    char reason[IC_WHY_MAX];
+    int result = ic_config_set(c, name, value, reason);
+    if (result < 0) {
+        snprintf(why, IC_WHY_MAX, "%.200s:%d: %.280s", path, number, reason);
+    }
+    return result;
+}
+
+int ic_config_load(struct ic_config *c, const char *path, char *why)
+{
+    FILE *in = fopen(path, "re");
+    if (in == NULL) {
+        snprintf(why, IC_WHY_MAX, "cannot open %s: %s", path, strerror(errno));
+        return ic_error_from_errno(errno);
+    }
+    char line[CONFIG_LINE_MAX];
+    int number = 0;
+    int result = 0;
+    while (result == 0 && fgets(line, sizeof line, in) != NULL) {
+        result = load_line(c, path, ++number, line, why);
+    }
+    if (result == 0 && ferror(in)) {
+        snprintf(why, IC_WHY_MAX, "cannot read %s: %s", path, strerror(errno));
+        result = IC_EIO;
+    }
+    fclose(in);
+    if (result < 0) {
+        return result;
+    }
+    char *file = realpath(path, NULL);
+    ic_free(c->file);
+    c->file = file == NULL ? NULL : ic_must(ic_strdup(file));
+    free(file);
+    return 0;
+}
+
+static int append_setting(struct ic_buf *out, const struct ic_config *c,
+                          const struct ic_directive *d)
+{
+    struct ic_buf value;
+    ic_buf_init(&value);
+    int result = ic_config_get(c, d, &value);
+    if (result == 0) {
+        bool quote = value.len == 0 || memchr(value.data, ' ', value.len) != NULL ||
+                     memchr(value.data, '#', value.len) != NULL;
+        result = ic_buf_printf(out, "%s %s%.*s%s\n", d->name, quote ? "\"" : "", (int)value.len,
+                               value.len == 0 ? "" : (const char *)value.data, quote ? "\"" : "");
+    }
+    ic_buf_deinit(&value);
+    return result;
+}
+
+static bool is_default(const struct ic_config *c, const struct ic_config *defaults,
+                       const struct ic_directive *d)
+{
+    struct ic_buf have, want;
+    ic_buf_init(&have);
+    ic_buf_init(&want);
+    bool same = ic_config_get(c, d, &have) == 0 && ic_config_get(defaults, d, &want) == 0 &&
+                ic_slice_equal(ic_buf_slice(&have), ic_buf_slice(&want));
+    ic_buf_deinit(&have);
+    ic_buf_deinit(&want);
+    return same;
+}
+
+/* The old file's lines, each directive's replaced by its present value. */
+static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct ic_buf *out)
+{
+    size_t count;
+    const struct ic_directive *all = ic_directives(&count);
+    char line[CONFIG_LINE_MAX], copy[CONFIG_LINE_MAX];
+    while (fgets(line, sizeof line, in) != NULL) {
+        struct ic_slice name, value;
+        memcpy(copy, line, sizeof copy);
+        const struct ic_directive *d =
+            split_line(copy, &name, &value) ? ic_directive_find(name) : NULL;
+        int result = d == NULL          ? ic_buf_append_str(out, line)
+                     : seen[d - all]    ? 0
+                                        : append_setting(out, c, d);
+        if (result < 0) {
+            return result;
+        }
+        if (d != NULL) {
+            seen[d - all] = true;
+        }
+    }
+    return ferror(in) ? IC_EIO : 0;
+}
+
+static int append_changed(const struct ic_config *c, const bool *seen, struct ic_buf *out)
+{
+    struct ic_config *defaults = ic_config_new();
+    size_t count;
+    const struct ic_directive *all = ic_directives(&count);
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        if (!seen[i] && !is_default(c, defaults, &all[i])) {
+            result = append_setting(out, c, &all[i]);
+        }
+    }
+    ic_config_free(defaults);
+    return result;
+}
+
+static int replace_file(const char *path, const struct ic_buf *text)
+{
+    char temporary[4096];
+    int len = snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, (int)getpid());
+    if (len < 0 || (size_t)len >= sizeof temporary) {
+        return IC_ETOOBIG;
+    }
+    FILE *out = fopen(temporary, "we");
+    if (out == NULL) {
+        return ic_error_from_errno(errno);
+    }
+    bool ok = fwrite(text->data, 1, text->len, out) == text->len && fflush(out) == 0 &&
+              fsync(fileno(out)) == 0;
+    ok = fclose(out) == 0 && ok;
+    if (ok && rename(temporary, path) == 0) {
+        return 0;
+    }
+    int result = ic_error_from_errno(errno);
+    unlink(temporary);
+    return result;
+}
+
+int ic_config_rewrite(const struct ic_config *c)
+{
+    if (c->file == NULL) {
+        return IC_EINVAL;
+    }
+    FILE *in = fopen(c->file, "re");
+    if (in == NULL) {
+        return ic_error_from_errno(errno);
+    }
+    size_t count;
+    (void)ic_directives(&count);
+    bool *seen = ic_calloc(count, sizeof *seen);
+    struct ic_buf text;
+    ic_buf_init(&text);
+    int result = seen == NULL ? IC_ENOMEM : rewrite_lines(c, in, seen, &text);
+    if (result == 0) {
+        result = append_changed(c, seen, &text);
+    }
+    if (result == 0) {
+        result = replace_file(c->file, &text);
+    }
+    fclose(in);
+    ic_free(seen);
+    ic_buf_deinit(&text);
+    return result;
+}

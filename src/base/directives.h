@@ -1,0 +1,102 @@
+/*
+ * directives.h - the one table of settings. --help, CONFIG GET/SET, doc/infinicache.conf
+ * and the tests derive from it; a row here is all a new directive needs besides the
+ * code that reads its field.
+ *
+ * Columns: KIND, field of struct ic_config, name, default, least, most, choices, scope,
+ * whether CONFIG SET may change it, help.
+ *
+ *   INT     int64_t, decimal                        BOOL   bool: yes | no
+ *   SIZE    int64_t, bytes: 64kb 1mb 4gb (1024s)     ENUM   int, an index into choices
+ *   TIME    int64_t, milliseconds: 250ms 10s 5m 1h   STRING char *, owned
+ *
+ * Scope: P the proxy, L the local platform, PL both; U only `infinicache up`.
+ */
+#ifndef IC_BASE_DIRECTIVES_H
+#define IC_BASE_DIRECTIVES_H
+
+#define IC_NO_LIMIT INT64_MAX
+
+/* clang-format off */
+#define IC_DIRECTIVES(X) \
+X(STRING, bind, "bind", "127.0.0.1", 0, 0, "", P, FIXED, \
+  "Address clients connect to. Any other than loopback needs a password.") \
+X(INT, port, "port", "6378", 0, 65535, "", P, FIXED, "Port for Redis clients.") \
+X(STRING, node_bind, "node-bind", "127.0.0.1", 0, 0, "", P, FIXED, \
+  "Address functions dial. Frames are not encrypted: a private network only.") \
+X(INT, node_port, "node-port", "6380", 0, 65535, "", P, FIXED, "Port for functions.") \
+X(STRING, node_address, "node-address", "", 0, 0, "", P, FIXED, \
+  "HOST:PORT functions are told to dial; empty: node-bind and node-port.") \
+X(STRING, http_bind, "http-bind", "127.0.0.1", 0, 0, "", P, FIXED, "Address of the admin HTTP server.") \
+X(INT, http_port, "http-port", "6381", 0, 65535, "", P, FIXED, \
+  "Port of the admin HTTP server (/healthz, /metrics).") \
+X(STRING, dir, "dir", "", 0, 0, "", PL, FIXED, \
+  "Folder of the journal, the logs and the local platform's functions.") \
+X(STRING, requirepass_file, "requirepass-file", "", 0, 0, "", P, FIXED, \
+  "File whose first line is the clients' password; or set INFINICACHE_PASSWORD.") \
+X(INT, maxclients, "maxclients", "10000", 1, 1000000, "", P, RUNTIME, "Most client connections at a time.") \
+X(TIME, timeout, "timeout", "0s", 0, IC_NO_LIMIT, "", P, RUNTIME, "Closes a client idle for so long; 0: never.") \
+X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \
+X(SIZE, proto_max_bulk_len, "proto-max-bulk-len", "0", 0, INT64_C(1) << 40, "", P, RUNTIME, \
+  "Largest argument the protocol takes; 0: max-object-size.") \
+X(SIZE, max_key_size, "max-key-size", "64kb", 1, 1 << 20, "", P, RUNTIME, "Longest key.") \
+X(SIZE, window_memory, "window-memory", "32mb", 1 << 20, INT64_C(1) << 36, "", P, FIXED, \
+  "Buffers for bytes on their way between clients and functions, for all requests together.") \
+X(SIZE, unit_size, "unit-size", "64kb", 64, 1 << 20, "", P, RUNTIME, \
+  "Bytes of one object that go to one function in a row (multiple of 64).") \
+X(STRING, code_table, "code-table", "64kb:1+2,1mb:4+2,*:10+2", 0, 0, "", P, FIXED, \
+  "Erasure code by object size: below 64 KiB 1 data and 2 parity chunks, and so on.") \
+X(INT, functions, "functions", "16", 1, 65535, "", P, FIXED, "Functions in the pool.") \
+X(SIZE, memory, "memory", "256mb", 128 << 20, INT64_C(10240) << 20, "", P, FIXED, \
+  "Memory of each function.") \
+X(STRING, function_prefix, "function-prefix", "infinicache", 0, 0, "", P, FIXED, \
+  "Functions are named PREFIX-0, PREFIX-1, ...") \
+X(STRING, platform_endpoint, "platform-endpoint", "http://127.0.0.1:6382", 0, 0, "", P, FIXED, \
+  "URL of the AWS Lambda API; https://lambda.REGION.amazonaws.com on AWS.") \
+X(STRING, region, "region", "us-east-1", 0, 0, "", PL, FIXED, "AWS region, part of signatures and ARNs.") \
+X(TIME, function_timeout, "function-timeout", "300s", 20000, 900000, "", P, FIXED, \
+  "Timeout the functions are created with; an invocation ends before it (at most 300 s).") \
+X(TIME, lease, "lease", "1s", 1, 300000, "", P, RUNTIME, "How long a node stays after its last request.") \
+X(TIME, warm_interval, "warm-interval", "60s", 0, 86400000, "", P, RUNTIME, \
+  "Each function is invoked at least so often, so that the platform keeps it; 0: never.") \
+X(TIME, invoke_timeout, "invoke-timeout", "10s", 100, 300000, "", P, RUNTIME, \
+  "How long a request waits for its function to wake.") \
+X(TIME, node_timeout, "node-timeout", "10s", 10, 300000, "", P, RUNTIME, \
+  "How long an awake node may take to answer one request.") \
+X(TIME, read_deadline, "read-deadline", "2s", 10, 300000, "", P, RUNTIME, \
+  "A read of a chunk that takes longer is replaced by one of another chunk.") \
+X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
+  "A SET is answered after this although some parity chunks are not sealed.") \
+X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
+  "A client that reads an object slower than so many bytes per second is cut; 0: never.") \
+X(ENUM, eviction, "eviction", "gdsf", 0, 0, "gdsf|sieve|s3fifo|lru|clock", P, FIXED, \
+  "Which object goes first when memory runs out.") \
+X(SIZE, maxmemory, "maxmemory", "0", 0, IC_NO_LIMIT, "", P, RUNTIME, \
+  "Most bytes of objects; 0: what the pool holds.") \
+X(SIZE, catalog_memory, "catalog-memory", "1gb", 1 << 20, IC_NO_LIMIT, "", P, RUNTIME, \
+  "Most memory for what the proxy knows about the objects.") \
+X(ENUM, appendfsync, "appendfsync", "everysec", 0, 0, "always|everysec|no", P, RUNTIME, \
+  "When the journal is forced to the disk.") \
+X(TIME, adopt_wait, "adopt-wait", "1500ms", 0, 60000, "", P, FIXED, \
+  "How long a starting proxy waits for active nodes to dial in.") \
+X(ENUM, loglevel, "loglevel", "info", 0, 0, "debug|info|warning|error", PL, RUNTIME, "Events below this level are not logged.") \
+X(INT, slowlog_log_slower_than, "slowlog-log-slower-than", "10000", -1, IC_NO_LIMIT, "", P, RUNTIME, \
+  "SLOWLOG keeps commands that took so many microseconds; -1: none.") \
+X(INT, slowlog_max_len, "slowlog-max-len", "128", 0, 100000, "", P, RUNTIME, "Entries SLOWLOG keeps.") \
+X(STRING, platform_bind, "platform-bind", "127.0.0.1", 0, 0, "", L, FIXED, \
+  "Address of the local platform. Any other than loopback needs keys of your own.") \
+X(INT, platform_port, "platform-port", "6382", 0, 65535, "", L, FIXED, "Port of the local platform.") \
+X(STRING, account, "account", "000000000000", 0, 0, "", L, FIXED, "AWS account number in ARNs.") \
+X(STRING, credentials_file, "credentials-file", "", 0, 0, "", PL, FIXED, \
+  "File with two lines, access key id and secret; empty: AWS_ACCESS_KEY_ID and " \
+  "AWS_SECRET_ACCESS_KEY, or else test and test.") \
+X(ENUM, billing, "billing", "1ms", 0, 0, "1ms|100ms", PL, FIXED, "Billed durations are rounded up to this.") \
+X(ENUM, routing, "routing", "mru", 0, 0, "mru|lru|random", L, FIXED, \
+  "Which idle instance of a function gets an invocation.") \
+X(INT, concurrency, "concurrency", "1000", 1, 100000, "", L, FIXED, \
+  "Invocations the platform runs at a time; more are throttled.") \
+X(TIME, instance_idle, "instance-idle", "15m", 100, IC_NO_LIMIT, "", L, FIXED, \
+  "An instance that was not invoked for so long is reclaimed.")
+/* clang-format on */
+
+#endif
