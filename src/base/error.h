@@ -9,28 +9,29 @@
 #define IC_MUST_USE __attribute__((warn_unused_result))
 
 /* name, value, text */
-#define IC_ERRORS(X)                                                     \
-    X(IC_ENOMEM, -1, "out of memory")                                    \
-    X(IC_EINVAL, -2, "invalid value")                                    \
-    X(IC_ERANGE, -3, "out of range")                                     \
-    X(IC_EDUP, -4, "reported already")                                   \
-    X(IC_EDONE, -5, "already settled")                                   \
-    X(IC_EPROTO, -6, "malformed message")                                \
-    X(IC_EAUTH, -7, "authentication failed")                             \
-    X(IC_ETIMEOUT, -8, "deadline passed")                                \
-    X(IC_ECLOSED, -9, "connection closed")                               \
-    X(IC_ENOSPC, -10, "no room left")                                    \
-    X(IC_ENOENT, -11, "not found")                                       \
-    X(IC_EEXIST, -12, "exists already")                                  \
-    X(IC_EIO, -13, "input/output error")                                 \
-    X(IC_EBUSY, -14, "busy")                                             \
-    X(IC_ETOOBIG, -15, "too large")                                      \
-    X(IC_ECORRUPT, -16, "checksum mismatch")                             \
-    X(IC_ECANCELED, -17, "canceled")                                     \
-    X(IC_ESTALE, -18, "stale epoch, instance or operation")              \
-    X(IC_ETHROTTLED, -19, "throttled")                                   \
-    X(IC_EUNAVAIL, -20, "unavailable")                                   \
-    X(IC_ENOSYS, -21, "not supported")
+#define IC_ERRORS(X)                                                                               \
+    X(IC_ENOMEM, -1, "out of memory")                                                              \
+    X(IC_EINVAL, -2, "invalid value")                                                              \
+    X(IC_ERANGE, -3, "out of range")                                                               \
+    X(IC_EDUP, -4, "reported already")                                                             \
+    X(IC_EDONE, -5, "already settled")                                                             \
+    X(IC_EPROTO, -6, "malformed message")                                                          \
+    X(IC_EAUTH, -7, "authentication failed")                                                       \
+    X(IC_ETIMEOUT, -8, "deadline passed")                                                          \
+    X(IC_ECLOSED, -9, "connection closed")                                                         \
+    X(IC_ENOSPC, -10, "no room left")                                                              \
+    X(IC_ENOENT, -11, "not found")                                                                 \
+    X(IC_EEXIST, -12, "exists already")                                                            \
+    X(IC_EIO, -13, "input/output error")                                                           \
+    X(IC_EBUSY, -14, "busy")                                                                       \
+    X(IC_ETOOBIG, -15, "too large")                                                                \
+    X(IC_ECORRUPT, -16, "checksum mismatch")                                                       \
+    X(IC_ECANCELED, -17, "canceled")                                                               \
+    X(IC_ESTALE, -18, "stale epoch, instance or operation")                                        \
+    X(IC_ETHROTTLED, -19, "throttled")                                                             \
+    X(IC_EUNAVAIL, -20, "unavailable")                                                             \
+    X(IC_ENOSYS, -21, "not supported")                                                             \
+    X(IC_EAWAY, -22, "another instance answers in its place")
 
 enum ic_error {
 #define IC_ERROR_ENUM(name, value, text) name = (value),

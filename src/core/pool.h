@@ -1,0 +1,211 @@
+/*
+ * pool.h - what the proxy knows and decides about its functions: the state of each,
+ * the instances seen of it with their bytes, when it may be invoked, when it is due
+ * for a warm-up. Pure: no I/O; time and random numbers are arguments.
+ *
+ *   function 0  ASLEEP    instance serial 1: live + condemned + in flight of capacity
+ *   function 1  ACTIVE    instance serial 2  <- current: answered last
+ *                         instance serial 7  (away: a sibling answers in its place)
+ *
+ * A chunk's bytes move: planned (per function) -> in flight -> live -> condemned -> free
+ * (per instance). An instance that is gone takes its bytes with it; every call about a
+ * serial that is not held any more is a no-op.
+ */
+#ifndef IC_CORE_POOL_H
+#define IC_CORE_POOL_H
+
+#include "base/error.h"
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    IC_POOL_FUNCTIONS_MAX = 4096,
+    IC_POOL_INSTANCES_MAX = 4, /* remembered per function; the one heard longest ago gives way */
+    IC_POOL_MISSES_MAX = 2,    /* invocations a sibling answers before an instance counts as gone */
+    IC_INSTANCE_ID_LEN = 16,
+};
+
+/*
+ *                       INVOKE                HELLO (of a serve)
+ *   ABSENT / ASLEEP ------------> INVOKING ----------------------> ACTIVE
+ *      ^      ^  ^                 |  |  |                         |  |  |
+ *      |      |  '--- RESPONSE ----'  |  |   .---- RESPONSE -------'  |  | GOODBYE (BYE_OK sent)
+ *      |      |                       |  |   v                        |  v
+ *      |      '-----------------------+--+--ASLEEP <-- RESPONSE ------+-- LEAVING
+ *      |   DEADLINE, NODE_LEFT        |  |                            |
+ *      |            .-----------------'  '--- FAILED ---> LOST        |
+ *   UNKNOWN <-------+---------- RESPONSE_LOST ------------------------'   UNKNOWN --HELLO--> ACTIVE
+ *
+ * LOST behaves as ASLEEP once its back-off has passed. THROTTLED returns INVOKING to where it
+ * came from and holds up the whole pool. CRASHED (function error or timeout): the instance's
+ * memory is gone; the function is ABSENT if no other instance is remembered, else ASLEEP.
+ * HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has no response to come.
+ */
+enum ic_function_state {
+    IC_FUNCTION_ABSENT, /* no instance of it is known */
+    IC_FUNCTION_ASLEEP,
+    IC_FUNCTION_INVOKING, /* Invoke sent, no HELLO yet; `kind` says which */
+    IC_FUNCTION_ACTIVE,   /* its node has said HELLO and may be asked */
+    IC_FUNCTION_LEAVING,  /* BYE_OK sent: ask nothing until the response is there */
+    IC_FUNCTION_UNKNOWN,  /* the response was lost: an invocation may be running, so no Invoke */
+    IC_FUNCTION_LOST,     /* could not be invoked; backs off */
+};
+
+enum ic_invoke_kind { IC_INVOKE_SERVE, IC_INVOKE_WARM };
+
+enum ic_pool_event {
+    IC_POOL_INVOKE_SERVE,  /* an Invoke is being sent; ic_pool_may_invoke was true */
+    IC_POOL_INVOKE_WARM,   /* the same, of a warm-up */
+    IC_POOL_HELLO,         /* a node's HELLO was accepted */
+    IC_POOL_GOODBYE,       /* BYE_OK sent */
+    IC_POOL_RESPONSE,      /* the Invoke was answered by the function */
+    IC_POOL_CRASHED,       /* it was answered with a function error: that memory is gone */
+    IC_POOL_THROTTLED,     /* 429 */
+    IC_POOL_FAILED,        /* it was never run: refused connection, 4xx, 5xx */
+    IC_POOL_RESPONSE_LOST, /* it may have run: the connection broke, or the answer is late */
+    IC_POOL_NODE_LEFT,     /* no response is to come, but the node is known to have returned */
+    IC_POOL_DEADLINE,      /* the invocation's deadline has passed */
+};
+
+/* A chunk to be deleted at the instance's next serving invocation. */
+struct ic_pool_condemned {
+    struct ic_list node;
+    uint64_t object_id;
+    uint64_t cost;
+    uint16_t chunk;
+};
+
+/* One process of a function. Fields are for reading; pool.c writes them. */
+struct ic_pool_instance {
+    uint32_t serial; /* unique for the life of the proxy; 0: free slot */
+    uint8_t id[IC_INSTANCE_ID_LEN];
+    bool known;     /* its chunk set is known; else it is listed at its next HELLO */
+    bool away;      /* a sibling answered the last invocation */
+    uint8_t misses; /* invocations in a row answered by siblings */
+    uint64_t heard_ms;
+    uint64_t capacity;  /* bytes, as the node reports them */
+    uint64_t live;      /* bytes of sealed chunks that are wanted */
+    uint64_t condemned; /* bytes of chunks whose DELETE is not answered yet */
+    uint64_t in_flight; /* bytes of chunks being written */
+    uint64_t live_chunks, condemned_chunks, in_flight_chunks;
+    uint64_t held_reported, position_reported; /* as the node said last */
+    struct ic_list condemned_queue;            /* of struct ic_pool_condemned, oldest first */
+};
+
+struct ic_pool_function {
+    enum ic_function_state state;
+    enum ic_invoke_kind kind;    /* of the last Invoke */
+    enum ic_function_state from; /* the state the Invoke was sent from */
+    bool response_due;           /* an Invoke of ours is outstanding */
+    uint32_t current;            /* serial of the instance heard last; 0: none */
+    uint32_t failures;           /* in a row */
+    uint64_t retry_ms;           /* LOST: not before */
+    uint64_t deadline_ms;        /* the running invocation ends by then */
+    uint64_t used_ms;            /* last invocation's start or end: the warm-up's clock */
+    uint64_t warm_due_ms;
+    uint64_t planned; /* bytes of chunks that have a place here but no byte sent yet */
+    struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];
+};
+
+struct ic_pool_settings {
+    uint32_t functions;         /* 1 .. IC_POOL_FUNCTIONS_MAX */
+    uint64_t capacity;          /* bytes assumed of an instance that has not reported yet */
+    uint64_t warm_interval_ms;  /* 0: no warm-ups */
+    uint64_t invocation_max_ms; /* an invocation lasts no longer */
+    uint64_t backoff_min_ms, backoff_max_ms;
+};
+
+struct ic_pool;
+struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings,
+                            uint64_t now_ms); /* NULL: memory */
+void ic_pool_free(struct ic_pool *pool);      /* NULL is fine */
+
+uint32_t ic_pool_count(const struct ic_pool *pool);
+const struct ic_pool_function *ic_pool_function(const struct ic_pool *pool, uint16_t function);
+const char *ic_function_state_name(enum ic_function_state state);
+
+/* ---- states ----------------------------------------------------------------- */
+
+/*
+ * EVENT happened to FUNCTION; RANDOM: 64 random bits (jitter). Returns the new state. The event
+ * must fit the state (asserted): what comes from outside is checked by the caller first.
+ */
+enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
+                                     enum ic_pool_event event, uint64_t now_ms, uint64_t random);
+/* When the function may be invoked: NOW_MS or earlier: now; UINT64_MAX: an event must come first.
+ */
+uint64_t ic_pool_invoke_at(const struct ic_pool *pool, uint16_t function);
+bool ic_pool_may_invoke(const struct ic_pool *pool, uint16_t function, uint64_t now_ms);
+/* A HELLO may be accepted in this state (not: of a warm-up, or while LEAVING). */
+bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function);
+/*
+ * The next function due for a warm-up at NOW_MS that may be invoked, or -1; *NEXT_MS: when to ask
+ * again. Functions used within warm_interval_ms are passed over.
+ */
+int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms);
+
+/* ---- instances -------------------------------------------------------------- */
+
+/*
+ * Instance ID of FUNCTION was heard (HELLO or an Invoke's response) and reports CAPACITY, POSITION
+ * and HELD bytes. It becomes the current one, its siblings are away, and gone after
+ * IC_POOL_MISSES_MAX invocations. A new one that holds nothing is known at once.
+ */
+struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
+                                       const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                       uint64_t position, uint64_t held, uint64_t now_ms);
+/* At the proxy's start: an instance named by the journal. Not known, so listed at its first HELLO.
+ */
+struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
+                                         const uint8_t id[IC_INSTANCE_ID_LEN]);
+/* NULL: not held (any more). */
+struct ic_pool_instance *ic_pool_find(struct ic_pool *pool, uint16_t function, uint32_t serial);
+struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
+                                         const uint8_t id[IC_INSTANCE_ID_LEN]);
+/* That instance's memory still counts as there (it may be away). */
+bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial);
+/* Its memory is gone: forget it. */
+void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial);
+void ic_pool_set_known(struct ic_pool_instance *instance, bool known);
+
+/* ---- bytes ------------------------------------------------------------------ */
+
+/*
+ * Bytes that new chunks may take on FUNCTION: capacity - live - in flight of the current instance,
+ * less what is planned. Condemned bytes count as free: their DELETEs precede every WRITE.
+ */
+uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function);
+/* Capacity of the current instance, or the assumed one. */
+uint64_t ic_pool_capacity(const struct ic_pool *pool, uint16_t function);
+
+void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost);
+void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost);
+/* The chunk's first WRITE (or its SEAL) goes to SERIAL: planned -> in flight. */
+void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/* in flight -> live; ic_pool_restore_chunk: journal or list -> live. */
+void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+void ic_pool_restore_chunk(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/* A live chunk was found not to be there (ENOENT, missing in the list): live -> free. */
+void ic_pool_missing(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/*
+ * The chunk is not wanted: its bytes become condemned and its DELETE is queued. FROM says which
+ * bytes they were. If the queue has no memory the instance becomes not known, so that listing it
+ * finds the chunk.
+ */
+enum ic_pool_from { IC_POOL_FROM_LIVE, IC_POOL_FROM_IN_FLIGHT, IC_POOL_FROM_LIST };
+void ic_pool_condemn(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t object_id,
+                     uint16_t chunk, uint64_t cost, enum ic_pool_from from);
+/* Takes the oldest condemned chunk off the queue (owned by the caller); NULL: none. */
+struct ic_pool_condemned *ic_pool_condemned_pop(struct ic_pool_instance *instance);
+/* The DELETE was not answered: back to the front of the queue (or freed, if the instance is gone).
+ */
+void ic_pool_condemned_return(struct ic_pool *pool, uint16_t function, uint32_t serial,
+                              struct ic_pool_condemned *condemned);
+/* The DELETE was answered: the bytes are free, CONDEMNED too. */
+void ic_pool_deleted(struct ic_pool *pool, uint16_t function, uint32_t serial,
+                     struct ic_pool_condemned *condemned);
+
+#endif

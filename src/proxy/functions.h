@@ -1,0 +1,177 @@
+/*
+ * functions.h - asks the functions: whoever wants a chunk read, written or sealed
+ * submits a request; a sleeping function is invoked, its node's link carries the
+ * request, and `done` tells what came of it. Holds the pool (core/pool.h), the
+ * listener for nodes, the Invokes and every timer about them.
+ *
+ *   put, get --submit--> queue per function --> link of its node --> done
+ *                              |                    ^ HELLO
+ *                              '--Invoke--> platform '
+ */
+#ifndef IC_PROXY_FUNCTIONS_H
+#define IC_PROXY_FUNCTIONS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/slice.h"
+
+struct ic_config;
+struct ic_frame_item; /* proto/frame.h: one chunk of a list */
+struct ic_functions;
+struct ic_link_slot;
+struct ic_loop;
+struct ic_object; /* core/catalog.h */
+struct ic_pool;   /* core/pool.h */
+
+enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL };
+
+enum {
+    IC_NODE_READ_MAX = 1 << 20,  /* bytes of one READ */
+    IC_NODE_WRITE_MAX = 1 << 20, /* bytes of one WRITE, without its CRCs */
+};
+
+/*
+ * A request: embedded in its owner's struct, zeroed before first use, filled in, submitted. Between
+ * submit and `done` (or cancel) it must not move or change, and what it points to must stay.
+ *
+ * Results: 0, or
+ *   IC_EUNAVAIL  the function cannot be invoked, or no node came within `invoke-timeout`
+ *   IC_ESTALE    that instance is gone for good, the chunk with it
+ *   IC_EAWAY     another instance answers in its place at present: as good as lost for this
+ *                request (count it as a missing chunk), but do not record it as lost
+ *   IC_ENOSPC    WRITE: the node has no room
+ *   IC_ENOENT    READ: the node does not have the chunk (or not that range)
+ *   IC_ETIMEOUT  no answer within `node-timeout`, counted from when the node was awake
+ *   IC_EIO       the node refused it for another reason (a hole, a wrong length): as if lost
+ */
+struct ic_node_request {
+    enum ic_node_op op;
+    uint16_t function;
+    uint16_t chunk;
+    /*
+     * Serial of the instance that holds the chunk. 0 on the first WRITE (or the SEAL of an empty
+     * chunk): set, before any byte is sent, to the instance that will hold it; `cost` then moves
+     * from planned to in flight. The owner copies it to place[].instance of its draft, so that a
+     * dropped draft condemns what was begun. Later WRITEs may be submitted with 0 while the first
+     * is not bound yet: they go to the same node, or to one that refuses them (IC_EIO).
+     */
+    uint32_t instance;
+    uint64_t object_id;
+    uint64_t offset; /* in the chunk, on a unit's bound */
+    uint32_t length; /* READ: bytes wanted, up to a unit's bound or the chunk's end */
+    uint32_t unit;   /* the stripe layout's unit; READ and WRITE */
+
+    /* WRITE */
+    bool first; /* the chunk's first request: names its length (WRITE at offset 0, or SEAL of 0
+                   bytes) */
+    uint64_t chunk_length; /* WRITE and SEAL */
+    uint64_t cost;         /* first: what was planned for the chunk (ic_pool_plan) */
+    const uint32_t *crcs;  /* one per unit of body, in host order */
+    struct ic_slice body;  /* whole units, or up to the chunk's end */
+    struct ic_buf *owner;  /* of body; a reference is taken while the bytes are queued */
+
+    /* SEAL */
+    const struct ic_object *object;
+    struct ic_slice key;
+    int64_t expires_ms;
+
+    /* READ */
+    uint8_t *into;       /* length bytes: read from the socket straight to here */
+    uint32_t *crcs_into; /* one per unit of the range, in host order; not verified here */
+
+    /* Exactly once, never on the stack of submit or cancel; may submit again. */
+    void (*done)(struct ic_node_request *r, int result);
+    void *ctx;
+
+    /* Private to functions.c and link.c. */
+    struct ic_list node, wait;
+    uint64_t deadline_ms;
+    struct ic_link_slot *slot;
+    uint8_t stage;
+};
+
+void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r);
+/*
+ * DONE will not be called. A READ's `into` may be reused at once (late bytes go to a scratch area);
+ * a WRITE that was sent may still be applied: drop its chunk. Fine if R is not submitted.
+ */
+void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r);
+/* Invokes the function if it sleeps: a request is about to follow. */
+void ic_functions_wake(struct ic_functions *f, uint16_t function);
+
+enum ic_function_status {
+    IC_STATUS_GONE,   /* the instance's memory is gone: IC_ESTALE */
+    IC_STATUS_AWAY,   /* a sibling answers at present: IC_EAWAY */
+    IC_STATUS_DOWN,   /* cannot be invoked now (backs off): IC_EUNAVAIL */
+    IC_STATUS_ASLEEP, /* a request would cost an invocation */
+    IC_STATUS_WAKING, /* invoked, not here yet */
+    IC_STATUS_AWAKE,
+};
+/* How a request to instance SERIAL of FUNCTION would fare now; SERIAL 0: to any instance. */
+enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
+                                            uint32_t serial);
+/* Bytes asked of or on the way to the function and not answered. */
+size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function);
+
+/* The pool, for placement and accounting (core/pool.h). A chunk is deleted by ic_pool_condemn: it
+ * goes out at the instance's next serving invocation, never waking it; if it is awake, after this:
+ */
+struct ic_pool *ic_functions_pool(struct ic_functions *f);
+void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function);
+
+/* ---- start and stop --------------------------------------------------------- */
+
+/* What the owner of the catalog is told. All may be called in any turn; none may be NULL. */
+struct ic_functions_handler {
+    /*
+     * An instance whose chunk set was not known has been listed: ITEM once per chunk on it, then
+     * END. The handler condemns what is not live (IC_POOL_FROM_LIST), calls ic_pool_restore_chunk
+     * for what is and was not counted yet, and reports live chunks that were not among the items as
+     * missing. All bytes counted as live before belong to the same instance SERIAL.
+     */
+    void (*list_begin)(void *ctx, uint16_t function, uint32_t serial);
+    void (*list_item)(void *ctx, uint16_t function, uint32_t serial,
+                      const struct ic_frame_item *item);
+    void (*list_end)(void *ctx, uint16_t function, uint32_t serial);
+    /* The instance's memory is gone (ic_pool_holds is false by now). */
+    void (*gone)(void *ctx, uint16_t function, uint32_t serial);
+};
+
+enum { IC_SECRET_LEN = 32 };
+struct ic_functions_setup {
+    struct ic_loop *loop;
+    const struct ic_config *config;
+    uint8_t secret[IC_SECRET_LEN]; /* persisted: link keys derive from it */
+    uint32_t epoch;                /* raised at every start of the proxy */
+    const struct ic_functions_handler *handler;
+    void *ctx;
+};
+/* Does not listen or invoke yet, so that the journal may be loaded into the pool first. IC_ENOMEM,
+ * IC_EINVAL. */
+int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions **out) IC_MUST_USE;
+/* Listens on `node-bind`:`node-port`, adopts nodes that dial in for `adopt-wait`, then warms every
+ * function up. IC_EIO, IC_EEXIST: the address cannot be had. */
+int ic_functions_start(struct ic_functions *f) IC_MUST_USE;
+/* Sends every awake node home (BYE_OK); DONE(ctx) when all links are closed, or after WITHIN_MS. */
+void ic_functions_stop(struct ic_functions *f, uint64_t within_ms, void (*done)(void *ctx),
+                       void *ctx);
+void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may be pending */
+/* Every function has been heard of since the start, or is given up. */
+bool ic_functions_ready(const struct ic_functions *f);
+uint16_t ic_functions_node_port(const struct ic_functions *f);
+
+/* ---- figures ---------------------------------------------------------------- */
+
+struct ic_function_figures {
+    uint64_t invocations_serve, invocations_warm;
+    uint64_t billed_serve_ms, billed_warm_ms;
+    uint64_t unreported; /* responses without a REPORT line, lost responses included */
+    uint64_t failures, throttles, crashes, lost_responses;
+    uint64_t hellos, hellos_refused, dismissed, redials;
+};
+/* Of one function, or of all with FUNCTION < 0. */
+struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function);
+const char *ic_functions_name(const struct ic_functions *f, uint16_t function);
+
+#endif
