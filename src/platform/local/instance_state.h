@@ -1,0 +1,42 @@
+/*
+ * instance_state.h - the life of one function instance, as a pure state machine.
+ *
+ *             first `next`, event waiting            `next`: answered, frozen
+ *   STARTING ----------------------------> BUSY ------------------------------> IDLE
+ *      |                                    ^  <------- event: thawed ---------- |
+ *      |                                    |                                    |
+ *      | end (init failed or late)          | end (time or memory out,           | end (reclaimed,
+ *      v                                    v  code changed, reclaimed)          v  code changed)
+ *   STOPPING <-----------------------------------------------------------------+
+ *      |
+ *      | the process is reaped (from every state: it may die by itself)
+ *      v
+ *     GONE
+ */
+#ifndef IC_PLATFORM_LOCAL_INSTANCE_STATE_H
+#define IC_PLATFORM_LOCAL_INSTANCE_STATE_H
+
+#include "base/error.h"
+
+enum ic_instance_state {
+    IC_INSTANCE_STARTING,
+    IC_INSTANCE_IDLE,
+    IC_INSTANCE_BUSY,
+    IC_INSTANCE_STOPPING,
+    IC_INSTANCE_GONE,
+};
+
+enum ic_instance_event {
+    IC_INSTANCE_ASSIGN, /* an event is handed out */
+    IC_INSTANCE_SETTLE, /* `next` was asked and no event waits */
+    IC_INSTANCE_END,    /* it is being killed */
+    IC_INSTANCE_REAPED, /* its process is gone */
+};
+
+/* The state after EVENT; IC_EINVAL: not possible in STATE (nothing happens). */
+int ic_instance_next_state(enum ic_instance_state state, enum ic_instance_event event) IC_MUST_USE;
+
+/* "starting", "idle", "busy", "stopping"; "gone". */
+const char *ic_instance_state_name(enum ic_instance_state state);
+
+#endif
