@@ -13,17 +13,17 @@
 enum { FIXED = 0, RUNTIME = 1 };
 
 static const struct ic_directive table[] = {
-#define IC_DIRECTIVE_ROW(kind_, field, name_, default_, least_, most_, choices_, scope_, change_, \
-                         help_)                                                                   \
-    {.name = name_,                                                                               \
-     .default_text = default_,                                                                    \
-     .choices = choices_,                                                                         \
-     .help = help_,                                                                               \
-     .least = least_,                                                                             \
-     .most = most_,                                                                               \
-     .offset = offsetof(struct ic_config, field),                                                 \
-     .kind = IC_DIRECTIVE_##kind_,                                                                \
-     .scope = IC_SCOPE_##scope_,                                                                  \
+#define IC_DIRECTIVE_ROW(kind_, field, name_, default_, least_, most_, choices_, scope_, change_,  \
+                         help_)                                                                    \
+    {.name = name_,                                                                                \
+     .default_text = default_,                                                                     \
+     .choices = choices_,                                                                          \
+     .help = help_,                                                                                \
+     .least = least_,                                                                              \
+     .most = most_,                                                                                \
+     .offset = offsetof(struct ic_config, field),                                                  \
+     .kind = IC_DIRECTIVE_##kind_,                                                                 \
+     .scope = IC_SCOPE_##scope_,                                                                   \
      .runtime = change_},
     IC_DIRECTIVES(IC_DIRECTIVE_ROW)
 #undef IC_DIRECTIVE_ROW
@@ -124,8 +124,8 @@ static int set_number(struct ic_config *c, const struct ic_directive *d, struct 
     if (d->kind == IC_DIRECTIVE_INT) {
         result = ic_slice_to_i64(value, &number);
     } else {
-        result = parse_scaled(
-            value, d->kind == IC_DIRECTIVE_SIZE ? size_suffixes : time_suffixes, &number);
+        result = parse_scaled(value, d->kind == IC_DIRECTIVE_SIZE ? size_suffixes : time_suffixes,
+                              &number);
     }
     if (result == 0 && (number < d->least || number > d->most)) {
         result = IC_ERANGE;
@@ -194,8 +194,7 @@ static void describe_values(const struct ic_directive *d, char *out, size_t out_
         }
         break;
     case IC_DIRECTIVE_SIZE:
-        snprintf(out, out_size, "a size in bytes, or with kb, mb or gb, of at least %" PRId64
-                                "%s",
+        snprintf(out, out_size, "a size in bytes, or with kb, mb or gb, of at least %" PRId64 "%s",
                  d->least, d->most == IC_NO_LIMIT ? "" : " and within its maximum");
         break;
     case IC_DIRECTIVE_TIME:

@@ -38,7 +38,13 @@ struct ic_config {
 };
 
 /* Indexes of the ENUM directives, in the order of their choices. */
-enum { IC_EVICTION_GDSF, IC_EVICTION_SIEVE, IC_EVICTION_S3FIFO, IC_EVICTION_LRU, IC_EVICTION_CLOCK };
+enum {
+    IC_EVICTION_GDSF,
+    IC_EVICTION_SIEVE,
+    IC_EVICTION_S3FIFO,
+    IC_EVICTION_LRU,
+    IC_EVICTION_CLOCK
+};
 enum { IC_FSYNC_ALWAYS, IC_FSYNC_EVERYSEC, IC_FSYNC_NO };
 enum { IC_BILLING_1MS, IC_BILLING_100MS };
 enum { IC_ROUTING_MRU, IC_ROUTING_LRU, IC_ROUTING_RANDOM };
@@ -64,15 +70,15 @@ void ic_config_free(struct ic_config *c);
 enum { IC_WHY_MAX = 512 }; /* bytes of a reason, the terminating zero included */
 
 /*
- * Sets one directive. On an error the config is unchanged and WHY (IC_WHY_MAX bytes) says the reason
- * in words that name the directive: IC_ENOENT no such directive, IC_EINVAL bad value,
+ * Sets one directive. On an error the config is unchanged and WHY (IC_WHY_MAX bytes) says the
+ * reason in words that name the directive: IC_ENOENT no such directive, IC_EINVAL bad value,
  * IC_ERANGE outside its bounds, IC_ENOMEM.
  */
-int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice value, char *why)
-    IC_MUST_USE;
+int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice value,
+                  char *why) IC_MUST_USE;
 /* Appends the value as text that ic_config_set takes back. */
-int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struct ic_buf *out)
-    IC_MUST_USE;
+int ic_config_get(const struct ic_config *c, const struct ic_directive *d,
+                  struct ic_buf *out) IC_MUST_USE;
 
 /* Loads a file; WHY names file, line and reason. Remembers PATH in c->file. */
 int ic_config_load(struct ic_config *c, const char *path, char *why) IC_MUST_USE;
@@ -87,8 +93,8 @@ int ic_config_rewrite(const struct ic_config *c) IC_MUST_USE;
  * Takes leading `--name value` pairs (and `--config FILE`) out of ARGV from *INDEX on; stops at the
  * first argument that does not begin with "--". Directives outside SCOPE are IC_ENOENT.
  */
-int ic_config_args(struct ic_config *c, int argc, char **argv, int *index, int scope, char *why)
-    IC_MUST_USE;
+int ic_config_args(struct ic_config *c, int argc, char **argv, int *index, int scope,
+                   char *why) IC_MUST_USE;
 
 /* One paragraph per directive of SCOPE, for --help. */
 void ic_config_help(FILE *out, int scope);

@@ -134,9 +134,9 @@ static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct
         memcpy(copy, line, sizeof copy);
         const struct ic_directive *d =
             split_line(copy, &name, &value) ? ic_directive_find(name) : NULL;
-        int result = d == NULL          ? ic_buf_append_str(out, line)
-                     : seen[d - all]    ? 0
-                                        : append_setting(out, c, d);
+        int result = d == NULL       ? ic_buf_append_str(out, line)
+                     : seen[d - all] ? 0
+                                     : append_setting(out, c, d);
         if (result < 0) {
             return result;
         }

@@ -5,8 +5,8 @@
 const char *ic_error_text(int error)
 {
     switch (error) {
-#define IC_ERROR_CASE(name, value, text) \
-    case name:                           \
+#define IC_ERROR_CASE(name, value, text)                                                           \
+    case name:                                                                                     \
         return text;
         IC_ERRORS(IC_ERROR_CASE)
 #undef IC_ERROR_CASE

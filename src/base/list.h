@@ -13,8 +13,8 @@ struct ic_list { /* a head or a node */
 };
 
 /* The struct of TYPE whose MEMBER is at POINTER. */
-#define IC_CONTAINER(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define IC_CONTAINER(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void ic_list_init(struct ic_list *l)
 {
@@ -63,8 +63,8 @@ static inline struct ic_list *ic_list_pop_front(struct ic_list *head)
 }
 
 /* Visits each node; NODE itself may be removed meanwhile, no other. */
-#define IC_LIST_EACH(node, head)                                                          \
-    for (struct ic_list *node = (head)->next, *node##_next = node->next; node != (head); \
+#define IC_LIST_EACH(node, head)                                                                   \
+    for (struct ic_list *node = (head)->next, *node##_next = node->next; node != (head);           \
          node = node##_next, node##_next = node->next)
 
 #endif

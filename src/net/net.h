@@ -41,6 +41,8 @@ struct ic_timer {
     void *ctx;
     uint64_t due_ms;
     struct ic_timer *child, *sibling, *parent; /* pairing heap; see timers.h */
+    struct ic_timers
+        *due_list; /* the heap it waits in to be fired this turn, or NULL: the loop's */
     bool armed;
 };
 void ic_timer_init(struct ic_timer *t, struct ic_loop *loop, void (*fire)(void *ctx), void *ctx);
@@ -64,9 +66,9 @@ struct ic_stream;
 struct ic_stream_handler {
     size_t (*room)(void *ctx, struct iovec *iov, size_t max);
     void (*received)(void *ctx, size_t len);
-    void (*drained)(void *ctx);             /* the write queue has become empty; may be NULL */
-    void (*closed)(void *ctx, int error);   /* IC_ECLOSED: end of stream; no call follows it */
-    void (*connected)(void *ctx);           /* of ic_stream_connect; may be NULL */
+    void (*drained)(void *ctx);           /* the write queue has become empty; may be NULL */
+    void (*closed)(void *ctx, int error); /* IC_ECLOSED: end of stream; no call follows it */
+    void (*connected)(void *ctx);         /* of ic_stream_connect; may be NULL */
 };
 
 /* HOST is a numeric address. A failure is reported by `closed`. NULL: no memory or descriptor, or
@@ -95,14 +97,12 @@ void ic_stream_peer(const struct ic_stream *s, char *out);
 void ic_stream_local(const struct ic_stream *s, char *out);
 /* Keep-alive probes after IDLE_S seconds of silence. */
 void ic_stream_keepalive(struct ic_stream *s, unsigned idle_s);
-/* True while bytes may be waiting that were not read: paused, or the turn's budget is used up. */
-
 struct ic_listener;
 /* ACCEPTED owns the stream it is given and calls ic_stream_start or ic_stream_free. */
 int ic_listener_new(struct ic_loop *loop, const char *host, uint16_t port,
                     void (*accepted)(void *ctx, struct ic_stream *s), void *ctx,
                     struct ic_listener **out) IC_MUST_USE;
-void ic_listener_free(struct ic_listener *l); /* NULL is fine */
+void ic_listener_free(struct ic_listener *l);           /* NULL is fine */
 uint16_t ic_listener_port(const struct ic_listener *l); /* the real one, if 0 was asked */
 
 #endif

@@ -1,0 +1,661 @@
+/*
+ * net_uv.c - the real backend: libuv's loop with sockets of our own on uv_poll_t, so
+ * that a read goes into several places with one readv and a turn's writes leave
+ * with one writev.
+ *
+ * One turn of the loop:
+ *
+ *   timers due -> sockets readable/writable -> dirty streams flushed -> reap -> sleep
+ *                 (uv_poll callbacks)          \______ uv_prepare _______/
+ */
+#define _GNU_SOURCE /* accept4 */
+#include "net/net_uv.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "net/stream_queue.h"
+#include "net/timers.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    READ_BUDGET_BYTES = 2 << 20, /* per stream and turn, then the others have their go */
+    READ_CALLS_MAX = 16,         /* per stream and turn */
+    ACCEPT_MAX = 64,             /* connections per listener and turn */
+    WRITE_IOVECS_MAX = 128,      /* per writev */
+    LISTEN_BACKLOG = 4096,
+};
+
+struct ic_loop {
+    uv_loop_t uv;
+    uv_timer_t wakeup; /* armed for the earliest of `timers` */
+    uv_prepare_t prepare;
+    struct ic_timers timers;
+    struct ic_list dirty; /* streams with queued writes not tried yet */
+    struct ic_list reaps;
+    uint64_t now_ms;
+    uint64_t wakeup_due_ms; /* what `wakeup` is armed for; 0: not armed */
+};
+
+struct ic_stream {
+    struct ic_loop *loop;
+    uv_poll_t poll;
+    int fd;
+    const struct ic_stream_handler *handler; /* NULL: nobody is told anything any more */
+    void *ctx;
+    struct ic_stream_queue queue;
+    struct ic_list dirty_node;
+    struct ic_timer linger;
+    struct ic_reap reap;
+    int events;        /* what poll watches: UV_READABLE, UV_WRITABLE */
+    int connect_errno; /* connect failed at once; told from the loop like any other failure */
+    bool connecting, paused, freed, draining, closed;
+};
+
+/* ---- loop ---- */
+
+static void flush(struct ic_stream *s);
+
+static void run_reaps(struct ic_loop *loop)
+{
+    struct ic_list *node;
+    while ((node = ic_list_pop_front(&loop->reaps)) != NULL) {
+        struct ic_reap *r = IC_CONTAINER(node, struct ic_reap, node);
+        r->reap(r->ctx);
+    }
+}
+
+static void on_wakeup(uv_timer_t *t)
+{
+    struct ic_loop *loop = t->data;
+    loop->now_ms = ic_clock_mono_ms();
+    loop->wakeup_due_ms = 0;
+    ic_timers_run(&loop->timers, loop->now_ms);
+}
+
+static void arm_wakeup(struct ic_loop *loop)
+{
+    uint64_t due_ms = loop->timers.root == NULL ? 0 : loop->timers.root->due_ms;
+    if (due_ms == loop->wakeup_due_ms) {
+        return;
+    }
+    loop->wakeup_due_ms = due_ms;
+    if (due_ms == 0) {
+        uv_timer_stop(&loop->wakeup);
+        return;
+    }
+    uint64_t delay_ms = due_ms > loop->now_ms ? due_ms - loop->now_ms : 0;
+    uv_update_time(&loop->uv);
+    uv_timer_start(&loop->wakeup, on_wakeup, delay_ms, 0);
+}
+
+/* The end of a turn. A reap may queue writes and a flush may fail and reap: until both are done. */
+static void end_turn(uv_prepare_t *p)
+{
+    struct ic_loop *loop = p->data;
+    struct ic_list *node;
+    do {
+        while ((node = ic_list_pop_front(&loop->dirty)) != NULL) {
+            flush(IC_CONTAINER(node, struct ic_stream, dirty_node));
+        }
+        run_reaps(loop);
+    } while (!ic_list_empty(&loop->dirty));
+    loop->now_ms = ic_clock_mono_ms();
+    arm_wakeup(loop);
+}
+
+struct ic_loop *ic_loop_new(void)
+{
+    struct ic_loop *loop = ic_calloc(1, sizeof *loop);
+    if (loop == NULL) {
+        return NULL;
+    }
+    if (uv_loop_init(&loop->uv) != 0) {
+        ic_free(loop);
+        return NULL;
+    }
+    ic_list_init(&loop->dirty);
+    ic_list_init(&loop->reaps);
+    loop->now_ms = ic_clock_mono_ms();
+    uv_timer_init(&loop->uv, &loop->wakeup);
+    uv_prepare_init(&loop->uv, &loop->prepare);
+    loop->wakeup.data = loop->prepare.data = loop->uv.data = loop;
+    uv_prepare_start(&loop->prepare, end_turn);
+    return loop;
+}
+
+void ic_loop_free(struct ic_loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    end_turn(&loop->prepare);
+    uv_close((uv_handle_t *)&loop->wakeup, NULL);
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_run(&loop->uv, UV_RUN_NOWAIT); /* lets close callbacks of streams run, too */
+    int busy = uv_loop_close(&loop->uv);
+    assert(busy == 0); /* a stream, listener or handle of the owner's is still open */
+    ic_free(loop);
+}
+
+void ic_loop_run(struct ic_loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void ic_loop_stop(struct ic_loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+uint64_t ic_loop_now_ms(const struct ic_loop *loop)
+{
+    return loop->now_ms;
+}
+
+void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
+{
+    r->reap = reap;
+    r->ctx = ctx;
+    ic_list_push_back(&loop->reaps, &r->node);
+}
+
+uv_loop_t *ic_loop_uv(struct ic_loop *loop)
+{
+    return &loop->uv;
+}
+
+/* ---- timers ---- */
+
+void ic_timer_init(struct ic_timer *t, struct ic_loop *loop, void (*fire)(void *ctx), void *ctx)
+{
+    *t = (struct ic_timer){.loop = loop, .fire = fire, .ctx = ctx};
+}
+
+void ic_timer_start(struct ic_timer *t, uint64_t delay_ms)
+{
+    ic_timer_stop(t);
+    t->due_ms = t->loop->now_ms + delay_ms;
+    ic_timers_insert(&t->loop->timers, t);
+}
+
+void ic_timer_stop(struct ic_timer *t)
+{
+    if (t->armed) {
+        ic_timers_remove(t->due_list != NULL ? t->due_list : &t->loop->timers, t);
+        t->due_list = NULL;
+    }
+}
+
+/* ---- streams ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct ic_stream *s)
+{
+    int events = 0;
+    if (!s->closed) {
+        events |= s->paused || s->connecting || s->draining || s->handler == NULL ? 0 : UV_READABLE;
+        events |= s->connecting || !ic_stream_queue_empty(&s->queue) ? UV_WRITABLE : 0;
+    }
+    if (events == s->events) {
+        return;
+    }
+    s->events = events;
+    if (events == 0) {
+        uv_poll_stop(&s->poll);
+    } else {
+        uv_poll_start(&s->poll, events, on_poll);
+    }
+}
+
+static void mark_dirty(struct ic_stream *s)
+{
+    if (ic_list_empty(&s->dirty_node)) {
+        ic_list_push_back(&s->loop->dirty, &s->dirty_node);
+    }
+}
+
+/* Ends the connection from below: the handler hears of it, once, and frees the stream. */
+static void fail(struct ic_stream *s, int error)
+{
+    if (s->closed || s->freed) {
+        return;
+    }
+    s->closed = true;
+    ic_list_remove(&s->dirty_node);
+    watch(s);
+    if (s->draining) {
+        s->draining = false;
+        ic_stream_free(s);
+    } else if (s->handler != NULL) {
+        s->handler->closed(s->ctx, error);
+    }
+}
+
+static void flush(struct ic_stream *s)
+{
+    while (!s->freed && !s->closed && !s->connecting && !ic_stream_queue_empty(&s->queue)) {
+        struct iovec iov[WRITE_IOVECS_MAX];
+        size_t count = ic_stream_queue_iovecs(&s->queue, iov, WRITE_IOVECS_MAX);
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+        ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                fail(s, ic_error_from_errno(errno));
+                return;
+            }
+            break;
+        }
+        ic_stream_queue_sent(&s->queue, (size_t)sent);
+    }
+    if (s->freed || s->closed) {
+        return;
+    }
+    watch(s);
+    if (!ic_stream_queue_empty(&s->queue)) {
+        return;
+    }
+    if (s->draining) {
+        ic_stream_free(s);
+    } else if (s->handler != NULL && s->handler->drained != NULL) {
+        s->handler->drained(s->ctx);
+    }
+}
+
+/* One readv. False: nothing more to read this turn. */
+static bool read_once(struct ic_stream *s, size_t *total)
+{
+    struct iovec iov[IC_STREAM_ROOM_MAX];
+    size_t count = s->handler->room(s->ctx, iov, IC_STREAM_ROOM_MAX);
+    if (s->freed || s->closed) {
+        return false;
+    }
+    if (count == 0) {
+        s->paused = true;
+        return false;
+    }
+    size_t room = 0;
+    for (size_t i = 0; i < count; i++) {
+        room += iov[i].iov_len;
+    }
+    ssize_t got = readv(s->fd, iov, (int)count);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+            fail(s, ic_error_from_errno(errno));
+        }
+        return false;
+    }
+    if (got == 0) {
+        fail(s, IC_ECLOSED);
+        return false;
+    }
+    *total += (size_t)got;
+    s->handler->received(s->ctx, (size_t)got);
+    return !s->freed && !s->closed && !s->paused && (size_t)got == room;
+}
+
+static void read_some(struct ic_stream *s)
+{
+    size_t total = 0;
+    for (int calls = 0; calls < READ_CALLS_MAX && total < READ_BUDGET_BYTES; calls++) {
+        if (s->handler == NULL || !read_once(s, &total)) {
+            break;
+        }
+    }
+}
+
+static void finish_connect(struct ic_stream *s)
+{
+    int error = s->connect_errno;
+    socklen_t len = sizeof error;
+    if (error == 0 && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        fail(s, ic_error_from_errno(error));
+        return;
+    }
+    s->connecting = false;
+    if (s->handler->connected != NULL) {
+        s->handler->connected(s->ctx);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct ic_stream *s = poll->data;
+    s->loop->now_ms = ic_clock_mono_ms();
+    if (status < 0) {
+        fail(s, IC_ECLOSED);
+        return;
+    }
+    if (s->connecting) {
+        finish_connect(s);
+    } else {
+        if ((events & UV_WRITABLE) != 0) {
+            flush(s);
+        }
+        if (!s->freed && !s->closed && (events & UV_READABLE) != 0 && !s->paused) {
+            read_some(s);
+        }
+    }
+    if (!s->freed) {
+        watch(s);
+    }
+}
+
+static void set_options(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static void linger_over(void *ctx)
+{
+    ic_stream_free(ctx);
+}
+
+/* Takes over FD, also on failure (closes it). */
+static struct ic_stream *stream_new(struct ic_loop *loop, int fd)
+{
+    struct ic_stream *s = ic_calloc(1, sizeof *s);
+    if (s == NULL) {
+        close(fd);
+        return NULL;
+    }
+    if (uv_poll_init(&loop->uv, &s->poll, fd) != 0) {
+        close(fd);
+        ic_free(s);
+        return NULL;
+    }
+    set_options(fd);
+    s->poll.data = s;
+    s->loop = loop;
+    s->fd = fd;
+    ic_list_init(&s->dirty_node);
+    ic_list_init(&s->reap.node);
+    ic_timer_init(&s->linger, loop, linger_over, s);
+    ic_stream_queue_init(&s->queue);
+    return s;
+}
+
+/* Numeric HOST, either family. Returns the length of the address, or 0. */
+static socklen_t parse_address(const char *host, uint16_t port, struct sockaddr_storage *out)
+{
+    *out = (struct sockaddr_storage){0};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        return sizeof *v4;
+    }
+    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        return sizeof *v6;
+    }
+    return 0;
+}
+
+struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint16_t port,
+                                    const struct ic_stream_handler *handler, void *ctx)
+{
+    struct sockaddr_storage address;
+    socklen_t len = parse_address(host, port, &address);
+    int fd =
+        len == 0 ? -1 : socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return NULL;
+    }
+    bool started = connect(fd, (struct sockaddr *)&address, len) == 0 || errno == EINPROGRESS;
+    int error = started ? 0 : errno;
+    struct ic_stream *s = stream_new(loop, fd);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->handler = handler;
+    s->ctx = ctx;
+    s->connecting = true;
+    s->connect_errno = error; /* an unconnected socket polls as writable and hung up at once */
+    watch(s);
+    return s;
+}
+
+void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx)
+{
+    s->handler = handler;
+    s->ctx = ctx;
+    watch(s);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    ic_free(handle->data);
+}
+
+static void release(void *ctx)
+{
+    struct ic_stream *s = ctx;
+    ic_stream_queue_deinit(&s->queue);
+    close(s->fd);
+    uv_close((uv_handle_t *)&s->poll, on_poll_closed);
+}
+
+void ic_stream_free(struct ic_stream *s)
+{
+    if (s == NULL || s->freed) {
+        return;
+    }
+    s->freed = true;
+    s->handler = NULL;
+    ic_list_remove(&s->dirty_node);
+    ic_timer_stop(&s->linger);
+    uv_poll_stop(&s->poll);
+    ic_loop_reap(s->loop, &s->reap, release, s);
+}
+
+void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms)
+{
+    if (s->closed || s->connecting || ic_stream_queue_empty(&s->queue)) {
+        ic_stream_free(s);
+        return;
+    }
+    s->handler = NULL;
+    s->draining = true;
+    ic_timer_start(&s->linger, linger_ms);
+    mark_dirty(s);
+}
+
+int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *owner)
+{
+    assert(!s->freed && !s->draining);
+    if (s->closed) {
+        return 0; /* `closed` has been or is being told; nothing goes out any more */
+    }
+    int result = ic_stream_queue_push(&s->queue, bytes, owner);
+    if (result == 0) {
+        mark_dirty(s);
+    }
+    return result;
+}
+
+size_t ic_stream_queued(const struct ic_stream *s)
+{
+    return s->queue.bytes;
+}
+
+void ic_stream_resume(struct ic_stream *s)
+{
+    if (s->paused && !s->freed) {
+        s->paused = false;
+        watch(s);
+    }
+}
+
+static void print_address(const struct sockaddr_storage *a, char *out)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (a->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        snprintf(out, IC_ADDRESS_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        snprintf(out, IC_ADDRESS_MAX, "%s:%u", host, ntohs(v4->sin_port));
+    }
+}
+
+void ic_stream_peer(const struct ic_stream *s, char *out)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof a;
+    getpeername(s->fd, (struct sockaddr *)&a, &len);
+    print_address(&a, out);
+}
+
+void ic_stream_local(const struct ic_stream *s, char *out)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof a;
+    getsockname(s->fd, (struct sockaddr *)&a, &len);
+    print_address(&a, out);
+}
+
+void ic_stream_keepalive(struct ic_stream *s, unsigned idle_s)
+{
+    int on = 1;
+    int idle = (int)idle_s;
+    setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof idle);
+}
+
+/* ---- listeners ---- */
+
+struct ic_listener {
+    struct ic_loop *loop;
+    uv_poll_t poll;
+    int fd;
+    int spare_fd; /* given up for a moment to turn a client away when descriptors run out */
+    void (*accepted)(void *ctx, struct ic_stream *s);
+    void *ctx;
+};
+
+/* Out of descriptors: accept with the spare one and close, or the backlog would spin the loop. */
+static void turn_away(struct ic_listener *l)
+{
+    if (l->spare_fd < 0) {
+        return;
+    }
+    close(l->spare_fd);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+    }
+    l->spare_fd = dup(l->fd);
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct ic_listener *l = poll->data;
+    l->loop->now_ms = ic_clock_mono_ms();
+    for (int i = 0; status == 0 && i < ACCEPT_MAX; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) {
+                turn_away(l);
+            }
+            return;
+        }
+        struct ic_stream *s = stream_new(l->loop, fd);
+        if (s != NULL) {
+            l->accepted(l->ctx, s);
+        }
+    }
+}
+
+static int open_listener(const char *host, uint16_t port)
+{
+    struct sockaddr_storage address;
+    socklen_t len = parse_address(host, port, &address);
+    if (len == 0) {
+        return IC_EINVAL;
+    }
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return ic_error_from_errno(errno);
+    }
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+        int error = ic_error_from_errno(errno);
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int ic_listener_new(struct ic_loop *loop, const char *host, uint16_t port,
+                    void (*accepted)(void *ctx, struct ic_stream *s), void *ctx,
+                    struct ic_listener **out)
+{
+    int fd = open_listener(host, port);
+    if (fd < 0) {
+        return fd;
+    }
+    struct ic_listener *l = ic_calloc(1, sizeof *l);
+    if (l == NULL || uv_poll_init(&loop->uv, &l->poll, fd) != 0) {
+        ic_free(l);
+        close(fd);
+        return IC_ENOMEM;
+    }
+    l->loop = loop;
+    l->fd = fd;
+    l->spare_fd = dup(fd);
+    l->accepted = accepted;
+    l->ctx = ctx;
+    l->poll.data = l;
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    *out = l;
+    return 0;
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    ic_free(handle->data);
+}
+
+void ic_listener_free(struct ic_listener *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    uv_poll_stop(&l->poll);
+    close(l->fd);
+    if (l->spare_fd >= 0) {
+        close(l->spare_fd);
+    }
+    uv_close((uv_handle_t *)&l->poll, on_listener_closed);
+}
+
+uint16_t ic_listener_port(const struct ic_listener *l)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof a;
+    getsockname(l->fd, (struct sockaddr *)&a, &len);
+    return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port)
+                                   : ntohs(((struct sockaddr_in *)&a)->sin_port);
+}
