@@ -17,7 +17,6 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "platform/local/instance_state.h"
-#include "platform/local/routing.h"
 
 #include <sys/types.h>
 
@@ -26,7 +25,7 @@ struct ic_loop;
 
 struct ic_fleet_options {
     const char *region;      /* "us-east-1": AWS_REGION of the instances */
-    enum ic_routing routing; /* which idle instance gets an Invoke */
+    int routing;             /* IC_ROUTING_... of base/config.h: which idle one gets an Invoke */
     uint32_t idle_ms;        /* an instance idle for so long is reclaimed; 0: never */
     uint32_t billing_ms;     /* billed time is rounded up to a multiple: 1 or 100 */
     uint32_t concurrency;    /* Invokes at once over all functions without a reservation */

@@ -1,8 +1,10 @@
 #include "platform/local/routing.h"
 
+#include "base/config.h"
+
 #include <assert.h>
 
-size_t ic_routing_choose(enum ic_routing routing, size_t count, struct ic_rng *rng)
+size_t ic_routing_choose(int routing, size_t count, struct ic_rng *rng)
 {
     assert(count > 0);
     switch (routing) {
@@ -12,8 +14,10 @@ size_t ic_routing_choose(enum ic_routing routing, size_t count, struct ic_rng *r
         return 0;
     case IC_ROUTING_RANDOM:
         return (size_t)ic_rng_below(rng, count);
+    default:
+        assert(!"a routing outside the directive's choices");
+        return 0;
     }
-    return 0;
 }
 
 size_t ic_reclaim_count(size_t count, double share)

@@ -10,14 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ic_routing {
-    IC_ROUTING_MRU,    /* the one used last: idle ones age and are reclaimed */
-    IC_ROUTING_LRU,    /* the one unused for longest: all stay warm */
-    IC_ROUTING_RANDOM, /* any */
-};
-
-/* COUNT (> 0) idle instances in the order of their last use, oldest first: the index to take. */
-size_t ic_routing_choose(enum ic_routing routing, size_t count, struct ic_rng *rng);
+/*
+ * COUNT (> 0) idle instances in the order of their last use, oldest first: the index to
+ * take. ROUTING, of base/config.h: IC_ROUTING_MRU takes the one used last, so that the others
+ * age and are reclaimed; IC_ROUTING_LRU the one unused for longest, so that all stay warm;
+ * IC_ROUTING_RANDOM any.
+ */
+size_t ic_routing_choose(int routing, size_t count, struct ic_rng *rng);
 
 /* How many of COUNT a SHARE in [0, 1] is, to nearest. */
 size_t ic_reclaim_count(size_t count, double share);
