@@ -91,8 +91,10 @@ struct ic_pool_instance {
     uint64_t condemned; /* bytes of chunks whose DELETE is not answered yet */
     uint64_t in_flight; /* bytes of chunks being written */
     uint64_t live_chunks, condemned_chunks, in_flight_chunks;
-    uint64_t held_reported, position_reported; /* as the node said last */
-    struct ic_list condemned_queue;            /* of struct ic_pool_condemned, oldest first */
+    uint64_t held_reported; /* as the node said last */
+    uint64_t op_sent;       /* number of the last operation sent to it, or its position if later */
+    uint64_t op_done;       /* and of the last that was answered */
+    struct ic_list condemned_queue; /* of struct ic_pool_condemned, oldest first */
 };
 
 struct ic_pool_function {
@@ -116,6 +118,9 @@ struct ic_pool_settings {
     uint64_t warm_interval_ms;  /* 0: no warm-ups */
     uint64_t invocation_max_ms; /* an invocation lasts no longer */
     uint64_t backoff_min_ms, backoff_max_ms;
+    /* An instance's memory is gone (the pool has forgotten it already). May be NULL. */
+    void (*gone)(void *ctx, uint16_t function, uint32_t serial);
+    void *ctx;
 };
 
 struct ic_pool;
@@ -185,8 +190,10 @@ void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 /* The chunk's first WRITE (or its SEAL) goes to SERIAL: planned -> in flight. */
 void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
-/* in flight -> live; ic_pool_restore_chunk: journal or list -> live. */
-void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/* The chunk is sealed: BEGUN (as given to ic_pool_begin) leaves in flight, COST becomes live. */
+void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t begun,
+                    uint64_t cost);
+/* From the journal or a list: COST becomes live. */
 void ic_pool_restore_chunk(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
 /* A live chunk was found not to be there (ENOENT, missing in the list): live -> free. */
 void ic_pool_missing(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);

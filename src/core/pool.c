@@ -1,0 +1,559 @@
+#include "core/pool.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A warm-up returns at once; one whose answer was lost is over after this (cold start <= 10 s). */
+enum { WARM_MAX_MS = 20000 };
+/* Doubling stops here: min << 16 is above any sensible maximum. */
+enum { BACKOFF_SHIFT_MAX = 16 };
+
+struct ic_pool {
+    struct ic_pool_settings settings;
+    struct ic_pool_function *function;
+    uint32_t last_serial;
+    uint32_t throttles;          /* in a row */
+    uint64_t throttled_until_ms; /* no Invoke of any function before */
+    uint64_t start_ms;
+};
+
+struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t now_ms)
+{
+    assert(settings->functions > 0 && settings->functions <= IC_POOL_FUNCTIONS_MAX);
+    assert(settings->backoff_min_ms > 0 && settings->backoff_min_ms <= settings->backoff_max_ms);
+    struct ic_pool *pool = ic_calloc(1, sizeof *pool);
+    if (pool == NULL) {
+        return NULL;
+    }
+    pool->settings = *settings;
+    pool->start_ms = now_ms;
+    pool->function = ic_calloc(settings->functions, sizeof *pool->function);
+    if (pool->function == NULL) {
+        ic_free(pool);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < settings->functions; i++) {
+        pool->function[i].warm_due_ms = now_ms;
+        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+            ic_list_init(&pool->function[i].instance[k].condemned_queue);
+        }
+    }
+    return pool;
+}
+
+static void free_condemned(struct ic_pool_instance *instance)
+{
+    struct ic_pool_condemned *c;
+    while ((c = ic_pool_condemned_pop(instance)) != NULL) {
+        ic_free(c);
+    }
+}
+
+void ic_pool_free(struct ic_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < pool->settings.functions; i++) {
+        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+            free_condemned(&pool->function[i].instance[k]);
+        }
+    }
+    ic_free(pool->function);
+    ic_free(pool);
+}
+
+uint32_t ic_pool_count(const struct ic_pool *pool)
+{
+    return pool->settings.functions;
+}
+
+static struct ic_pool_function *at(const struct ic_pool *pool, uint16_t function)
+{
+    assert(function < pool->settings.functions);
+    return &pool->function[function];
+}
+
+const struct ic_pool_function *ic_pool_function(const struct ic_pool *pool, uint16_t function)
+{
+    return at(pool, function);
+}
+
+const char *ic_function_state_name(enum ic_function_state state)
+{
+    static const char *const name[] = {"absent",  "asleep",  "invoking", "active",
+                                       "leaving", "unknown", "lost"};
+    return name[state];
+}
+
+/* ---- states ----------------------------------------------------------------- */
+
+static enum ic_function_state at_rest(const struct ic_pool_function *f)
+{
+    return f->current == 0 ? IC_FUNCTION_ABSENT : IC_FUNCTION_ASLEEP;
+}
+
+/* The first failure waits half of MIN to MIN, each further one twice as long, up to MAX. */
+static uint64_t backoff(const struct ic_pool_settings *s, uint32_t failures, uint64_t random)
+{
+    uint32_t shift = failures - 1 < BACKOFF_SHIFT_MAX ? failures - 1 : BACKOFF_SHIFT_MAX;
+    uint64_t full = s->backoff_min_ms << shift;
+    if (full > s->backoff_max_ms) {
+        full = s->backoff_max_ms;
+    }
+    return full / 2 + random % (full / 2 + 1);
+}
+
+static void start_invocation(const struct ic_pool *pool, struct ic_pool_function *f,
+                             enum ic_invoke_kind kind, uint64_t now_ms)
+{
+    f->from = f->state;
+    f->kind = kind;
+    f->response_due = true;
+    f->used_ms = now_ms;
+    f->deadline_ms =
+        now_ms + (kind == IC_INVOKE_WARM ? WARM_MAX_MS : pool->settings.invocation_max_ms);
+}
+
+static void back_off(const struct ic_pool *pool, struct ic_pool_function *f, uint64_t now_ms,
+                     uint64_t random)
+{
+    f->failures++;
+    f->retry_ms = now_ms + backoff(&pool->settings, f->failures, random);
+}
+
+/* The state after an Invoke's answer. One that was to serve and never said HELLO has failed. */
+static enum ic_function_state after_response(struct ic_pool *pool, struct ic_pool_function *f,
+                                             uint64_t now_ms, uint64_t random)
+{
+    bool no_show = f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_SERVE;
+    f->response_due = false;
+    f->used_ms = now_ms;
+    pool->throttles = 0;
+    if (no_show) {
+        back_off(pool, f, now_ms, random);
+        return IC_FUNCTION_LOST;
+    }
+    f->failures = 0;
+    return at_rest(f);
+}
+
+/* An invocation that crashes time after time is a failing function as well. */
+static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_function *f,
+                                          uint16_t function, uint64_t now_ms, uint64_t random)
+{
+    bool served = f->state != IC_FUNCTION_INVOKING;
+    f->response_due = false;
+    f->used_ms = now_ms;
+    pool->throttles = 0;
+    ic_pool_gone(pool, function, f->current);
+    if (!served) {
+        back_off(pool, f, now_ms, random);
+        return IC_FUNCTION_LOST;
+    }
+    return at_rest(f);
+}
+
+enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
+                                     enum ic_pool_event event, uint64_t now_ms, uint64_t random)
+{
+    struct ic_pool_function *f = at(pool, function);
+    switch (event) {
+    case IC_POOL_INVOKE_SERVE:
+    case IC_POOL_INVOKE_WARM:
+        assert(ic_pool_may_invoke(pool, function, now_ms) && !f->response_due);
+        start_invocation(pool, f, event == IC_POOL_INVOKE_WARM ? IC_INVOKE_WARM : IC_INVOKE_SERVE,
+                         now_ms);
+        f->state = IC_FUNCTION_INVOKING;
+        break;
+    case IC_POOL_HELLO:
+        assert(ic_pool_may_hello(pool, function));
+        f->failures = 0;
+        f->used_ms = now_ms;
+        if (f->state != IC_FUNCTION_INVOKING && f->state != IC_FUNCTION_UNKNOWN) {
+            f->deadline_ms = now_ms + pool->settings.invocation_max_ms; /* adopted */
+        }
+        f->state = IC_FUNCTION_ACTIVE;
+        break;
+    case IC_POOL_GOODBYE:
+        assert(f->state == IC_FUNCTION_ACTIVE);
+        f->used_ms = now_ms;
+        f->state = IC_FUNCTION_LEAVING;
+        break;
+    case IC_POOL_RESPONSE:
+        assert(f->response_due);
+        f->state = after_response(pool, f, now_ms, random);
+        break;
+    case IC_POOL_CRASHED:
+        assert(f->response_due);
+        f->state = after_crash(pool, f, function, now_ms, random);
+        break;
+    case IC_POOL_THROTTLED:
+        assert(f->response_due && f->state == IC_FUNCTION_INVOKING);
+        f->response_due = false;
+        pool->throttles++;
+        pool->throttled_until_ms = now_ms + backoff(&pool->settings, pool->throttles, random);
+        f->state = f->from;
+        break;
+    case IC_POOL_FAILED:
+        assert(f->response_due);
+        f->response_due = false;
+        if (f->state == IC_FUNCTION_INVOKING) {
+            back_off(pool, f, now_ms, random);
+            f->state = IC_FUNCTION_LOST;
+        }
+        break;
+    case IC_POOL_RESPONSE_LOST:
+        assert(f->response_due);
+        f->response_due = false;
+        if (f->state == IC_FUNCTION_INVOKING || f->state == IC_FUNCTION_LEAVING) {
+            f->state = IC_FUNCTION_UNKNOWN;
+        }
+        break;
+    case IC_POOL_NODE_LEFT:
+    case IC_POOL_DEADLINE:
+        assert(!f->response_due);
+        if (f->state == IC_FUNCTION_ACTIVE || f->state == IC_FUNCTION_LEAVING ||
+            f->state == IC_FUNCTION_UNKNOWN) {
+            f->used_ms = now_ms;
+            f->state = at_rest(f);
+        }
+        break;
+    }
+    return f->state;
+}
+
+uint64_t ic_pool_invoke_at(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    switch (f->state) {
+    case IC_FUNCTION_ABSENT:
+    case IC_FUNCTION_ASLEEP:
+        return pool->throttled_until_ms;
+    case IC_FUNCTION_LOST:
+        return f->retry_ms > pool->throttled_until_ms ? f->retry_ms : pool->throttled_until_ms;
+    case IC_FUNCTION_INVOKING:
+    case IC_FUNCTION_ACTIVE:
+    case IC_FUNCTION_LEAVING:
+    case IC_FUNCTION_UNKNOWN:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+bool ic_pool_may_invoke(const struct ic_pool *pool, uint16_t function, uint64_t now_ms)
+{
+    return ic_pool_invoke_at(pool, function) <= now_ms;
+}
+
+bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    return f->state != IC_FUNCTION_LEAVING && f->state != IC_FUNCTION_ACTIVE &&
+           !(f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_WARM);
+}
+
+/*
+ * Function i has its slots at start + i/n of half an interval, every half interval. At a slot it
+ * is warmed unless it was used within half an interval: so never later than an interval after its
+ * last use, and the slots of the pool lie evenly.
+ */
+static uint64_t next_slot(const struct ic_pool *pool, uint16_t function, uint64_t now_ms)
+{
+    uint64_t half = pool->settings.warm_interval_ms / 2;
+    if (half == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t phase = pool->start_ms + half * function / pool->settings.functions;
+    return now_ms < phase ? phase : phase + ((now_ms - phase) / half + 1) * half;
+}
+
+int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms)
+{
+    *next_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < pool->settings.functions; i++) {
+        struct ic_pool_function *f = &pool->function[i];
+        uint16_t function = (uint16_t)i;
+        if (f->warm_due_ms <= now_ms) {
+            bool lately =
+                f->used_ms != 0 && now_ms - f->used_ms <= pool->settings.warm_interval_ms / 2;
+            uint64_t at_ms = ic_pool_invoke_at(pool, function);
+            if (!lately && at_ms != UINT64_MAX && at_ms > now_ms) {
+                f->warm_due_ms = at_ms; /* backing off: as soon as that is over */
+            } else {
+                f->warm_due_ms = next_slot(pool, function, now_ms);
+                if (!lately && at_ms <= now_ms) {
+                    *next_ms = now_ms;
+                    return (int)i;
+                }
+            }
+        }
+        if (f->warm_due_ms < *next_ms) {
+            *next_ms = f->warm_due_ms;
+        }
+    }
+    return -1;
+}
+
+/* ---- instances -------------------------------------------------------------- */
+
+static struct ic_pool_instance *find(const struct ic_pool *pool, uint16_t function, uint32_t serial)
+{
+    struct ic_pool_function *f = at(pool, function);
+    for (size_t k = 0; serial != 0 && k < IC_POOL_INSTANCES_MAX; k++) {
+        if (f->instance[k].serial == serial) {
+            return &f->instance[k];
+        }
+    }
+    return NULL;
+}
+
+struct ic_pool_instance *ic_pool_find(struct ic_pool *pool, uint16_t function, uint32_t serial)
+{
+    return find(pool, function, serial);
+}
+
+struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
+                                         const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    struct ic_pool_function *f = at(pool, function);
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        if (f->instance[k].serial != 0 && memcmp(f->instance[k].id, id, IC_INSTANCE_ID_LEN) == 0) {
+            return &f->instance[k];
+        }
+    }
+    return NULL;
+}
+
+bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial)
+{
+    return find(pool, function, serial) != NULL;
+}
+
+void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance == NULL) {
+        return;
+    }
+    free_condemned(instance);
+    *instance = (struct ic_pool_instance){.serial = 0};
+    ic_list_init(&instance->condemned_queue);
+    if (f->current == serial) {
+        f->current = 0;
+        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+            if (f->instance[k].serial != 0) {
+                f->current = f->instance[k].serial; /* the likeliest to answer next */
+                f->instance[k].away = false;
+            }
+        }
+    }
+    if (pool->settings.gone != NULL) {
+        pool->settings.gone(pool->settings.ctx, function, serial);
+    }
+}
+
+/* A free slot, made free by forgetting the instance heard longest ago if need be. */
+static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t function,
+                                             const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *oldest = &f->instance[0];
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX && oldest->serial != 0; k++) {
+        if (f->instance[k].serial == 0 || f->instance[k].heard_ms < oldest->heard_ms) {
+            oldest = &f->instance[k];
+        }
+    }
+    ic_pool_gone(pool, function, oldest->serial);
+    oldest->serial = ++pool->last_serial;
+    memcpy(oldest->id, id, IC_INSTANCE_ID_LEN);
+    oldest->capacity = pool->settings.capacity;
+    return oldest;
+}
+
+struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
+                                       const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                       uint64_t position, uint64_t held, uint64_t now_ms)
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *instance = ic_pool_find_id(pool, function, id);
+    if (instance == NULL) {
+        instance = new_instance(pool, function, id);
+        instance->known = held == 0;
+        instance->op_sent = instance->op_done = position;
+    } else if (instance->heard_ms == 0) {
+        instance->op_sent = instance->op_done = position; /* restored: the journal has none */
+    }
+    instance->heard_ms = now_ms;
+    instance->capacity = capacity;
+    instance->held_reported = held;
+    instance->misses = 0;
+    instance->away = false;
+    f->current = instance->serial;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        struct ic_pool_instance *sibling = &f->instance[k];
+        if (sibling->serial != 0 && sibling != instance) {
+            sibling->away = true;
+            if (++sibling->misses >= IC_POOL_MISSES_MAX) {
+                ic_pool_gone(pool, function, sibling->serial);
+            }
+        }
+    }
+    return instance;
+}
+
+struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
+                                         const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *instance = ic_pool_find_id(pool, function, id);
+    if (instance == NULL) {
+        instance = new_instance(pool, function, id);
+        f->current = instance->serial;
+        if (f->state == IC_FUNCTION_ABSENT) {
+            f->state = IC_FUNCTION_ASLEEP;
+        }
+    }
+    return instance;
+}
+
+void ic_pool_set_known(struct ic_pool_instance *instance, bool known)
+{
+    instance->known = known;
+}
+
+/* ---- bytes ------------------------------------------------------------------ */
+
+uint64_t ic_pool_capacity(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_instance *instance = find(pool, function, at(pool, function)->current);
+    return instance == NULL ? pool->settings.capacity : instance->capacity;
+}
+
+uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_instance *instance = find(pool, function, f->current);
+    uint64_t used = f->planned;
+    if (instance != NULL) {
+        used += instance->live + instance->in_flight;
+    }
+    uint64_t capacity = ic_pool_capacity(pool, function);
+    return used < capacity ? capacity - used : 0;
+}
+
+static void take(uint64_t *bytes, uint64_t cost)
+{
+    assert(*bytes >= cost);
+    *bytes -= cost;
+}
+
+void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost)
+{
+    at(pool, function)->planned += cost;
+}
+
+void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost)
+{
+    take(&at(pool, function)->planned, cost);
+}
+
+void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
+{
+    ic_pool_unplan(pool, function, cost);
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance != NULL) {
+        instance->in_flight += cost;
+        instance->in_flight_chunks++;
+    }
+}
+
+void ic_pool_restore_chunk(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance != NULL) {
+        instance->live += cost;
+        instance->live_chunks++;
+    }
+}
+
+void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t begun,
+                    uint64_t cost)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance != NULL) {
+        take(&instance->in_flight, begun);
+        take(&instance->in_flight_chunks, 1);
+        ic_pool_restore_chunk(pool, function, serial, cost);
+    }
+}
+
+void ic_pool_missing(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance != NULL) {
+        take(&instance->live, cost);
+        take(&instance->live_chunks, 1);
+    }
+}
+
+void ic_pool_condemn(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t object_id,
+                     uint16_t chunk, uint64_t cost, enum ic_pool_from from)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance == NULL) {
+        return;
+    }
+    switch (from) {
+    case IC_POOL_FROM_LIVE:
+        take(&instance->live, cost);
+        take(&instance->live_chunks, 1);
+        break;
+    case IC_POOL_FROM_IN_FLIGHT:
+        take(&instance->in_flight, cost);
+        take(&instance->in_flight_chunks, 1);
+        break;
+    case IC_POOL_FROM_LIST:
+        break;
+    }
+    struct ic_pool_condemned *c = ic_malloc(sizeof *c);
+    if (c == NULL) {
+        instance->known = false;
+        return;
+    }
+    *c = (struct ic_pool_condemned){.object_id = object_id, .chunk = chunk, .cost = cost};
+    instance->condemned += cost;
+    instance->condemned_chunks++;
+    ic_list_push_back(&instance->condemned_queue, &c->node);
+}
+
+struct ic_pool_condemned *ic_pool_condemned_pop(struct ic_pool_instance *instance)
+{
+    struct ic_list *node = ic_list_pop_front(&instance->condemned_queue);
+    return node == NULL ? NULL : IC_CONTAINER(node, struct ic_pool_condemned, node);
+}
+
+void ic_pool_condemned_return(struct ic_pool *pool, uint16_t function, uint32_t serial,
+                              struct ic_pool_condemned *condemned)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance == NULL) {
+        ic_free(condemned);
+        return;
+    }
+    ic_list_push_front(&instance->condemned_queue, &condemned->node);
+}
+
+void ic_pool_deleted(struct ic_pool *pool, uint16_t function, uint32_t serial,
+                     struct ic_pool_condemned *condemned)
+{
+    struct ic_pool_instance *instance = find(pool, function, serial);
+    if (instance != NULL) {
+        take(&instance->condemned, condemned->cost);
+        take(&instance->condemned_chunks, 1);
+    }
+    ic_free(condemned);
+}
