@@ -1,0 +1,141 @@
+/*
+ * catalog.h - which object lies where: keys, the stored versions they show, and the
+ * places of each version's chunks. Pure: no I/O, no clock, no bytes of any value.
+ *
+ *   key "a" ---- entry --.
+ *                         >-- object (one stored version): place[0..d+p-1] -> function, instance
+ *   key "b" ---- entry --'   (b is a COPY of a)
+ *
+ *                ic_catalog_attach             last entry detached
+ *      DRAFT ------------------------> COMMITTED <---------------> DEAD --last pin--> freed
+ *        '------- dropped by its owner -------------------------->    (attached again: an undo)
+ *
+ * An entry belongs to a set of keys (struct ic_keys). FLUSH swaps the set for an empty one
+ * and takes the old one apart in slices; objects stay in one table, by id.
+ */
+#ifndef IC_CORE_CATALOG_H
+#define IC_CORE_CATALOG_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "core/eviction.h"
+
+enum ic_object_state { IC_OBJECT_DRAFT, IC_OBJECT_COMMITTED, IC_OBJECT_DEAD };
+
+enum ic_chunk_state {
+    IC_CHUNK_LOST,    /* not held: never sealed, or found missing */
+    IC_CHUNK_WRITING, /* of a draft: planned (instance 0) or in flight (instance set) */
+    IC_CHUNK_HELD,    /* sealed; counts as there while the pool holds that instance */
+};
+
+struct ic_chunk_place {
+    uint32_t instance; /* serial, 0: none yet */
+    uint16_t function;
+    uint8_t state;  /* enum ic_chunk_state */
+    uint8_t listed; /* used while an instance is being listed */
+};
+
+/* One stored version. Fields are for reading; the catalog and the store write them. */
+struct ic_object {
+    struct ic_map_node id_node;
+    struct ic_list entries;         /* of struct ic_entry: the keys that show it */
+    struct ic_list node;            /* the store's: drafts */
+    struct ic_eviction_node policy; /* in the eviction policy while COMMITTED */
+    uint64_t id;                    /* epoch (24 bits) | counter (40 bits) */
+    uint64_t version;               /* orders the versions of a key; goes into the seals */
+    uint64_t size;
+    uint64_t chunk_length;
+    uint64_t chunk_cost; /* ic_chunk_cost of each chunk, the sealed key included */
+    uint32_t unit;
+    uint32_t key_len; /* of the key in its seals */
+    uint32_t pins;
+    uint16_t data, parity; /* d, p */
+    uint8_t state;         /* enum ic_object_state */
+    struct ic_chunk_place place[]; /* data + parity */
+};
+
+/* One key. */
+struct ic_entry {
+    struct ic_map_node map_node;
+    struct ic_list sibling; /* in object->entries */
+    struct ic_keys *keys;   /* the set it is in; NULL: detached */
+    struct ic_object *object;
+    uint64_t id;         /* names it in the journal */
+    int64_t expires_ms;  /* wall time; 0: never */
+    int64_t accessed_ms; /* wall time */
+    size_t heap_index;   /* in the expiry heap; SIZE_MAX: not in it */
+    uint32_t key_len;
+    uint8_t key[];
+};
+
+static inline struct ic_slice ic_entry_key(const struct ic_entry *e)
+{
+    return ic_slice(e->key, e->key_len);
+}
+
+struct ic_keys;
+struct ic_catalog;
+
+/* SEED: random, see ic_map_init. NULL: out of memory. */
+struct ic_catalog *ic_catalog_new(uint64_t seed);
+void ic_catalog_free(struct ic_catalog *c); /* and every object and entry in it; NULL is fine */
+
+/* ---- objects ---------------------------------------------------------------- */
+
+/* A DRAFT with every place LOST, in the table by ID, which must be new. NULL: out of memory. */
+struct ic_object *ic_catalog_object_new(struct ic_catalog *c, uint64_t id, uint16_t data,
+                                        uint16_t parity);
+/* Takes it out of the table and frees it: no entry shows it, pins are 0. */
+void ic_catalog_object_free(struct ic_catalog *c, struct ic_object *object);
+struct ic_object *ic_catalog_object(const struct ic_catalog *c, uint64_t id); /* NULL: none */
+uint64_t ic_catalog_object_count(const struct ic_catalog *c); /* drafts and dead ones included */
+/* As ic_map_scan, over all objects. */
+uint64_t ic_catalog_object_scan(const struct ic_catalog *c, uint64_t cursor,
+                                void (*visit)(struct ic_object *object, void *ctx), void *ctx);
+/* VISIT may change the object's places, nothing else. */
+void ic_catalog_object_each(struct ic_catalog *c,
+                            void (*visit)(struct ic_object *object, void *ctx), void *ctx);
+
+/* ---- entries ---------------------------------------------------------------- */
+
+/* A detached entry; NULL: out of memory. */
+struct ic_entry *ic_catalog_entry_new(struct ic_catalog *c, struct ic_slice key, uint64_t id,
+                                      int64_t expires_ms);
+void ic_catalog_entry_free(struct ic_catalog *c, struct ic_entry *e); /* must be detached */
+
+/*
+ * E shows OBJECT from now on (DRAFT or DEAD becomes COMMITTED), under a key that is not in the
+ * current set. IC_ENOMEM: unchanged; cannot happen to an entry that was attached before.
+ */
+int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e,
+                      struct ic_object *object) IC_MUST_USE;
+/* E leaves its set, keeps ->object; the object becomes DEAD when no other entry shows it. */
+void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e);
+/* NULL: no such key in the current set. Expired entries are found. */
+struct ic_entry *ic_catalog_find(const struct ic_catalog *c, struct ic_slice key);
+/* IC_ENOMEM: unchanged; cannot happen if E had an expiry at any time before. */
+int ic_catalog_expire(struct ic_catalog *c, struct ic_entry *e, int64_t expires_ms) IC_MUST_USE;
+/* The entry that expires first, or NULL. */
+struct ic_entry *ic_catalog_first_to_expire(const struct ic_catalog *c);
+
+uint64_t ic_catalog_count(const struct ic_catalog *c);         /* keys */
+uint64_t ic_catalog_count_expiring(const struct ic_catalog *c); /* keys with an expiry */
+uint64_t ic_catalog_bytes(const struct ic_catalog *c);  /* sizes of COMMITTED objects, each once */
+uint64_t ic_catalog_memory(const struct ic_catalog *c); /* the proxy's memory that all this takes */
+uint64_t ic_catalog_entry_memory(const struct ic_entry *e); /* its own and its object's */
+uint64_t ic_catalog_scan(const struct ic_catalog *c, uint64_t cursor,
+                         void (*visit)(struct ic_entry *e, void *ctx), void *ctx);
+struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random); /* NULL: empty */
+
+/* ---- flush ------------------------------------------------------------------ */
+
+/* The current set is empty from now on. Returns the old one, which the caller either puts back or
+ * takes apart. NULL: out of memory, unchanged. */
+struct ic_keys *ic_catalog_swap(struct ic_catalog *c);
+/* Undoes the swap: the current set (which must be empty) is freed, KEYS takes its place. */
+void ic_catalog_unswap(struct ic_catalog *c, struct ic_keys *keys);
+/* Some entry of a swapped-out set, or NULL when it is empty; the caller detaches it. */
+struct ic_entry *ic_keys_any(struct ic_keys *keys);
+void ic_catalog_keys_free(struct ic_catalog *c, struct ic_keys *keys); /* must be empty */
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * eviction.h - which object goes first when memory runs out. One small interface,
+ * five policies, one file each (eviction_gdsf.c, ...). Pure: a policy sees inserts,
+ * hits and removals, and names a victim.
+ *
+ *     insert --> [ policy's order ] --victim--> evicted, or returned (pinned)
+ *     access ------^        '--------remove--> overwritten, deleted, expired
+ *
+ *   gdsf    Greedy Dual Size Frequency (Cherkasova 1998): least L + frequency / size first
+ *   sieve   one queue, a hand, lazy promotion (Zhang et al., NSDI 2024)
+ *   s3fifo  small and main queue and a ghost of names (Yang et al., SOSP 2023)
+ *   lru     least recently used
+ *   clock   second chance, as in the InfiniCache paper
+ */
+#ifndef IC_CORE_EVICTION_H
+#define IC_CORE_EVICTION_H
+
+#include "base/error.h"
+#include "base/list.h"
+
+#include <stdint.h>
+
+/* Embedded in what may be evicted. Private to the policies but for SIZE and NAME. */
+struct ic_eviction_node {
+    struct ic_list link;
+    uint64_t size;      /* bytes that eviction would free */
+    uint64_t name;      /* hash of its key: s3fifo remembers names of the evicted */
+    double priority;    /* gdsf */
+    size_t heap_index;  /* gdsf */
+    uint32_t frequency; /* hits, saturating */
+    uint8_t queue;      /* s3fifo: which one */
+    uint8_t inside;     /* a policy has it */
+};
+
+struct ic_eviction;
+
+/* KIND: IC_EVICTION_... of base/config.h. NULL: out of memory. */
+struct ic_eviction *ic_eviction_new(int kind);
+void ic_eviction_free(struct ic_eviction *e); /* the nodes stay their owner's; NULL is fine */
+
+/* NODE is zeroed or was removed. IC_ENOMEM: not inserted. */
+int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uint64_t size,
+                       uint64_t name) IC_MUST_USE;
+void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node); /* a hit */
+void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node); /* if inside */
+/*
+ * Takes the next victim out; NULL: nothing there. The owner evicts it, or returns it (it is pinned)
+ * once it has found another.
+ */
+struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e);
+void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node);
+uint64_t ic_eviction_memory(const struct ic_eviction *e); /* bytes beyond the nodes */
+
+#endif
