@@ -1,0 +1,156 @@
+/*
+ * test_config.c - the directive table: defaults within their bounds, every kind's
+ * text to value and back, complaints that name file, line and directive, rewrite.
+ */
+#include "base/config.h"
+
+#include "base/alloc.h"
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char why[IC_WHY_MAX];
+
+static int set(struct ic_config *c, const char *name, const char *value)
+{
+    why[0] = '\0';
+    return ic_config_set(c, ic_slice_str(name), ic_slice_str(value), why);
+}
+
+static void get(const struct ic_config *c, const char *name, char *out, size_t size)
+{
+    struct ic_buf buf;
+    ic_buf_init(&buf);
+    assert_int_equal(ic_config_get(c, ic_directive_find(ic_slice_str(name)), &buf), 0);
+    snprintf(out, size, "%.*s", (int)buf.len, buf.len == 0 ? "" : (const char *)buf.data);
+    ic_buf_deinit(&buf);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    char text[256];
+    assert_int_equal(c->port, 6378);
+    assert_int_equal(c->max_object_size, INT64_C(4) << 30);
+    assert_int_equal(set(c, "PORT", "7000"), 0);
+    assert_int_equal(c->port, 7000);
+    assert_int_equal(set(c, "window-memory", "48mb"), 0);
+    assert_int_equal(c->window_memory, 48 << 20);
+    assert_int_equal(set(c, "lease", "2m"), 0);
+    assert_int_equal(c->lease, 120000);
+    get(c, "lease", text, sizeof text);
+    assert_string_equal(text, "2m");
+    assert_int_equal(set(c, "eviction", "LRU"), 0);
+    assert_int_equal(c->eviction, IC_EVICTION_LRU);
+    get(c, "eviction", text, sizeof text);
+    assert_string_equal(text, "lru");
+    ic_config_free(c);
+}
+
+static void test_complaints(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    assert_int_equal(set(c, "no-such", "1"), IC_ENOENT);
+    assert_non_null(strstr(why, "no-such"));
+    assert_int_equal(set(c, "port", "65536"), IC_ERANGE);
+    assert_non_null(strstr(why, "port"));
+    assert_int_equal(set(c, "port", "12x"), IC_EINVAL);
+    assert_int_equal(set(c, "port", ""), IC_EINVAL);
+    assert_int_equal(set(c, "lease", "1 s"), IC_EINVAL);
+    assert_int_equal(set(c, "memory", "99999999999gb"), IC_ERANGE);
+    assert_int_equal(set(c, "appendfsync", "sometimes"), IC_EINVAL);
+    assert_non_null(strstr(why, "always|everysec|no"));
+    assert_int_equal(c->port, 6378);
+    ic_config_free(c);
+}
+
+/* Every directive's printed value is taken back and prints the same. */
+static void test_round_trip(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    size_t count;
+    const struct ic_directive *all = ic_directives(&count);
+    for (size_t i = 0; i < count; i++) {
+        char before[512], after[512];
+        get(c, all[i].name, before, sizeof before);
+        assert_int_equal(set(c, all[i].name, before), 0);
+        get(c, all[i].name, after, sizeof after);
+        assert_string_equal(before, after);
+    }
+    ic_config_free(c);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_config.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    struct ic_config *c = ic_config_new();
+    write_file(path, "# ours\n\n  port 7001\ndir \"/a b\"\nlease 5s # not a comment in a value\n");
+    assert_true(ic_config_load(c, path, why) < 0);
+    assert_non_null(strstr(why, ":5:"));
+    assert_non_null(strstr(why, path));
+    write_file(path, "# ours\n\n  port 7001\ndir \"/a b\"\nlease 5s\n");
+    assert_int_equal(ic_config_load(c, path, why), 0);
+    assert_int_equal(c->port, 7001);
+    assert_string_equal(c->dir, "/a b");
+
+    assert_int_equal(set(c, "lease", "9s"), 0);
+    assert_int_equal(set(c, "timeout", "30s"), 0);
+    assert_int_equal(ic_config_rewrite(c), 0);
+    struct ic_config *again = ic_config_new();
+    assert_int_equal(ic_config_load(again, path, why), 0);
+    assert_int_equal(again->lease, 9000);
+    assert_int_equal(again->timeout, 30000);
+    assert_int_equal(again->port, 7001);
+    char first[16];
+    FILE *in = fopen(path, "r");
+    assert_non_null(fgets(first, sizeof first, in));
+    assert_string_equal(first, "# ours\n");
+    fclose(in);
+    ic_config_free(again);
+    ic_config_free(c);
+    unlink(path);
+}
+
+static void test_args(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    char *argv[] = {"--port", "7002", "--lease", "3s", "rest"};
+    int index = 0;
+    assert_int_equal(ic_config_args(c, 5, argv, &index, IC_SCOPE_P, why), 0);
+    assert_int_equal(index, 4);
+    assert_int_equal(c->port, 7002);
+    char *other[] = {"--routing", "lru"};
+    index = 0;
+    assert_int_equal(ic_config_args(c, 2, other, &index, IC_SCOPE_P, why), IC_ENOENT);
+    char *lonely[] = {"--port"};
+    index = 0;
+    assert_int_equal(ic_config_args(c, 1, lonely, &index, IC_SCOPE_P, why), IC_EINVAL);
+    ic_config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_values), leak_test(test_complaints), leak_test(test_round_trip),
+        leak_test(test_file),   leak_test(test_args),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
