@@ -1,0 +1,124 @@
+/*
+ * journal.h - what survives the proxy: keys, versions and chunk places in LMDB, in one
+ * file in `dir`. Shaped like the state, not like a log, so that it never needs compaction
+ * and loading it is one pass. No byte of a value, ever.
+ *
+ *     entry  id -> object, expiry, key          object  id -> size, code, unit, places
+ *     meta   format, epoch, last id, secret, pool shape
+ *
+ *   changes of a turn --queue--> commit = one transaction --> done(result) of each
+ *                                   | fsync: always: here; everysec: on a thread; no: never
+ *                                   | full disk, I/O error --> IC_EIO, nothing of the turn is in it
+ *                                   ' FAILED until a later commit (or probe) succeeds
+ */
+#ifndef IC_PROXY_JOURNAL_H
+#define IC_PROXY_JOURNAL_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    IC_JOURNAL_SECRET_LEN = 32,
+    IC_JOURNAL_INSTANCE_LEN = 16,
+    IC_JOURNAL_WHY_MAX = 512, /* bytes of a reason, the terminating zero included */
+};
+
+struct ic_journal;
+
+struct ic_journal_setup {
+    const char *dir;    /* must exist; NULL or "": keep nothing (an in-memory cache; for tests) */
+    int appendfsync;    /* IC_FSYNC_... of base/config.h */
+    const char *prefix; /* the pool's shape: names of the functions ... */
+    uint32_t functions; /* ... and how many */
+    uint64_t memory;    /* of each; may change between starts */
+};
+
+struct ic_journal_meta {
+    uint32_t epoch;    /* raised by every open */
+    bool fresh;        /* there was no journal before */
+    bool crashed;      /* it was not closed last time */
+    uint64_t last_id;  /* least upper bound of entry ids in use */
+    uint8_t secret[IC_JOURNAL_SECRET_LEN];
+};
+
+/*
+ * Opens or creates the journal, raises the epoch, and makes both durable before it returns. On an
+ * error WHY (IC_JOURNAL_WHY_MAX bytes) says the reason and names the file:
+ *   IC_EBUSY     another process has it
+ *   IC_ECORRUPT  damaged, or not a journal, or of another format
+ *   IC_EINVAL    the pool was another one: other prefix, or fewer functions than chunks lie on
+ *   IC_ENOSPC, IC_EIO, IC_ENOENT, IC_ENOMEM
+ */
+int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
+                    struct ic_journal_meta *meta, char *why) IC_MUST_USE;
+/* Commits what is queued, forces it to the disk. NULL is fine. */
+void ic_journal_close(struct ic_journal *j);
+
+/* ---- records ---------------------------------------------------------------- */
+
+struct ic_journal_place {
+    uint16_t function;
+    bool held;
+    uint8_t instance[IC_JOURNAL_INSTANCE_LEN];
+};
+
+struct ic_journal_object {
+    uint64_t id, size, version;
+    uint32_t unit, key_len;
+    uint16_t data, parity;
+    const struct ic_journal_place *place; /* data + parity */
+};
+
+struct ic_journal_entry {
+    uint64_t id, object_id;
+    int64_t expires_ms, accessed_ms;
+    struct ic_slice key;
+};
+
+/* Queue a change of this turn, in memory. IC_ENOMEM: not queued. */
+int ic_journal_put_object(struct ic_journal *j, const struct ic_journal_object *o) IC_MUST_USE;
+int ic_journal_delete_object(struct ic_journal *j, uint64_t id) IC_MUST_USE;
+int ic_journal_put_entry(struct ic_journal *j, const struct ic_journal_entry *e) IC_MUST_USE;
+int ic_journal_delete_entry(struct ic_journal *j, uint64_t id) IC_MUST_USE;
+int ic_journal_flush(struct ic_journal *j) IC_MUST_USE; /* every entry and object so far */
+
+/* A mark in the queue, to take back what was queued after it. */
+size_t ic_journal_mark(const struct ic_journal *j);
+void ic_journal_rewind(struct ic_journal *j, size_t mark);
+
+/*
+ * One transaction with all that is queued; the queue is empty afterwards. 0, or IC_EIO: nothing of
+ * it is in the journal, and the journal is FAILED.
+ */
+int ic_journal_commit(struct ic_journal *j) IC_MUST_USE;
+/* FAILED: the last commit or fsync failed. */
+bool ic_journal_failed(const struct ic_journal *j);
+/* Errno-like text of the last failure, for the log and -MISCONF; never NULL. */
+const char *ic_journal_failure(const struct ic_journal *j);
+/* Tries a small durable transaction: 0 and no longer FAILED, or IC_EIO. */
+int ic_journal_probe(struct ic_journal *j) IC_MUST_USE;
+/* Call at least once a second: starts the fsync of everysec on its thread, notices how it went. */
+void ic_journal_tick(struct ic_journal *j, uint64_t now_ms);
+void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync);
+
+/* ---- loading ---------------------------------------------------------------- */
+
+struct ic_journal_loader { /* < 0 from either ends the load with that error */
+    int (*object)(void *ctx, const struct ic_journal_object *o);
+    int (*entry)(void *ctx, const struct ic_journal_entry *e);
+};
+/* Every object, then every entry. IC_ECORRUPT and WHY, naming the file, for a record that cannot
+ * be. */
+int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader, void *ctx,
+                    char *why) IC_MUST_USE;
+
+struct ic_journal_stats {
+    uint64_t commits, records, syncs, failures;
+    uint64_t bytes; /* of the file */
+};
+struct ic_journal_stats ic_journal_stats(const struct ic_journal *j);
+
+#endif

@@ -1,0 +1,210 @@
+/*
+ * store.h - the objects: binds the catalog, the eviction policy, placement, the pool's
+ * accounting and the journal. Everything that changes what a key shows goes through
+ * ic_store_commit; everything that changes where chunks lie goes through here as well.
+ *
+ *   draft --(chunks written)--> sealed ... --commit PUT--> committed --overwritten,
+ *     '--drop--> condemned                     |            deleted, expired, evicted--> dead
+ *                                              |                                          |
+ *                                       journal, at the turn's end                last pin drops
+ *                                              |                                          |
+ *                                          done(result)                          chunks condemned
+ *
+ * Within a turn later commands see the change at once. If the journal fails at the turn's end, the
+ * turn's changes are undone in reverse and each done gets IC_EIO. Chunks of a replaced version are
+ * condemned only after the journal has the change.
+ */
+#ifndef IC_PROXY_STORE_H
+#define IC_PROXY_STORE_H
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/random.h"
+#include "base/slice.h"
+#include "core/catalog.h"
+
+struct ic_config;
+struct ic_frame_item; /* proto/link_body.h or frame.h: one chunk of a list */
+struct ic_journal;
+struct ic_pool;
+struct ic_store;
+
+enum { IC_STORE_WHY_MAX = 512 }; /* bytes of a reason, the terminating zero included */
+
+struct ic_store_setup {
+    const struct ic_config *config; /* read each time it is needed */
+    struct ic_pool *pool;           /* ic_functions_pool */
+    struct ic_journal *journal;
+    uint32_t epoch;   /* of the journal's meta */
+    uint64_t last_id; /* of the journal's meta */
+    struct ic_rng *rng;
+    /* Something is to be committed: call ic_store_turn_end once, at the end of this turn. */
+    void (*schedule)(void *ctx);
+    /* Chunks of FUNCTION were condemned (ic_functions_flush_deletes). May be NULL. */
+    void (*condemned)(void *ctx, uint16_t function);
+    void *ctx;
+};
+
+/* IC_EINVAL and WHY: the code table is wrong or needs more functions than there are. */
+int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char *why) IC_MUST_USE;
+void ic_store_free(struct ic_store *s); /* NULL is fine; the journal stays its owner's */
+/*
+ * Fills the catalog from the journal, before ic_functions_start. A place on an instance becomes
+ * HELD: presumably there, until the instance is listed. Keys that expired meanwhile are dropped.
+ */
+int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why) IC_MUST_USE;
+
+/* ---- drafts and chunks ------------------------------------------------------ */
+
+/*
+ * A draft of SIZE bytes whose seals will carry KEY: code by size, a fresh id, d + p distinct
+ * functions with room, evicting as needed; every place is WRITING with its cost planned on its
+ * function (ic_pool_plan), instance 0. *OUT belongs to the caller until it is dropped or committed.
+ *   IC_ETOOBIG  larger than max-object-size, or a chunk fits no function even when it is empty
+ *               (ic_store_too_big_text says which memory would do)
+ *   IC_ENOSPC   no room although everything that can be evicted was
+ *   IC_EIO      the journal is failed: -MISCONF
+ *   IC_ENOMEM
+ */
+int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
+                   struct ic_object **out) IC_MUST_USE;
+/* The reason of the IC_ETOOBIG of a draft of SIZE bytes, without "ERR ". */
+void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64_t size, char *why,
+                           size_t why_size);
+/* Abandoned: what was begun is condemned, what was planned is free again. Not after a commit. */
+void ic_store_drop(struct ic_store *s, struct ic_object *draft);
+/* The chunk's bytes go to instance SERIAL (ic_node_request.instance, set before any byte is sent):
+ * call it as soon as that is known, and before drop. Again with the same serial is fine. */
+void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial);
+/* The chunk is sealed on SERIAL: in flight -> live. Also after the commit (a late seal). */
+void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
+/* A chunk that is being written failed, or a held one was found missing or wrong (wrong CRC,
+ * ENOENT, ESTALE): it is not held any more. What may be left of it on its instance is condemned. */
+void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk);
+/* The chunk is sealed and its instance's memory counts as there. */
+bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
+/* Chunks held; an object is readable while they are >= o->data. */
+uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o);
+
+/* A pinned version's chunks stay although it is dead. Drafts need no pin. */
+void ic_store_pin(struct ic_store *s, struct ic_object *o);
+void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one may free O */
+
+/* ---- keys ------------------------------------------------------------------- */
+
+/*
+ * What KEY shows, or NULL: no such key, expired (it is removed), or fewer than d chunks are held
+ * (it is purged). Valid until the end of the turn or the next change. Leaves eviction order,
+ * idle time and statistics alone.
+ */
+struct ic_entry *ic_store_find(struct ic_store *s, struct ic_slice key, int64_t wall_ms);
+/* For commands that read the value: find, counted as hit or miss, and as an access. */
+struct ic_entry *ic_store_read(struct ic_store *s, struct ic_slice key, int64_t wall_ms);
+/* An access without a read (TOUCH, and a write that finds the key). */
+void ic_store_touch(struct ic_store *s, struct ic_entry *e, int64_t wall_ms);
+uint64_t ic_store_count(const struct ic_store *s); /* DBSIZE */
+/* As ic_map_scan; VISIT changes nothing. Expired keys are visited too: see ic_store_expired. */
+uint64_t ic_store_scan(const struct ic_store *s, uint64_t cursor,
+                       void (*visit)(struct ic_entry *e, void *ctx), void *ctx);
+struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms); /* not expired, or NULL */
+static inline bool ic_store_expired(const struct ic_entry *e, int64_t wall_ms)
+{
+    return e->expires_ms != 0 && e->expires_ms <= wall_ms;
+}
+uint64_t ic_store_memory_usage(const struct ic_store *s, const struct ic_entry *e); /* MEMORY USAGE:
+    the chunks' cost and the catalog's memory */
+
+/* ---- changes ---------------------------------------------------------------- */
+
+enum ic_change_kind {
+    IC_CHANGE_PUT,    /* KEY shows DRAFT, which the store takes over, until EXPIRES_MS */
+    IC_CHANGE_DELETE, /* KEY is gone; fine if it was not there */
+    IC_CHANGE_EXPIRE, /* KEY expires at EXPIRES_MS; 0: never. IC_ENOENT if it is not there */
+    IC_CHANGE_RENAME, /* what KEY shows is shown by TO, expiry included; KEY is gone. IC_ENOENT */
+    IC_CHANGE_COPY,   /* TO shows the same stored version, same expiry. IC_ENOENT */
+    IC_CHANGE_FLUSH,  /* every key is gone */
+};
+
+struct ic_change {
+    enum ic_change_kind kind;
+    struct ic_slice key, to;
+    struct ic_object *draft;
+    int64_t expires_ms; /* PUT, EXPIRE: wall time; 0: never */
+};
+
+/*
+ * All of CHANGES or none, in order; the caller has checked conditions (NX, GT ...) in this same
+ * turn. PUT replaces, and drops the old expiry. An expiry in the past deletes. On an error (IC_EIO: the
+ * journal is failed, IC_ENOMEM, IC_ENOENT) nothing has changed, DONE is not called and the drafts
+ * stay the caller's. Otherwise DONE(ctx, 0 or IC_EIO) is called from ic_store_turn_end; with IC_EIO
+ * the change is undone and its drafts are dropped. DONE may be NULL.
+ */
+int ic_store_commit(struct ic_store *s, const struct ic_change *changes, size_t count,
+                    int64_t wall_ms, void (*done)(void *ctx, int result), void *ctx) IC_MUST_USE;
+/* DONE with this ctx will not be called (its session is gone); the change stays. */
+void ic_store_forget(struct ic_store *s, void *ctx);
+/* Journals the turn's changes and calls each done. */
+void ic_store_turn_end(struct ic_store *s);
+/* False: the journal cannot be written; writes are answered with -MISCONF (ic_store_failure). */
+bool ic_store_writable(const struct ic_store *s);
+const char *ic_store_failure(const struct ic_store *s);
+
+/*
+ * Call every 100 ms or so: removes expired keys, takes flushed ones apart, purges what lost too many
+ * chunks, each in bounded slices; journal ticks; a failed journal is tried again. Returns true if
+ * more is to be done at once: call it again in the next turn.
+ */
+bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
+
+/* ---- watching keys ---------------------------------------------------------- */
+
+/* WATCH: embedded in the session's list, KEY is the session's and outlives it. */
+struct ic_watch {
+    struct ic_map_node group_node; /* of the first watch of a key; private */
+    struct ic_list same;           /* the other watches of the key; private */
+    struct ic_slice key;
+    bool leader; /* private */
+    bool dirty;  /* the key has changed since: written, deleted, expired, evicted or flushed */
+    bool expired_at_watch; /* it was expired already then: its removal does not count */
+};
+/* IC_ENOMEM: not watched. */
+int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key,
+                   int64_t wall_ms) IC_MUST_USE;
+void ic_store_unwatch(struct ic_store *s, struct ic_watch *w);
+/* Changed, or expired since (WALL_MS: now). */
+bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t wall_ms);
+
+/* ---- what the functions say (struct ic_functions_handler) --------------------- */
+
+/*
+ * An instance was listed. Each item: a live chunk of the catalog on that function becomes HELD by
+ * SERIAL (a chunk being written is left as it is), anything else is condemned. At the end chunks the
+ * catalog places on SERIAL that were not listed become LOST.
+ */
+void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
+void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                        const struct ic_frame_item *item);
+void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial);
+/* Its memory is gone. Nothing is walked here: places are judged by ic_pool_holds when looked at,
+ * and ic_store_tick purges what became unreadable. */
+void ic_store_instance_gone(struct ic_store *s, uint16_t function, uint32_t serial);
+
+/* ---- figures ---------------------------------------------------------------- */
+
+struct ic_store_stats {
+    uint64_t hits, misses;        /* keyspace_hits, keyspace_misses */
+    uint64_t expired, evicted;    /* expired_keys, evicted_keys */
+    uint64_t purged;              /* keys lost because more than p chunks were */
+    uint64_t drafts;              /* now */
+    uint64_t objects;             /* stored versions now, drafts and pinned dead ones included */
+    uint64_t bytes;               /* of committed objects, each version once */
+    uint64_t draft_bytes;         /* of drafts */
+    uint64_t dead_bytes;          /* of dead versions that are still pinned or being reaped */
+    uint64_t catalog_memory;      /* bytes of the proxy's memory */
+    uint64_t expiring;            /* keys with an expiry */
+    uint64_t commits;
+};
+struct ic_store_stats ic_store_stats(const struct ic_store *s);
+void ic_store_stats_reset(struct ic_store *s); /* CONFIG RESETSTAT */
+
+#endif
