@@ -37,5 +37,7 @@ struct ic_proxy {
  * descriptor closed, when clients are served.
  */
 int ic_proxy_run(struct ic_config *config, int ready_fd);
+/* Begins to stop, from within the loop: SHUTDOWN and the signals. */
+void ic_proxy_stop(struct ic_proxy *proxy);
 
 #endif
