@@ -28,13 +28,13 @@ enum {
 };
 
 struct ic_http_options {
-    const char *host;           /* numeric address */
-    uint16_t port;              /* 0: any free one */
-    uint32_t connections_max;   /* 0: 12,000, and never more than the descriptors allow */
-    uint32_t idle_s;            /* 0: 60 */
-    uint32_t receive_s;         /* 0: 120, for a whole request */
-    uint32_t send_s;            /* 0: 120, for a whole reply */
-    size_t memory_max_bytes;    /* 0: 512 MiB: bodies and replies in all; beyond: 503 */
+    const char *host;         /* numeric address */
+    uint16_t port;            /* 0: any free one */
+    uint32_t connections_max; /* 0: 12,000, and never more than the descriptors allow */
+    uint32_t idle_s;          /* 0: 60 */
+    uint32_t receive_s;       /* 0: 120, for a whole request */
+    uint32_t send_s;          /* 0: 120, for a whole reply */
+    size_t memory_max_bytes;  /* 0: 512 MiB: bodies and replies in all; beyond: 503 */
     /* How many bytes of body this request may have; asked when its headers are in. A longer body is
      * read and dropped (up to 128 MiB; beyond, the connection is closed) and the
      * request is handed over marked too large, without a body. NULL: 1 MiB. */
@@ -57,7 +57,7 @@ uint32_t ic_http_server_connections(const struct ic_http_server *s);
 
 /* ---- the request: valid, and its texts with it, until reply or drop ---- */
 
-const char *ic_http_method(const struct ic_http_request *r); /* "GET" */
+const char *ic_http_method(const struct ic_http_request *r);    /* "GET" */
 struct ic_slice ic_http_path(const struct ic_http_request *r);  /* as sent, not decoded */
 struct ic_slice ic_http_query(const struct ic_http_request *r); /* as sent, without '?' */
 /* The first header NAME (any case), or NULL. */
@@ -79,8 +79,8 @@ bool ic_http_peer_is_loopback(const struct ic_http_request *r);
  * Answers with STATUS, HEADERS (copied) and BODY (its reference is taken over; NULL: empty).
  * Never fails: without memory the connection is closed instead. R is gone afterwards.
  */
-void ic_http_reply(struct ic_http_request *r, unsigned status,
-                   const struct ic_http_header *headers, size_t header_count, struct ic_buf *body);
+void ic_http_reply(struct ic_http_request *r, unsigned status, const struct ic_http_header *headers,
+                   size_t header_count, struct ic_buf *body);
 /* The same with TEXT copied and one content type. */
 void ic_http_reply_text(struct ic_http_request *r, unsigned status, const char *content_type,
                         struct ic_slice text);
