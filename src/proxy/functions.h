@@ -17,7 +17,7 @@
 #include "base/slice.h"
 
 struct ic_config;
-struct ic_frame_item; /* proto/frame.h: one chunk of a list */
+struct ic_item; /* proto/link_body.h: one chunk of a list */
 struct ic_functions;
 struct ic_link_slot;
 struct ic_loop;
@@ -131,8 +131,7 @@ struct ic_functions_handler {
      * missing. All bytes counted as live before belong to the same instance SERIAL.
      */
     void (*list_begin)(void *ctx, uint16_t function, uint32_t serial);
-    void (*list_item)(void *ctx, uint16_t function, uint32_t serial,
-                      const struct ic_frame_item *item);
+    void (*list_item)(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item);
     void (*list_end)(void *ctx, uint16_t function, uint32_t serial);
     /* The instance's memory is gone (ic_pool_holds is false by now). */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);

@@ -24,7 +24,7 @@
 #include "core/catalog.h"
 
 struct ic_config;
-struct ic_frame_item; /* proto/link_body.h or frame.h: one chunk of a list */
+struct ic_item;    /* proto/link_body.h: one chunk of a list */
 struct ic_journal;
 struct ic_pool;
 struct ic_store;
@@ -183,7 +183,7 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
  */
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
-                        const struct ic_frame_item *item);
+                        const struct ic_item *item);
 void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial);
 /* Its memory is gone. Nothing is walked here: places are judged by ic_pool_holds when looked at,
  * and ic_store_tick purges what became unreadable. */
