@@ -1,0 +1,83 @@
+"""Fixtures of the integration tests; the helpers are in harness.py.
+
+    cluster         one cluster per test module, normal buffers: leave it as you found it
+    tiny_cluster    the same with the smallest buffers
+    each_cluster    a test that takes it runs on both
+    new_cluster     a function that makes clusters for one test alone: new_cluster(functions=6,
+                    options={"warm-interval": "1s"}) is up, new_cluster(up=False) is not yet
+    real_files      files of this machine, of mixed sizes
+"""
+import pathlib
+
+import pytest
+
+from harness import BOOTSTRAP, INFINICACHE, TINY_BUFFERS, Cluster
+
+_living = []  # the clusters whose logs a failed test shows
+
+
+@pytest.fixture(scope="session", autouse=True)
+def binaries():
+    for path in (INFINICACHE, BOOTSTRAP):
+        assert path.exists(), f"{path} is missing: run make first"
+
+
+def _run(cluster):
+    _living.append(cluster)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.close()
+        _living.remove(cluster)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    yield from _run(Cluster())
+
+
+@pytest.fixture(scope="module")
+def tiny_cluster():
+    yield from _run(Cluster(options=TINY_BUFFERS))
+
+
+@pytest.fixture(scope="module", params=["normal", "tiny"])
+def each_cluster(request):
+    yield from _run(Cluster(options=TINY_BUFFERS if request.param == "tiny" else None))
+
+
+@pytest.fixture
+def new_cluster():
+    made = []
+
+    def make(up=True, **more):
+        made.append(Cluster(**more))
+        _living.append(made[-1])
+        return made[-1].start() if up else made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+        _living.remove(one)
+
+
+@pytest.fixture(scope="session")
+def real_files():
+    """Some hundred regular files of /usr/lib, every size class among them; largest 32 MiB."""
+    by_class = {}
+    for path in sorted(pathlib.Path("/usr/lib").rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        size = path.stat().st_size
+        same = by_class.setdefault(size.bit_length(), [])
+        if size <= 32 << 20 and len(same) < 12:
+            same.append(path)
+    return [path for same in by_class.values() for path in same]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for one in _living:
+            report.sections.append((f"logs of {one.dir}", one.logs()))
