@@ -29,6 +29,9 @@ enum {
     IC_ITEM_BYTES_MAX = 1024 * 1024, /* body of one ITEM frame: many entries */
 };
 
+/* A chunk is no longer than the largest object, which keeps every sum of lengths far from 2^64. */
+#define IC_CHUNK_BYTES_MAX (UINT64_C(1) << 40)
+
 enum { IC_HELLO_DYING = 1 };
 
 /*
