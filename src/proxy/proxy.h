@@ -16,6 +16,7 @@
 #include "net/net.h"
 
 struct ic_functions;
+struct ic_rs_set;
 struct ic_store;
 struct ic_window;
 struct ic_sessions;
@@ -26,6 +27,8 @@ struct ic_proxy {
     struct ic_store *store;         /* what lies where; journal, eviction */
     struct ic_functions *functions; /* the pool, the links, Invoke */
     struct ic_window *window;       /* buffers */
+    struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
+    struct ic_list readers;         /* reads under way, for others to join; see reader.h */
     struct ic_sessions *sessions;   /* clients */
     struct ic_rng rng;              /* placement, back-off, sampling */
     uint64_t started_ms;            /* monotonic */

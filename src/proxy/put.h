@@ -1,0 +1,61 @@
+/*
+ * put.h - one value on its way into the pool: the client's bytes are read straight into stripe
+ * buffers; a full stripe is encoded and goes to its d + p functions while the next one fills.
+ *
+ *   client --recv--> stripe buffer [d data units | p parity units] --WRITE--> nodes
+ *                     (window.h)      zero-padded   rs.h, CRCs       --SEAL-->
+ *
+ *   FILLING --seal--> SEALING --all sealed, or the deadline and enough--> READY --take--> (taken)
+ *      '------------------'------- too many chunks failed -----------> FAILED
+ *
+ * The draft object belongs to the put until it is taken; a put that is freed before that leaves
+ * nothing: its requests are cancelled, its chunks condemned.
+ */
+#ifndef IC_PROXY_PUT_H
+#define IC_PROXY_PUT_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#include <sys/uio.h>
+
+struct ic_object;
+struct ic_proxy;
+struct ic_put;
+
+/* Handlers are never called on the stack of a function below; they may call ic_put_free. */
+struct ic_put_handler {
+    /* ic_put_room gave 0 and now has room (ic_stream_resume). Not called after `ready`. */
+    void (*resume)(void *ctx);
+    /*
+     * Once. 0: sealed, take it. Errors may come before ic_put_seal; the caller then discards what
+     * is left of the body (ic_put_room gives 0 and does not resume):
+     *   IC_EUNAVAIL, IC_ETIMEOUT, IC_ENOSPC, IC_EIO  the functions did not take enough chunks
+     *   IC_ETIMEOUT                          also: no window memory within the write deadline
+     */
+    void (*ready)(void *ctx, int result);
+};
+
+/*
+ * A value of SIZE bytes for KEY (copied). Plans its chunks, wakes their functions and queues for
+ * window memory. NULL and *ERROR: IC_ETOOBIG, IC_ENOSPC, IC_EIO (see ic_store_draft), IC_ENOMEM.
+ */
+struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size,
+                          const struct ic_put_handler *h, void *ctx, int *error);
+/* Where the next bytes of the value go: at most MAX iovecs, never beyond the value's end. 0: wait
+ * for `resume`, or the value is complete, or the put has failed. */
+size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max);
+/* LEN bytes came to where the last ic_put_room said. */
+void ic_put_received(struct ic_put *put, size_t len);
+/* The same by copy, for bytes the caller has already. Returns how many were taken; fewer than
+ * asked: wait for `resume`, or the put has failed. */
+size_t ic_put_write(struct ic_put *put, struct ic_slice bytes);
+/* All bytes came and the rest of the command is known: seal the chunks. Fine after a failure.
+ * EXPIRES_MS goes into the seals: wall time, 0: never. */
+void ic_put_seal(struct ic_put *put, int64_t expires_ms);
+/* After `ready` with 0: the sealed draft, the caller's from now on (for ic_store_commit). Chunks
+ * not sealed by then are given up. */
+struct ic_object *ic_put_take(struct ic_put *put);
+void ic_put_free(struct ic_put *put); /* NULL is fine */
+
+#endif

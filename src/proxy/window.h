@@ -1,0 +1,75 @@
+/*
+ * window.h - the buffers for bytes on their way between clients and functions: a pool with one
+ * total bound, so that the proxy's memory does not depend on what clients and nodes do.
+ *
+ *              admit(minimum)                  take(size)
+ *   (none) ---> WAITING --first in line--> ADMITTED ----> buffers, shared by reference
+ *                  '------- leave -------------'            '--last unref--> back to the pool
+ *
+ * A request states its minimum and starts when it is reserved, first come first served; it never
+ * waits for admission while it holds anything. Up to its minimum it always gets buffers; beyond it
+ * while nobody waits and GROWTH_SHARE of the memory is not reached. Sizes are rounded up to classes
+ * (2^k and 3 * 2^(k-1) bytes): at most a third is lost; large buffers are whole pages.
+ */
+#ifndef IC_PROXY_WINDOW_H
+#define IC_PROXY_WINDOW_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+
+struct ic_loop;
+struct ic_window;
+
+enum {
+    IC_WINDOW_BUFFER_MAX = 4 << 20, /* bytes of one buffer */
+    IC_WINDOW_TRIM_MS = 2000,       /* buffers unused for so long go back to the system */
+    IC_WINDOW_RETRY_MS = 10,        /* after the system gave no memory */
+};
+
+/* A request's share: embedded in its owner, zeroed before first use. Fields are private. */
+struct ic_grant {
+    struct ic_list node;    /* waiting for admission, or to be told */
+    struct ic_list buffers; /* taken and not released yet */
+    struct ic_window *window;
+    size_t reserved; /* the minimum */
+    size_t held;     /* bytes taken and not released yet */
+    bool admitted, wanting;
+    void (*ready)(void *ctx);
+    void *ctx;
+};
+
+/* Buffers of LIMIT bytes in all; allocates none yet. NULL: out of memory. */
+struct ic_window *ic_window_new(struct ic_loop *loop, size_t limit);
+/* Every buffer must have been released. NULL is fine. */
+void ic_window_free(struct ic_window *w);
+
+/*
+ * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once). 1: admitted already;
+ * 0: READY(ctx) tells when. READY is also called, in a later turn, when a take that failed is worth
+ * another try. IC_ETOOBIG: more than the window has.
+ */
+int ic_window_admit(struct ic_window *w, struct ic_grant *g, size_t minimum,
+                    void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
+/* The end of G's share: READY is not called any more, buffers that are still referenced count until
+ * their last unref. Fine if G was never admitted. */
+void ic_window_leave(struct ic_grant *g);
+
+/* A buffer with one reference, cap >= SIZE (at most IC_WINDOW_BUFFER_MAX), len 0; of an admitted G.
+ * NULL: not now; READY will tell. */
+struct ic_buf *ic_window_take(struct ic_grant *g, size_t size);
+/* What a buffer of SIZE bytes counts. */
+size_t ic_window_size(size_t size);
+
+struct ic_window_stats {
+    size_t limit;
+    size_t used;       /* reserved or taken */
+    size_t taken;      /* in buffers that are out */
+    size_t cached;     /* in buffers kept for reuse */
+    size_t peak;       /* the most of taken + cached so far */
+    uint32_t admitted; /* requests */
+    uint32_t waiting;
+};
+struct ic_window_stats ic_window_stats(const struct ic_window *w);
+
+#endif
