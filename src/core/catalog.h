@@ -16,6 +16,7 @@
 #ifndef IC_CORE_CATALOG_H
 #define IC_CORE_CATALOG_H
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "core/eviction.h"
@@ -49,8 +50,8 @@ struct ic_object {
     uint32_t unit;
     uint32_t key_len; /* of the key in its seals */
     uint32_t pins;
-    uint16_t data, parity; /* d, p */
-    uint8_t state;         /* enum ic_object_state */
+    uint16_t data, parity;         /* d, p */
+    uint8_t state;                 /* enum ic_object_state */
     struct ic_chunk_place place[]; /* data + parity */
 };
 
@@ -60,10 +61,10 @@ struct ic_entry {
     struct ic_list sibling; /* in object->entries */
     struct ic_keys *keys;   /* the set it is in; NULL: detached */
     struct ic_object *object;
-    uint64_t id;         /* names it in the journal */
-    int64_t expires_ms;  /* wall time; 0: never */
-    int64_t accessed_ms; /* wall time */
-    size_t heap_index;   /* in the expiry heap; SIZE_MAX: not in it */
+    uint64_t id;                /* names it in the journal */
+    int64_t expires_ms;         /* wall time; 0: never */
+    int64_t accessed_ms;        /* wall time */
+    struct ic_heap_node expiry; /* in its set's heap if it expires */
     uint32_t key_len;
     uint8_t key[];
 };
@@ -118,7 +119,7 @@ int ic_catalog_expire(struct ic_catalog *c, struct ic_entry *e, int64_t expires_
 /* The entry that expires first, or NULL. */
 struct ic_entry *ic_catalog_first_to_expire(const struct ic_catalog *c);
 
-uint64_t ic_catalog_count(const struct ic_catalog *c);         /* keys */
+uint64_t ic_catalog_count(const struct ic_catalog *c);          /* keys */
 uint64_t ic_catalog_count_expiring(const struct ic_catalog *c); /* keys with an expiry */
 uint64_t ic_catalog_bytes(const struct ic_catalog *c);  /* sizes of COMMITTED objects, each once */
 uint64_t ic_catalog_memory(const struct ic_catalog *c); /* the proxy's memory that all this takes */

@@ -16,6 +16,7 @@
 #define IC_CORE_EVICTION_H
 
 #include "base/error.h"
+#include "base/heap.h"
 #include "base/list.h"
 
 #include <stdint.h>
@@ -23,13 +24,14 @@
 /* Embedded in what may be evicted. Private to the policies but for SIZE and NAME. */
 struct ic_eviction_node {
     struct ic_list link;
-    uint64_t size;      /* bytes that eviction would free */
-    uint64_t name;      /* hash of its key: s3fifo remembers names of the evicted */
-    double priority;    /* gdsf */
-    size_t heap_index;  /* gdsf */
-    uint32_t frequency; /* hits, saturating */
-    uint8_t queue;      /* s3fifo: which one */
-    uint8_t inside;     /* a policy has it */
+    uint64_t size;            /* bytes that eviction would free */
+    uint64_t name;            /* hash of its key: s3fifo remembers names of the evicted */
+    double priority;          /* gdsf */
+    uint64_t order;           /* gdsf: of the last use, breaks ties */
+    struct ic_heap_node heap; /* gdsf */
+    uint32_t frequency;       /* hits, saturating */
+    uint8_t queue;            /* s3fifo: which one */
+    uint8_t inside;           /* a policy has it */
 };
 
 struct ic_eviction;

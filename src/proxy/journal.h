@@ -4,7 +4,7 @@
  * and loading it is one pass. No byte of a value, ever.
  *
  *     entry  id -> object, expiry, key          object  id -> size, code, unit, places
- *     meta   format, epoch, last id, secret, pool shape
+ *     meta   format, epoch, secret, pool shape
  *
  *   changes of a turn --queue--> commit = one transaction --> done(result) of each
  *                                   | fsync: always: here; everysec: on a thread; no: never
@@ -18,6 +18,7 @@
 #include "base/slice.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -37,10 +38,9 @@ struct ic_journal_setup {
 };
 
 struct ic_journal_meta {
-    uint32_t epoch;    /* raised by every open */
-    bool fresh;        /* there was no journal before */
-    bool crashed;      /* it was not closed last time */
-    uint64_t last_id;  /* least upper bound of entry ids in use */
+    uint32_t epoch; /* raised by every open */
+    bool fresh;     /* there was no journal before */
+    bool crashed;   /* it was not closed last time */
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
 };
 
@@ -49,7 +49,7 @@ struct ic_journal_meta {
  * error WHY (IC_JOURNAL_WHY_MAX bytes) says the reason and names the file:
  *   IC_EBUSY     another process has it
  *   IC_ECORRUPT  damaged, or not a journal, or of another format
- *   IC_EINVAL    the pool was another one: other prefix, or fewer functions than chunks lie on
+ *   IC_EINVAL    the pool was another one: other prefix, or it had more functions
  *   IC_ENOSPC, IC_EIO, IC_ENOENT, IC_ENOMEM
  */
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,

@@ -24,7 +24,7 @@
 #include "core/catalog.h"
 
 struct ic_config;
-struct ic_item;    /* proto/link_body.h: one chunk of a list */
+struct ic_item; /* proto/link_body.h: one chunk of a list */
 struct ic_journal;
 struct ic_pool;
 struct ic_store;
@@ -35,8 +35,7 @@ struct ic_store_setup {
     const struct ic_config *config; /* read each time it is needed */
     struct ic_pool *pool;           /* ic_functions_pool */
     struct ic_journal *journal;
-    uint32_t epoch;   /* of the journal's meta */
-    uint64_t last_id; /* of the journal's meta */
+    uint32_t epoch; /* of the journal's meta */
     struct ic_rng *rng;
     /* Something is to be committed: call ic_store_turn_end once, at the end of this turn. */
     void (*schedule)(void *ctx);
@@ -134,10 +133,10 @@ struct ic_change {
 
 /*
  * All of CHANGES or none, in order; the caller has checked conditions (NX, GT ...) in this same
- * turn. PUT replaces, and drops the old expiry. An expiry in the past deletes. On an error (IC_EIO: the
- * journal is failed, IC_ENOMEM, IC_ENOENT) nothing has changed, DONE is not called and the drafts
- * stay the caller's. Otherwise DONE(ctx, 0 or IC_EIO) is called from ic_store_turn_end; with IC_EIO
- * the change is undone and its drafts are dropped. DONE may be NULL.
+ * turn. PUT replaces, and drops the old expiry. An expiry in the past deletes. On an error (IC_EIO:
+ * the journal is failed, IC_ENOMEM, IC_ENOENT) nothing has changed, DONE is not called and the
+ * drafts stay the caller's. Otherwise DONE(ctx, 0 or IC_EIO) is called from ic_store_turn_end; with
+ * IC_EIO the change is undone and its drafts are dropped. DONE may be NULL.
  */
 int ic_store_commit(struct ic_store *s, const struct ic_change *changes, size_t count,
                     int64_t wall_ms, void (*done)(void *ctx, int result), void *ctx) IC_MUST_USE;
@@ -150,9 +149,9 @@ bool ic_store_writable(const struct ic_store *s);
 const char *ic_store_failure(const struct ic_store *s);
 
 /*
- * Call every 100 ms or so: removes expired keys, takes flushed ones apart, purges what lost too many
- * chunks, each in bounded slices; journal ticks; a failed journal is tried again. Returns true if
- * more is to be done at once: call it again in the next turn.
+ * Call every 100 ms or so: removes expired keys, takes flushed ones apart, purges what lost too
+ * many chunks, each in bounded slices; journal ticks; a failed journal is tried again. Returns true
+ * if more is to be done at once: call it again in the next turn.
  */
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
 
@@ -178,8 +177,8 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
 
 /*
  * An instance was listed. Each item: a live chunk of the catalog on that function becomes HELD by
- * SERIAL (a chunk being written is left as it is), anything else is condemned. At the end chunks the
- * catalog places on SERIAL that were not listed become LOST.
+ * SERIAL (a chunk being written is left as it is), anything else is condemned. At the end chunks
+ * the catalog places on SERIAL that were not listed become LOST.
  */
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
@@ -192,16 +191,16 @@ void ic_store_instance_gone(struct ic_store *s, uint16_t function, uint32_t seri
 /* ---- figures ---------------------------------------------------------------- */
 
 struct ic_store_stats {
-    uint64_t hits, misses;        /* keyspace_hits, keyspace_misses */
-    uint64_t expired, evicted;    /* expired_keys, evicted_keys */
-    uint64_t purged;              /* keys lost because more than p chunks were */
-    uint64_t drafts;              /* now */
-    uint64_t objects;             /* stored versions now, drafts and pinned dead ones included */
-    uint64_t bytes;               /* of committed objects, each version once */
-    uint64_t draft_bytes;         /* of drafts */
-    uint64_t dead_bytes;          /* of dead versions that are still pinned or being reaped */
-    uint64_t catalog_memory;      /* bytes of the proxy's memory */
-    uint64_t expiring;            /* keys with an expiry */
+    uint64_t hits, misses;     /* keyspace_hits, keyspace_misses */
+    uint64_t expired, evicted; /* expired_keys, evicted_keys */
+    uint64_t purged;           /* keys lost because more than p chunks were */
+    uint64_t drafts;           /* now */
+    uint64_t objects;          /* stored versions now, drafts and pinned dead ones included */
+    uint64_t bytes;            /* of committed objects, each version once */
+    uint64_t draft_bytes;      /* of drafts */
+    uint64_t dead_bytes;       /* of dead versions that are still pinned or being reaped */
+    uint64_t catalog_memory;   /* bytes of the proxy's memory */
+    uint64_t expiring;         /* keys with an expiry */
     uint64_t commits;
 };
 struct ic_store_stats ic_store_stats(const struct ic_store *s);

@@ -1,0 +1,90 @@
+/*
+ * eviction_clock.c - second chance: the hand goes round; an object used since its last
+ * visit is passed over once.
+ *
+ *     hand --> [ next ... ] --used: clear, to the back--.
+ *                   '--not used--> victim               '--> [ ... last ]
+ */
+#include "base/alloc.h"
+#include "core/eviction_policy.h"
+
+struct clock {
+    struct ic_eviction base;
+    struct ic_list ring; /* the hand stands before its first */
+};
+
+static struct clock *clock_of(struct ic_eviction *e)
+{
+    return IC_CONTAINER(e, struct clock, base);
+}
+
+static struct ic_eviction *create(void)
+{
+    struct clock *clock = ic_calloc(1, sizeof *clock);
+    if (clock == NULL) {
+        return NULL;
+    }
+    ic_list_init(&clock->ring);
+    return &clock->base;
+}
+
+static void destroy(struct ic_eviction *e)
+{
+    ic_free(clock_of(e));
+}
+
+static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_push_back(&clock_of(e)->ring, &node->link);
+    return 0;
+}
+
+static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    (void)e;
+    node->frequency = 1;
+}
+
+static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    (void)e;
+    ic_list_remove(&node->link);
+}
+
+static struct ic_eviction_node *victim(struct ic_eviction *e)
+{
+    struct ic_list *ring = &clock_of(e)->ring;
+    struct ic_list *link;
+    /* Ends: each turn of the loop clears one mark or is the last. */
+    while ((link = ic_list_pop_front(ring)) != NULL) {
+        struct ic_eviction_node *node = ic_eviction_of(link);
+        if (node->frequency == 0) {
+            return node;
+        }
+        node->frequency = 0;
+        ic_list_push_back(ring, link);
+    }
+    return NULL;
+}
+
+static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_push_back(&clock_of(e)->ring, &node->link);
+}
+
+static uint64_t memory(const struct ic_eviction *e)
+{
+    (void)e;
+    return sizeof(struct clock);
+}
+
+const struct ic_eviction_policy ic_eviction_clock = {
+    .create = create,
+    .destroy = destroy,
+    .insert = insert,
+    .access = access_node,
+    .remove = remove_node,
+    .victim = victim,
+    .give_back = give_back,
+    .memory = memory,
+};

@@ -1,0 +1,84 @@
+/*
+ * eviction_lru.c - least recently used: one list, a hit moves to its front.
+ *
+ *     insert, hit --> [ newest ... oldest ] --> victim
+ */
+#include "base/alloc.h"
+#include "core/eviction_policy.h"
+
+struct lru {
+    struct ic_eviction base;
+    struct ic_list used; /* newest first */
+};
+
+static struct lru *lru_of(struct ic_eviction *e)
+{
+    return IC_CONTAINER(e, struct lru, base);
+}
+
+static struct ic_eviction *create(void)
+{
+    struct lru *lru = ic_calloc(1, sizeof *lru);
+    if (lru == NULL) {
+        return NULL;
+    }
+    ic_list_init(&lru->used);
+    return &lru->base;
+}
+
+static void destroy(struct ic_eviction *e)
+{
+    ic_free(lru_of(e));
+}
+
+static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_push_front(&lru_of(e)->used, &node->link);
+    return 0;
+}
+
+static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_remove(&node->link);
+    ic_list_push_front(&lru_of(e)->used, &node->link);
+}
+
+static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    (void)e;
+    ic_list_remove(&node->link);
+}
+
+static struct ic_eviction_node *victim(struct ic_eviction *e)
+{
+    struct ic_list *used = &lru_of(e)->used;
+    if (ic_list_empty(used)) {
+        return NULL;
+    }
+    struct ic_eviction_node *node = ic_eviction_of(used->prev);
+    ic_list_remove(&node->link);
+    return node;
+}
+
+/* It is pinned, so it is in use. */
+static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_push_front(&lru_of(e)->used, &node->link);
+}
+
+static uint64_t memory(const struct ic_eviction *e)
+{
+    (void)e;
+    return sizeof(struct lru);
+}
+
+const struct ic_eviction_policy ic_eviction_lru = {
+    .create = create,
+    .destroy = destroy,
+    .insert = insert,
+    .access = access_node,
+    .remove = remove_node,
+    .victim = victim,
+    .give_back = give_back,
+    .memory = memory,
+};

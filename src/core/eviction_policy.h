@@ -1,0 +1,33 @@
+/*
+ * eviction_policy.h - what a policy's file gives to eviction.c, which keeps the
+ * bookkeeping that all share (`inside`, name, size) and calls the policy for its order.
+ */
+#ifndef IC_CORE_EVICTION_POLICY_H
+#define IC_CORE_EVICTION_POLICY_H
+
+#include "core/eviction.h"
+
+struct ic_eviction_policy {
+    struct ic_eviction *(*create)(void); /* NULL: out of memory */
+    void (*destroy)(struct ic_eviction *e);
+    int (*insert)(struct ic_eviction *e, struct ic_eviction_node *node);
+    void (*access)(struct ic_eviction *e, struct ic_eviction_node *node);
+    void (*remove)(struct ic_eviction *e, struct ic_eviction_node *node);
+    struct ic_eviction_node *(*victim)(struct ic_eviction *e); /* taken out; NULL: empty */
+    void (*give_back)(struct ic_eviction *e, struct ic_eviction_node *node);
+    uint64_t (*memory)(const struct ic_eviction *e);
+};
+
+struct ic_eviction { /* the first member of each policy's own struct */
+    const struct ic_eviction_policy *policy;
+};
+
+extern const struct ic_eviction_policy ic_eviction_gdsf, ic_eviction_sieve, ic_eviction_s3fifo,
+    ic_eviction_lru, ic_eviction_clock;
+
+static inline struct ic_eviction_node *ic_eviction_of(struct ic_list *link)
+{
+    return IC_CONTAINER(link, struct ic_eviction_node, link);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * eviction_sieve.c - SIEVE (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024): objects
+ * stay in the order they came; the hand moves from the oldest to the newest, clears the
+ * marks of those used and takes the first that was not.
+ *
+ *     insert --> [ newest ... used, used <-hand-- ... oldest ]
+ */
+#include "base/alloc.h"
+#include "core/eviction_policy.h"
+
+struct sieve {
+    struct ic_eviction base;
+    struct ic_list queue; /* newest first */
+    struct ic_list *hand; /* looked at next; the queue's head itself: start at the oldest */
+};
+
+static struct sieve *sieve_of(struct ic_eviction *e)
+{
+    return IC_CONTAINER(e, struct sieve, base);
+}
+
+static struct ic_eviction *create(void)
+{
+    struct sieve *sieve = ic_calloc(1, sizeof *sieve);
+    if (sieve == NULL) {
+        return NULL;
+    }
+    ic_list_init(&sieve->queue);
+    sieve->hand = &sieve->queue;
+    return &sieve->base;
+}
+
+static void destroy(struct ic_eviction *e)
+{
+    ic_free(sieve_of(e));
+}
+
+static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_push_front(&sieve_of(e)->queue, &node->link);
+    return 0;
+}
+
+static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    (void)e;
+    node->frequency = 1;
+}
+
+static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    struct sieve *sieve = sieve_of(e);
+    if (sieve->hand == &node->link) {
+        sieve->hand = node->link.prev;
+    }
+    ic_list_remove(&node->link);
+}
+
+static struct ic_eviction_node *victim(struct ic_eviction *e)
+{
+    struct sieve *sieve = sieve_of(e);
+    if (ic_list_empty(&sieve->queue)) {
+        return NULL;
+    }
+    /* Ends: each object is passed over at most once before its mark is clear. */
+    for (;;) {
+        if (sieve->hand == &sieve->queue) {
+            sieve->hand = sieve->queue.prev;
+        }
+        struct ic_eviction_node *node = ic_eviction_of(sieve->hand);
+        if (node->frequency == 0) {
+            remove_node(e, node);
+            return node;
+        }
+        node->frequency = 0;
+        sieve->hand = sieve->hand->prev;
+    }
+}
+
+/* Back to where the hand took it from, passed over. */
+static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    ic_list_insert_after(sieve_of(e)->hand, &node->link);
+}
+
+static uint64_t memory(const struct ic_eviction *e)
+{
+    (void)e;
+    return sizeof(struct sieve);
+}
+
+const struct ic_eviction_policy ic_eviction_sieve = {
+    .create = create,
+    .destroy = destroy,
+    .insert = insert,
+    .access = access_node,
+    .remove = remove_node,
+    .victim = victim,
+    .give_back = give_back,
+    .memory = memory,
+};

@@ -1,0 +1,29 @@
+/*
+ * journal_record.h - the journal's records as bytes, little endian, each ending in a check
+ * over its id and bytes, so that damage is found instead of believed.
+ *
+ *   object  size 8 | version 8 | unit 4 | key_len 4 | d 2 | p 2 |
+ *           (function 2 | held 1 | instance 16) * (d + p) | check 4
+ *   entry   object id 8 | expires 8 | accessed 8 | key | check 4
+ */
+#ifndef IC_PROXY_JOURNAL_RECORD_H
+#define IC_PROXY_JOURNAL_RECORD_H
+
+#include "base/buf.h"
+#include "proxy/journal.h"
+
+enum { IC_JOURNAL_PLACES_MAX = 64 };
+
+/* Append to OUT. IC_ENOMEM. */
+int ic_journal_encode_object(struct ic_buf *out, const struct ic_journal_object *o) IC_MUST_USE;
+int ic_journal_encode_entry(struct ic_buf *out, const struct ic_journal_entry *e) IC_MUST_USE;
+
+/* IC_ECORRUPT. PLACE has room for IC_JOURNAL_PLACES_MAX and becomes O->place; functions must be
+ * below FUNCTIONS. E->key lies in RECORD. */
+int ic_journal_decode_object(struct ic_slice record, uint64_t id, uint32_t functions,
+                             struct ic_journal_object *o,
+                             struct ic_journal_place *place) IC_MUST_USE;
+int ic_journal_decode_entry(struct ic_slice record, uint64_t id,
+                            struct ic_journal_entry *e) IC_MUST_USE;
+
+#endif
