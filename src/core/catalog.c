@@ -267,10 +267,22 @@ void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e)
     settle(c, e->object);
 }
 
+void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object)
+{
+    (void)c;
+    assert(object->state == IC_OBJECT_DEAD && ic_list_empty(&object->entries));
+    object->state = IC_OBJECT_DRAFT;
+}
+
 struct ic_entry *ic_catalog_find(const struct ic_catalog *c, struct ic_slice key)
 {
     struct ic_map_node *node = ic_map_find(&c->keys->map, key);
     return node == NULL ? NULL : entry_of(node);
+}
+
+bool ic_catalog_current(const struct ic_catalog *c, const struct ic_entry *e)
+{
+    return e->keys == c->keys;
 }
 
 int ic_catalog_expire(struct ic_catalog *c, struct ic_entry *e, int64_t expires_ms)

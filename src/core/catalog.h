@@ -110,8 +110,12 @@ void ic_catalog_entry_free(struct ic_catalog *c, struct ic_entry *e); /* must be
  */
 int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e,
                       struct ic_object *object) IC_MUST_USE;
+/* A DEAD object that no entry shows is a DRAFT again: its commit was taken back. */
+void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object);
 /* E leaves its set, keeps ->object; the object becomes DEAD when no other entry shows it. */
 void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e);
+bool ic_catalog_current(const struct ic_catalog *c,
+                        const struct ic_entry *e); /* in the current set */
 /* NULL: no such key in the current set. Expired entries are found. */
 struct ic_entry *ic_catalog_find(const struct ic_catalog *c, struct ic_slice key);
 /* IC_ENOMEM: unchanged; cannot happen if E had an expiry at any time before. */

@@ -45,7 +45,7 @@ struct ic_journal {
     uint32_t functions;
     char failure[IC_JOURNAL_WHY_MAX];
     struct ic_buf queue; /* op_header, record, op_header, ... */
-    uint64_t queued;
+    uint64_t applied;    /* records of the last transaction */
     struct ic_journal_sync *sync;
     uint64_t synced_ms;
     struct ic_journal_stats stats;
@@ -412,7 +412,6 @@ static int queue(struct ic_journal *j, enum op op, uint64_t id, struct ic_slice 
     assert(result >= 0);
     result = ic_buf_append_slice(&j->queue, record);
     assert(result >= 0);
-    j->queued++;
     return 0;
 }
 
@@ -497,6 +496,7 @@ static int apply_one(struct ic_journal *j, MDB_txn *txn, const struct op_header 
 static int apply_queue(struct ic_journal *j, MDB_txn *txn)
 {
     const uint8_t *at = j->queue.data, *end = at + j->queue.len;
+    j->applied = 0;
     while (at < end) {
         struct op_header op;
         memcpy(&op, at, sizeof op);
@@ -506,6 +506,7 @@ static int apply_queue(struct ic_journal *j, MDB_txn *txn)
             return rc;
         }
         at += op.len;
+        j->applied++;
     }
     return 0;
 }
@@ -570,8 +571,7 @@ int ic_journal_commit(struct ic_journal *j)
         return j->failed ? IC_EIO : 0;
     }
     int rc = commit_growing(j);
-    uint64_t records = j->queued;
-    j->queued = 0;
+    uint64_t records = j->applied;
     /* Bounded in the long run: one turn's changes. A rare large turn gives its memory back. */
     if (j->queue.cap > 1 << 20) {
         ic_buf_deinit(&j->queue);
@@ -583,7 +583,6 @@ int ic_journal_commit(struct ic_journal *j)
     j->stats.commits++;
     j->stats.records += records;
     j->unsynced = j->appendfsync != IC_FSYNC_ALWAYS;
-    j->failed = false;
     return 0;
 }
 

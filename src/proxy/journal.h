@@ -9,7 +9,7 @@
  *   changes of a turn --queue--> commit = one transaction --> done(result) of each
  *                                   | fsync: always: here; everysec: on a thread; no: never
  *                                   | full disk, I/O error --> IC_EIO, nothing of the turn is in it
- *                                   ' FAILED until a later commit (or probe) succeeds
+ *                                   ' FAILED until a probe succeeds
  */
 #ifndef IC_PROXY_JOURNAL_H
 #define IC_PROXY_JOURNAL_H
@@ -91,7 +91,7 @@ void ic_journal_rewind(struct ic_journal *j, size_t mark);
 
 /*
  * One transaction with all that is queued; the queue is empty afterwards. 0, or IC_EIO: nothing of
- * it is in the journal, and the journal is FAILED.
+ * it is in the journal, and the journal is FAILED. Only a probe ends that.
  */
 int ic_journal_commit(struct ic_journal *j) IC_MUST_USE;
 /* FAILED: the last commit or fsync failed. */

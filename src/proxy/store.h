@@ -70,6 +70,9 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
 /* The reason of the IC_ETOOBIG of a draft of SIZE bytes, without "ERR ". */
 void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64_t size, char *why,
                            size_t why_size);
+/* The draft is about to be sealed: gives it a version above all given so far (ic_object.version).
+ */
+void ic_store_seal(struct ic_store *s, struct ic_object *draft);
 /* Abandoned: what was begun is condemned, what was planned is free again. Not after a commit. */
 void ic_store_drop(struct ic_store *s, struct ic_object *draft);
 /* The chunk's bytes go to instance SERIAL (ic_node_request.instance, set before any byte is sent):

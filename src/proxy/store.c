@@ -1,0 +1,458 @@
+#include "proxy/store.h"
+
+#include "base/alloc.h"
+#include "code/layout.h"
+#include "proto/frame.h"
+#include "proxy/store_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { ID_COUNTER_BITS = 40 }; /* object id = epoch (24 bits) | counter */
+
+/* ---- life ------------------------------------------------------------------- */
+
+int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char *why)
+{
+    *out = NULL;
+    uint32_t functions = ic_pool_count(setup->pool);
+    struct ic_code_table codes;
+    int result = ic_code_table_parse(&codes, setup->config->code_table, why, IC_STORE_WHY_MAX);
+    if (result >= 0) {
+        result = ic_code_table_check(&codes, functions, why, IC_STORE_WHY_MAX);
+    }
+    if (result < 0) {
+        return IC_EINVAL;
+    }
+    struct ic_store *s = ic_calloc(1, sizeof *s);
+    if (s == NULL) {
+        goto fail;
+    }
+    s->setup = *setup;
+    s->codes = codes;
+    s->next_id = ((uint64_t)setup->epoch << ID_COUNTER_BITS) + 1;
+    ic_list_init(&s->drafts);
+    ic_list_init(&s->retired);
+    ic_buf_init(&s->undo);
+    ic_buf_init(&s->waiters);
+    ic_buf_init(&s->ending);
+    ic_buf_init(&s->owed);
+    ic_store_watch_init(s, ic_rng_next(setup->rng));
+    s->catalog = ic_catalog_new(ic_rng_next(setup->rng));
+    s->eviction = ic_eviction_new(setup->config->eviction);
+    s->candidate = ic_calloc(functions, sizeof *s->candidate);
+    s->evictable = ic_calloc(functions, sizeof *s->evictable);
+    if (s->catalog == NULL || s->eviction == NULL || s->candidate == NULL || s->evictable == NULL) {
+        goto fail;
+    }
+    *out = s;
+    return 0;
+fail:
+    snprintf(why, IC_STORE_WHY_MAX, "store: out of memory");
+    ic_store_free(s);
+    return IC_ENOMEM;
+}
+
+static void free_retired(struct ic_store *s)
+{
+    struct ic_list *node;
+    while ((node = ic_list_pop_front(&s->retired)) != NULL) {
+        struct ic_retired *r = IC_CONTAINER(node, struct ic_retired, node);
+        struct ic_entry *e;
+        while ((e = ic_keys_any(r->keys)) != NULL) {
+            ic_catalog_detach(s->catalog, e);
+            ic_catalog_entry_free(s->catalog, e);
+        }
+        ic_catalog_keys_free(s->catalog, r->keys);
+        ic_free(r);
+    }
+}
+
+void ic_store_free(struct ic_store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    if (s->catalog != NULL) {
+        ic_store_turn_end(s);
+        free_retired(s);
+    }
+    ic_catalog_free(s->catalog);
+    ic_eviction_free(s->eviction);
+    ic_map_deinit(&s->watches);
+    ic_buf_deinit(&s->undo);
+    ic_buf_deinit(&s->waiters);
+    ic_buf_deinit(&s->ending);
+    ic_buf_deinit(&s->owed);
+    ic_free(s->candidate);
+    ic_free(s->evictable);
+    ic_free(s);
+}
+
+uint64_t ic_store_next_id(struct ic_store *s)
+{
+    return s->next_id++;
+}
+
+/* ---- places ----------------------------------------------------------------- */
+
+void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                        enum ic_chunk_state state, uint32_t serial)
+{
+    assert(chunk < ic_object_chunks(o));
+    struct ic_chunk_place *place = &o->place[chunk];
+    if (o->policy.inside && place->state != state) {
+        uint64_t *evictable = &s->evictable[place->function];
+        if (place->state == IC_CHUNK_HELD) {
+            *evictable -= o->chunk_cost;
+        } else if (state == IC_CHUNK_HELD) {
+            *evictable += o->chunk_cost;
+        }
+    }
+    place->state = (uint8_t)state;
+    place->instance = serial;
+    place->listed = 0;
+}
+
+static void count_evictable(struct ic_store *s, const struct ic_object *o, bool add)
+{
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        if (o->place[i].state == IC_CHUNK_HELD) {
+            uint64_t *evictable = &s->evictable[o->place[i].function];
+            *evictable = add ? *evictable + o->chunk_cost : *evictable - o->chunk_cost;
+        }
+    }
+}
+
+int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
+{
+    enum ic_object_state before = o->state;
+    if (before != IC_OBJECT_COMMITTED) {
+        uint64_t bytes = o->chunk_cost * ic_object_chunks(o);
+        int result = ic_eviction_insert(s->eviction, &o->policy, bytes, e->map_node.hash);
+        if (result < 0) {
+            return result;
+        }
+        count_evictable(s, o, true);
+    }
+    int result = ic_catalog_attach(s->catalog, e, o);
+    if (result < 0) {
+        if (before != IC_OBJECT_COMMITTED) {
+            count_evictable(s, o, false);
+            ic_eviction_remove(s->eviction, &o->policy);
+        }
+        return result;
+    }
+    if (before == IC_OBJECT_DRAFT) {
+        ic_list_remove(&o->node);
+        s->draft_bytes -= o->size;
+        s->draft_count--;
+    } else if (before == IC_OBJECT_DEAD) {
+        s->dead_bytes -= o->size;
+    }
+    return 0;
+}
+
+void ic_store_detach(struct ic_store *s, struct ic_entry *e)
+{
+    struct ic_object *o = e->object;
+    ic_catalog_detach(s->catalog, e);
+    if (o->state == IC_OBJECT_DEAD) {
+        if (o->policy.inside) {
+            count_evictable(s, o, false);
+        }
+        ic_eviction_remove(s->eviction, &o->policy);
+        s->dead_bytes += o->size;
+    }
+}
+
+/* The bytes of the chunk's place are given back, in whatever state they are. */
+static void release_place(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+{
+    struct ic_chunk_place place = o->place[chunk];
+    switch ((enum ic_chunk_state)place.state) {
+    case IC_CHUNK_LOST:
+        return;
+    case IC_CHUNK_WRITING:
+        if (place.instance == 0) {
+            ic_pool_unplan(s->setup.pool, place.function, o->chunk_cost);
+            break;
+        }
+        ic_pool_condemn(s->setup.pool, place.function, place.instance, o->id, chunk, o->chunk_cost,
+                        IC_POOL_FROM_IN_FLIGHT);
+        break;
+    case IC_CHUNK_HELD:
+        ic_pool_condemn(s->setup.pool, place.function, place.instance, o->id, chunk, o->chunk_cost,
+                        IC_POOL_FROM_LIVE);
+        break;
+    }
+    ic_store_set_place(s, o, chunk, IC_CHUNK_LOST, 0);
+    if (place.instance != 0 && s->setup.condemned != NULL) {
+        s->setup.condemned(s->setup.ctx, place.function);
+    }
+}
+
+void ic_store_bury(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->pins == 0 && o->state != IC_OBJECT_COMMITTED);
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        release_place(s, o, (uint16_t)i);
+    }
+    if (o->state == IC_OBJECT_DRAFT) {
+        s->draft_bytes -= o->size;
+        s->draft_count--;
+    } else {
+        s->dead_bytes -= o->size;
+    }
+    ic_catalog_object_free(s->catalog, o);
+}
+
+void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o)
+{
+    if (o->state == IC_OBJECT_DEAD && o->pins == 0) {
+        ic_store_bury(s, o);
+    }
+}
+
+void ic_store_pin(struct ic_store *s, struct ic_object *o)
+{
+    (void)s;
+    assert(o->pins < UINT32_MAX);
+    o->pins++;
+}
+
+void ic_store_unpin(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->pins > 0);
+    o->pins--;
+    ic_store_bury_if_dead(s, o);
+}
+
+void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial)
+{
+    const struct ic_chunk_place *place = &draft->place[chunk];
+    if (place->state == IC_CHUNK_WRITING && place->instance == 0) {
+        ic_store_set_place(s, draft, chunk, IC_CHUNK_WRITING, serial);
+    }
+}
+
+void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
+{
+    if (o->place[chunk].state != IC_CHUNK_WRITING) {
+        return; /* given up before */
+    }
+    assert(o->place[chunk].instance == 0 || o->place[chunk].instance == serial);
+    ic_pool_sealed(s->setup.pool, o->place[chunk].function, serial, o->chunk_cost, o->chunk_cost);
+    ic_store_set_place(s, o, chunk, IC_CHUNK_HELD, serial);
+}
+
+void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+{
+    release_place(s, o, chunk);
+}
+
+bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
+{
+    const struct ic_chunk_place *place = &o->place[chunk];
+    return place->state == IC_CHUNK_HELD &&
+           ic_pool_holds(s->setup.pool, place->function, place->instance);
+}
+
+uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)
+{
+    uint32_t held = 0;
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        held += ic_store_held(s, o, (uint16_t)i);
+    }
+    return held;
+}
+
+/* ---- drafts ----------------------------------------------------------------- */
+
+struct plan { /* of a draft */
+    struct ic_layout layout;
+    uint64_t cost; /* of each chunk */
+    uint32_t chunks;
+};
+
+static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice key, uint64_t size)
+{
+    const struct ic_code_row *row = ic_code_table_pick(&s->codes, size);
+    uint32_t unit = (uint32_t)ic_store_config(s)->unit_size / IC_LAYOUT_ALIGN * IC_LAYOUT_ALIGN;
+    ic_layout_init(&p->layout, size, row->data, row->parity, unit);
+    p->cost = ic_chunk_cost(p->layout.chunk_length, unit, key.len);
+    p->chunks = (uint32_t)row->data + row->parity;
+}
+
+static void fill_candidates(struct ic_store *s)
+{
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        const struct ic_pool_function *f = ic_pool_function(s->setup.pool, (uint16_t)i);
+        s->candidate[i] = (struct ic_candidate){
+            .room = ic_pool_room(s->setup.pool, (uint16_t)i),
+            .capacity = ic_pool_capacity(s->setup.pool, (uint16_t)i),
+            .awake = f->state == IC_FUNCTION_ACTIVE,
+            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN,
+        };
+    }
+}
+
+/* Whether evicting could make room at all: it must not empty the cache in vain. */
+static bool room_possible(const struct ic_store *s, const struct plan *p)
+{
+    uint32_t could = 0;
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        could += s->candidate[i].room + s->evictable[i] >= p->cost;
+    }
+    return could >= p->chunks;
+}
+
+/* `maxmemory` and `catalog-memory`: 0 within them, IC_EBUSY something must go, IC_ENOSPC nothing
+ * that can go would do. */
+static int check_limits(const struct ic_store *s, uint64_t size)
+{
+    uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
+    if (most != 0) {
+        uint64_t fixed = s->draft_bytes + s->dead_bytes + size;
+        if (fixed > most) {
+            return IC_ENOSPC;
+        }
+        if (fixed + ic_catalog_bytes(s->catalog) > most) {
+            return IC_EBUSY;
+        }
+    }
+    uint64_t memory = ic_catalog_memory(s->catalog) + ic_eviction_memory(s->eviction);
+    return memory > (uint64_t)ic_store_config(s)->catalog_memory ? IC_EBUSY : 0;
+}
+
+/* Functions for the chunks, evicting until there are. */
+static int find_places(struct ic_store *s, const struct plan *p, uint16_t *function)
+{
+    for (;;) {
+        fill_candidates(s);
+        int result = check_limits(s, p->layout.size);
+        if (result == 0) {
+            result = ic_placement_choose(s->candidate, ic_pool_count(s->setup.pool), p->cost,
+                                         p->chunks, s->setup.rng, function, NULL);
+            if (result == 0 || result == IC_ETOOBIG) {
+                return result;
+            }
+            if (!room_possible(s, p)) {
+                return IC_ENOSPC;
+            }
+        } else if (result == IC_ENOSPC) {
+            return result;
+        }
+        if (!ic_store_evict_one(s)) {
+            return IC_ENOSPC;
+        }
+    }
+}
+
+static bool larger_than_limits(const struct ic_store *s, uint64_t size)
+{
+    const struct ic_config *c = ic_store_config(s);
+    return size > (uint64_t)c->max_object_size ||
+           (c->maxmemory != 0 && size > (uint64_t)c->maxmemory);
+}
+
+int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struct ic_object **out)
+{
+    *out = NULL;
+    if (!ic_store_writable(s)) {
+        return IC_EIO;
+    }
+    if (larger_than_limits(s, size)) {
+        return IC_ETOOBIG;
+    }
+    struct plan p;
+    plan_init(s, &p, key, size);
+    uint16_t function[IC_PLACEMENT_MAX];
+    int result = find_places(s, &p, function);
+    if (result < 0) {
+        return result;
+    }
+    struct ic_object *o =
+        ic_catalog_object_new(s->catalog, ic_store_next_id(s), p.layout.data, p.layout.parity);
+    if (o == NULL) {
+        return IC_ENOMEM;
+    }
+    o->version = o->id;
+    o->size = size;
+    o->unit = p.layout.unit;
+    o->chunk_length = p.layout.chunk_length;
+    o->chunk_cost = p.cost;
+    o->key_len = (uint32_t)key.len;
+    for (size_t i = 0; i < p.chunks; i++) {
+        o->place[i] = (struct ic_chunk_place){.function = function[i], .state = IC_CHUNK_WRITING};
+        ic_pool_plan(s->setup.pool, function[i], p.cost);
+    }
+    ic_list_push_back(&s->drafts, &o->node);
+    s->draft_bytes += size;
+    s->draft_count++;
+    *out = o;
+    return 0;
+}
+
+void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64_t size, char *why,
+                           size_t why_size)
+{
+    const struct ic_config *c = ic_store_config(s);
+    if (size > (uint64_t)c->max_object_size) {
+        snprintf(why, why_size,
+                 "object of %" PRIu64 " bytes is larger than max-object-size (%" PRId64 " bytes)",
+                 size, c->max_object_size);
+        return;
+    }
+    if (larger_than_limits(s, size)) {
+        snprintf(why, why_size,
+                 "object of %" PRIu64 " bytes is larger than maxmemory (%" PRId64 " bytes)", size,
+                 c->maxmemory);
+        return;
+    }
+    struct plan p;
+    plan_init(s, &p, key, size);
+    uint64_t capacity = 0;
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        uint64_t one = ic_pool_capacity(s->setup.pool, (uint16_t)i);
+        capacity = one > capacity ? one : capacity;
+    }
+    snprintf(why, why_size,
+             "object of %" PRIu64 " bytes needs %u functions with room for a chunk of %" PRIu64
+             " bytes: a memory of at least %" PRIu64 "mb each (now %" PRId64 "mb)",
+             size, p.chunks, p.cost,
+             ic_placement_memory_needed(p.cost, (uint64_t)c->memory, capacity), c->memory >> 20);
+}
+
+void ic_store_seal(struct ic_store *s, struct ic_object *draft)
+{
+    assert(draft->state == IC_OBJECT_DRAFT);
+    draft->version = ic_store_next_id(s);
+}
+
+void ic_store_drop(struct ic_store *s, struct ic_object *draft)
+{
+    assert(draft->state == IC_OBJECT_DRAFT);
+    ic_store_bury(s, draft);
+}
+
+/* ---- figures ---------------------------------------------------------------- */
+
+struct ic_store_stats ic_store_stats(const struct ic_store *s)
+{
+    struct ic_store_stats stats = s->stats;
+    stats.drafts = s->draft_count;
+    stats.objects = ic_catalog_object_count(s->catalog);
+    stats.bytes = ic_catalog_bytes(s->catalog);
+    stats.draft_bytes = s->draft_bytes;
+    stats.dead_bytes = s->dead_bytes;
+    stats.catalog_memory = ic_catalog_memory(s->catalog) + ic_eviction_memory(s->eviction);
+    stats.expiring = ic_catalog_count_expiring(s->catalog);
+    return stats;
+}
+
+void ic_store_stats_reset(struct ic_store *s)
+{
+    s->stats = (struct ic_store_stats){0};
+}

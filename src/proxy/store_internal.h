@@ -1,0 +1,124 @@
+/*
+ * store_internal.h - what the store's files share:
+ *
+ *   store.c         life, drafts, chunks, pins       store_commit.c  changes, undo, the turn's end
+ *   store_keys.c    finding, expiry, eviction        store_list.c    listed instances
+ *   store_watch.c   WATCH                            store_load.c    the journal at start
+ *
+ * An undo record pins the objects it speaks of, so that neither eviction nor a purge takes away
+ * within the turn what the undo would need.
+ */
+#ifndef IC_PROXY_STORE_INTERNAL_H
+#define IC_PROXY_STORE_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "core/code_table.h"
+#include "core/placement.h"
+#include "core/pool.h"
+#include "proxy/journal.h"
+#include "proxy/store.h"
+
+enum {
+    IC_STORE_EXPIRE_SLICE = 200, /* keys removed by one tick */
+    IC_STORE_REAP_SLICE = 500,   /* keys of flushed sets taken apart by one tick */
+    IC_STORE_SWEEP_SLICE = 2000, /* buckets of objects looked at by one tick */
+    IC_STORE_PROBE_MS = 1000,    /* how often a failed journal is tried */
+};
+
+enum ic_undo_kind { IC_UNDO_ADDED, IC_UNDO_REMOVED, IC_UNDO_EXPIRY, IC_UNDO_FLUSHED };
+
+struct ic_undo {
+    enum ic_undo_kind kind;
+    bool was_draft; /* ADDED: the object was a draft before */
+    struct ic_entry *entry;
+    struct ic_keys *keys; /* FLUSHED */
+    int64_t expires_ms;   /* EXPIRY: before */
+};
+
+struct ic_waiter { /* of the turn's end */
+    void (*done)(void *ctx, int result);
+    void *ctx;
+};
+
+struct ic_retired { /* a flushed set, being taken apart */
+    struct ic_list node;
+    struct ic_keys *keys;
+};
+
+struct ic_owed { /* a record that left the catalog and must leave the journal */
+    uint64_t id;
+    bool object;
+};
+
+struct ic_store {
+    struct ic_store_setup setup;
+    struct ic_catalog *catalog;
+    struct ic_eviction *eviction;
+    struct ic_code_table codes;
+    uint64_t next_id;
+    struct ic_candidate *candidate; /* one per function; scratch */
+    uint64_t *evictable;            /* bytes per function that eviction could free */
+    struct ic_list drafts;          /* of struct ic_object */
+    struct ic_map watches;          /* of struct ic_watch, leaders */
+
+    /* this turn's, see store_commit.c; arrays in buffers */
+    struct ic_buf undo;    /* of struct ic_undo */
+    struct ic_buf waiters; /* of struct ic_waiter */
+    struct ic_buf ending;  /* the waiters ic_store_turn_end is calling */
+    struct ic_buf owed;    /* of struct ic_owed */
+    bool scheduled;
+
+    struct ic_list retired; /* of struct ic_retired */
+    bool sweep;             /* an instance is gone: look for objects that became unreadable */
+    uint64_t sweep_cursor;
+    uint64_t probed_ms;
+    uint64_t draft_bytes, dead_bytes, draft_count;
+    struct ic_store_stats stats;
+};
+
+static inline const struct ic_config *ic_store_config(const struct ic_store *s)
+{
+    return s->setup.config;
+}
+
+static inline size_t ic_object_chunks(const struct ic_object *o)
+{
+    return (size_t)o->data + o->parity;
+}
+
+/* ---- store.c ---------------------------------------------------------------- */
+
+uint64_t ic_store_next_id(struct ic_store *s);
+/* The only function that changes a place. Keeps `evictable` right. */
+void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                        enum ic_chunk_state state, uint32_t serial);
+/* Attach and detach, with the eviction policy and the figures. IC_ENOMEM: unchanged. */
+int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o) IC_MUST_USE;
+void ic_store_detach(struct ic_store *s, struct ic_entry *e);
+/* A DEAD object without pins, or a draft: its chunks are condemned, it is freed. */
+void ic_store_bury(struct ic_store *s, struct ic_object *o);
+/* Buries O if it is DEAD and not pinned. */
+void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
+
+/* ---- store_commit.c --------------------------------------------------------- */
+
+/* The turn's end must come. */
+void ic_store_need_turn_end(struct ic_store *s);
+/* E is gone from its set, undoably and journalled. IC_ENOMEM: unchanged. */
+int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e) IC_MUST_USE;
+/* Tries to bring the journal up to date after it failed. */
+void ic_store_probe(struct ic_store *s, uint64_t now_ms);
+
+/* ---- store_keys.c ----------------------------------------------------------- */
+
+/* Evicts one object: false if none can be. */
+bool ic_store_evict_one(struct ic_store *s);
+
+/* ---- store_watch.c ---------------------------------------------------------- */
+
+void ic_store_watch_init(struct ic_store *s, uint64_t seed);
+void ic_store_touched(struct ic_store *s, struct ic_slice key); /* after the change */
+void ic_store_touched_all(struct ic_store *s);                  /* before the flush */
+
+#endif

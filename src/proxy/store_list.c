@@ -1,0 +1,144 @@
+#include "proxy/store_internal.h"
+
+#include "proto/frame.h"
+#include "proto/link_body.h"
+
+/*
+ * An instance says what is on it; the catalog says what should be.
+ *
+ *                        catalog: HELD by it   HELD elsewhere   WRITING       LOST     no such
+ * chunk item sealed, right            listed       condemn it       leave it      adopt    condemn
+ * it item unsealed or wrong        lost,        condemn it       leave it      condemn  condemn it
+ *                                 condemn it                                  it
+ *   no item at the end            lost         -                leave it      -        -
+ *
+ * HELD elsewhere by an instance whose memory is gone counts as LOST.
+ */
+
+static uint64_t item_cost(const struct ic_item *item)
+{
+    return ic_chunk_cost(item->seal.chunk_length, item->seal.unit,
+                         item->sealed ? item->seal.key.len : 0);
+}
+
+static void condemn_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                         const struct ic_item *item)
+{
+    ic_pool_condemn(s->setup.pool, function, serial, item->object_id, item->chunk, item_cost(item),
+                    IC_POOL_FROM_LIST);
+}
+
+/* The object whose chunk the item should be; NULL: no such chunk on that function. */
+static struct ic_object *wanted(const struct ic_store *s, uint16_t function,
+                                const struct ic_item *item)
+{
+    struct ic_object *o = ic_catalog_object(s->catalog, item->object_id);
+    if (o == NULL || item->chunk >= ic_object_chunks(o) ||
+        o->place[item->chunk].function != function) {
+        return NULL;
+    }
+    return o;
+}
+
+static bool right(const struct ic_object *o, const struct ic_item *item)
+{
+    return item->sealed && item->seal.chunk_length == o->chunk_length &&
+           item->seal.object_size == o->size && item_cost(item) == o->chunk_cost;
+}
+
+static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
+                      const struct ic_item *item)
+{
+    struct ic_chunk_place *place = &o->place[item->chunk];
+    if (place->instance != serial) {
+        condemn_item(s, place->function, serial, item);
+    } else if (right(o, item)) {
+        place->listed = 1;
+    } else {
+        ic_pool_missing(s->setup.pool, place->function, serial, o->chunk_cost);
+        condemn_item(s, place->function, serial, item);
+        ic_store_set_place(s, o, item->chunk, IC_CHUNK_LOST, 0);
+    }
+}
+
+static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
+                      const struct ic_item *item)
+{
+    struct ic_chunk_place *place = &o->place[item->chunk];
+    if (!right(o, item) || o->state == IC_OBJECT_DRAFT) {
+        condemn_item(s, place->function, serial, item);
+        return;
+    }
+    ic_pool_restore_chunk(s->setup.pool, place->function, serial, o->chunk_cost);
+    ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
+    place->listed = 1;
+}
+
+void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
+{
+    (void)s;
+    (void)function;
+    (void)serial;
+}
+
+void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                        const struct ic_item *item)
+{
+    struct ic_object *o = wanted(s, function, item);
+    if (o == NULL) {
+        condemn_item(s, function, serial, item);
+        return;
+    }
+    const struct ic_chunk_place *place = &o->place[item->chunk];
+    switch ((enum ic_chunk_state)place->state) {
+    case IC_CHUNK_WRITING:
+        if (place->instance != 0 && place->instance != serial) {
+            condemn_item(s, function, serial, item);
+        }
+        break;
+    case IC_CHUNK_HELD:
+        if (place->instance == serial || ic_store_held(s, o, item->chunk)) {
+            item_held(s, o, serial, item);
+        } else {
+            item_lost(s, o, serial, item);
+        }
+        break;
+    case IC_CHUNK_LOST:
+        item_lost(s, o, serial, item);
+        break;
+    }
+}
+
+struct list_end {
+    struct ic_store *s;
+    uint16_t function;
+    uint32_t serial;
+};
+
+static void end_object(struct ic_object *o, void *ctx)
+{
+    const struct list_end *end = ctx;
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        struct ic_chunk_place *place = &o->place[i];
+        if (place->function != end->function || place->instance != end->serial ||
+            place->state != IC_CHUNK_HELD) {
+            continue;
+        }
+        if (place->listed == 0) {
+            ic_pool_missing(end->s->setup.pool, place->function, place->instance, o->chunk_cost);
+            ic_store_set_place(end->s, o, (uint16_t)i, IC_CHUNK_LOST, 0);
+        }
+        place->listed = 0;
+    }
+}
+
+void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial)
+{
+    struct list_end end = {.s = s, .function = function, .serial = serial};
+    ic_catalog_object_each(s->catalog, end_object, &end);
+    s->sweep = true;
+    s->sweep_cursor = 0;
+    if (s->setup.condemned != NULL) {
+        s->setup.condemned(s->setup.ctx, function);
+    }
+}

@@ -1,0 +1,118 @@
+#include "proxy/store_internal.h"
+
+#include "code/layout.h"
+#include "proto/frame.h"
+
+#include <stdio.h>
+
+/*
+ * The catalog as the journal has it. Chunks go to the instances the journal names: presumably
+ * there, until those instances show up and are listed.
+ *
+ *     object records --> objects (drafts), chunks counted as live
+ *     entry records ---> entries attached to them; what expired meanwhile is taken out
+ *     at the end: an object that no entry shows is buried
+ */
+
+struct loading {
+    struct ic_store *s;
+    int64_t wall_ms;
+};
+
+static int load_object(void *ctx, const struct ic_journal_object *record)
+{
+    struct ic_store *s = ((struct loading *)ctx)->s;
+    if (ic_catalog_object(s->catalog, record->id) != NULL || record->unit == 0 ||
+        record->unit % IC_LAYOUT_ALIGN != 0 || record->size > (UINT64_C(1) << 50) ||
+        (size_t)record->data + record->parity > IC_PLACEMENT_MAX) {
+        return IC_ECORRUPT;
+    }
+    struct ic_object *o =
+        ic_catalog_object_new(s->catalog, record->id, record->data, record->parity);
+    if (o == NULL) {
+        return IC_ENOMEM;
+    }
+    struct ic_layout layout;
+    ic_layout_init(&layout, record->size, record->data, record->parity, record->unit);
+    o->size = record->size;
+    o->version = record->version;
+    o->unit = record->unit;
+    o->key_len = record->key_len;
+    o->chunk_length = layout.chunk_length;
+    o->chunk_cost = ic_chunk_cost(layout.chunk_length, record->unit, record->key_len);
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        const struct ic_journal_place *from = &record->place[i];
+        o->place[i].function = from->function;
+        if (!from->held) {
+            continue;
+        }
+        uint32_t serial = ic_pool_restore(s->setup.pool, from->function, from->instance)->serial;
+        ic_pool_restore_chunk(s->setup.pool, from->function, serial, o->chunk_cost);
+        ic_store_set_place(s, o, (uint16_t)i, IC_CHUNK_HELD, serial);
+    }
+    ic_list_push_back(&s->drafts, &o->node);
+    s->draft_bytes += o->size;
+    s->draft_count++;
+    return 0;
+}
+
+/* Two entries of one key: the later one counts. Can only be if a write of an eviction was lost. */
+static int resolve(struct ic_store *s, const struct ic_journal_entry *record)
+{
+    struct ic_entry *e = ic_catalog_find(s->catalog, record->key);
+    if (e == NULL) {
+        return 0;
+    }
+    return ic_store_remove_entry(s, e); /* entries come in the order of their ids */
+}
+
+static int load_entry(void *ctx, const struct ic_journal_entry *record)
+{
+    struct loading *l = ctx;
+    struct ic_store *s = l->s;
+    struct ic_object *o = ic_catalog_object(s->catalog, record->object_id);
+    if (o == NULL) {
+        return IC_ECORRUPT;
+    }
+    int result = resolve(s, record);
+    if (result < 0) {
+        return result;
+    }
+    struct ic_entry *e =
+        ic_catalog_entry_new(s->catalog, record->key, record->id, record->expires_ms);
+    if (e == NULL) {
+        return IC_ENOMEM;
+    }
+    e->accessed_ms = record->accessed_ms;
+    result = ic_store_attach(s, e, o);
+    if (result < 0) {
+        ic_catalog_entry_free(s->catalog, e);
+        return result;
+    }
+    if (ic_store_expired(e, l->wall_ms)) {
+        result = ic_store_remove_entry(s, e);
+        s->stats.expired += result >= 0;
+    }
+    return result;
+}
+
+int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why)
+{
+    struct loading l = {.s = s, .wall_ms = wall_ms};
+    static const struct ic_journal_loader loader = {.object = load_object, .entry = load_entry};
+    int result = ic_journal_load(s->setup.journal, &loader, &l, why);
+    if (result < 0) {
+        return result;
+    }
+    while (!ic_list_empty(&s->drafts)) {
+        struct ic_object *o = IC_CONTAINER(s->drafts.next, struct ic_object, node);
+        result = ic_journal_delete_object(s->setup.journal, o->id);
+        if (result < 0) {
+            snprintf(why, IC_STORE_WHY_MAX, "store: out of memory");
+            return result;
+        }
+        ic_store_bury(s, o);
+        ic_store_need_turn_end(s);
+    }
+    return 0;
+}
