@@ -192,19 +192,22 @@ static int change_copy(struct ic_store *s, const struct ic_change *c, int64_t wa
 
 static int change_flush(struct ic_store *s)
 {
-    int result = ic_buf_reserve(&s->undo, sizeof(struct ic_undo));
+    struct ic_retired *flushed = ic_malloc(sizeof *flushed);
+    int result = flushed == NULL ? IC_ENOMEM : ic_buf_reserve(&s->undo, sizeof(struct ic_undo));
     if (result >= 0) {
         result = ic_journal_flush(s->setup.journal);
     }
+    if (result >= 0) {
+        ic_store_touched_all(s);
+        flushed->keys = ic_catalog_swap(s->catalog);
+        result = flushed->keys == NULL ? IC_ENOMEM : 0;
+    }
     if (result < 0) {
+        ic_free(flushed);
         return result;
     }
-    ic_store_touched_all(s);
-    struct ic_keys *keys = ic_catalog_swap(s->catalog);
-    if (keys == NULL) {
-        return IC_ENOMEM;
-    }
-    remember(s, (struct ic_undo){.kind = IC_UNDO_FLUSHED, .keys = keys});
+    ic_list_init(&flushed->node);
+    remember(s, (struct ic_undo){.kind = IC_UNDO_FLUSHED, .flushed = flushed});
     return 0;
 }
 
@@ -271,7 +274,8 @@ static void undo_one(struct ic_store *s, struct ic_undo undo, bool keep_drafts)
         result = ic_catalog_expire(s->catalog, e, undo.expires_ms);
         break;
     case IC_UNDO_FLUSHED:
-        ic_catalog_unswap(s->catalog, undo.keys);
+        ic_catalog_unswap(s->catalog, undo.flushed->keys);
+        ic_free(undo.flushed);
         break;
     }
     assert(result >= 0); /* they were there before: the tables have room */
@@ -291,21 +295,13 @@ static void undo_down_to(struct ic_store *s, size_t count, bool keep_drafts)
 
 /* ---- for good ------------------------------------------------------------------ */
 
-static void retire(struct ic_store *s, struct ic_keys *keys)
-{
-    struct ic_retired *r = ic_must(ic_malloc(sizeof *r));
-    r->keys = keys;
-    ic_list_init(&r->node);
-    ic_list_push_back(&s->retired, &r->node);
-}
-
 static void finish_all(struct ic_store *s)
 {
     for (size_t i = 0; i < undo_count(s); i++) {
         struct ic_undo undo = *undo_at(s, i);
         struct ic_object *o = undo.entry == NULL ? NULL : undo.entry->object;
         if (undo.kind == IC_UNDO_FLUSHED) {
-            retire(s, undo.keys);
+            ic_list_push_back(&s->retired, &undo.flushed->node);
         } else if (undo.kind == IC_UNDO_REMOVED) {
             ic_catalog_entry_free(s->catalog, undo.entry);
         }

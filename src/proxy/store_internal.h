@@ -32,8 +32,8 @@ struct ic_undo {
     enum ic_undo_kind kind;
     bool was_draft; /* ADDED: the object was a draft before */
     struct ic_entry *entry;
-    struct ic_keys *keys; /* FLUSHED */
-    int64_t expires_ms;   /* EXPIRY: before */
+    struct ic_retired *flushed; /* FLUSHED: owned */
+    int64_t expires_ms;         /* EXPIRY: before */
 };
 
 struct ic_waiter { /* of the turn's end */
