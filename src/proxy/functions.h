@@ -86,8 +86,9 @@ struct ic_node_request {
 
     /* Private to functions.c and link.c. */
     struct ic_list node, wait;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms, submitted_ms;
     struct ic_link_slot *slot;
+    int result;
     uint8_t stage;
 };
 
@@ -168,6 +169,7 @@ struct ic_function_figures {
     uint64_t unreported; /* responses without a REPORT line, lost responses included */
     uint64_t failures, throttles, crashes, lost_responses;
     uint64_t hellos, hellos_refused, dismissed, redials;
+    uint64_t links_refused; /* of all functions: links closed without a valid, expected HELLO */
 };
 /* Of one function, or of all with FUNCTION < 0. */
 struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function);

@@ -1,0 +1,94 @@
+/*
+ * function.h - one function's life as functions.c sees it: invoking it, its answer, the HELLO and
+ * BYE of its node, and the deadlines of whoever waits for it. The states are the
+ * pool's (core/pool.h); here is the mechanism around them. Private to functions.c.
+ *
+ *   pursue: requests wait and it sleeps -> Invoke (serve)
+ *   judge, enter: HELLO -> link attached -> requests go out
+ *   bye: nothing outstanding -> BYE_OK -> response -> pursue again
+ */
+#ifndef IC_PROXY_FUNCTION_H
+#define IC_PROXY_FUNCTION_H
+
+#include "base/random.h"
+#include "core/pool.h"
+#include "net/net.h"
+#include "platform/lambda.h"
+#include "proto/link_auth.h"
+#include "proxy/door.h"
+#include "proxy/functions.h"
+#include "proxy/link.h"
+
+struct ic_function {
+    struct ic_functions *all;
+    uint16_t index;
+    char name[IC_LAMBDA_NAME_MAX + 1];
+    struct ic_link *link;
+    struct ic_list waiters;      /* requests by `wait`, the earliest deadline first */
+    struct ic_timer timer;       /* the earliest of everything below; may fire early */
+    struct ic_lambda_call *call; /* the outstanding Invoke */
+    uint8_t invocation[IC_INVOCATION_ID_BYTES]; /* outstanding, active, or the last */
+    uint8_t instance[IC_INSTANCE_ID_BYTES];     /* greeted: who said HELLO in it */
+    uint32_t dial;                              /* greeted: the last dial counter accepted */
+    bool greeted;
+    bool begun;  /* invoked or adopted since the start: an older invocation's node comes too late */
+    bool heard;  /* an Invoke has come to an end or a HELLO was accepted since the start */
+    bool wanted; /* ic_functions_wake */
+    uint64_t left_ms;      /* the node has surely returned by then; 0: not known */
+    uint64_t link_lost_ms; /* the link of an active node broke; 0: it did not */
+    struct ic_function_figures figures;
+};
+
+struct ic_functions {
+    struct ic_loop *loop;
+    const struct ic_config *config;
+    uint8_t secret[IC_SECRET_LEN];
+    uint32_t epoch;
+    const struct ic_functions_handler *handler;
+    void *ctx;
+    struct ic_rng rng;
+    struct ic_pool *pool;
+    struct ic_lambda *lambda;
+    struct ic_door *door;
+    uint8_t *scratch;
+    struct ic_function *function; /* ic_pool_count of them */
+    char node_address[80];        /* what nodes are told to dial */
+    struct ic_list failed;        /* requests by `wait`, whose `done` is called in the next turn */
+    struct ic_timer fail_timer;
+    struct ic_timer warm_timer;
+    struct ic_timer stop_timer;
+    uint64_t stop_until_ms;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    uint32_t warming;        /* warm-ups outstanding */
+    uint64_t adopt_until_ms; /* a function that was not begun is not invoked before */
+    uint64_t refused;        /* links without a valid HELLO */
+    bool stopping;
+};
+
+/* IC_EINVAL: its name is too long; IC_ENOMEM. */
+int ic_function_init(struct ic_function *fn, struct ic_functions *all, uint16_t index) IC_MUST_USE;
+void ic_function_deinit(struct ic_function *fn);
+
+/* A request joins; it goes out, wakes the function, or fails in the next turn. */
+void ic_function_submit(struct ic_function *fn, struct ic_node_request *r);
+void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r);
+/* Does what the state permits for whoever waits: Invoke, wait for a back-off, or refuse. */
+void ic_function_pursue(struct ic_function *fn);
+/* Sends the Invoke of a warm-up; the pool permits it. */
+void ic_function_warm(struct ic_function *fn);
+/* Sends an active node home if nothing is outstanding; true if it is not active (any more). */
+bool ic_function_dismiss(struct ic_function *fn);
+/* Instance SERIAL is gone (the pool's word): requests for it are refused. */
+void ic_function_gone(struct ic_function *fn, uint32_t serial);
+
+enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello);
+void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
+                       struct ic_stream *stream);
+
+/* functions.c: R's `done` is called with RESULT in the next turn. */
+void ic_functions_fail_later(struct ic_functions *f, struct ic_node_request *r, int result);
+/* functions.c: a warm-up has ended; the next may begin. */
+void ic_functions_warm_ended(struct ic_functions *f);
+
+#endif

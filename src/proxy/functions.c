@@ -1,0 +1,384 @@
+#include "proxy/functions.h"
+
+#include "base/alloc.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "proxy/function.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WARMING_MAX = 32, /* warm-ups outstanding: a start of 4,096 functions is not one burst */
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 30000,
+    CAPACITY_PERCENT = 90, /* of a function's memory, until its node has told its own figure */
+};
+
+static struct ic_function *at(const struct ic_functions *f, uint16_t function)
+{
+    assert(function < ic_pool_count(f->pool));
+    return &f->function[function];
+}
+
+/* ---- requests --------------------------------------------------------------- */
+
+void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
+{
+    ic_function_submit(at(f, r->function), r);
+}
+
+void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r)
+{
+    ic_function_cancel(at(f, r->function), r);
+}
+
+void ic_functions_fail_later(struct ic_functions *f, struct ic_node_request *r, int result)
+{
+    r->result = result;
+    ic_list_push_back(&f->failed, &r->wait);
+    if (!f->fail_timer.armed) {
+        ic_timer_start(&f->fail_timer, 0);
+    }
+}
+
+/* Only what has failed by now: `done` may submit again, and fail again, in turns to come. */
+static void fail_now(void *ctx)
+{
+    struct ic_functions *f = ctx;
+    struct ic_list now;
+    ic_list_init(&now);
+    while (!ic_list_empty(&f->failed)) {
+        ic_list_push_back(&now, ic_list_pop_front(&f->failed));
+    }
+    struct ic_list *node;
+    while ((node = ic_list_pop_front(&now)) != NULL) {
+        struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, wait);
+        r->stage = 0;
+        r->done(r, r->result);
+    }
+}
+
+void ic_functions_wake(struct ic_functions *f, uint16_t function)
+{
+    struct ic_function *fn = at(f, function);
+    enum ic_function_state state = ic_pool_function(f->pool, function)->state;
+    if (state != IC_FUNCTION_ACTIVE && state != IC_FUNCTION_UNKNOWN) {
+        fn->wanted = true;
+        ic_function_pursue(fn);
+    }
+}
+
+enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
+                                            uint32_t serial)
+{
+    const struct ic_pool_function *p = ic_pool_function(f->pool, function);
+    if (serial != 0) {
+        const struct ic_pool_instance *instance = ic_pool_find(f->pool, function, serial);
+        if (instance == NULL) {
+            return IC_STATUS_GONE;
+        }
+        if (instance->away) {
+            return IC_STATUS_AWAY;
+        }
+    }
+    switch (p->state) {
+    case IC_FUNCTION_ABSENT:
+    case IC_FUNCTION_ASLEEP:
+        return IC_STATUS_ASLEEP;
+    case IC_FUNCTION_INVOKING:
+    case IC_FUNCTION_LEAVING:
+        return IC_STATUS_WAKING;
+    case IC_FUNCTION_ACTIVE:
+        return ic_link_attached(at(f, function)->link) ? IC_STATUS_AWAKE : IC_STATUS_WAKING;
+    case IC_FUNCTION_LOST:
+        return p->retry_ms > ic_loop_now_ms(f->loop) ? IC_STATUS_DOWN : IC_STATUS_ASLEEP;
+    case IC_FUNCTION_UNKNOWN:
+        break;
+    }
+    return IC_STATUS_DOWN;
+}
+
+size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)
+{
+    return ic_link_backlog(at(f, function)->link);
+}
+
+struct ic_pool *ic_functions_pool(struct ic_functions *f)
+{
+    return f->pool;
+}
+
+void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function)
+{
+    ic_link_pump(at(f, function)->link);
+}
+
+/* ---- warm-up ---------------------------------------------------------------- */
+
+static void warm(void *ctx)
+{
+    struct ic_functions *f = ctx;
+    uint64_t now_ms = ic_loop_now_ms(f->loop);
+    uint64_t next_ms = UINT64_MAX;
+    int function = -1;
+    while (!f->stopping && f->warming < WARMING_MAX &&
+           (function = ic_pool_warm_next(f->pool, now_ms, &next_ms)) >= 0) {
+        ic_function_warm(at(f, (uint16_t)function));
+    }
+    if (f->warming < WARMING_MAX && next_ms != UINT64_MAX) {
+        ic_timer_start(&f->warm_timer, next_ms > now_ms ? next_ms - now_ms : 0);
+    }
+}
+
+void ic_functions_warm_ended(struct ic_functions *f)
+{
+    f->warming--;
+    if (!f->stopping) {
+        ic_timer_start(&f->warm_timer, 0);
+    }
+}
+
+/* ---- the door --------------------------------------------------------------- */
+
+static int find(void *ctx, struct ic_slice name)
+{
+    const struct ic_functions *f = ctx;
+    size_t prefix_len = strlen(f->config->function_prefix);
+    int64_t index;
+    if (name.len <= prefix_len + 1 || memcmp(name.data, f->config->function_prefix, prefix_len) ||
+        ic_slice_to_i64(ic_slice(name.data + prefix_len + 1, name.len - prefix_len - 1), &index) <
+            0 ||
+        index < 0 || index >= ic_pool_count(f->pool)) {
+        return -1;
+    }
+    bool exact = ic_slice_equal(name, ic_slice_str(f->function[index].name));
+    return exact ? (int)index : -1;
+}
+
+static enum ic_door_verdict judge(void *ctx, uint16_t function, const struct ic_hello *hello)
+{
+    return ic_function_judge(at(ctx, function), hello);
+}
+
+static void enter(void *ctx, uint16_t function, const struct ic_hello *hello,
+                  struct ic_stream *stream)
+{
+    ic_function_enter(at(ctx, function), hello, stream);
+}
+
+static void refused(void *ctx)
+{
+    struct ic_functions *f = ctx;
+    f->refused++;
+}
+
+static const struct ic_door_handler door_handler = {
+    .find = find, .judge = judge, .enter = enter, .refused = refused};
+
+/* ---- start and stop --------------------------------------------------------- */
+
+static void on_gone(void *ctx, uint16_t function, uint32_t serial)
+{
+    struct ic_functions *f = ctx;
+    ic_log(IC_LOG_INFO, "instance-gone", "function=%s serial=%u", f->function[function].name,
+           serial);
+    ic_function_gone(at(f, function), serial);
+    f->handler->gone(f->ctx, function, serial);
+}
+
+static struct ic_pool *make_pool(struct ic_functions *f)
+{
+    const struct ic_config *c = f->config;
+    struct ic_pool_settings settings = {
+        .functions = (uint32_t)c->functions,
+        .capacity = (uint64_t)c->memory / 100 * CAPACITY_PERCENT,
+        .warm_interval_ms = (uint64_t)c->warm_interval,
+        .invocation_max_ms = (uint64_t)c->function_timeout,
+        .backoff_min_ms = BACKOFF_MIN_MS,
+        .backoff_max_ms = BACKOFF_MAX_MS,
+        .gone = on_gone,
+        .ctx = f,
+    };
+    return ic_pool_new(&settings, ic_loop_now_ms(f->loop));
+}
+
+static int make_lambda(struct ic_functions *f)
+{
+    char why[IC_LAMBDA_WHY_MAX];
+    struct ic_lambda_settings settings = {.endpoint = f->config->platform_endpoint,
+                                          .region = f->config->region,
+                                          .credentials_file = f->config->credentials_file};
+    int result = ic_lambda_new(f->loop, &settings, &f->lambda, why);
+    if (result < 0) {
+        ic_log(IC_LOG_ERROR, "platform-settings", "reason=\"%s\"", why);
+    }
+    return result;
+}
+
+int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions **out)
+{
+    if (setup->config->functions < 1 || setup->config->functions > IC_POOL_FUNCTIONS_MAX) {
+        return IC_EINVAL;
+    }
+    struct ic_functions *f = ic_calloc(1, sizeof *f);
+    if (f == NULL) {
+        return IC_ENOMEM;
+    }
+    f->loop = setup->loop;
+    f->config = setup->config;
+    f->epoch = setup->epoch;
+    f->handler = setup->handler;
+    f->ctx = setup->ctx;
+    memcpy(f->secret, setup->secret, sizeof f->secret);
+    ic_rng_init(&f->rng, ic_random_u64());
+    ic_list_init(&f->failed);
+    ic_timer_init(&f->fail_timer, f->loop, fail_now, f);
+    ic_timer_init(&f->warm_timer, f->loop, warm, f);
+    int result = IC_ENOMEM;
+    f->pool = make_pool(f);
+    f->scratch = ic_malloc(IC_LINK_SCRATCH_BYTES);
+    f->function = ic_calloc((size_t)f->config->functions, sizeof *f->function);
+    if (f->pool == NULL || f->scratch == NULL || f->function == NULL ||
+        (result = make_lambda(f)) < 0) {
+        goto fail;
+    }
+    for (uint32_t i = 0; i < (uint32_t)f->config->functions; i++) {
+        result = ic_function_init(&f->function[i], f, (uint16_t)i);
+        if (result < 0) {
+            goto fail;
+        }
+    }
+    *out = f;
+    return 0;
+fail:
+    ic_functions_free(f);
+    return result;
+}
+
+int ic_functions_start(struct ic_functions *f)
+{
+    const struct ic_config *c = f->config;
+    int result =
+        ic_door_new(f->loop, c->node_bind, (uint16_t)c->node_port,
+                    ic_slice(f->secret, sizeof f->secret), f->epoch, &door_handler, f, &f->door);
+    if (result < 0) {
+        return result;
+    }
+    if (c->node_address[0] != '\0') {
+        snprintf(f->node_address, sizeof f->node_address, "%s", c->node_address);
+    } else {
+        bool v6 = strchr(c->node_bind, ':') != NULL;
+        snprintf(f->node_address, sizeof f->node_address, v6 ? "[%s]:%u" : "%s:%u", c->node_bind,
+                 ic_door_port(f->door));
+    }
+    /* The first proxy of a secret has no predecessor whose nodes it could adopt. */
+    uint64_t wait_ms = f->epoch > 1 ? (uint64_t)c->adopt_wait : 0;
+    f->adopt_until_ms = ic_loop_now_ms(f->loop) + wait_ms;
+    ic_timer_start(&f->warm_timer, wait_ms);
+    return 0;
+}
+
+static void stop_if_done(void *ctx)
+{
+    struct ic_functions *f = ctx;
+    bool done = true;
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        done = ic_function_dismiss(&f->function[i]) && done;
+    }
+    enum { POLL_MS = 10 };
+    if (done || f->stop_until_ms <= ic_loop_now_ms(f->loop)) {
+        f->stopped(f->stopped_ctx);
+    } else {
+        ic_timer_start(&f->stop_timer, POLL_MS);
+    }
+}
+
+void ic_functions_stop(struct ic_functions *f, uint64_t within_ms, void (*done)(void *ctx),
+                       void *ctx)
+{
+    f->stopping = true;
+    f->stopped = done;
+    f->stopped_ctx = ctx;
+    f->stop_until_ms = ic_loop_now_ms(f->loop) + within_ms;
+    ic_timer_stop(&f->warm_timer);
+    ic_timer_init(&f->stop_timer, f->loop, stop_if_done, f);
+    ic_timer_start(&f->stop_timer, 0);
+}
+
+void ic_functions_free(struct ic_functions *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    ic_door_free(f->door);
+    ic_lambda_free(f->lambda);
+    for (int64_t i = 0; f->function != NULL && i < f->config->functions; i++) {
+        if (f->function[i].link != NULL) {
+            ic_function_deinit(&f->function[i]);
+        }
+    }
+    ic_timer_stop(&f->fail_timer);
+    ic_timer_stop(&f->warm_timer);
+    if (f->stopping) {
+        ic_timer_stop(&f->stop_timer);
+    }
+    ic_pool_free(f->pool);
+    ic_free(f->function);
+    ic_free(f->scratch);
+    ic_free(f);
+}
+
+bool ic_functions_ready(const struct ic_functions *f)
+{
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        if (!f->function[i].heard) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint16_t ic_functions_node_port(const struct ic_functions *f)
+{
+    return ic_door_port(f->door);
+}
+
+/* ---- figures ---------------------------------------------------------------- */
+
+static void add(struct ic_function_figures *sum, const struct ic_function_figures *one)
+{
+    sum->invocations_serve += one->invocations_serve;
+    sum->invocations_warm += one->invocations_warm;
+    sum->billed_serve_ms += one->billed_serve_ms;
+    sum->billed_warm_ms += one->billed_warm_ms;
+    sum->unreported += one->unreported;
+    sum->failures += one->failures;
+    sum->throttles += one->throttles;
+    sum->crashes += one->crashes;
+    sum->lost_responses += one->lost_responses;
+    sum->hellos += one->hellos;
+    sum->hellos_refused += one->hellos_refused;
+    sum->dismissed += one->dismissed;
+    sum->redials += one->redials;
+}
+
+struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function)
+{
+    struct ic_function_figures sum = {0};
+    if (function >= 0) {
+        return at(f, (uint16_t)function)->figures;
+    }
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        add(&sum, &f->function[i].figures);
+    }
+    sum.links_refused = f->refused;
+    return sum;
+}
+
+const char *ic_functions_name(const struct ic_functions *f, uint16_t function)
+{
+    return at(f, function)->name;
+}

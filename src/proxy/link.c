@@ -1,0 +1,709 @@
+/*
+ * link.c - slots are a ring in the order sent, which is the order answered:
+ *
+ *        head                       head + count
+ *   ----- | READ | WRITE | DELETE | ... | -----
+ *           ^ the frame being received belongs to this one
+ */
+#include "proxy/link.h"
+
+#include "base/alloc.h"
+#include "core/catalog.h"
+#include "net/net.h"
+#include "proto/frame.h"
+#include "proto/link_body.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert((IC_LINK_SLOTS & (IC_LINK_SLOTS - 1)) == 0, "ring index by mask");
+static_assert((int)IC_NODE_READ_MAX <= (int)IC_FRAME_DATA_MAX &&
+                  (int)IC_NODE_WRITE_MAX <= (int)IC_FRAME_DATA_MAX,
+              "one request, one frame");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "CRCs are read and written in place");
+
+enum slot_kind { SLOT_READ, SLOT_WRITE, SLOT_SEAL, SLOT_DELETE, SLOT_LIST };
+
+struct ic_link_slot {
+    struct ic_node_request *r; /* NULL: cancelled, or none (DELETE, LIST) */
+    struct ic_pool_condemned *condemned;
+    enum slot_kind kind;
+    uint16_t chunk;
+    uint32_t request;
+    uint32_t units;
+    uint32_t bytes; /* of the window; of a READ's answer without its CRCs */
+    uint64_t object_id;
+    uint64_t offset;
+    uint64_t op;
+};
+
+/* Where a request is, `stage` of struct ic_node_request; 0: not here. */
+enum { STAGE_NONE, STAGE_FAST, STAGE_BULK, STAGE_SENT };
+
+struct ic_link {
+    struct ic_loop *loop;
+    const struct ic_link_handler *handler;
+    void *ctx;
+    uint8_t *scratch;
+    struct ic_stream *stream; /* NULL: detached */
+    struct ic_frame_parser parser;
+    struct ic_list fast, bulk;
+    struct ic_link_slot *slot; /* IC_LINK_SLOTS */
+    uint32_t head, count;
+    uint32_t next_request;
+    uint32_t fast_run;
+    uint32_t lease_ms;
+    uint32_t serial;
+    uint8_t id[IC_INSTANCE_ID_LEN];
+    uint64_t op_sent, op_done;
+    uint64_t in_flight;    /* bytes of the slots */
+    uint64_t queued_bytes; /* of fast and bulk */
+    uint32_t asked;        /* slots with a request whose owner waits */
+    uint64_t heard_ms;
+    struct ic_buf out;  /* a frame being put together */
+    struct ic_buf list; /* body of an ITEM */
+    uint8_t text[IC_ERROR_TEXT_MAX];
+    bool receiving; /* the head slot's answer has begun */
+    bool draining;
+};
+
+struct ic_link *ic_link_new(struct ic_loop *loop, uint8_t *scratch,
+                            const struct ic_link_handler *handler, void *ctx)
+{
+    struct ic_link *l = ic_calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->slot = ic_calloc(IC_LINK_SLOTS, sizeof *l->slot);
+    if (l->slot == NULL) {
+        ic_free(l);
+        return NULL;
+    }
+    l->loop = loop;
+    l->scratch = scratch;
+    l->handler = handler;
+    l->ctx = ctx;
+    ic_list_init(&l->fast);
+    ic_list_init(&l->bulk);
+    ic_buf_init(&l->out);
+    ic_buf_init(&l->list);
+    return l;
+}
+
+static struct ic_link_slot *slot_at(const struct ic_link *l, uint32_t index)
+{
+    return &l->slot[(l->head + index) & (IC_LINK_SLOTS - 1)];
+}
+
+/* Takes the oldest slot off the ring; it stays readable until the next is pushed. */
+static struct ic_link_slot pop_slot(struct ic_link *l)
+{
+    struct ic_link_slot slot = *slot_at(l, 0);
+    l->head = (l->head + 1) & (IC_LINK_SLOTS - 1);
+    l->count--;
+    l->in_flight -= slot.bytes;
+    if (slot.r != NULL) {
+        slot.r->slot = NULL;
+        slot.r->stage = STAGE_NONE;
+        l->asked--;
+    }
+    return slot;
+}
+
+void ic_link_free(struct ic_link *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    assert(ic_list_empty(&l->fast) && ic_list_empty(&l->bulk));
+    while (l->count > 0) {
+        struct ic_link_slot slot = pop_slot(l);
+        assert(slot.r == NULL);
+        ic_free(slot.condemned);
+    }
+    ic_stream_free(l->stream);
+    ic_buf_deinit(&l->out);
+    ic_buf_deinit(&l->list);
+    ic_free(l->slot);
+    ic_free(l);
+}
+
+/* ---- the connection goes ---------------------------------------------------- */
+
+void ic_link_detach(struct ic_link *l)
+{
+    ic_stream_free(l->stream);
+    l->stream = NULL;
+    l->receiving = false;
+    l->draining = false;
+    ic_buf_deinit(&l->list);
+}
+
+static void broken(struct ic_link *l, int error)
+{
+    ic_link_detach(l);
+    l->handler->broken(l->ctx, error);
+}
+
+/* ---- sending ---------------------------------------------------------------- */
+
+static int put_frame(struct ic_link *l, const struct ic_link_slot *slot, uint8_t type,
+                     uint8_t flags, uint32_t length)
+{
+    struct ic_frame frame = {
+        .type = type,
+        .flags = flags,
+        .chunk = slot->chunk,
+        .request = slot->request,
+        .length = length,
+        .object_id = slot->object_id,
+        .op = slot->op,
+        .offset = slot->offset,
+        .lease_ms = l->lease_ms,
+    };
+    uint8_t header[IC_FRAME_HEADER_BYTES];
+    ic_frame_encode(&frame, header);
+    l->out.len = 0;
+    return ic_buf_append(&l->out, header, sizeof header);
+}
+
+static int encode_write(struct ic_link *l, const struct ic_link_slot *slot)
+{
+    const struct ic_node_request *r = slot->r;
+    size_t prefix_bytes = r->first ? IC_WRITE_PREFIX_BYTES : 0;
+    size_t crc_bytes = slot->units * sizeof(uint32_t);
+    int result = put_frame(l, slot, IC_FRAME_WRITE, r->first ? IC_WRITE_FIRST : 0,
+                           (uint32_t)(prefix_bytes + crc_bytes + r->body.len));
+    if (result == 0 && r->first) {
+        struct ic_write_prefix prefix = {.chunk_length = r->chunk_length, .unit = r->unit};
+        uint8_t bytes[IC_WRITE_PREFIX_BYTES];
+        ic_write_prefix_encode(&prefix, bytes);
+        result = ic_buf_append(&l->out, bytes, sizeof bytes);
+    }
+    return result < 0 ? result : ic_buf_append(&l->out, r->crcs, crc_bytes);
+}
+
+static int encode_seal(struct ic_link *l, const struct ic_link_slot *slot)
+{
+    const struct ic_node_request *r = slot->r;
+    struct ic_seal seal = {
+        .chunk_length = r->chunk_length,
+        .object_size = r->object->size,
+        .version = r->object->version,
+        .expires_ms = r->expires_ms,
+        .unit = r->object->unit,
+        .data = r->object->data,
+        .parity = r->object->parity,
+        .key = r->key,
+    };
+    memcpy(seal.instance, l->id, sizeof seal.instance);
+    int result = put_frame(l, slot, IC_FRAME_SEAL, 0, (uint32_t)(IC_SEAL_FIXED_BYTES + r->key.len));
+    return result < 0 ? result : ic_seal_encode(&seal, &l->out);
+}
+
+static int encode(struct ic_link *l, const struct ic_link_slot *slot)
+{
+    switch (slot->kind) {
+    case SLOT_READ: {
+        uint8_t length[IC_READ_BYTES];
+        ic_read_encode(slot->bytes, length);
+        int result = put_frame(l, slot, IC_FRAME_READ, 0, IC_READ_BYTES);
+        return result < 0 ? result : ic_buf_append(&l->out, length, sizeof length);
+    }
+    case SLOT_WRITE:
+        return encode_write(l, slot);
+    case SLOT_SEAL:
+        return encode_seal(l, slot);
+    case SLOT_DELETE:
+        return put_frame(l, slot, IC_FRAME_DELETE, 0, 0);
+    case SLOT_LIST:
+        return put_frame(l, slot, IC_FRAME_LIST, 0, 0);
+    }
+    return IC_EINVAL;
+}
+
+/* False: the link has broken for lack of memory. */
+static bool transmit(struct ic_link *l, const struct ic_link_slot *slot)
+{
+    int result = encode(l, slot);
+    if (result == 0) {
+        result = ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL);
+    }
+    if (result == 0 && slot->kind == SLOT_WRITE) {
+        result = ic_stream_write(l->stream, slot->r->body, slot->r->owner);
+    }
+    if (result < 0) {
+        broken(l, result);
+        return false;
+    }
+    return true;
+}
+
+/* A slot at the ring's end; OP: it is an operation and gets the next number. */
+static struct ic_link_slot *push_slot(struct ic_link *l, enum slot_kind kind, bool op)
+{
+    assert(l->count < IC_LINK_SLOTS);
+    struct ic_link_slot *slot = slot_at(l, l->count++);
+    *slot = (struct ic_link_slot){.kind = kind, .request = ++l->next_request};
+    if (op) {
+        slot->op = ++l->op_sent;
+    }
+    return slot;
+}
+
+/* The bytes R takes of the window. */
+static uint32_t weight(const struct ic_node_request *r)
+{
+    switch (r->op) {
+    case IC_NODE_READ:
+        return r->length;
+    case IC_NODE_WRITE:
+        return (uint32_t)r->body.len;
+    case IC_NODE_SEAL:
+        break;
+    }
+    return 0;
+}
+
+static void unqueue(struct ic_link *l, struct ic_node_request *r)
+{
+    ic_list_remove(&r->node);
+    r->stage = STAGE_NONE;
+    l->queued_bytes -= weight(r);
+}
+
+/* Sends R, or refuses it if it is for another instance. False: the link has broken. */
+static bool send_request(struct ic_link *l, struct ic_node_request *r)
+{
+    unqueue(l, r);
+    if (r->instance == 0) {
+        l->handler->bind(l->ctx, r, l->serial);
+    }
+    if (r->instance != l->serial) {
+        l->handler->refused(l->ctx, r, 0);
+        return true;
+    }
+    static const enum slot_kind kinds[] = {
+        [IC_NODE_READ] = SLOT_READ, [IC_NODE_WRITE] = SLOT_WRITE, [IC_NODE_SEAL] = SLOT_SEAL};
+    struct ic_link_slot *slot = push_slot(l, kinds[r->op], r->op != IC_NODE_READ);
+    slot->r = r;
+    slot->chunk = r->chunk;
+    slot->object_id = r->object_id;
+    slot->offset = r->op == IC_NODE_SEAL ? 0 : r->offset;
+    slot->bytes = weight(r);
+    slot->units = slot->bytes == 0 ? 0 : (uint32_t)ic_frame_units(slot->bytes, r->unit);
+    l->in_flight += slot->bytes;
+    l->asked++;
+    r->slot = slot;
+    r->stage = STAGE_SENT;
+    return transmit(l, slot);
+}
+
+static bool send_delete(struct ic_link *l, struct ic_pool_condemned *condemned)
+{
+    struct ic_link_slot *slot = push_slot(l, SLOT_DELETE, true);
+    slot->condemned = condemned;
+    slot->object_id = condemned->object_id;
+    slot->chunk = condemned->chunk;
+    return transmit(l, slot);
+}
+
+static struct ic_node_request *first_of(const struct ic_list *queue)
+{
+    return ic_list_empty(queue) ? NULL : IC_CONTAINER(queue->next, struct ic_node_request, node);
+}
+
+/* The window is kept but for a single request, which may be as large as it is. */
+static bool fits(const struct ic_link *l, const struct ic_node_request *r, uint64_t window)
+{
+    return l->in_flight == 0 || l->in_flight + weight(r) <= window;
+}
+
+/*
+ * Sends one thing: small READs first, but not for ever; then large READs; DELETEs before the WRITEs
+ * and SEALs, which count on their room. False: nothing (more) can be sent.
+ */
+static bool pump_one(struct ic_link *l)
+{
+    if (l->stream == NULL || l->draining || l->count >= IC_LINK_SLOTS - 1) {
+        return false;
+    }
+    struct ic_node_request *fast = first_of(&l->fast);
+    struct ic_node_request *bulk = first_of(&l->bulk);
+    if (fast != NULL && (bulk == NULL || l->fast_run < IC_LINK_FAST_RUN) &&
+        fits(l, fast, IC_LINK_WINDOW + IC_LINK_FAST_WINDOW)) {
+        l->fast_run++;
+        return send_request(l, fast);
+    }
+    if (bulk != NULL && bulk->op == IC_NODE_READ) {
+        l->fast_run = 0;
+        return fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
+    }
+    struct ic_pool_condemned *condemned = l->handler->next_delete(l->ctx);
+    if (condemned != NULL) {
+        return send_delete(l, condemned);
+    }
+    l->fast_run = 0;
+    return bulk != NULL && fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
+}
+
+void ic_link_pump(struct ic_link *l)
+{
+    while (pump_one(l)) {
+    }
+}
+
+void ic_link_submit(struct ic_link *l, struct ic_node_request *r)
+{
+    assert(r->stage == STAGE_NONE);
+    bool small = r->op == IC_NODE_READ && r->length <= IC_LINK_SMALL_BYTES;
+    r->stage = small ? STAGE_FAST : STAGE_BULK;
+    ic_list_push_back(small ? &l->fast : &l->bulk, &r->node);
+    l->queued_bytes += weight(r);
+    ic_link_pump(l);
+}
+
+void ic_link_cancel(struct ic_link *l, struct ic_node_request *r)
+{
+    switch (r->stage) {
+    case STAGE_FAST:
+    case STAGE_BULK:
+        unqueue(l, r);
+        break;
+    case STAGE_SENT:
+        if (r->slot == slot_at(l, 0) && l->receiving) {
+            ic_frame_parser_skip(&l->parser, l->scratch, IC_LINK_SCRATCH_BYTES);
+        }
+        r->slot->r = NULL;
+        r->slot = NULL;
+        r->stage = STAGE_NONE;
+        l->asked--;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- receiving -------------------------------------------------------------- */
+
+static bool data_fits(const struct ic_frame *f, const struct ic_link_slot *slot)
+{
+    return slot->kind == SLOT_READ && f->object_id == slot->object_id && f->chunk == slot->chunk &&
+           f->offset == slot->offset && f->length == slot->units * sizeof(uint32_t) + slot->bytes;
+}
+
+/* Says where a DATA body goes. */
+static int place_data(struct ic_link *l, const struct ic_link_slot *slot)
+{
+    if (slot->r == NULL) {
+        ic_frame_parser_skip(&l->parser, l->scratch, IC_LINK_SCRATCH_BYTES);
+        return 0;
+    }
+    int result = ic_frame_parser_place(&l->parser, slot->r->crcs_into, slot->units * 4U);
+    return result < 0 ? result : ic_frame_parser_place(&l->parser, slot->r->into, slot->bytes);
+}
+
+static int place_items(struct ic_link *l, uint32_t length)
+{
+    l->list.len = 0;
+    int result = ic_buf_reserve(&l->list, length);
+    return result < 0 ? result : ic_frame_parser_place(&l->parser, l->list.data, length);
+}
+
+/* A header has come: is it the answer to the oldest slot? */
+static int on_header(struct ic_link *l)
+{
+    const struct ic_frame *f = &l->parser.frame;
+    if (f->type == IC_FRAME_BYE) {
+        return 0;
+    }
+    if (l->count == 0 || f->request != slot_at(l, 0)->request) {
+        return IC_EPROTO;
+    }
+    const struct ic_link_slot *slot = slot_at(l, 0);
+    l->receiving = true;
+    switch (f->type) {
+    case IC_FRAME_DATA:
+        return data_fits(f, slot) ? place_data(l, slot) : IC_EPROTO;
+    case IC_FRAME_DONE:
+        return slot->kind == SLOT_WRITE || slot->kind == SLOT_SEAL || slot->kind == SLOT_DELETE
+                   ? 0
+                   : IC_EPROTO;
+    case IC_FRAME_ITEM:
+        if (slot->kind != SLOT_LIST) {
+            return IC_EPROTO;
+        }
+        return f->length == 0 ? 0 : place_items(l, f->length);
+    case IC_FRAME_ERROR:
+        return f->length == 0 ? 0 : ic_frame_parser_place(&l->parser, l->text, f->length);
+    default:
+        return IC_EPROTO;
+    }
+}
+
+/* What an ERROR's status means to whoever asked (functions.h). */
+static int result_of_status(uint8_t status, enum slot_kind kind)
+{
+    switch (ic_frame_status_error(status)) {
+    case IC_ENOSPC:
+        return IC_ENOSPC;
+    case IC_ENOENT:
+        return kind == SLOT_READ ? IC_ENOENT : IC_EIO;
+    case IC_ENOMEM:
+        return kind == SLOT_WRITE ? IC_ENOSPC : IC_EIO;
+    default:
+        return IC_EIO;
+    }
+}
+
+/* The oldest request is answered with RESULT. */
+static void answer(struct ic_link *l, int result)
+{
+    struct ic_link_slot slot = pop_slot(l);
+    l->receiving = false;
+    if (slot.op != 0) {
+        l->op_done = slot.op;
+    }
+    if (slot.condemned != NULL) {
+        l->handler->deleted(l->ctx, l->serial, slot.condemned);
+    } else if (slot.r != NULL) {
+        l->handler->answered(l->ctx, slot.r, result);
+    }
+}
+
+/* The current frame is complete. */
+static int on_end(struct ic_link *l)
+{
+    const struct ic_frame f = l->parser.frame;
+    switch (f.type) {
+    case IC_FRAME_BYE:
+        l->handler->bye(l->ctx, (f.flags & IC_BYE_DEADLINE) != 0, f.offset);
+        return 0;
+    case IC_FRAME_ITEM: {
+        bool last = (f.flags & IC_ITEM_LAST) != 0;
+        struct ic_slice items = ic_slice(l->list.data, f.length);
+        if (last) {
+            pop_slot(l);
+        }
+        l->receiving = false;
+        l->handler->listed(l->ctx, items, last);
+        if (last) {
+            ic_buf_deinit(&l->list);
+        }
+        return 0;
+    }
+    case IC_FRAME_ERROR:
+        if (f.status == IC_STATUS_GAP || f.status == IC_STATUS_STALE ||
+            slot_at(l, 0)->kind == SLOT_LIST) {
+            return IC_ESTALE;
+        }
+        answer(l, result_of_status(f.status, slot_at(l, 0)->kind));
+        return 0;
+    default:
+        answer(l, 0);
+        return 0;
+    }
+}
+
+static size_t room(void *ctx, struct iovec *iov, size_t max)
+{
+    struct ic_link *l = ctx;
+    return ic_frame_parser_room(&l->parser, iov, max);
+}
+
+static void received(void *ctx, size_t len)
+{
+    struct ic_link *l = ctx;
+    struct ic_stream *stream = l->stream;
+    l->heard_ms = ic_loop_now_ms(l->loop);
+    ic_frame_parser_received(&l->parser, len);
+    int event;
+    /* A handler may detach the link, and a new connection be attached: then these bytes are
+     * history. */
+    while (l->stream == stream && (event = ic_frame_parser_next(&l->parser)) != IC_FRAME_MORE) {
+        int result = 0;
+        if (event == IC_FRAME_HEADER_READY) {
+            result = on_header(l);
+        } else if (event == IC_FRAME_END) {
+            result = on_end(l);
+        } else if (event < 0) {
+            result = event;
+        }
+        if (result < 0 && l->stream == stream) {
+            broken(l, result);
+        }
+    }
+    if (l->stream == stream) {
+        ic_link_pump(l);
+    }
+    if (l->stream == stream && l->draining && l->count == 0) {
+        l->handler->idle(l->ctx);
+    }
+}
+
+static void closed(void *ctx, int error)
+{
+    broken(ctx, error);
+}
+
+/* ---- attaching -------------------------------------------------------------- */
+
+static const struct ic_stream_handler stream_handler = {
+    .room = room, .received = received, .closed = closed};
+
+void ic_link_fail(struct ic_link *l, int result, bool queued)
+{
+    while (l->count > 0) {
+        struct ic_link_slot slot = pop_slot(l);
+        if (slot.condemned != NULL) {
+            l->handler->not_deleted(l->ctx, l->serial, slot.condemned);
+        } else if (slot.r != NULL) {
+            l->handler->refused(l->ctx, slot.r, result);
+        }
+    }
+    struct ic_node_request *r;
+    while (queued && ((r = first_of(&l->fast)) != NULL || (r = first_of(&l->bulk)) != NULL)) {
+        unqueue(l, r);
+        l->handler->refused(l->ctx, r, result);
+    }
+}
+
+static void forget_queued(struct ic_link *l, struct ic_list *queue, uint32_t serial)
+{
+    IC_LIST_EACH (node, queue) {
+        struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, node);
+        if (r->instance == serial) {
+            unqueue(l, r);
+            l->handler->refused(l->ctx, r, 0);
+        }
+    }
+}
+
+void ic_link_forget(struct ic_link *l, uint32_t serial)
+{
+    if (l->serial == serial) {
+        ic_link_detach(l);
+        ic_link_fail(l, 0, false);
+    }
+    forget_queued(l, &l->fast, serial);
+    forget_queued(l, &l->bulk, serial);
+}
+
+/*
+ * Sends the slots again, in their order. A READ that nobody waits for is dropped; a WRITE or SEAL
+ * that nobody waits for keeps its number, as a DELETE of the chunk it was to change.
+ */
+static void send_again(struct ic_link *l)
+{
+    uint32_t count = l->count;
+    for (uint32_t i = 0; i < count && l->stream != NULL; i++) {
+        struct ic_link_slot slot = pop_slot(l);
+        if (slot.kind == SLOT_LIST || (slot.kind == SLOT_READ && slot.r == NULL)) {
+            continue;
+        }
+        if (slot.r == NULL && slot.condemned == NULL) {
+            slot.kind = SLOT_DELETE;
+            slot.bytes = slot.units = 0;
+            slot.offset = 0;
+        }
+        slot.request = ++l->next_request;
+        struct ic_link_slot *again = slot_at(l, l->count++);
+        *again = slot;
+        l->in_flight += slot.bytes;
+        if (slot.r != NULL) {
+            slot.r->slot = again;
+            slot.r->stage = STAGE_SENT;
+            l->asked++;
+        }
+        transmit(l, again);
+    }
+}
+
+void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
+{
+    ic_link_detach(l);
+    if (l->serial != a->serial) {
+        ic_link_fail(l, 0, false);
+        l->op_sent = l->op_done = a->op_sent;
+    }
+    l->serial = a->serial;
+    memcpy(l->id, a->id, sizeof l->id);
+    l->lease_ms = a->lease_ms;
+    l->stream = a->stream;
+    l->heard_ms = ic_loop_now_ms(l->loop);
+    ic_frame_parser_init(&l->parser);
+    ic_stream_start(a->stream, &stream_handler, l);
+    ic_stream_resume(a->stream);
+    send_again(l);
+    if (l->stream != NULL && a->list && transmit(l, push_slot(l, SLOT_LIST, false))) {
+        ic_link_pump(l);
+    } else if (l->stream != NULL) {
+        ic_link_pump(l);
+    }
+}
+
+void ic_link_set_lease(struct ic_link *l, uint32_t lease_ms)
+{
+    l->lease_ms = lease_ms;
+}
+
+enum { GOODBYE_LINGER_MS = 1000 };
+
+void ic_link_goodbye(struct ic_link *l)
+{
+    assert(l->stream != NULL && l->count == 0);
+    struct ic_link_slot slot = {.request = ++l->next_request};
+    if (put_frame(l, &slot, IC_FRAME_BYE_OK, 0, 0) == 0 &&
+        ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL) == 0) {
+        ic_stream_free_after_write(l->stream, GOODBYE_LINGER_MS);
+        l->stream = NULL;
+    }
+    ic_link_detach(l);
+}
+
+void ic_link_drain(struct ic_link *l)
+{
+    l->draining = true;
+}
+
+/* ---- figures ---------------------------------------------------------------- */
+
+bool ic_link_attached(const struct ic_link *l)
+{
+    return l->stream != NULL;
+}
+
+bool ic_link_idle(const struct ic_link *l)
+{
+    return l->count == 0;
+}
+
+bool ic_link_asked(const struct ic_link *l)
+{
+    return !ic_list_empty(&l->fast) || !ic_list_empty(&l->bulk) || l->asked > 0;
+}
+
+size_t ic_link_backlog(const struct ic_link *l)
+{
+    return l->in_flight + l->queued_bytes;
+}
+
+uint32_t ic_link_serial(const struct ic_link *l)
+{
+    return l->serial;
+}
+
+uint64_t ic_link_op_sent(const struct ic_link *l)
+{
+    return l->op_sent;
+}
+
+uint64_t ic_link_op_done(const struct ic_link *l)
+{
+    return l->op_done;
+}
+
+uint64_t ic_link_heard_ms(const struct ic_link *l)
+{
+    return l->heard_ms;
+}

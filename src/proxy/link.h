@@ -1,0 +1,105 @@
+/*
+ * link.h - the requests of one function and the connection that carries them. The
+ * queues outlive the connection: what was sent and not answered is sent again when the
+ * same instance dials in anew.
+ *
+ *   submit --> fast (small READs) --.
+ *          --> bulk (the rest) -----+-> slots: sent, answered in order --> done
+ *   condemned chunks (pool) --------'   (at most IC_LINK_WINDOW bytes)
+ *
+ *   DETACHED --attach (HELLO accepted)--> ATTACHED --drain (deadline near)--> DRAINING
+ *       ^                                    |  broken, detach                  |
+ *       '------------------------------------+----------------------------------'
+ *
+ * Bodies are never copied: a READ's bytes go from the socket to `into`, a WRITE's from
+ * its owner's buffer to the socket.
+ */
+#ifndef IC_PROXY_LINK_H
+#define IC_PROXY_LINK_H
+
+#include "base/error.h"
+#include "core/pool.h"
+#include "proxy/functions.h"
+
+struct ic_stream;
+struct ic_link;
+
+enum {
+    IC_LINK_SLOTS = 128,              /* requests sent and not answered; a power of two */
+    IC_LINK_WINDOW = 1 << 20,         /* their bytes: bandwidth-delay of 1 GB/s and 1 ms */
+    IC_LINK_SMALL_BYTES = 16 << 10,   /* READs up to this go first, */
+    IC_LINK_FAST_WINDOW = 256 << 10,  /* beyond the window by so many bytes, */
+    IC_LINK_FAST_RUN = 16,            /* but one of the bulk after so many in a row */
+    IC_LINK_SCRATCH_BYTES = 64 << 10, /* bytes nobody wants any more are read into this */
+};
+
+/* What the link's owner is told. None may free the link. */
+struct ic_link_handler {
+    /* A request's outcome; the link has let go of it. Never on the stack of a call below. */
+    void (*answered)(void *ctx, struct ic_node_request *r, int result);
+    /* R has instance 0 and is about to be sent to SERIAL: note it (functions.h). */
+    void (*bind)(void *ctx, struct ic_node_request *r, uint32_t serial);
+    /* R will not be sent; the owner says so to its owner later, not on this stack. RESULT 0:
+     * because another instance is attached than the one R is for. */
+    void (*refused)(void *ctx, struct ic_node_request *r, int result);
+    struct ic_pool_condemned *(*next_delete)(void *ctx); /* NULL: none */
+    void (*deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
+    void (*not_deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
+    void (*listed)(void *ctx, struct ic_slice items, bool last); /* a list of struct ic_item */
+    void (*bye)(void *ctx, bool deadline_near, uint64_t left_ms);
+    void (*idle)(void *ctx); /* draining, and nothing is outstanding any more */
+    /* The connection is gone (not by ic_link_detach): IC_ECLOSED, IC_EPROTO, IC_ENOMEM, or
+     * IC_ESTALE: the node's numbering of operations is not ours. The link is detached. */
+    void (*broken)(void *ctx, int error);
+};
+
+/* SCRATCH: IC_LINK_SCRATCH_BYTES shared by all links. NULL: out of memory. */
+struct ic_link *ic_link_new(struct ic_loop *loop, uint8_t *scratch,
+                            const struct ic_link_handler *handler, void *ctx);
+void ic_link_free(struct ic_link *l); /* NULL is fine; no request may be queued */
+
+/* Queues R; it is sent at once if the link is attached and its window has room. */
+void ic_link_submit(struct ic_link *l, struct ic_node_request *r);
+/* Lets go of R, sent or not; nothing of it is touched afterwards. */
+void ic_link_cancel(struct ic_link *l, struct ic_node_request *r);
+/* More condemned chunks are there. */
+void ic_link_pump(struct ic_link *l);
+
+/*
+ * A node's HELLO was accepted and WELCOME written on STREAM, which the link takes over: instance
+ * SERIAL with ID, whose last operation sent is OP_SENT. With LIST its chunks are listed first.
+ * Unanswered requests of the same instance are sent again, those of another are refused.
+ */
+struct ic_link_attach {
+    struct ic_stream *stream;
+    uint32_t serial;
+    uint8_t id[IC_INSTANCE_ID_LEN];
+    uint64_t op_sent;
+    uint32_t lease_ms;
+    bool list;
+};
+void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a);
+void ic_link_set_lease(struct ic_link *l, uint32_t lease_ms);
+/* Lets go of the connection; queued and unanswered requests stay. */
+void ic_link_detach(struct ic_link *l);
+/* Writes BYE_OK and detaches; nothing may be outstanding (ic_link_idle). */
+void ic_link_goodbye(struct ic_link *l);
+/* Sends nothing more; `idle` when what was sent is answered. */
+void ic_link_drain(struct ic_link *l);
+/* Refuses everything sent (and, with QUEUED, everything queued) with RESULT. */
+void ic_link_fail(struct ic_link *l, int result, bool queued);
+
+/* Instance SERIAL is gone: refuses (0) what was sent to it and what is queued for it. Detached if
+ * it was attached to it. */
+void ic_link_forget(struct ic_link *l, uint32_t serial);
+
+bool ic_link_attached(const struct ic_link *l);
+bool ic_link_idle(const struct ic_link *l);  /* nothing sent is unanswered */
+bool ic_link_asked(const struct ic_link *l); /* a request (not: a DELETE) waits for its answer */
+size_t ic_link_backlog(const struct ic_link *l);
+uint32_t ic_link_serial(const struct ic_link *l);
+uint64_t ic_link_op_sent(const struct ic_link *l);
+uint64_t ic_link_op_done(const struct ic_link *l);
+uint64_t ic_link_heard_ms(const struct ic_link *l); /* when bytes came last */
+
+#endif
