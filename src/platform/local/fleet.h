@@ -33,6 +33,9 @@ struct ic_fleet_options {
     const char *log_file;    /* what functions print, START END REPORT included; NULL: nowhere */
 };
 
+/* Instances in all, however many descriptors there are (each takes about six). */
+enum { IC_INSTANCES_MAX = 2000, IC_INSTANCE_DESCRIPTORS = 8 };
+
 /*
  * NULL: out of memory or descriptors. Takes over SIGCHLD and every child of the process, raises
  * the process's own soft limit of descriptors to its hard one.
@@ -76,8 +79,8 @@ struct ic_invoke_request {
 };
 
 struct ic_invoke_result {
-    int status;                 /* 0; IC_ECANCELED: the platform stops; IC_EUNAVAIL: no process
-                                 * could be started. The rest is meaningful with 0 only. */
+    int status;                 /* 0; IC_ECANCELED: the platform stops; IC_ENOMEM. The rest is
+                                 * meaningful with 0 only. */
     const char *function_error; /* NULL, or X-Amz-Function-Error: "Unhandled" */
     struct ic_slice payload;    /* the function's answer, or its error as JSON */
     struct ic_slice log_tail;   /* the last 4 KiB of its log, raw */
@@ -91,7 +94,9 @@ typedef void ic_invoke_done(void *ctx, const struct ic_invoke_result *result);
  * Invokes. On 0 DONE is called exactly once, later, never on this call's own stack, when the
  * instance has asked for its next event or is gone; RESULT is borrowed for that call. The Invoke
  * goes on whether anyone still wants the answer: DONE may be NULL.
- * IC_ETHROTTLED: above the limit of concurrency. IC_ENOMEM. IC_ECANCELED: the fleet stops.
+ * IC_ETHROTTLED: above the limit of concurrency, or of instances on one machine. IC_EUNAVAIL: no
+ * process or descriptor to be had. IC_ENOMEM. IC_ECANCELED: the fleet stops. A bootstrap that cannot
+ * be executed is a function error like others.
  */
 int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
                     const struct ic_invoke_request *request, ic_invoke_done *done,
@@ -139,7 +144,8 @@ struct ic_bill {
     uint64_t billed_ms;
 };
 void ic_fleet_bill(const struct ic_fleet *fleet, struct ic_bill *sum);
-void ic_fleet_each_bill(struct ic_fleet *fleet,
-                        void (*visit)(void *ctx, const struct ic_bill *bill), void *ctx);
+/* By function name. IC_ENOMEM: not visited. */
+int ic_fleet_each_bill(struct ic_fleet *fleet,
+                       void (*visit)(void *ctx, const struct ic_bill *bill), void *ctx) IC_MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/config.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 size_t ic_routing_choose(int routing, size_t count, struct ic_rng *rng)
 {
@@ -15,7 +16,7 @@ size_t ic_routing_choose(int routing, size_t count, struct ic_rng *rng)
     case IC_ROUTING_RANDOM:
         return (size_t)ic_rng_below(rng, count);
     default:
-        assert(!"a routing outside the directive's choices");
+        assert(false); /* outside the directive's choices */
         return 0;
     }
 }

@@ -1,0 +1,745 @@
+/*
+ * fleet.c - see fleet.h. Functions by name; each has its members (instances) in the order
+ * of their age, and those that are idle again in the order of their last use.
+ *
+ *   fleet --functions--> function --members--> m1 m2 m3 m4     (oldest first)
+ *                            +------idle-----> m3 m1           (least recently used first)
+ */
+#include "platform/local/fleet.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "net/net_uv.h"
+#include "platform/local/function_log.h"
+#include "platform/local/instance.h"
+#include "platform/local/routing.h"
+#include "platform/local/spawn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+struct function {
+    struct ic_map_node node;
+    char *name;
+    struct ic_list members, idle;
+    uint32_t in_flight; /* Invokes not finished */
+    uint64_t invocations, billed_ms;
+};
+
+struct member {
+    struct ic_list node;      /* in function->members */
+    struct ic_list idle_node; /* in function->idle */
+    struct ic_fleet *fleet;
+    struct function *function;
+    struct ic_instance *instance;
+    struct reclaim *reclaim; /* waits for the end of this one; or NULL */
+    uint64_t used;           /* of fleet->uses, at its last use */
+    bool outdated;           /* ends when its invocation is over */
+};
+
+struct reclaim {
+    size_t count, left;
+    ic_reclaim_done *done;
+    void *ctx;
+    struct ic_reap reap;
+};
+
+struct ic_fleet {
+    struct ic_loop *loop;
+    struct ic_fleet_options options;
+    char *region;
+    struct ic_function_log *log;
+    struct ic_map functions;
+    size_t member_count, members_max;
+    uint32_t unreserved_in_flight;
+    uint64_t uses;
+    struct ic_rng rng;
+    uv_signal_t *child_signal; /* freed by its close callback */
+    bool stopping;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    struct ic_reap reap;
+};
+
+/* ---- functions ----------------------------------------------------------------- */
+
+static bool matches(const struct ic_map_node *node, struct ic_slice key)
+{
+    return ic_slice_equal(ic_slice_str(IC_CONTAINER(node, const struct function, node)->name), key);
+}
+
+static struct function *find_function(const struct ic_fleet *fleet, const char *name)
+{
+    struct ic_map_node *node = ic_map_find(&fleet->functions, ic_slice_str(name));
+    return node == NULL ? NULL : IC_CONTAINER(node, struct function, node);
+}
+
+static struct function *add_function(struct ic_fleet *fleet, const char *name)
+{
+    struct function *f = ic_calloc(1, sizeof *f);
+    if (f == NULL) {
+        return NULL;
+    }
+    ic_list_init(&f->members);
+    ic_list_init(&f->idle);
+    f->name = ic_strdup(name);
+    if (f->name == NULL || ic_map_insert(&fleet->functions, &f->node, ic_slice_str(f->name)) < 0) {
+        ic_free(f->name);
+        ic_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+static void free_function(struct ic_map_node *node, void *ctx)
+{
+    (void)ctx;
+    struct function *f = IC_CONTAINER(node, struct function, node);
+    ic_free(f->name);
+    ic_free(f);
+}
+
+struct function_list {
+    struct function **item; /* NULL: count only */
+    size_t count;
+};
+
+static void list_function(struct ic_map_node *node, void *ctx)
+{
+    struct function_list *list = ctx;
+    list->item[list->count++] = IC_CONTAINER(node, struct function, node);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct function *const *)a)->name, (*(struct function *const *)b)->name);
+}
+
+/* All functions by name; to be freed by ic_free. */
+static int sorted_functions(struct ic_fleet *fleet, struct function_list *out)
+{
+    *out = (struct function_list){
+        .item = ic_malloc(fleet->functions.count * sizeof(struct function *))};
+    if (out->item == NULL) {
+        return IC_ENOMEM;
+    }
+    ic_map_each(&fleet->functions, list_function, out);
+    if (out->count > 0) {
+        qsort(out->item, out->count, sizeof out->item[0], by_name);
+    }
+    return 0;
+}
+
+/* ---- invocations --------------------------------------------------------------- */
+
+static void free_invocation(struct ic_invocation *v)
+{
+    if (v == NULL) {
+        return;
+    }
+    ic_buf_unref(v->payload);
+    ic_free(v->client_context);
+    ic_free(v->trace_id);
+    ic_free(v->arn);
+    ic_free(v->id);
+    ic_free(v);
+}
+
+/* As AWS X-Ray writes one. */
+static char *make_trace_id(void)
+{
+    char text[96];
+    uint64_t a = ic_random_u64(), b = ic_random_u64(), c = ic_random_u64();
+    snprintf(text, sizeof text,
+             "Root=1-%08" PRIx32 "-%08" PRIx32 "%016" PRIx64 ";Parent=%016" PRIx64 ";Sampled=0",
+             (uint32_t)(a >> 32), (uint32_t)a, b, c);
+    return ic_strdup(text);
+}
+
+/* JSON in one line, since it travels in a header: a control character can only be a space there. */
+static char *one_line(const char *json)
+{
+    char *copy = ic_strdup(json);
+    for (char *at = copy; at != NULL && *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ') {
+            *at = ' ';
+        }
+    }
+    return copy;
+}
+
+static struct ic_invocation *make_invocation(const struct ic_function_spec *spec,
+                                             const struct ic_invoke_request *request,
+                                             ic_invoke_done *done, void *ctx)
+{
+    struct ic_invocation *v = ic_calloc(1, sizeof *v);
+    if (v == NULL) {
+        return NULL;
+    }
+    v->done = done;
+    v->ctx = ctx;
+    v->unreserved = spec->reserved == IC_RESERVED_NONE;
+    v->id = ic_strdup(request->id);
+    v->arn = ic_strdup(spec->arn);
+    v->trace_id = request->trace_id == NULL ? make_trace_id() : ic_strdup(request->trace_id);
+    v->payload = request->payload == NULL ? ic_buf_new(2) : ic_buf_ref(request->payload);
+    bool complete = v->id != NULL && v->arn != NULL && v->trace_id != NULL && v->payload != NULL;
+    if (complete && request->payload == NULL) {
+        complete = ic_buf_append_str(v->payload, "{}") >= 0;
+    }
+    if (complete && request->client_context != NULL) {
+        v->client_context = one_line(request->client_context);
+        complete = v->client_context != NULL;
+    }
+    if (!complete) {
+        free_invocation(v);
+        return NULL;
+    }
+    return v;
+}
+
+/* ---- members ------------------------------------------------------------------- */
+
+static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invoke_result *result)
+{
+    struct member *m = ctx;
+    struct function *f = m->function;
+    f->invocations++;
+    f->billed_ms += result->billed_ms;
+    f->in_flight--;
+    m->fleet->unreserved_in_flight -= v->unreserved;
+    if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
+        m->used = ++m->fleet->uses;
+        if (m->outdated) {
+            ic_instance_end(m->instance, IC_END_KILLED);
+        } else {
+            ic_list_push_back(&f->idle, &m->idle_node);
+        }
+    }
+    if (v->done != NULL) {
+        v->done(v->ctx, result); /* may invoke again: this instance is ready for it */
+    }
+    free_invocation(v);
+}
+
+static void end_member(struct member *m, enum ic_end why)
+{
+    ic_list_remove(&m->idle_node);
+    ic_instance_end(m->instance, why);
+}
+
+static void on_idle_for_long(void *ctx)
+{
+    end_member(ctx, IC_END_KILLED);
+}
+
+static void report_reclaim(void *ctx)
+{
+    struct reclaim *r = ctx;
+    if (r->done != NULL) {
+        r->done(r->ctx, r->count);
+    }
+    ic_free(r);
+}
+
+static void report_stopped(void *ctx)
+{
+    struct ic_fleet *fleet = ctx;
+    fleet->stopped(fleet->stopped_ctx);
+}
+
+static void on_gone(void *ctx)
+{
+    struct member *m = ctx;
+    struct ic_fleet *fleet = m->fleet;
+    ic_list_remove(&m->node);
+    ic_list_remove(&m->idle_node);
+    if (m->reclaim != NULL && --m->reclaim->left == 0) {
+        ic_loop_reap(fleet->loop, &m->reclaim->reap, report_reclaim, m->reclaim);
+    }
+    ic_instance_free(m->instance);
+    ic_free(m);
+    fleet->member_count--;
+    if (fleet->stopping && fleet->member_count == 0) {
+        ic_loop_reap(fleet->loop, &fleet->reap, report_stopped, fleet);
+    }
+}
+
+static const struct ic_instance_host host = {
+    .finished = on_finished,
+    .idle_for_long = on_idle_for_long,
+    .gone = on_gone,
+};
+
+/* Takes INVOCATION over on success. */
+static int start_member(struct ic_fleet *fleet, struct function *f,
+                        const struct ic_function_spec *spec, struct ic_invocation *invocation)
+{
+    struct member *m = ic_calloc(1, sizeof *m);
+    if (m == NULL) {
+        return IC_ENOMEM;
+    }
+    m->fleet = fleet;
+    m->function = f;
+    ic_list_init(&m->node);
+    ic_list_init(&m->idle_node);
+    const struct ic_instance_setup setup = {
+        .loop = fleet->loop,
+        .spec = spec,
+        .function = f->name,
+        .region = fleet->region,
+        .billing_ms = fleet->options.billing_ms,
+        .idle_ms = fleet->options.idle_ms,
+        .log = fleet->log,
+        .host = &host,
+        .ctx = m,
+    };
+    int result = ic_instance_new(&setup, invocation, &m->instance);
+    if (result < 0) {
+        ic_free(m);
+        return result;
+    }
+    ic_list_push_back(&f->members, &m->node);
+    fleet->member_count++;
+    return 0;
+}
+
+/* ---- who gets an Invoke -------------------------------------------------------- */
+
+static bool has_version(const struct member *m, const char *version)
+{
+    return strcmp(ic_instance_version(m->instance), version) == 0;
+}
+
+/* An idle member for VERSION, taken out of the idle ones; NULL: there is none. */
+static struct member *take_idle(struct ic_fleet *fleet, struct function *f, const char *version)
+{
+    size_t count = 0;
+    IC_LIST_EACH (node, &f->idle) {
+        count += has_version(IC_CONTAINER(node, struct member, idle_node), version);
+    }
+    if (count == 0) {
+        return NULL;
+    }
+    size_t index = ic_routing_choose(fleet->options.routing, count, &fleet->rng);
+    IC_LIST_EACH (node, &f->idle) {
+        struct member *m = IC_CONTAINER(node, struct member, idle_node);
+        if (has_version(m, version) && index-- == 0) {
+            ic_list_remove(&m->idle_node);
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static void find_oldest_idle(struct ic_map_node *node, void *ctx)
+{
+    struct member **oldest = ctx;
+    struct function *f = IC_CONTAINER(node, struct function, node);
+    if (ic_list_empty(&f->idle)) {
+        return;
+    }
+    struct member *m = IC_CONTAINER(f->idle.next, struct member, idle_node);
+    if (*oldest == NULL || m->used < (*oldest)->used) {
+        *oldest = m;
+    }
+}
+
+/* True: one more instance may start; at the limit the one idle for longest goes for it. */
+static bool make_room(struct ic_fleet *fleet)
+{
+    if (fleet->member_count < fleet->members_max) {
+        return true;
+    }
+    struct member *oldest = NULL;
+    ic_map_each(&fleet->functions, find_oldest_idle, &oldest);
+    if (oldest == NULL) {
+        return false;
+    }
+    end_member(oldest, IC_END_KILLED);
+    return true;
+}
+
+static bool throttled(const struct ic_fleet *fleet, const struct function *f,
+                      const struct ic_function_spec *spec)
+{
+    if (spec->reserved != IC_RESERVED_NONE) {
+        return f->in_flight >= (uint32_t)spec->reserved;
+    }
+    return fleet->unreserved_in_flight >= fleet->options.concurrency;
+}
+
+int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
+                    const struct ic_invoke_request *request, ic_invoke_done *done, void *ctx)
+{
+    if (fleet->stopping) {
+        return IC_ECANCELED;
+    }
+    struct function *f = find_function(fleet, spec->name);
+    if (f == NULL && (f = add_function(fleet, spec->name)) == NULL) {
+        return IC_ENOMEM;
+    }
+    if (throttled(fleet, f, spec)) {
+        return IC_ETHROTTLED;
+    }
+    struct ic_invocation *v = make_invocation(spec, request, done, ctx);
+    if (v == NULL) {
+        return IC_ENOMEM;
+    }
+    bool unreserved = v->unreserved;
+    struct member *m = take_idle(fleet, f, spec->version);
+    if (m != NULL) {
+        ic_instance_assign(m->instance, v);
+    } else {
+        int result = make_room(fleet) ? start_member(fleet, f, spec, v) : IC_ETHROTTLED;
+        if (result < 0) {
+            free_invocation(v);
+            return result;
+        }
+    }
+    f->in_flight++;
+    fleet->unreserved_in_flight += unreserved;
+    return 0;
+}
+
+/* ---- instances that shall go --------------------------------------------------- */
+
+static void retire_all(struct function *f)
+{
+    IC_LIST_EACH (node, &f->members) {
+        struct member *m = IC_CONTAINER(node, struct member, node);
+        m->outdated = true;
+        if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
+            end_member(m, IC_END_KILLED);
+        }
+    }
+}
+
+void ic_fleet_function_changed(struct ic_fleet *fleet, const char *name)
+{
+    struct function *f = find_function(fleet, name);
+    if (f != NULL) {
+        retire_all(f);
+    }
+}
+
+void ic_fleet_function_removed(struct ic_fleet *fleet, const char *name)
+{
+    struct function *f = find_function(fleet, name);
+    if (f == NULL) {
+        return;
+    }
+    retire_all(f);
+    if (f->invocations == 0 && ic_list_empty(&f->members)) { /* nothing on its bill */
+        ic_map_remove(&fleet->functions, &f->node);
+        free_function(&f->node, NULL);
+    }
+}
+
+static bool may_be_taken(const struct member *m)
+{
+    switch (ic_instance_state(m->instance)) {
+    case IC_INSTANCE_STARTING:
+    case IC_INSTANCE_IDLE:
+    case IC_INSTANCE_BUSY:
+        return true;
+    case IC_INSTANCE_STOPPING:
+    case IC_INSTANCE_GONE:
+        return false;
+    }
+    return false;
+}
+
+/* Ends the COUNT members at the INDEXes of TAKEN (NULL: the first COUNT). */
+static int reclaim(struct ic_fleet *fleet, struct member **taken, const size_t *index, size_t count,
+                   ic_reclaim_done *done, void *ctx)
+{
+    struct reclaim *r = ic_calloc(1, sizeof *r);
+    if (r == NULL) {
+        return IC_ENOMEM;
+    }
+    *r = (struct reclaim){.count = count, .left = count, .done = done, .ctx = ctx};
+    for (size_t i = 0; i < count; i++) {
+        struct member *m = taken[index == NULL ? i : index[i]];
+        m->reclaim = r;
+        end_member(m, IC_END_KILLED);
+    }
+    if (count == 0) {
+        ic_loop_reap(fleet->loop, &r->reap, report_reclaim, r);
+    }
+    return 0;
+}
+
+/* Adds the members of F that may be taken to TAKEN; returns the new count. */
+static size_t gather(struct function *f, struct member **taken, size_t count)
+{
+    IC_LIST_EACH (node, &f->members) {
+        struct member *m = IC_CONTAINER(node, struct member, node);
+        if (may_be_taken(m)) {
+            taken[count++] = m;
+        }
+    }
+    return count;
+}
+
+int ic_fleet_reclaim_function(struct ic_fleet *fleet, const char *name, ic_reclaim_done *done,
+                              void *ctx)
+{
+    struct member **taken = ic_malloc(fleet->member_count * sizeof *taken);
+    if (taken == NULL) {
+        return IC_ENOMEM;
+    }
+    struct function *f = find_function(fleet, name);
+    size_t count = f == NULL ? 0 : gather(f, taken, 0);
+    int result = reclaim(fleet, taken, NULL, count, done, ctx);
+    ic_free(taken);
+    return result;
+}
+
+int ic_fleet_reclaim_share(struct ic_fleet *fleet, double share, uint64_t seed,
+                           ic_reclaim_done *done, void *ctx)
+{
+    if (!(share >= 0.0 && share <= 1.0)) {
+        return IC_ERANGE;
+    }
+    struct function_list functions = {0};
+    struct member **all = ic_malloc(fleet->member_count * sizeof *all);
+    size_t *index = ic_malloc(fleet->member_count * sizeof *index);
+    int result = IC_ENOMEM;
+    if (all == NULL || index == NULL || sorted_functions(fleet, &functions) < 0) {
+        goto out;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < functions.count; i++) {
+        count = gather(functions.item[i], all, count);
+    }
+    size_t take = ic_reclaim_count(count, share);
+    ic_reclaim_choose(count, take, seed, index);
+    result = reclaim(fleet, all, index, take, done, ctx);
+out:
+    ic_free(functions.item);
+    ic_free(index);
+    ic_free(all);
+    return result;
+}
+
+/* ---- what is there and what it cost -------------------------------------------- */
+
+int ic_fleet_each_instance(struct ic_fleet *fleet,
+                           void (*visit)(void *ctx, const struct ic_instance_view *view), void *ctx)
+{
+    struct function_list functions;
+    int result = sorted_functions(fleet, &functions);
+    if (result < 0) {
+        return result;
+    }
+    for (size_t i = 0; i < functions.count; i++) {
+        IC_LIST_EACH (node, &functions.item[i]->members) {
+            struct ic_instance_view view;
+            ic_instance_view(IC_CONTAINER(node, struct member, node)->instance, &view);
+            if (view.pid != 0) {
+                visit(ctx, &view);
+            }
+        }
+    }
+    ic_free(functions.item);
+    return 0;
+}
+
+static void add_bill(struct ic_map_node *node, void *ctx)
+{
+    const struct function *f = IC_CONTAINER(node, struct function, node);
+    struct ic_bill *sum = ctx;
+    sum->invocations += f->invocations;
+    sum->billed_ms += f->billed_ms;
+}
+
+void ic_fleet_bill(const struct ic_fleet *fleet, struct ic_bill *sum)
+{
+    *sum = (struct ic_bill){.function = NULL};
+    ic_map_each((struct ic_map *)(uintptr_t)&fleet->functions, add_bill, sum);
+}
+
+int ic_fleet_each_bill(struct ic_fleet *fleet, void (*visit)(void *ctx, const struct ic_bill *bill),
+                       void *ctx)
+{
+    struct function_list functions;
+    int result = sorted_functions(fleet, &functions);
+    if (result < 0) {
+        return result;
+    }
+    for (size_t i = 0; i < functions.count; i++) {
+        const struct function *f = functions.item[i];
+        const struct ic_bill bill = {f->name, f->invocations, f->billed_ms};
+        visit(ctx, &bill);
+    }
+    ic_free(functions.item);
+    return 0;
+}
+
+/* ---- children ------------------------------------------------------------------ */
+
+static struct member *find_pid(struct function *f, pid_t pid)
+{
+    IC_LIST_EACH (node, &f->members) {
+        struct member *m = IC_CONTAINER(node, struct member, node);
+        if (ic_instance_pid(m->instance) == pid) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+struct pid_search {
+    pid_t pid;
+    struct member *found;
+};
+
+static void search_pid(struct ic_map_node *node, void *ctx)
+{
+    struct pid_search *search = ctx;
+    if (search->found == NULL) {
+        search->found = find_pid(IC_CONTAINER(node, struct function, node), search->pid);
+    }
+}
+
+/*
+ * Reaps every child that has ended, orphans of instances included (they come to us, see
+ * become_reaper). A leader's group is killed before its leader is reaped: until then its
+ * number cannot mean another group.
+ */
+static void on_child_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct ic_fleet *fleet = handle->data;
+    for (;;) {
+        siginfo_t ended = {0};
+        if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) {
+            return;
+        }
+        struct pid_search search = {.pid = ended.si_pid};
+        ic_map_each(&fleet->functions, search_pid, &search);
+        if (search.found != NULL) {
+            ic_group_kill(search.pid);
+        }
+        int wait_status = 0;
+        if (waitpid(search.pid, &wait_status, 0) == search.pid && search.found != NULL) {
+            ic_instance_reaped(search.found->instance, wait_status);
+        }
+    }
+}
+
+static void free_signal(uv_handle_t *handle)
+{
+    ic_free(handle);
+}
+
+static int become_reaper(struct ic_fleet *fleet)
+{
+    fleet->child_signal = ic_calloc(1, sizeof *fleet->child_signal);
+    if (fleet->child_signal == NULL) {
+        return IC_ENOMEM;
+    }
+    if (uv_signal_init(ic_loop_uv(fleet->loop), fleet->child_signal) != 0) {
+        ic_free(fleet->child_signal);
+        fleet->child_signal = NULL;
+        return IC_EIO;
+    }
+    fleet->child_signal->data = fleet;
+    if (uv_signal_start(fleet->child_signal, on_child_signal, SIGCHLD) != 0 ||
+        prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+        return IC_EIO;
+    }
+    return 0;
+}
+
+/* ---- life ---------------------------------------------------------------------- */
+
+/* As many instances as there are descriptors for. */
+static size_t instances_max(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return 1;
+    }
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    size_t room = (size_t)(files.rlim_cur / 2 / IC_INSTANCE_DESCRIPTORS); /* half is the REST API's */
+    return room < IC_INSTANCES_MAX ? room : IC_INSTANCES_MAX;
+}
+
+struct ic_fleet *ic_fleet_new(struct ic_loop *loop, const struct ic_fleet_options *options)
+{
+    struct ic_fleet *fleet = ic_calloc(1, sizeof *fleet);
+    if (fleet == NULL) {
+        return NULL;
+    }
+    fleet->loop = loop;
+    fleet->options = *options;
+    fleet->members_max = instances_max();
+    ic_map_init(&fleet->functions, ic_random_u64(), matches);
+    ic_rng_init(&fleet->rng, options->seed);
+    fleet->region = ic_strdup(options->region);
+    if (fleet->region == NULL || become_reaper(fleet) < 0) {
+        ic_fleet_free(fleet);
+        return NULL;
+    }
+    if (options->log_file != NULL && ic_function_log_new(options->log_file, &fleet->log) < 0) {
+        ic_log(IC_LOG_ERROR, "function-log", "path=%s cannot be opened", options->log_file);
+        ic_fleet_free(fleet);
+        return NULL;
+    }
+    return fleet;
+}
+
+static void end_all(struct ic_map_node *node, void *ctx)
+{
+    (void)ctx;
+    IC_LIST_EACH (member_node, &IC_CONTAINER(node, struct function, node)->members) {
+        end_member(IC_CONTAINER(member_node, struct member, node), IC_END_SHUTDOWN);
+    }
+}
+
+void ic_fleet_stop(struct ic_fleet *fleet, void (*stopped)(void *ctx), void *ctx)
+{
+    assert(!fleet->stopping);
+    fleet->stopping = true;
+    fleet->stopped = stopped;
+    fleet->stopped_ctx = ctx;
+    ic_map_each(&fleet->functions, end_all, NULL);
+    if (fleet->member_count == 0) {
+        ic_loop_reap(fleet->loop, &fleet->reap, report_stopped, fleet);
+    }
+}
+
+void ic_fleet_free(struct ic_fleet *fleet)
+{
+    if (fleet == NULL) {
+        return;
+    }
+    assert(fleet->member_count == 0);
+    if (fleet->child_signal != NULL) {
+        uv_close((uv_handle_t *)fleet->child_signal, free_signal);
+    }
+    ic_map_each(&fleet->functions, free_function, NULL);
+    ic_map_deinit(&fleet->functions);
+    ic_function_log_free(fleet->log);
+    ic_free(fleet->region);
+    ic_free(fleet);
+}
+
+void ic_fleet_set_concurrency(struct ic_fleet *fleet, uint32_t concurrency)
+{
+    fleet->options.concurrency = concurrency;
+}
