@@ -154,9 +154,12 @@ void ic_loop_stop(struct ic_loop *loop)
     uv_stop(&loop->uv);
 }
 
+/* Callbacks of foreign handles (libmicrohttpd's, libcurl's, signals) run before now_ms is set anew
+ * in this turn; libuv has looked at the same clock after its sleep. */
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)
 {
-    return loop->now_ms;
+    uint64_t woke_ms = uv_now(&loop->uv);
+    return woke_ms > loop->now_ms ? woke_ms : loop->now_ms;
 }
 
 void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
@@ -181,7 +184,7 @@ void ic_timer_init(struct ic_timer *t, struct ic_loop *loop, void (*fire)(void *
 void ic_timer_start(struct ic_timer *t, uint64_t delay_ms)
 {
     ic_timer_stop(t);
-    t->due_ms = t->loop->now_ms + delay_ms;
+    t->due_ms = ic_loop_now_ms(t->loop) + delay_ms;
     ic_timers_insert(&t->loop->timers, t);
 }
 
