@@ -133,7 +133,7 @@ def reset_peak_rss(pid):
 class Cluster:
     """One `up` in one folder. OPTIONS are names of `up` and of directives: port_x=1 or {"port-x": 1}."""
 
-    def __init__(self, functions=14, memory="96mb", options=None, environment=None):
+    def __init__(self, functions=14, memory="128mb", options=None, environment=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="infinicache-test-"))
         self.port, self.node_port, self.http_port, self.platform_port = free_ports(4)
         self.functions = functions
