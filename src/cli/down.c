@@ -1,0 +1,73 @@
+/*
+ * down.c - `infinicache down`: ends the proxy, the platform and every instance of one
+ * folder; politely first, then with force. Returns when they are gone.
+ */
+#include "cli/commands.h"
+
+#include "cli/daemons.h"
+#include "cli/options.h"
+#include "cli/place.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { LOCK_WAIT_MS = 40000 }; /* an `up` that is at it ends within 30 s */
+
+static void print_help(void)
+{
+    puts(
+        "usage: infinicache down [--dir DIR]\n\n"
+        "Ends the proxy, the platform and the function instances that `infinicache up` started in\n"
+        "DIR (default: " IC_PLACE_DEFAULT_TEXT "),\n"
+        "and returns when they are gone and their ports are free. What the functions hold is gone\n"
+        "with them. Nothing running is fine.");
+}
+
+static int end_all(const char *dir, char *why)
+{
+    struct ic_daemons d;
+    ic_daemons_look(&d, dir);
+    int running = (d.process[IC_DAEMON_PLATFORM].pid != 0) + (d.process[IC_DAEMON_PROXY].pid != 0);
+    int result = ic_daemons_end(&d, dir);
+    int left = result < 0 ? result : ic_daemons_kill_instances(dir);
+    if (left < 0) {
+        snprintf(why, IC_DAEMONS_WHY_MAX,
+                 "some process did not end even when killed; see "
+                 "`infinicache status --dir %.2000s`",
+                 dir);
+        return left;
+    }
+    puts(running + left > 0 ? "InfiniCache is down." : "Nothing was running.");
+    return 0;
+}
+
+int ic_cli_down(int argc, char **argv)
+{
+    char dir[IC_PLACE_MAX], why[IC_DAEMONS_WHY_MAX];
+    const char *given = NULL;
+    const struct ic_option options[] = {{"dir", &given}, {NULL, NULL}};
+    int words = ic_options_read(options, argc, argv, print_help);
+    if (words < 0) {
+        return words == IC_OPTIONS_DONE ? IC_CLI_DONE : IC_CLI_FAILED;
+    }
+    if (words > 0) {
+        return ic_cli_fail("down: unexpected argument '%s'", argv[1]);
+    }
+    if (ic_place_dir(given, dir, why) < 0) {
+        return ic_cli_fail("down: %s", why);
+    }
+    if (access(dir, F_OK) < 0) {
+        puts("Nothing was running.");
+        return IC_CLI_DONE;
+    }
+    /* Without a lock (a disk that became read-only) it still ends what runs. */
+    int lock = ic_daemons_lock(dir, LOCK_WAIT_MS, why);
+    if (lock == IC_EBUSY) {
+        return ic_cli_fail("down: %s", why);
+    }
+    int result = end_all(dir, why);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return result < 0 ? ic_cli_fail("down: %s", why) : IC_CLI_DONE;
+}

@@ -1,0 +1,87 @@
+/*
+ * main.c - `infinicache SUBCOMMAND ...`: the one table of subcommands, from which the
+ * help derives.
+ */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef IC_VERSION
+#define IC_VERSION "unknown"
+#endif
+
+struct subcommand {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct subcommand subcommands[] = {
+    {"up", "start the platform, the functions and the proxy on this machine", ic_cli_up},
+    {"down", "stop what `up` started", ic_cli_down},
+    {"status", "what runs, where, and how much memory it uses", ic_cli_status},
+    {"put", "store a file or standard input under a key", ic_cli_put},
+    {"get", "read a key into a file or to standard output", ic_cli_get},
+    {"proxy", "run the proxy in the foreground", ic_cli_proxy},
+    {"platform", "run the local function platform in the foreground", ic_cli_platform},
+    {"config", "print the sample configuration file, every directive with its default",
+     ic_cli_config},
+};
+
+enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
+
+static void print_help(FILE *out)
+{
+    fputs("usage: infinicache SUBCOMMAND [OPTIONS]\n\n"
+          "An object cache in the memory of cloud functions, spoken to as a Redis server.\n\n",
+          out);
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        fprintf(out, "  %-9s  %s\n", subcommands[i].name, subcommands[i].summary);
+    }
+    fputs("\n`infinicache help SUBCOMMAND` says more of each; --version names this build.\n", out);
+}
+
+static const struct subcommand *find(const char *name)
+{
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        if (strcmp(subcommands[i].name, name) == 0) {
+            return &subcommands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    return ic_cli_fail("there is no subcommand '%s'; `infinicache --help` lists them", name);
+}
+
+static int help_about(char *name)
+{
+    const struct subcommand *s = find(name);
+    char flag[] = "--help";
+    char *argv[] = {name, flag, NULL};
+    return s == NULL ? unknown(name) : s->run(2, argv);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return IC_CLI_FAILED;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("infinicache " IC_VERSION);
+        return IC_CLI_DONE;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        return help_about(argv[2]);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return IC_CLI_DONE;
+    }
+    const struct subcommand *s = find(argv[1]);
+    return s == NULL ? unknown(argv[1]) : s->run(argc - 1, argv + 1);
+}

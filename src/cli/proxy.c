@@ -1,0 +1,50 @@
+/*
+ * proxy.c - `infinicache proxy`: the proxy in the foreground, as `up` and service managers run it.
+ */
+#include "cli/commands.h"
+
+#include "cli/daemons.h"
+#include "cli/settings.h"
+#include "proxy/proxy.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+static void print_help(void)
+{
+    puts(
+        "usage: infinicache proxy --dir DIR [--config FILE] [--DIRECTIVE VALUE ...]\n\n"
+        "Runs the proxy in the foreground until SIGTERM or SIGINT; it logs to standard error. The\n"
+        "functions must exist on the platform that --platform-endpoint names.\n\n"
+        "  --config FILE\n      Directives from a file; those on the command line win.");
+    ic_config_help(stdout, IC_SCOPE_P);
+}
+
+/* The descriptor `up` waits at, or -1. */
+static int ready_descriptor(void)
+{
+    const char *text = getenv(IC_READY_FD_VARIABLE);
+    int fd = text == NULL ? -1 : atoi(text);
+    unsetenv(IC_READY_FD_VARIABLE);
+    if (fd <= 2 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return -1;
+    }
+    return fd;
+}
+
+int ic_cli_proxy(int argc, char **argv)
+{
+    char why[IC_WHY_MAX];
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            print_help();
+            return IC_CLI_DONE;
+        }
+    }
+    struct ic_config *config = ic_config_new();
+    int status = ic_settings_apply(config, argc, argv, why) < 0
+                     ? ic_cli_fail("proxy: %s", why)
+                     : ic_proxy_run(config, ready_descriptor());
+    ic_config_free(config);
+    return status;
+}

@@ -1,0 +1,40 @@
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static const int held[] = {SIGINT, SIGTERM, SIGHUP};
+
+enum { HELD = sizeof held / sizeof held[0] };
+
+static void change(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < HELD; i++) {
+        sigaddset(&set, held[i]);
+    }
+    sigprocmask(how, &set, NULL);
+}
+
+void ic_signals_hold(void)
+{
+    change(SIG_BLOCK);
+}
+
+bool ic_signals_arrived(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    for (int i = 0; i < HELD; i++) {
+        if (sigismember(&pending, held[i]) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ic_signals_release(void)
+{
+    change(SIG_UNBLOCK);
+}
