@@ -1,0 +1,406 @@
+/* The pool: every transition of its drawing, the bytes, the warm-up schedule, and random lives. */
+#include "core/pool.h"
+
+#include "base/random.h"
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t A[16] = {1}, B[16] = {2}, C[16] = {3};
+static uint32_t gone_serial;
+static uint32_t gone_count;
+
+static void on_gone(void *ctx, uint16_t function, uint32_t serial)
+{
+    (void)ctx;
+    (void)function;
+    gone_serial = serial;
+    gone_count++;
+}
+
+static struct ic_pool *make(uint32_t functions, uint64_t warm_ms)
+{
+    struct ic_pool_settings s = {.functions = functions,
+                                 .capacity = 1000,
+                                 .warm_interval_ms = warm_ms,
+                                 .invocation_max_ms = 300000,
+                                 .backoff_min_ms = 100,
+                                 .backoff_max_ms = 3000,
+                                 .gone = on_gone};
+    gone_serial = gone_count = 0;
+    struct ic_pool *pool = ic_pool_new(&s, 1000);
+    assert_non_null(pool);
+    return pool;
+}
+
+static enum ic_function_state state(struct ic_pool *p)
+{
+    return ic_pool_function(p, 0)->state;
+}
+
+#define EVENT(p, e, now, expected)                                                                 \
+    assert_int_equal(ic_pool_event(p, 0, IC_POOL_##e, now, 0), IC_FUNCTION_##expected)
+
+static void hear(struct ic_pool *p, const uint8_t *id, uint64_t now)
+{
+    ic_pool_heard(p, 0, id, 5000, 0, 0, now);
+}
+
+static void serves(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    assert_int_equal(state(p), IC_FUNCTION_ABSENT);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    assert_false(ic_pool_may_invoke(p, 0, 1000000));
+    assert_true(ic_pool_may_hello(p, 0));
+    EVENT(p, HELLO, 1010, ACTIVE);
+    hear(p, A, 1010);
+    assert_false(ic_pool_may_hello(p, 0));
+    EVENT(p, GOODBYE, 2000, LEAVING);
+    assert_false(ic_pool_may_invoke(p, 0, 1000000));
+    EVENT(p, RESPONSE, 2010, ASLEEP);
+    assert_true(ic_pool_may_invoke(p, 0, 2010));
+    EVENT(p, INVOKE_SERVE, 3000, INVOKING);
+    EVENT(p, HELLO, 3010, ACTIVE);
+    EVENT(p, RESPONSE, 4000, ASLEEP); /* it left without BYE_OK */
+    ic_pool_free(p);
+}
+
+static void warms(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_WARM, 1000, INVOKING);
+    assert_false(ic_pool_may_hello(p, 0));
+    hear(p, A, 1005);
+    EVENT(p, RESPONSE, 1005, ASLEEP);
+    assert_int_equal(ic_pool_function(p, 0)->failures, 0);
+    ic_pool_free(p);
+}
+
+static void no_show_is_a_failure(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, RESPONSE, 1001, LOST);
+    assert_false(ic_pool_may_invoke(p, 0, 1001));
+    assert_true(ic_pool_may_invoke(p, 0, 1101));
+    ic_pool_free(p);
+}
+
+static void failure_backs_off_exponentially(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    uint64_t now = 1000;
+    uint64_t last = 0;
+    for (int i = 0; i < 12; i++) {
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, FAILED, now, LOST);
+        uint64_t wait = ic_pool_invoke_at(p, 0) - now;
+        assert_true(wait >= last && wait >= 50 && wait <= 3000);
+        assert_false(ic_pool_may_invoke(p, 0, now + wait - 1));
+        last = wait;
+        now += wait;
+    }
+    assert_int_equal(last, 1500); /* half of the maximum: the random number is 0 */
+    EVENT(p, INVOKE_WARM, now, INVOKING);
+    EVENT(p, RESPONSE, now, ABSENT);
+    assert_int_equal(ic_pool_function(p, 0)->failures, 0);
+    ic_pool_free(p);
+}
+
+static void throttling_holds_up_the_pool(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(2, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, THROTTLED, 1000, ABSENT);
+    assert_false(ic_pool_may_invoke(p, 0, 1000));
+    assert_false(ic_pool_may_invoke(p, 1, 1000));
+    assert_true(ic_pool_may_invoke(p, 1, 1100));
+    assert_true(ic_pool_holds(p, 0, 1) == false);
+    ic_pool_free(p);
+}
+
+static void lost_response_makes_unknown(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, RESPONSE_LOST, 2000, UNKNOWN);
+    assert_int_equal(ic_pool_invoke_at(p, 0), UINT64_MAX);
+    assert_true(ic_pool_may_hello(p, 0));
+    EVENT(p, HELLO, 2100, ACTIVE); /* it runs after all */
+    hear(p, A, 2100);
+    EVENT(p, GOODBYE, 2200, LEAVING);
+    EVENT(p, NODE_LEFT, 2300, ASLEEP);
+    EVENT(p, INVOKE_SERVE, 3000, INVOKING);
+    EVENT(p, HELLO, 3001, ACTIVE);
+    EVENT(p, RESPONSE_LOST, 3002, ACTIVE);
+    EVENT(p, DEADLINE, 303000, ASLEEP);
+    EVENT(p, INVOKE_SERVE, 400000, INVOKING);
+    EVENT(p, HELLO, 400001, ACTIVE);
+    EVENT(p, GOODBYE, 400002, LEAVING);
+    EVENT(p, RESPONSE_LOST, 400003, UNKNOWN);
+    EVENT(p, DEADLINE, 700000, ASLEEP);
+    ic_pool_free(p);
+}
+
+static void crash_takes_the_memory(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, HELLO, 1001, ACTIVE);
+    hear(p, A, 1001);
+    uint32_t serial = ic_pool_function(p, 0)->current;
+    ic_pool_restore_chunk(p, 0, serial, 100);
+    EVENT(p, CRASHED, 1002, ABSENT);
+    assert_int_equal(gone_serial, serial);
+    assert_false(ic_pool_holds(p, 0, serial));
+    assert_int_equal(ic_pool_room(p, 0), 1000);
+    EVENT(p, INVOKE_SERVE, 1003, INVOKING);
+    EVENT(p, CRASHED, 1004, LOST); /* before any HELLO: backs off */
+    ic_pool_free(p);
+}
+
+static void adoption(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, HELLO, 1001, ACTIVE);
+    hear(p, A, 1001);
+    assert_int_equal(ic_pool_function(p, 0)->deadline_ms, 301001);
+    EVENT(p, GOODBYE, 1500, LEAVING);
+    EVENT(p, NODE_LEFT, 1800, ASLEEP);
+    ic_pool_free(p);
+}
+
+static void siblings_are_away_then_gone(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    hear(p, A, 1);
+    uint32_t a = ic_pool_function(p, 0)->current;
+    hear(p, B, 2);
+    assert_true(ic_pool_holds(p, 0, a) && ic_pool_find(p, 0, a)->away);
+    hear(p, A, 3); /* back again */
+    assert_int_equal(ic_pool_function(p, 0)->current, a);
+    assert_false(ic_pool_find(p, 0, a)->away);
+    hear(p, B, 4);
+    hear(p, B, 5);
+    assert_false(ic_pool_holds(p, 0, a));
+    assert_int_equal(gone_serial, a);
+    hear(p, A, 6); /* it is somebody new to us */
+    assert_int_not_equal(ic_pool_function(p, 0)->current, a);
+    ic_pool_free(p);
+}
+
+static void a_new_instance_that_holds_nothing_is_known(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    assert_true(ic_pool_heard(p, 0, A, 10, 0, 0, 1)->known);
+    assert_false(ic_pool_heard(p, 0, B, 10, 7, 5, 2)->known);
+    assert_int_equal(ic_pool_find_id(p, 0, B)->op_sent, 7);
+    struct ic_pool_instance *c = ic_pool_restore(p, 0, C);
+    assert_false(c->known);
+    assert_int_equal(ic_pool_heard(p, 0, C, 10, 9, 5, 3)->op_done, 9);
+    ic_pool_free(p);
+}
+
+static void bytes_move(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    assert_int_equal(ic_pool_room(p, 0), 1000);
+    ic_pool_plan(p, 0, 300);
+    assert_int_equal(ic_pool_room(p, 0), 700);
+    hear(p, A, 1); /* reports 5000 */
+    uint32_t a = ic_pool_function(p, 0)->current;
+    assert_int_equal(ic_pool_room(p, 0), 4700);
+    ic_pool_begin(p, 0, a, 300);
+    struct ic_pool_instance *i = ic_pool_find(p, 0, a);
+    assert_int_equal(i->in_flight, 300);
+    assert_int_equal(ic_pool_room(p, 0), 4700);
+    ic_pool_sealed(p, 0, a, 300, 310);
+    assert_int_equal(i->live, 310);
+    assert_int_equal(i->in_flight_chunks, 0);
+    ic_pool_condemn(p, 0, a, 77, 3, 310, IC_POOL_FROM_LIVE);
+    assert_int_equal(i->condemned, 310);
+    assert_int_equal(ic_pool_room(p, 0), 5000);
+    struct ic_pool_condemned *c = ic_pool_condemned_pop(i);
+    assert_int_equal(c->object_id, 77);
+    ic_pool_condemned_return(p, 0, a, c);
+    assert_ptr_equal(ic_pool_condemned_pop(i), c);
+    ic_pool_deleted(p, 0, a, c);
+    assert_int_equal(i->condemned, 0);
+    ic_pool_restore_chunk(p, 0, a, 50);
+    ic_pool_missing(p, 0, a, 50);
+    assert_int_equal(i->live + i->live_chunks, 0);
+    ic_pool_condemn(p, 0, 999, 1, 1, 1, IC_POOL_FROM_LIVE); /* nobody: a no-op */
+    ic_pool_free(p);
+}
+
+static void condemning_without_memory_lists_later(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    hear(p, A, 1);
+    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
+    ic_pool_restore_chunk(p, 0, i->serial, 50);
+    ic_alloc_fail_at(1);
+    ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
+    assert_false(i->known);
+    assert_int_equal(i->live + i->condemned, 0);
+    ic_pool_free(p);
+}
+
+/* Over ten minutes an idle pool is warmed once an interval each, evenly; a used one less often, and
+ * never later than an interval after its last use. */
+static void warm_ups_are_staggered(void **s)
+{
+    (void)s;
+    enum { N = 10, INTERVAL = 60000 };
+    struct ic_pool *p = make(N, INTERVAL);
+    uint64_t last[N] = {0};
+    uint32_t count[N] = {0};
+    for (uint64_t now = 1000; now < 1000 + 10 * INTERVAL; now += 100) {
+        uint64_t next;
+        int i;
+        int burst = 0;
+        while ((i = ic_pool_warm_next(p, now, &next)) >= 0) {
+            uint16_t f = (uint16_t)i;
+            assert_true(last[i] == 0 || now - last[i] <= INTERVAL + 200);
+            ic_pool_event(p, f, IC_POOL_INVOKE_WARM, now, 0);
+            ic_pool_event(p, f, IC_POOL_RESPONSE, now, 0);
+            last[i] = now;
+            count[i]++;
+            burst++;
+        }
+        assert_true(next > now);
+        assert_true(now == 1000 || burst <= 1);
+        if (now % 5000 == 0) { /* function 0 is busy */
+            ic_pool_event(p, 0, IC_POOL_INVOKE_SERVE, now, 0);
+            ic_pool_event(p, 0, IC_POOL_HELLO, now, 0);
+            ic_pool_event(p, 0, IC_POOL_RESPONSE, now, 0);
+            last[0] = now;
+        }
+    }
+    assert_int_equal(count[0], 1);
+    for (int i = 1; i < N; i++) {
+        assert_true(count[i] >= 10 && count[i] <= 12);
+    }
+    ic_pool_free(p);
+}
+
+/* ---- random lives ---- */
+
+/* The events that may come in the function's state, and what must hold after each. */
+static enum ic_pool_event choose(struct ic_pool *p, uint16_t f, uint64_t now, struct ic_rng *rng)
+{
+    const struct ic_pool_function *x = ic_pool_function(p, f);
+    for (;;) {
+        enum ic_pool_event e = (enum ic_pool_event)ic_rng_below(rng, IC_POOL_DEADLINE + 1);
+        switch (e) {
+        case IC_POOL_INVOKE_SERVE:
+        case IC_POOL_INVOKE_WARM:
+            if (ic_pool_may_invoke(p, f, now)) {
+                return e;
+            }
+            break;
+        case IC_POOL_HELLO:
+            if (ic_pool_may_hello(p, f)) {
+                return e;
+            }
+            break;
+        case IC_POOL_GOODBYE:
+            if (x->state == IC_FUNCTION_ACTIVE) {
+                return e;
+            }
+            break;
+        case IC_POOL_THROTTLED:
+            if (x->response_due && x->state == IC_FUNCTION_INVOKING) {
+                return e;
+            }
+            break;
+        case IC_POOL_RESPONSE:
+        case IC_POOL_CRASHED:
+        case IC_POOL_FAILED:
+        case IC_POOL_RESPONSE_LOST:
+            if (x->response_due) {
+                return e;
+            }
+            break;
+        case IC_POOL_NODE_LEFT:
+        case IC_POOL_DEADLINE:
+            if (!x->response_due) {
+                return e;
+            }
+            break;
+        }
+    }
+}
+
+static void random_lives(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(4, 1000);
+    struct ic_rng rng;
+    ic_rng_init(&rng, 7);
+    int outstanding[4] = {0};
+    uint64_t now = 1000;
+    for (int step = 0; step < 200000; step++) {
+        now += ic_rng_below(&rng, 50);
+        uint16_t f = (uint16_t)ic_rng_below(&rng, 4);
+        const struct ic_pool_function *x = ic_pool_function(p, f);
+        enum ic_function_state before = x->state;
+        enum ic_pool_event e = choose(p, f, now, &rng);
+        ic_pool_event(p, f, e, now, ic_rng_next(&rng));
+        if (e == IC_POOL_INVOKE_SERVE || e == IC_POOL_INVOKE_WARM) {
+            assert_int_equal(outstanding[f]++, 0); /* never two */
+            assert_int_not_equal(before, IC_FUNCTION_UNKNOWN);
+        }
+        outstanding[f] -= e >= IC_POOL_RESPONSE && e <= IC_POOL_RESPONSE_LOST;
+        assert_int_equal(x->response_due, outstanding[f]);
+        if (e == IC_POOL_HELLO) {
+            uint8_t id[16] = {(uint8_t)ic_rng_below(&rng, 7), 1};
+            ic_pool_heard(p, f, id, 100, 0, 0, now);
+        }
+        /* There is always a way on: an event to come, or an Invoke that is possible at some time.
+         */
+        bool waiting = outstanding[f] > 0 || x->state == IC_FUNCTION_ACTIVE ||
+                       x->state == IC_FUNCTION_LEAVING || x->state == IC_FUNCTION_UNKNOWN;
+        assert_true(waiting || ic_pool_invoke_at(p, f) <= now + 3000);
+        assert_true(x->current == 0 || ic_pool_holds(p, f, x->current));
+        assert_true(x->state != IC_FUNCTION_ABSENT || x->current == 0);
+        uint64_t next;
+        ic_pool_warm_next(p, now, &next); /* a due function that is passed over stays consistent */
+    }
+    ic_pool_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(serves),
+        leak_test(warms),
+        leak_test(no_show_is_a_failure),
+        leak_test(failure_backs_off_exponentially),
+        leak_test(throttling_holds_up_the_pool),
+        leak_test(lost_response_makes_unknown),
+        leak_test(crash_takes_the_memory),
+        leak_test(adoption),
+        leak_test(siblings_are_away_then_gone),
+        leak_test(a_new_instance_that_holds_nothing_is_known),
+        leak_test(bytes_move),
+        leak_test(condemning_without_memory_lists_later),
+        leak_test(warm_ups_are_staggered),
+        leak_test(random_lives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
