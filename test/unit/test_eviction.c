@@ -1,0 +1,477 @@
+/*
+ * test_eviction.c - each policy against a model that is slow and obvious, hand-made
+ * sequences, and the hit ratios of a real trace (skipped when it is not there).
+ */
+#include "core/eviction.h"
+
+#include "base/config.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int name_of(const struct ic_eviction_node *base, const struct ic_eviction_node *node)
+{
+    return node == NULL ? -1 : (int)(node - base);
+}
+
+static int next_victim(struct ic_eviction *e, const struct ic_eviction_node *base)
+{
+    return name_of(base, ic_eviction_victim(e));
+}
+
+static struct ic_eviction *make(int kind, struct ic_eviction_node *node, int count, uint64_t size)
+{
+    struct ic_eviction *e = ic_eviction_new(kind);
+    assert_non_null(e);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(ic_eviction_insert(e, &node[i], size, (uint64_t)i), 0);
+    }
+    return e;
+}
+
+static void expect_order(struct ic_eviction *e, const struct ic_eviction_node *base,
+                         const int *order, int count)
+{
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(next_victim(e, base), order[i]);
+    }
+    assert_int_equal(next_victim(e, base), -1);
+}
+
+static void test_lru_by_hand(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[5] = {0};
+    struct ic_eviction *e = make(IC_EVICTION_LRU, node, 5, 10);
+    ic_eviction_access(e, &node[0]);
+    ic_eviction_access(e, &node[2]);
+    ic_eviction_remove(e, &node[3]);
+    ic_eviction_remove(e, &node[3]);
+    expect_order(e, node, (int[]){1, 4, 0, 2}, 4);
+    ic_eviction_free(e);
+}
+
+static void test_clock_by_hand(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[5] = {0};
+    struct ic_eviction *e = make(IC_EVICTION_CLOCK, node, 4, 10);
+    ic_eviction_access(e, &node[0]);
+    ic_eviction_access(e, &node[1]);
+    assert_int_equal(next_victim(e, node), 2); /* 0 and 1 pass, once */
+    assert_int_equal(ic_eviction_insert(e, &node[4], 10, 4), 0);
+    expect_order(e, node, (int[]){3, 0, 1, 4}, 4);
+    ic_eviction_free(e);
+}
+
+/* The example of the paper's figure: A..G with A, B and G used; the hand stays where it stopped. */
+static void test_sieve_by_hand(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[9] = {0};
+    struct ic_eviction *e = make(IC_EVICTION_SIEVE, node, 7, 10);
+    ic_eviction_access(e, &node[0]);
+    ic_eviction_access(e, &node[1]);
+    ic_eviction_access(e, &node[6]);
+    assert_int_equal(next_victim(e, node), 2); /* 0 and 1 are passed, their marks cleared */
+    assert_int_equal(ic_eviction_insert(e, &node[7], 10, 7), 0);
+    ic_eviction_access(e, &node[0]);
+    assert_int_equal(next_victim(e, node), 3); /* goes on from there, not from the oldest */
+    assert_int_equal(ic_eviction_insert(e, &node[8], 10, 8), 0);
+    expect_order(e, node, (int[]){4, 5, 7, 8, 1, 6, 0}, 7);
+    ic_eviction_free(e);
+}
+
+static void test_gdsf_by_hand(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[4] = {0};
+    struct ic_eviction *e = ic_eviction_new(IC_EVICTION_GDSF);
+    assert_int_equal(ic_eviction_insert(e, &node[0], 100, 0), 0); /* 1/100 */
+    assert_int_equal(ic_eviction_insert(e, &node[1], 50, 1), 0);  /* 1/50 */
+    assert_int_equal(ic_eviction_insert(e, &node[2], 400, 2), 0); /* 1/400 */
+    ic_eviction_access(e, &node[0]);
+    ic_eviction_access(e, &node[0]);                              /* 3/100 */
+    assert_int_equal(next_victim(e, node), 2);                    /* L = 1/400 */
+    assert_int_equal(ic_eviction_insert(e, &node[3], 60, 3), 0);  /* 1/400 + 1/60 = 0.01917 */
+    assert_int_equal(next_victim(e, node), 3);                    /* L = 0.01917 */
+    assert_int_equal(ic_eviction_insert(e, &node[3], 100, 3), 0); /* 0.02917 */
+    expect_order(e, node, (int[]){1, 3, 0}, 3);
+    ic_eviction_free(e);
+}
+
+static void test_s3fifo_by_hand(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[6] = {0};
+    struct ic_eviction *e = make(IC_EVICTION_S3FIFO, node, 4, 10);
+    ic_eviction_access(e, &node[0]);
+    ic_eviction_access(e, &node[0]); /* twice: to main */
+    ic_eviction_access(e, &node[1]); /* once is not enough */
+    assert_int_equal(next_victim(e, node), 1);
+    /* 1 is a ghost, and main holds 0: it comes back to main, behind 0 */
+    assert_int_equal(ic_eviction_insert(e, &node[4], 10, 1), 0);
+    assert_int_equal(next_victim(e, node), 2);
+    assert_int_equal(next_victim(e, node), 3);
+    expect_order(e, node, (int[]){0, 4}, 2);
+    ic_eviction_free(e);
+}
+
+/* A model of sieve, clock and lru on an array, oldest first. */
+enum { OBJECTS = 60 };
+struct model {
+    int kind, count, hand;
+    int at[OBJECTS];
+    bool used[OBJECTS];
+};
+
+static int model_find(const struct model *m, int object)
+{
+    for (int i = 0; i < m->count; i++) {
+        if (m->at[i] == object) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void model_cut(struct model *m, int i)
+{
+    memmove(&m->at[i], &m->at[i + 1], sizeof m->at[0] * (size_t)(m->count - i - 1));
+    m->count--;
+    m->hand -= m->hand > i;
+    if (m->hand >= m->count) {
+        m->hand = 0;
+    }
+}
+
+static void model_add(struct model *m, int object)
+{
+    m->used[object] = false;
+    m->at[m->count++] = object;
+}
+
+static void model_access(struct model *m, int object)
+{
+    m->used[object] = true;
+    if (m->kind == IC_EVICTION_LRU) {
+        model_cut(m, model_find(m, object));
+        m->at[m->count++] = object;
+    }
+}
+
+static int model_victim(struct model *m)
+{
+    if (m->count == 0) {
+        return -1;
+    }
+    int i = m->kind == IC_EVICTION_SIEVE ? m->hand : 0;
+    while (m->kind != IC_EVICTION_LRU && m->used[m->at[i]]) {
+        m->used[m->at[i]] = false;
+        if (m->kind == IC_EVICTION_SIEVE) {
+            i = (i + 1) % m->count;
+        } else {
+            int object = m->at[0];
+            model_cut(m, 0);
+            m->at[m->count++] = object;
+        }
+    }
+    m->hand = i;
+    int object = m->at[i];
+    bool last = i == m->count - 1;
+    model_cut(m, i);
+    m->hand = last ? 0 : i;
+    return object;
+}
+
+static void run_against_model(int kind, uint64_t seed)
+{
+    struct ic_eviction_node node[OBJECTS] = {0};
+    struct model m = {.kind = kind};
+    struct ic_rng rng;
+    ic_rng_init(&rng, seed);
+    struct ic_eviction *e = ic_eviction_new(kind);
+    for (int step = 0; step < 5000; step++) {
+        int object = (int)ic_rng_below(&rng, OBJECTS);
+        uint64_t what = ic_rng_below(&rng, 10);
+        if (!node[object].inside) {
+            assert_int_equal(ic_eviction_insert(e, &node[object], 10, 0), 0);
+            model_add(&m, object);
+        } else if (what < 6) {
+            ic_eviction_access(e, &node[object]);
+            model_access(&m, object);
+        } else if (what < 7 && kind != IC_EVICTION_SIEVE) {
+            ic_eviction_remove(e, &node[object]);
+            model_cut(&m, model_find(&m, object));
+        } else {
+            assert_int_equal(next_victim(e, node), model_victim(&m));
+        }
+    }
+    ic_eviction_free(e);
+}
+
+static void test_against_models(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        run_against_model(IC_EVICTION_LRU, seed);
+        run_against_model(IC_EVICTION_CLOCK, seed);
+        run_against_model(IC_EVICTION_SIEVE, seed);
+    }
+}
+
+static double gdsf_priority(const struct ic_eviction_node *node)
+{
+    return node->priority;
+}
+
+static void test_gdsf_least_goes_first(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[OBJECTS] = {0};
+    struct ic_rng rng;
+    ic_rng_init(&rng, 5);
+    struct ic_eviction *e = ic_eviction_new(IC_EVICTION_GDSF);
+    double age = 0;
+    for (int step = 0; step < 5000; step++) {
+        struct ic_eviction_node *one = &node[ic_rng_below(&rng, OBJECTS)];
+        if (!one->inside) {
+            assert_int_equal(ic_eviction_insert(e, one, 1 + ic_rng_below(&rng, 1000), 0), 0);
+            assert_true(one->priority > age);
+        } else if (ic_rng_below(&rng, 3) > 0) {
+            ic_eviction_access(e, one);
+        } else {
+            struct ic_eviction_node *victim = ic_eviction_victim(e);
+            for (int i = 0; i < OBJECTS; i++) {
+                assert_true(!node[i].inside || gdsf_priority(&node[i]) >= victim->priority);
+            }
+            age = victim->priority;
+        }
+    }
+    ic_eviction_free(e);
+}
+
+/* A pinned victim is returned: every policy then names each of the others once. */
+static void test_returned_victims(void **state)
+{
+    (void)state;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        struct ic_eviction_node node[20] = {0};
+        struct ic_eviction *e = make(kind, node, 20, 10);
+        struct ic_eviction_node *pinned = ic_eviction_victim(e);
+        struct ic_eviction_node *other = ic_eviction_victim(e);
+        assert_true(pinned != NULL && other != NULL && pinned != other);
+        ic_eviction_return(e, pinned);
+        assert_true(pinned->inside && !other->inside);
+        int left = 0;
+        bool seen = false;
+        for (struct ic_eviction_node *n; (n = ic_eviction_victim(e)) != NULL; left++) {
+            seen |= n == pinned;
+            assert_ptr_not_equal(n, other);
+        }
+        assert_int_equal(left, 19);
+        assert_true(seen);
+        assert_true(ic_eviction_memory(e) > 0);
+        ic_eviction_free(e);
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        ic_alloc_fail_at(1);
+        assert_null(ic_eviction_new(kind));
+    }
+    struct ic_eviction *e = ic_eviction_new(IC_EVICTION_GDSF);
+    struct ic_eviction_node node = {0};
+    ic_alloc_fail_at(1);
+    assert_int_equal(ic_eviction_insert(e, &node, 1, 1), IC_ENOMEM);
+    assert_false(node.inside);
+    assert_null(ic_eviction_victim(e));
+    ic_eviction_free(e);
+    ic_eviction_free(NULL);
+}
+
+/* ---- the trace ---------------------------------------------------------------- */
+
+#define TRACE "../shared/data/dal09_10mb_50h.tar.gz"
+
+struct item {
+    struct ic_map_node map_node;
+    struct ic_eviction_node node;
+    uint64_t size;
+    char key[256];
+};
+
+struct trace {
+    struct ic_map items;
+    struct item **get; /* in order */
+    size_t count, cap;
+};
+
+static struct item *item_of(const struct ic_map_node *node)
+{
+    return IC_CONTAINER(node, struct item, map_node);
+}
+
+static bool item_matches(const struct ic_map_node *node, struct ic_slice key)
+{
+    const char *own = item_of(node)->key;
+    return ic_slice_equal(ic_slice_str(own), key);
+}
+
+static void trace_add(struct trace *t, const char *uri, uint64_t size)
+{
+    struct ic_slice key = ic_slice_str(uri);
+    struct ic_map_node *found = ic_map_find(&t->items, key);
+    struct item *item = found == NULL ? NULL : item_of(found);
+    if (item == NULL) {
+        item = ic_must(ic_calloc(1, sizeof *item));
+        assert_true(key.len < sizeof item->key);
+        memcpy(item->key, uri, key.len);
+        item->size = size;
+        assert_int_equal(ic_map_insert(&t->items, &item->map_node, key), 0);
+    }
+    if (t->count == t->cap) {
+        t->cap = t->cap == 0 ? 65536 : t->cap * 2;
+        t->get = ic_must(ic_realloc(t->get, t->cap * sizeof *t->get));
+    }
+    t->get[t->count++] = item;
+}
+
+/* Columns: uri is the seventh; bytes are the third from the end (user agents may have commas). */
+static void trace_line(struct trace *t, char *line)
+{
+    char *uri = line;
+    for (int i = 0; i < 6 && uri != NULL; i++) {
+        uri = strchr(uri, ',');
+        uri = uri == NULL ? NULL : uri + 1;
+    }
+    char *end[3] = {NULL, NULL, NULL};
+    for (int i = 0; i < 3; i++) {
+        char *comma = strrchr(line, ',');
+        if (comma == NULL) {
+            return;
+        }
+        *comma = '\0';
+        end[i] = comma + 1;
+    }
+    if (uri == NULL || strchr(uri, ',') == NULL) {
+        return;
+    }
+    *strchr(uri, ',') = '\0';
+    double bytes = atof(end[2]);
+    if (bytes > 0) {
+        trace_add(t, uri, (uint64_t)bytes);
+    }
+}
+
+static bool trace_load(struct trace *t)
+{
+    memset(t, 0, sizeof *t);
+    ic_map_init(&t->items, 1, item_matches);
+    FILE *in = access(TRACE, R_OK) == 0 ? popen("tar xzOf " TRACE, "r") : NULL;
+    if (in == NULL) {
+        return false;
+    }
+    static char line[4096];
+    while (fgets(line, sizeof line, in) != NULL) {
+        trace_line(t, line);
+    }
+    return pclose(in) == 0;
+}
+
+static void free_item(struct ic_map_node *node, void *ctx)
+{
+    (void)ctx;
+    ic_free(item_of(node));
+}
+
+static double hit_ratio(struct trace *t, int kind, uint64_t capacity)
+{
+    struct ic_eviction *e = ic_eviction_new(kind);
+    uint64_t used = 0, hits = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        struct item *item = t->get[i];
+        if (item->node.inside) {
+            hits++;
+            ic_eviction_access(e, &item->node);
+            continue;
+        }
+        if (item->size > capacity) {
+            continue;
+        }
+        while (used + item->size > capacity) {
+            struct item *victim = IC_CONTAINER(ic_eviction_victim(e), struct item, node);
+            used -= victim->size;
+        }
+        assert_int_equal(ic_eviction_insert(e, &item->node, item->size,
+                                            ic_map_hash(&t->items, ic_slice_str(item->key))),
+                         0);
+        used += item->size;
+    }
+    for (struct ic_eviction_node *n; (n = ic_eviction_victim(e)) != NULL;) {
+    }
+    ic_eviction_free(e);
+    return (double)hits / (double)t->count;
+}
+
+static void test_trace(void **state)
+{
+    (void)state;
+    static const struct {
+        int kind;
+        uint64_t gb;
+        double ratio; /* 0: no figure to check against */
+    } figures[] = {
+        {IC_EVICTION_LRU, 20, .594},  {IC_EVICTION_LRU, 50, .626},   {IC_EVICTION_LRU, 100, .638},
+        {IC_EVICTION_LRU, 467, .661}, {IC_EVICTION_LRU, 2000, .665}, {IC_EVICTION_GDSF, 20, 0},
+        {IC_EVICTION_GDSF, 50, .640}, {IC_EVICTION_GDSF, 467, .664}, {IC_EVICTION_SIEVE, 20, 0},
+        {IC_EVICTION_SIEVE, 50, 0},   {IC_EVICTION_SIEVE, 467, 0},   {IC_EVICTION_S3FIFO, 20, 0},
+        {IC_EVICTION_S3FIFO, 50, 0},  {IC_EVICTION_S3FIFO, 467, 0},  {IC_EVICTION_CLOCK, 20, 0},
+        {IC_EVICTION_CLOCK, 50, 0},   {IC_EVICTION_CLOCK, 467, 0},
+    };
+    static const char *const names[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};
+    static struct trace t;
+    bool there = trace_load(&t);
+    if (there) {
+        assert_int_equal(t.count, 37474);
+        assert_int_equal(t.items.count, 12541);
+        for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+            double ratio = hit_ratio(&t, figures[i].kind, figures[i].gb * 1000000000);
+            print_message("%-6s %4d GB %.4f\n", names[figures[i].kind], (int)figures[i].gb, ratio);
+            if (figures[i].ratio > 0) {
+                assert_true(ratio > figures[i].ratio - .003 && ratio < figures[i].ratio + .003);
+            }
+        }
+    }
+    ic_map_each(&t.items, free_item, NULL);
+    ic_map_deinit(&t.items);
+    ic_free(t.get);
+    if (!there) {
+        skip();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_lru_by_hand),
+        leak_test(test_clock_by_hand),
+        leak_test(test_sieve_by_hand),
+        leak_test(test_gdsf_by_hand),
+        leak_test(test_s3fifo_by_hand),
+        leak_test(test_against_models),
+        leak_test(test_gdsf_least_goes_first),
+        leak_test(test_returned_victims),
+        leak_test(test_no_memory),
+        leak_test(test_trace),
+    };
+    return cmocka_run_group_tests_name("eviction", tests, NULL, NULL);
+}
