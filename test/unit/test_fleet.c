@@ -289,7 +289,7 @@ static void test_ends_of_an_invocation(void **state)
         {"exit 3", "Runtime exited with error: exit status 3", "Runtime.ExitError", 0},
         {"exit 0", "Runtime exited without providing a reason", "Runtime.ExitError", 0},
         {"leave", "Runtime exited without providing a reason", "Runtime.ExitError", 0},
-        {"signal 11", "signal: segmentation fault", "Status: error", 0},
+        {"signal 15", "signal: terminated", "Status: error", 0},
         {"signal 9", "signal: killed", "Runtime.ExitError", 0},
         {"grow 200", "signal: killed", "Memory Size: 128 MB\tMax Memory Used: ", 0},
         {"error", "{\"errorMessage\":\"as told\",\"errorType\":\"Probe.Error\"}", "END Req", 1},
