@@ -22,9 +22,9 @@ struct ic_loop;
 struct ic_window;
 
 enum {
-    IC_WINDOW_BUFFER_MAX = 4 << 20, /* bytes of one buffer */
-    IC_WINDOW_TRIM_MS = 2000,       /* buffers unused for so long go back to the system */
-    IC_WINDOW_RETRY_MS = 10,        /* after the system gave no memory */
+    IC_WINDOW_BUFFER_MAX = 64 << 20, /* bytes of one buffer */
+    IC_WINDOW_TRIM_MS = 2000,        /* buffers unused for so long go back to the system */
+    IC_WINDOW_RETRY_MS = 10,         /* after the system gave no memory */
 };
 
 /* A request's share: embedded in its owner, zeroed before first use. Fields are private. */
@@ -58,6 +58,9 @@ void ic_window_leave(struct ic_grant *g);
 /* A buffer with one reference, cap >= SIZE (at most IC_WINDOW_BUFFER_MAX), len 0; of an admitted G.
  * NULL: not now; READY will tell. */
 struct ic_buf *ic_window_take(struct ic_grant *g, size_t size);
+/* COUNT takes of SIZE would succeed now, unless the system has no memory. If not, READY will tell.
+ */
+bool ic_window_can_take(struct ic_grant *g, size_t size, uint32_t count);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
 

@@ -1,0 +1,616 @@
+#include "proxy/put.h"
+
+#include "base/alloc.h"
+#include "base/crc32c.h"
+#include "code/layout.h"
+#include "code/rs.h"
+#include "proxy/functions.h"
+#include "proxy/proxy.h"
+#include "proxy/store.h"
+#include "proxy/window.h"
+
+#include <assert.h>
+
+enum {
+    IN_FLIGHT_BYTES = 6 << 20, /* of stripes per put; at least IN_FLIGHT_STRIPES however large */
+    IN_FLIGHT_STRIPES = 2,
+};
+
+enum put_state { PUT_FILLING, PUT_SEALING, PUT_READY, PUT_TAKEN, PUT_FAILED };
+enum chunk_state { CHUNK_OPEN, CHUNK_SEALED, CHUNK_FAILED };
+
+/* A stripe from its first byte until each of its chunks is written or given up. */
+struct stripe {
+    struct ic_list node; /* put->stripes, in order */
+    struct ic_reap reap;
+    struct ic_put *put;
+    struct ic_buf *buf;
+    uint64_t index;
+    uint64_t sent_ms;
+    uint64_t pending;      /* chunks whose WRITE is under way */
+    uint32_t unit, length; /* bytes per unit; bytes of the object in it */
+    uint32_t filled;       /* bytes that came */
+    uint32_t crc[IC_RS_CHUNKS_MAX];
+    struct ic_node_request write[]; /* d + p */
+};
+
+struct chunk {
+    struct ic_node_request seal;
+    enum chunk_state state;
+    bool sealing;      /* its SEAL is under way */
+    uint32_t instance; /* that has its first bytes; 0: not known yet */
+};
+
+struct ic_put {
+    struct ic_proxy *proxy;
+    const struct ic_put_handler *handler;
+    void *ctx;
+    struct ic_object *object; /* ours until taken or dropped */
+    struct ic_rs *rs;
+    struct ic_layout layout;
+    struct ic_grant grant;
+    struct ic_timer deadline; /* of admission, of the oldest stripe, of the seals */
+    struct ic_timer report;   /* tells a failure that happened on the caller's stack */
+    struct ic_reap reap;
+    struct ic_list stripes;
+    struct stripe *filling; /* the last of them, if it is not full */
+    uint64_t next_stripe;
+    uint64_t started_ms; /* of waiting for admission, then of sealing */
+    uint32_t stripe_count;
+    uint32_t sealed, failed; /* chunks */
+    int error;
+    enum put_state state;
+    bool admitted, blocked, freed;
+    uint8_t *key; /* a copy: goes into the seals */
+    size_t key_len;
+    uint16_t chunk_count;
+    struct chunk chunk[]; /* d + p */
+};
+
+static void fail(struct ic_put *put, int error, bool on_callers_stack);
+static uint64_t due_ms(const struct ic_put *put);
+static void start_deadline(struct ic_put *put);
+static void on_write_done(struct ic_node_request *r, int result);
+static void on_seal_done(struct ic_node_request *r, int result);
+
+static uint32_t quorum(const struct ic_put *put)
+{
+    return put->object->data + (put->object->parity > 0 ? 1u : 0u);
+}
+
+static uint64_t now_ms(const struct ic_put *put)
+{
+    return ic_loop_now_ms(put->proxy->loop);
+}
+
+static size_t stripe_bytes(const struct ic_put *put, uint64_t index)
+{
+    /* With one data unit the parity units are the same bytes: stored once here. */
+    uint32_t units = put->layout.data == 1 ? 1 : put->chunk_count;
+    return (size_t)ic_layout_unit(&put->layout, index) * units;
+}
+
+/* ---- stripes ---------------------------------------------------------------- */
+
+static void reap_stripe(void *ctx)
+{
+    ic_free(ctx);
+}
+
+static void release_stripe(struct stripe *s)
+{
+    struct ic_put *put = s->put;
+    assert(s->pending == 0);
+    ic_list_remove(&s->node);
+    put->stripe_count--;
+    if (put->filling == s) {
+        put->filling = NULL;
+    }
+    ic_buf_unref(s->buf);
+    s->buf = NULL;
+    ic_loop_reap(put->proxy->loop, &s->reap, reap_stripe, s);
+}
+
+static bool may_open(const struct ic_put *put)
+{
+    return put->stripe_count < IN_FLIGHT_STRIPES ||
+           (size_t)put->stripe_count * stripe_bytes(put, 0) < IN_FLIGHT_BYTES;
+}
+
+/* The stripe that takes the next bytes; NULL: no memory now, or the put has failed. */
+static struct stripe *open_stripe(struct ic_put *put)
+{
+    if (!may_open(put)) {
+        return NULL; /* a stripe's release makes room */
+    }
+    uint64_t index = put->next_stripe;
+    struct stripe *s = ic_calloc(1, sizeof *s + put->chunk_count * sizeof(struct ic_node_request));
+    if (s == NULL) {
+        fail(put, IC_ENOMEM, true);
+        return NULL;
+    }
+    s->buf = ic_window_take(&put->grant, stripe_bytes(put, index));
+    if (s->buf == NULL) {
+        ic_free(s);
+        return NULL;
+    }
+    s->put = put;
+    s->index = index;
+    s->unit = ic_layout_unit(&put->layout, index);
+    s->length = (uint32_t)ic_layout_stripe_length(&put->layout, index);
+    put->next_stripe++;
+    put->stripe_count++;
+    put->filling = s;
+    ic_list_push_back(&put->stripes, &s->node);
+    return s;
+}
+
+static uint8_t *unit_bytes(const struct stripe *s, uint16_t chunk)
+{
+    return s->put->layout.data == 1 ? s->buf->data : s->buf->data + (size_t)chunk * s->unit;
+}
+
+static void fill_write(struct stripe *s, uint16_t chunk)
+{
+    struct ic_put *put = s->put;
+    struct ic_node_request *r = &s->write[chunk];
+    *r = (struct ic_node_request){
+        .op = IC_NODE_WRITE,
+        .function = put->object->place[chunk].function,
+        .chunk = chunk,
+        .instance = put->chunk[chunk].instance,
+        .object_id = put->object->id,
+        .offset = ic_layout_chunk_offset(&put->layout, s->index),
+        .length = s->unit,
+        .unit = put->layout.unit,
+        .first = s->index == 0,
+        .chunk_length = put->layout.chunk_length,
+        .cost = put->object->chunk_cost,
+        .crcs = &s->crc[chunk],
+        .body = ic_slice(unit_bytes(s, chunk), s->unit),
+        .owner = s->buf,
+        .done = on_write_done,
+        .ctx = s,
+    };
+}
+
+/* All its bytes came: pads, encodes, sums while it is in cache, and sends. */
+static void send_stripe(struct stripe *s)
+{
+    struct ic_put *put = s->put;
+    uint8_t *unit[IC_RS_CHUNKS_MAX];
+    memset(s->buf->data + s->length, 0, (size_t)s->unit * put->layout.data - s->length);
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        unit[i] = unit_bytes(s, i);
+    }
+    ic_rs_encode(put->rs, s->unit, unit);
+    s->sent_ms = now_ms(put);
+    put->filling = NULL;
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        if (put->chunk[i].state == CHUNK_FAILED) {
+            continue;
+        }
+        s->crc[i] = ic_unit_crc(put->object->id, i, (uint32_t)s->index, unit[i], s->unit);
+        fill_write(s, i);
+        s->pending |= UINT64_C(1) << i;
+        ic_functions_submit(put->proxy->functions, &s->write[i]);
+    }
+    start_deadline(put);
+}
+
+/* ---- chunks ----------------------------------------------------------------- */
+
+/* The instance that took R's bytes or will; false: not the one that has the chunk's first bytes. */
+static bool bind_instance(struct ic_put *put, const struct ic_node_request *r)
+{
+    struct chunk *c = &put->chunk[r->chunk];
+    if (c->instance == 0 && r->instance != 0) {
+        c->instance = r->instance;
+        ic_store_begun(put->proxy->store, put->object, r->chunk, r->instance);
+    }
+    return c->instance == r->instance;
+}
+
+/* Takes back what chunk I has under way; stripes nobody needs any more are released. */
+static void cancel_chunk(struct ic_put *put, uint16_t i)
+{
+    uint64_t bit = UINT64_C(1) << i;
+    IC_LIST_EACH (node, &put->stripes) {
+        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
+        if ((s->pending & bit) == 0) {
+            continue;
+        }
+        ic_functions_cancel(put->proxy->functions, &s->write[i]);
+        (void)bind_instance(put, &s->write[i]);
+        s->pending &= ~bit;
+        if (s->pending == 0) {
+            release_stripe(s);
+        }
+    }
+    if (put->chunk[i].sealing) {
+        put->chunk[i].sealing = false;
+        ic_functions_cancel(put->proxy->functions, &put->chunk[i].seal);
+        (void)bind_instance(put, &put->chunk[i].seal);
+    }
+}
+
+static void give_up_chunk(struct ic_put *put, uint16_t i)
+{
+    assert(put->chunk[i].state == CHUNK_OPEN);
+    put->chunk[i].state = CHUNK_FAILED;
+    put->failed++;
+    cancel_chunk(put, i);
+    ic_store_lost(put->proxy->store, put->object, i);
+}
+
+/* Nothing is under way and no buffer held afterwards. */
+static void stop_work(struct ic_put *put)
+{
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        cancel_chunk(put, i);
+    }
+    if (put->filling != NULL) {
+        release_stripe(put->filling);
+    }
+    assert(ic_list_empty(&put->stripes));
+    ic_window_leave(&put->grant);
+    ic_timer_stop(&put->deadline);
+}
+
+static void drop_object(struct ic_put *put)
+{
+    if (put->object != NULL) {
+        ic_store_drop(put->proxy->store, put->object);
+        put->object = NULL;
+    }
+}
+
+static void on_report(void *ctx)
+{
+    struct ic_put *put = ctx;
+    put->handler->ready(put->ctx, put->error);
+}
+
+static void fail(struct ic_put *put, int error, bool on_callers_stack)
+{
+    assert(put->state == PUT_FILLING || put->state == PUT_SEALING);
+    stop_work(put);
+    drop_object(put);
+    put->state = PUT_FAILED;
+    put->error = error;
+    if (on_callers_stack) {
+        ic_timer_start(&put->report, 0);
+    } else {
+        on_report(put);
+    }
+}
+
+static void resume_if_blocked(struct ic_put *put)
+{
+    if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
+        put->blocked = false;
+        put->handler->resume(put->ctx);
+    }
+}
+
+/* Looks whether the seals suffice: all that are left, or after the deadline just enough. */
+static void settle(struct ic_put *put)
+{
+    if (put->state != PUT_SEALING || put->sealed < quorum(put)) {
+        return;
+    }
+    if (put->sealed + put->failed < put->chunk_count && now_ms(put) < due_ms(put)) {
+        return;
+    }
+    put->state = PUT_READY;
+    ic_timer_stop(&put->deadline);
+    put->handler->ready(put->ctx, 0);
+}
+
+/* From the loop: chunk I will not be there. May end the put. */
+static void chunk_failed(struct ic_put *put, uint16_t i, int error)
+{
+    give_up_chunk(put, i);
+    if (put->chunk_count - put->failed < quorum(put)) {
+        fail(put, error, false);
+        return;
+    }
+    settle(put);
+    resume_if_blocked(put);
+}
+
+static void on_write_done(struct ic_node_request *r, int result)
+{
+    struct stripe *s = r->ctx;
+    struct ic_put *put = s->put;
+    s->pending &= ~(UINT64_C(1) << r->chunk);
+    bool right = bind_instance(put, r);
+    if (s->pending == 0) {
+        release_stripe(s);
+    }
+    start_deadline(put);
+    if (result < 0 || !right) {
+        chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
+        return;
+    }
+    resume_if_blocked(put);
+}
+
+static void on_seal_done(struct ic_node_request *r, int result)
+{
+    struct ic_put *put = r->ctx;
+    struct chunk *c = &put->chunk[r->chunk];
+    c->sealing = false;
+    bool right = bind_instance(put, r);
+    if (result < 0 || !right) {
+        chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
+        return;
+    }
+    c->state = CHUNK_SEALED;
+    put->sealed++;
+    ic_store_sealed(put->proxy->store, put->object, r->chunk, c->instance);
+    settle(put);
+}
+
+/* ---- deadlines -------------------------------------------------------------- */
+
+static uint64_t admission_limit_ms(const struct ic_put *put)
+{
+    const struct ic_config *config = put->proxy->config;
+    return (uint64_t)(config->invoke_timeout + config->node_timeout);
+}
+
+/* When something is late; UINT64_MAX: nothing is waited for. */
+static uint64_t due_ms(const struct ic_put *put)
+{
+    uint64_t patience = (uint64_t)put->proxy->config->write_deadline;
+    if (put->state == PUT_SEALING) {
+        return put->started_ms + patience;
+    }
+    if (!put->admitted) {
+        return put->started_ms + admission_limit_ms(put);
+    }
+    if (!ic_list_empty(&put->stripes)) {
+        const struct stripe *oldest = IC_CONTAINER(put->stripes.next, struct stripe, node);
+        if (oldest != put->filling) {
+            return oldest->sent_ms + patience;
+        }
+    }
+    return UINT64_MAX;
+}
+
+static void start_deadline(struct ic_put *put)
+{
+    uint64_t due = due_ms(put), now = now_ms(put);
+    if (put->state != PUT_FILLING && put->state != PUT_SEALING) {
+        return;
+    }
+    if (due == UINT64_MAX) {
+        ic_timer_stop(&put->deadline);
+    } else {
+        ic_timer_start(&put->deadline, due > now ? due - now : 0);
+    }
+}
+
+/* The oldest stripe waits for a few chunks that hold up everything: goes on without them. */
+static void give_up_late_chunks(struct ic_put *put)
+{
+    const struct stripe *oldest = IC_CONTAINER(put->stripes.next, struct stripe, node);
+    uint64_t late = oldest->pending;
+    uint32_t count = (uint32_t)__builtin_popcountll(late);
+    if (put->chunk_count - put->failed < quorum(put) + count) {
+        return; /* too many: their own deadlines decide, see functions.h */
+    }
+    for (; late != 0; late &= late - 1) {
+        give_up_chunk(put, (uint16_t)__builtin_ctzll(late));
+    }
+    start_deadline(put);
+    resume_if_blocked(put);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct ic_put *put = ctx;
+    if (put->state == PUT_SEALING) {
+        settle(put);
+    } else if (!put->admitted) {
+        fail(put, IC_ETIMEOUT, false);
+    } else if (due_ms(put) <= now_ms(put)) {
+        give_up_late_chunks(put);
+    }
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+static void on_grant_ready(void *ctx)
+{
+    struct ic_put *put = ctx;
+    if (put->state == PUT_FILLING) {
+        put->admitted = true;
+        start_deadline(put);
+        resume_if_blocked(put);
+    }
+}
+
+/* Reserves one stripe. 0 or IC_ENOMEM. */
+static int queue_for_memory(struct ic_put *put)
+{
+    if (put->layout.stripes == 0) {
+        put->admitted = true;
+        return 0;
+    }
+    size_t bytes = stripe_bytes(put, 0);
+    int result = bytes > IC_WINDOW_BUFFER_MAX
+                     ? IC_ETOOBIG
+                     : ic_window_admit(put->proxy->window, &put->grant, ic_window_size(bytes),
+                                       on_grant_ready, put);
+    put->admitted = result == 1;
+    return result < 0 ? IC_ENOMEM : 0;
+}
+
+static struct ic_put *allocate(struct ic_proxy *p, struct ic_object *o, struct ic_slice key)
+{
+    uint16_t count = (uint16_t)(o->data + o->parity);
+    size_t bytes = sizeof(struct ic_put) + count * sizeof(struct chunk);
+    struct ic_put *put = ic_calloc(1, bytes + key.len);
+    struct ic_rs *rs = put == NULL ? NULL : ic_rs_set_get(p->codes, o->data, o->parity);
+    if (rs == NULL) {
+        ic_free(put);
+        return NULL;
+    }
+    put->proxy = p;
+    put->object = o;
+    put->rs = rs;
+    put->chunk_count = count;
+    put->key = (uint8_t *)put + bytes;
+    put->key_len = key.len;
+    if (key.len > 0) {
+        memcpy(put->key, key.data, key.len);
+    }
+    ic_list_init(&put->stripes);
+    ic_layout_init(&put->layout, o->size, o->data, o->parity, o->unit);
+    return put;
+}
+
+struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size,
+                          const struct ic_put_handler *h, void *ctx, int *error)
+{
+    struct ic_object *object;
+    *error = ic_store_draft(p->store, key, size, &object);
+    if (*error < 0) {
+        return NULL;
+    }
+    struct ic_put *put = allocate(p, object, key);
+    if (put == NULL || queue_for_memory(put) < 0) {
+        ic_store_drop(p->store, object);
+        ic_free(put);
+        *error = IC_ENOMEM;
+        return NULL;
+    }
+    put->handler = h;
+    put->ctx = ctx;
+    ic_timer_init(&put->deadline, p->loop, on_deadline, put);
+    ic_timer_init(&put->report, p->loop, on_report, put);
+    put->started_ms = now_ms(put);
+    start_deadline(put);
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        ic_functions_wake(p->functions, object->place[i].function);
+    }
+    return put;
+}
+
+size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
+{
+    struct stripe *s = put->filling;
+    if (put->state != PUT_FILLING || max == 0) {
+        return 0;
+    }
+    if (s == NULL) {
+        if (put->next_stripe == put->layout.stripes) {
+            return 0;
+        }
+        s = put->admitted ? open_stripe(put) : NULL;
+        if (s == NULL) {
+            put->blocked = true;
+            return 0;
+        }
+    }
+    iov[0] = (struct iovec){.iov_base = s->buf->data + s->filled, .iov_len = s->length - s->filled};
+    return 1;
+}
+
+void ic_put_received(struct ic_put *put, size_t len)
+{
+    struct stripe *s = put->filling;
+    if (put->state != PUT_FILLING || len == 0) {
+        return;
+    }
+    assert(s != NULL && len <= s->length - s->filled);
+    s->filled += (uint32_t)len;
+    if (s->filled == s->length) {
+        send_stripe(s);
+    }
+}
+
+size_t ic_put_write(struct ic_put *put, struct ic_slice bytes)
+{
+    size_t taken = 0;
+    struct iovec iov;
+    while (taken < bytes.len && ic_put_room(put, &iov, 1) > 0) {
+        size_t len = bytes.len - taken < iov.iov_len ? bytes.len - taken : iov.iov_len;
+        memcpy(iov.iov_base, bytes.data + taken, len);
+        ic_put_received(put, len);
+        taken += len;
+    }
+    return taken;
+}
+
+void ic_put_seal(struct ic_put *put, int64_t expires_ms)
+{
+    if (put->state != PUT_FILLING) {
+        return;
+    }
+    assert(put->next_stripe == put->layout.stripes && put->filling == NULL);
+    put->state = PUT_SEALING;
+    put->started_ms = now_ms(put);
+    start_deadline(put);
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        struct chunk *c = &put->chunk[i];
+        if (c->state == CHUNK_FAILED) {
+            continue;
+        }
+        c->sealing = true;
+        c->seal = (struct ic_node_request){
+            .op = IC_NODE_SEAL,
+            .function = put->object->place[i].function,
+            .chunk = i,
+            .instance = c->instance,
+            .object_id = put->object->id,
+            .first = put->layout.stripes == 0,
+            .unit = put->layout.unit,
+            .chunk_length = put->layout.chunk_length,
+            .cost = put->object->chunk_cost,
+            .object = put->object,
+            .key = ic_slice(put->key, put->key_len),
+            .expires_ms = expires_ms,
+            .done = on_seal_done,
+            .ctx = put,
+        };
+        ic_functions_submit(put->proxy->functions, &c->seal);
+    }
+}
+
+struct ic_object *ic_put_take(struct ic_put *put)
+{
+    struct ic_object *object = put->object;
+    assert(put->state == PUT_READY);
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        if (put->chunk[i].state == CHUNK_OPEN) {
+            give_up_chunk(put, i);
+        }
+    }
+    stop_work(put);
+    put->state = PUT_TAKEN;
+    put->object = NULL;
+    return object;
+}
+
+static void reap_put(void *ctx)
+{
+    ic_free(ctx);
+}
+
+void ic_put_free(struct ic_put *put)
+{
+    if (put == NULL || put->freed) {
+        return;
+    }
+    put->freed = true;
+    if (put->state != PUT_FAILED && put->state != PUT_TAKEN) {
+        stop_work(put);
+        drop_object(put);
+        put->state = PUT_FAILED; /* no handler is called any more */
+    }
+    ic_timer_stop(&put->report);
+    ic_loop_reap(put->proxy->loop, &put->reap, reap_put, put);
+}

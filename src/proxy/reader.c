@@ -1,0 +1,688 @@
+#include "proxy/reader.h"
+
+#include "base/alloc.h"
+#include "code/layout.h"
+#include "code/rs.h"
+#include "core/read_plan.h"
+#include "proxy/proxy.h"
+#include "proxy/span.h"
+#include "proxy/store.h"
+#include "proxy/window.h"
+
+#include <assert.h>
+
+struct ic_reader {
+    struct ic_list node; /* proxy->readers */
+    struct ic_proxy *proxy;
+    struct ic_object *object; /* pinned */
+    struct ic_rs *rs;
+    struct ic_layout layout;
+    uint64_t next, end;   /* the next span's first byte; where the read stops */
+    struct ic_list spans; /* in order, not yet given to all taps */
+    struct ic_list taps;
+    struct ic_grant grant;
+    struct ic_timer timer; /* admission, late chunks */
+    struct ic_timer kick;  /* goes on in a later turn */
+    struct ic_reap reap;
+    uint64_t started_ms;
+    uint64_t failed, late, chosen; /* chunks */
+    uint32_t span_count;
+    uint32_t stripes; /* per span, if memory allows */
+    int error;        /* of the last chunk that failed otherwise than by loss */
+    bool careful;     /* the next span has one stripe: its memory is reserved */
+    bool admitted, pumping, closed;
+};
+
+static void pump(struct ic_reader *r);
+static void start_timer(struct ic_reader *r);
+
+/* ---- life ------------------------------------------------------------------- */
+
+static void reap_reader(void *ctx)
+{
+    ic_free(ctx);
+}
+
+static void drop_span(struct ic_reader *r, struct ic_span *span)
+{
+    r->span_count--;
+    ic_span_free(span);
+}
+
+static void close_reader(struct ic_reader *r)
+{
+    assert(!r->closed && ic_list_empty(&r->taps));
+    r->closed = true;
+    IC_LIST_EACH (node, &r->spans) {
+        drop_span(r, IC_CONTAINER(node, struct ic_span, node));
+    }
+    ic_window_leave(&r->grant);
+    ic_timer_stop(&r->timer);
+    ic_timer_stop(&r->kick);
+    ic_list_remove(&r->node);
+    ic_store_unpin(r->proxy->store, r->object);
+    ic_loop_reap(r->proxy->loop, &r->reap, reap_reader, r);
+}
+
+static void detach_tap(struct ic_tap *tap)
+{
+    ic_list_remove(&tap->node);
+    tap->reader = NULL;
+}
+
+/* Every tap is told ERROR; the read ends. */
+static void fail(struct ic_reader *r, int error)
+{
+    struct ic_list *node;
+    ic_list_remove(&r->node); /* nobody joins any more */
+    while ((node = ic_list_pop_front(&r->taps)) != NULL) {
+        struct ic_tap *tap = IC_CONTAINER(node, struct ic_tap, node);
+        detach_tap(tap);
+        tap->finished(tap, error);
+    }
+    if (!r->closed && !r->pumping) {
+        close_reader(r);
+    }
+}
+
+/* Fewer than d chunks can be had. */
+static int reason(const struct ic_reader *r)
+{
+    if (ic_store_held_count(r->proxy->store, r->object) < r->object->data) {
+        return IC_ENOENT;
+    }
+    return r->error == IC_ETIMEOUT ? IC_ETIMEOUT : IC_EUNAVAIL;
+}
+
+/* ---- which chunks ----------------------------------------------------------- */
+
+static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size_t least_backlog)
+{
+    const struct ic_chunk_place *place = &r->object->place[chunk];
+    struct ic_functions *functions = r->proxy->functions;
+    uint64_t bit = UINT64_C(1) << chunk;
+    if ((r->failed & bit) != 0 || place->state != IC_CHUNK_HELD) {
+        return IC_READ_NEVER;
+    }
+    if ((r->chosen & bit) != 0) {
+        return IC_READ_CHOSEN;
+    }
+    enum ic_function_status status =
+        ic_functions_status(functions, place->function, place->instance);
+    switch (status) {
+    case IC_STATUS_GONE:
+    case IC_STATUS_AWAY:
+        return IC_READ_NEVER;
+    case IC_STATUS_DOWN:
+        return IC_READ_DOWN;
+    default:
+        break;
+    }
+    if ((r->late & bit) != 0) {
+        return IC_READ_LATE;
+    }
+    if (status == IC_STATUS_ASLEEP) {
+        return IC_READ_ASLEEP;
+    }
+    if (status == IC_STATUS_WAKING) {
+        return IC_READ_WAKING;
+    }
+    size_t backlog = ic_functions_backlog(functions, place->function);
+    return backlog > least_backlog + IC_READER_BUSY_BYTES ? IC_READ_BUSY : IC_READ_AWAKE;
+}
+
+static void costs(const struct ic_reader *r, uint8_t cost[IC_RS_CHUNKS_MAX])
+{
+    uint16_t count = (uint16_t)(r->object->data + r->object->parity);
+    size_t least = SIZE_MAX;
+    for (uint16_t i = 0; i < count; i++) {
+        size_t backlog = ic_functions_backlog(r->proxy->functions, r->object->place[i].function);
+        least = backlog < least ? backlog : least;
+    }
+    for (uint16_t i = 0; i < count; i++) {
+        cost[i] = (uint8_t)cost_of(r, i, least);
+    }
+}
+
+/* All of CHUNKS could be asked with good hope. */
+static bool all_at_hand(const uint8_t *cost, uint64_t chunks)
+{
+    for (; chunks != 0; chunks &= chunks - 1) {
+        if (cost[__builtin_ctzll(chunks)] > IC_READ_ASLEEP) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What to ask now, so that SPAN can be completed without those that are late. IC_EUNAVAIL: it
+ * cannot be completed even with them. */
+static int plan_span(const struct ic_reader *r, const struct ic_span *span, uint64_t *more)
+{
+    const uint32_t d = r->object->data;
+    uint64_t good = span->held | (span->asked & ~span->late);
+    uint64_t all = (UINT64_C(1) << (d + r->object->parity)) - 1;
+    uint8_t cost[IC_RS_CHUNKS_MAX];
+    *more = 0;
+    if ((span->need & ~good) == 0) {
+        return 0;
+    }
+    costs(r, cost);
+    if (good == 0 && (uint32_t)__builtin_popcountll(span->need) < d &&
+        all_at_hand(cost, span->need)) {
+        *more = span->need; /* part of a stripe: no need for d */
+        return 0;
+    }
+    uint32_t have = (uint32_t)__builtin_popcountll(good);
+    if (have < d) {
+        *more = ic_read_plan(cost, all & ~(span->held | span->asked), d - have);
+    }
+    uint64_t hope = span->held | span->asked | *more;
+    bool hopeless = (span->need & ~hope) != 0 && (uint32_t)__builtin_popcountll(hope) < d;
+    return hopeless ? IC_EUNAVAIL : 0;
+}
+
+/* ---- spans ------------------------------------------------------------------ */
+
+static bool take_buffer(struct ic_reader *r, struct ic_span *span, uint16_t chunk)
+{
+    struct ic_segment *segment = &span->segment[chunk];
+    if (segment->buf == NULL) {
+        segment->buf = ic_window_take(&r->grant, span->length);
+    }
+    return segment->buf != NULL;
+}
+
+/* Gives up the span asked last, if that is not SPAN; it will be asked again. */
+static bool shed_span(struct ic_reader *r, const struct ic_span *span)
+{
+    struct ic_span *last = IC_CONTAINER(r->spans.prev, struct ic_span, node);
+    if (last == span || ic_list_empty(&r->spans)) {
+        return false;
+    }
+    r->next = last->from;
+    drop_span(r, last);
+    return true;
+}
+
+/* A buffer for each of CHUNKS, at the cost of later spans if SHED. */
+static bool take_buffers(struct ic_reader *r, struct ic_span *span, uint64_t chunks, bool shed)
+{
+    for (; chunks != 0; chunks &= chunks - 1) {
+        while (!take_buffer(r, span, (uint16_t)__builtin_ctzll(chunks))) {
+            if (!shed || !shed_span(r, span)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/*
+ * Asks what SPAN lacks. 0: done, or it is starved and waits for a buffer; IC_EUNAVAIL: not enough
+ * chunks are left; IC_EBUSY: no memory for a span of this size (a new one, or more than one
+ * stripe).
+ */
+static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
+{
+    uint64_t more;
+    int result = plan_span(r, span, &more);
+    if (result < 0) {
+        return result;
+    }
+    uint64_t wanted = span->held | span->asked | span->need | more;
+    if (is_new &&
+        !ic_window_can_take(&r->grant, span->length, (uint32_t)__builtin_popcountll(wanted))) {
+        return IC_EBUSY;
+    }
+    span->starved = !take_buffers(r, span, wanted, !is_new);
+    if (span->starved) {
+        return is_new || span->stripes > 1 ? IC_EBUSY : 0;
+    }
+    r->chosen |= more;
+    for (; more != 0; more &= more - 1) {
+        ic_span_ask(span, (uint16_t)__builtin_ctzll(more));
+    }
+    return 0;
+}
+
+static void on_answered(struct ic_span *span, uint16_t chunk, int result);
+
+/* The next span, of at most STRIPES stripes, is asked. 0, or IC_EBUSY, IC_EUNAVAIL, IC_ENOMEM. */
+static int open_span(struct ic_reader *r, uint32_t stripes)
+{
+    const struct ic_layout *l = &r->layout;
+    uint64_t first = ic_layout_locate(l, r->next).stripe;
+    uint64_t last = ic_layout_locate(l, r->end - 1).stripe;
+    if (stripes > last - first + 1) {
+        stripes = (uint32_t)(last - first + 1);
+    }
+    uint64_t to = ic_layout_stripe_offset(l, first + stripes);
+    to = to < r->end ? to : r->end;
+    struct ic_span *span = ic_span_new(r->proxy, r->object, l, first, stripes, r->next, to);
+    if (span == NULL) {
+        return IC_ENOMEM;
+    }
+    span->answered = on_answered;
+    span->owner = r;
+    int result = ask_span(r, span, true);
+    if (result < 0) {
+        ic_span_free(span);
+        return result;
+    }
+    ic_list_push_back(&r->spans, &span->node);
+    r->span_count++;
+    r->next = to;
+    return 0;
+}
+
+/* As many stripes as memory allows. */
+static int open_some_span(struct ic_reader *r)
+{
+    int result = IC_EBUSY;
+    uint32_t stripes = r->careful ? 1 : r->stripes;
+    for (; result == IC_EBUSY && stripes > 0; stripes /= 2) {
+        result = open_span(r, stripes);
+    }
+    r->careful = r->careful && result < 0;
+    return result;
+}
+
+/* ---- taps ------------------------------------------------------------------- */
+
+static struct ic_span *span_at(const struct ic_reader *r, uint64_t at)
+{
+    IC_LIST_EACH (node, &r->spans) {
+        struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        if (at < span->to) {
+            return at >= span->from ? span : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void serve_tap(struct ic_reader *r, struct ic_tap *tap)
+{
+    struct ic_span *span;
+    while (tap->reader == r && !tap->paused && tap->at < tap->end &&
+           (span = span_at(r, tap->at)) != NULL && span->complete) {
+        struct ic_buf *owner;
+        struct ic_slice bytes = ic_span_bytes(span, tap->at, tap->end, &owner);
+        tap->at += bytes.len;
+        tap->data(tap, bytes, owner);
+    }
+    if (tap->reader == r && tap->at == tap->end) {
+        detach_tap(tap);
+        tap->finished(tap, 0);
+    }
+}
+
+static void serve_taps(struct ic_reader *r)
+{
+    struct ic_list todo, *node;
+    ic_list_init(&todo);
+    while ((node = ic_list_pop_front(&r->taps)) != NULL) {
+        ic_list_push_back(&todo, node);
+    }
+    while ((node = ic_list_pop_front(&todo)) != NULL) {
+        ic_list_push_back(&r->taps, node);
+        serve_tap(r, IC_CONTAINER(node, struct ic_tap, node));
+    }
+}
+
+/* Releases the spans that every tap has passed. */
+static void drop_given_spans(struct ic_reader *r)
+{
+    uint64_t least = UINT64_MAX;
+    IC_LIST_EACH (node, &r->taps) {
+        const struct ic_tap *tap = IC_CONTAINER(node, struct ic_tap, node);
+        least = tap->at < least ? tap->at : least;
+    }
+    IC_LIST_EACH (node, &r->spans) {
+        struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        if (span->to > least) {
+            break;
+        }
+        drop_span(r, span);
+    }
+}
+
+/* Some tap takes data and has got all there is. */
+static bool is_hungry(const struct ic_reader *r)
+{
+    IC_LIST_EACH (node, &r->taps) {
+        if (!IC_CONTAINER(node, struct ic_tap, node)->paused) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* There is room and use for another span. */
+static bool may_open(const struct ic_reader *r)
+{
+    if (r->next >= r->end || r->span_count >= IC_READER_SPANS_MAX) {
+        return false;
+    }
+    if (ic_list_empty(&r->spans) || is_hungry(r)) {
+        return true;
+    }
+    /* Nobody takes data: one span in reserve is enough. */
+    return !IC_CONTAINER(r->spans.prev, struct ic_span, node)->complete && r->span_count < 2;
+}
+
+/*
+ * Taps that hold up others (they are paused in the first span, while another has passed it and
+ * wants more) go on with a reader of their own.
+ */
+static bool part_from_laggards(struct ic_reader *r)
+{
+    struct ic_list laggards, *node;
+    bool others = false;
+    if (ic_list_empty(&r->spans)) {
+        return false;
+    }
+    struct ic_span *first = IC_CONTAINER(r->spans.next, struct ic_span, node);
+    IC_LIST_EACH (n, &r->taps) {
+        const struct ic_tap *tap = IC_CONTAINER(n, struct ic_tap, node);
+        others = others || (tap->at >= first->to && !tap->paused);
+    }
+    if (!others) {
+        return false;
+    }
+    ic_list_init(&laggards);
+    IC_LIST_EACH (n, &r->taps) {
+        struct ic_tap *tap = IC_CONTAINER(n, struct ic_tap, node);
+        if (tap->at < first->to) {
+            detach_tap(tap);
+            ic_list_push_back(&laggards, n);
+        }
+    }
+    drop_span(r, first); /* so that they do not join here again */
+    while ((node = ic_list_pop_front(&laggards)) != NULL) {
+        struct ic_tap *tap = IC_CONTAINER(node, struct ic_tap, node);
+        if (ic_reader_join(r->proxy, r->object, tap) < 0) {
+            tap->finished(tap, IC_ENOMEM);
+        }
+    }
+    return true;
+}
+
+/* Asks ahead. */
+static void open_spans(struct ic_reader *r)
+{
+    for (;;) {
+        int result = IC_EBUSY;
+        if (may_open(r)) {
+            result = open_some_span(r);
+        } else if (r->next >= r->end || !is_hungry(r)) {
+            break;
+        }
+        if (result == IC_EBUSY && !part_from_laggards(r)) {
+            break; /* a release or a tap's progress goes on */
+        }
+        if (result < 0 && result != IC_EBUSY) {
+            fail(r, result == IC_ENOMEM ? IC_ENOMEM : reason(r));
+            break;
+        }
+    }
+}
+
+/* Gives what is complete, drops what was given, asks ahead. The only place where taps are served.
+ */
+static void pump(struct ic_reader *r)
+{
+    if (r->pumping || r->closed || !r->admitted) {
+        return;
+    }
+    r->pumping = true;
+    serve_taps(r);
+    drop_given_spans(r);
+    if (!ic_list_empty(&r->taps)) {
+        open_spans(r);
+        start_timer(r);
+    }
+    r->pumping = false;
+    if (ic_list_empty(&r->taps)) {
+        close_reader(r);
+    }
+}
+
+/* ---- answers ---------------------------------------------------------------- */
+
+/* What an answer says of the chunk itself, beyond this read. */
+static bool means_lost(int result)
+{
+    return result == IC_ECORRUPT || result == IC_ENOENT || result == IC_ESTALE || result == IC_EIO;
+}
+
+/* SPAN lacks chunks or buffers: asks others, in a smaller portion if memory is short. False: the
+ * read failed. The caller pumps. */
+static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
+{
+    int result = ask_span(r, span, false);
+    if (result == IC_EBUSY) { /* everything behind it was given up already */
+        r->next = span->from;
+        r->careful = true;
+        drop_span(r, span);
+        return true;
+    }
+    if (result == 0 && !span->starved && ic_span_finish(span, r->rs) < 0) {
+        fail(r, IC_ENOMEM);
+        return false;
+    }
+    if (result < 0) {
+        fail(r, reason(r));
+        return false;
+    }
+    return true;
+}
+
+static void on_answered(struct ic_span *span, uint16_t chunk, int result)
+{
+    struct ic_reader *r = span->owner;
+    if (result < 0) {
+        r->failed |= UINT64_C(1) << chunk;
+        r->chosen &= ~r->failed;
+        if (means_lost(result)) {
+            ic_store_lost(r->proxy->store, r->object, chunk);
+        } else {
+            r->error = result;
+        }
+        if (!replace_chunks(r, span)) {
+            return;
+        }
+    } else if (!span->starved && ic_span_finish(span, r->rs) < 0) {
+        fail(r, IC_ENOMEM);
+        return;
+    }
+    pump(r);
+}
+
+/* Buffers came back, or the read is admitted. */
+static void on_grant_ready(void *ctx)
+{
+    struct ic_reader *r = ctx;
+    r->admitted = true;
+    IC_LIST_EACH (node, &r->spans) {
+        struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        if (!span->starved) {
+            continue;
+        }
+        if (!replace_chunks(r, span)) {
+            return;
+        }
+        break; /* it may have given up those behind it */
+    }
+    pump(r);
+}
+
+/* ---- deadlines -------------------------------------------------------------- */
+
+static uint64_t read_deadline(const struct ic_reader *r)
+{
+    return (uint64_t)r->proxy->config->read_deadline;
+}
+
+static uint64_t admission_due(const struct ic_reader *r)
+{
+    const struct ic_config *config = r->proxy->config;
+    return r->started_ms + (uint64_t)(config->invoke_timeout + config->node_timeout);
+}
+
+static bool is_waiting(const struct ic_span *span)
+{
+    return !span->complete && (span->asked & ~span->late) != 0;
+}
+
+/* For the first thing that can become late. */
+static void start_timer(struct ic_reader *r)
+{
+    uint64_t due = r->admitted ? UINT64_MAX : admission_due(r);
+    uint64_t now = ic_loop_now_ms(r->proxy->loop);
+    IC_LIST_EACH (node, &r->spans) {
+        const struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        if (is_waiting(span) && span->asked_ms + read_deadline(r) < due) {
+            due = span->asked_ms + read_deadline(r);
+        }
+    }
+    if (due == UINT64_MAX) {
+        ic_timer_stop(&r->timer);
+    } else if (!r->timer.armed || r->timer.due_ms != due) {
+        ic_timer_start(&r->timer, due > now ? due - now : 0);
+    }
+}
+
+/* The first span that is late: those it waits for are replaced. */
+static void replace_late(struct ic_reader *r, uint64_t now)
+{
+    IC_LIST_EACH (node, &r->spans) {
+        struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        if (is_waiting(span) && span->asked_ms + read_deadline(r) <= now) {
+            r->late |= span->asked;
+            r->chosen &= ~span->asked;
+            span->late = span->asked;
+            if (replace_chunks(r, span)) {
+                pump(r);
+            }
+            return; /* the next one in the next turn: lists may have changed */
+        }
+    }
+}
+
+static void on_timer(void *ctx)
+{
+    struct ic_reader *r = ctx;
+    uint64_t now = ic_loop_now_ms(r->proxy->loop);
+    if (!r->admitted) {
+        fail(r, IC_ETIMEOUT);
+        return;
+    }
+    replace_late(r, now);
+    if (!r->closed) {
+        start_timer(r);
+    }
+}
+
+static void on_kick(void *ctx)
+{
+    pump(ctx);
+}
+
+/* ---- joining ---------------------------------------------------------------- */
+
+static size_t least_window(const struct ic_reader *r)
+{
+    uint64_t stripe = ic_layout_locate(&r->layout, r->next).stripe;
+    size_t chunks = (size_t)(r->object->data + r->object->parity);
+    return chunks * ic_window_size(ic_layout_unit(&r->layout, stripe));
+}
+
+static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o, uint64_t from,
+                                    uint64_t end)
+{
+    struct ic_reader *r = ic_calloc(1, sizeof *r);
+    if (r == NULL) {
+        return NULL;
+    }
+    ic_layout_init(&r->layout, o->size, o->data, o->parity, o->unit);
+    r->proxy = p;
+    r->object = o;
+    r->rs = ic_rs_set_get(p->codes, o->data, o->parity);
+    r->next = from;
+    r->end = end;
+    uint32_t stripes = IC_READER_SEGMENT_BYTES / o->unit;
+    r->stripes = stripes < 1                       ? 1
+                 : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
+                                                   : stripes;
+    r->started_ms = ic_loop_now_ms(p->loop);
+    int admitted = r->rs == NULL
+                       ? IC_ENOMEM
+                       : ic_window_admit(p->window, &r->grant, least_window(r), on_grant_ready, r);
+    if (admitted < 0) {
+        ic_free(r);
+        return NULL;
+    }
+    r->admitted = admitted > 0;
+    ic_list_init(&r->spans);
+    ic_list_init(&r->taps);
+    ic_timer_init(&r->timer, p->loop, on_timer, r);
+    ic_timer_init(&r->kick, p->loop, on_kick, r);
+    ic_list_push_front(&p->readers, &r->node);
+    ic_store_pin(p->store, o);
+    start_timer(r);
+    return r;
+}
+
+static bool can_join(const struct ic_reader *r, const struct ic_object *o, const struct ic_tap *tap)
+{
+    if (r->object != o || r->end != tap->end) {
+        return false;
+    }
+    uint64_t kept = ic_list_empty(&r->spans)
+                        ? r->next
+                        : IC_CONTAINER(r->spans.next, struct ic_span, node)->from;
+    return tap->at >= kept && tap->at <= r->next;
+}
+
+int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap)
+{
+    struct ic_reader *r = NULL;
+    uint32_t looked_at = 0;
+    IC_LIST_EACH (node, &p->readers) {
+        struct ic_reader *other = IC_CONTAINER(node, struct ic_reader, node);
+        if (can_join(other, object, tap)) {
+            r = other;
+            break;
+        }
+        if (++looked_at == IC_READER_JOIN_SCAN_MAX) {
+            break;
+        }
+    }
+    if (r == NULL && (r = new_reader(p, object, tap->at, tap->end)) == NULL) {
+        return IC_ENOMEM;
+    }
+    tap->reader = r;
+    ic_list_push_back(&r->taps, &tap->node);
+    ic_timer_start(&r->kick, 0);
+    return 0;
+}
+
+void ic_reader_leave(struct ic_tap *tap)
+{
+    struct ic_reader *r = tap->reader;
+    detach_tap(tap);
+    if (r == NULL) {
+        return;
+    }
+    if (!r->pumping && ic_list_empty(&r->taps)) {
+        close_reader(r);
+    }
+}
+
+void ic_reader_resume(struct ic_tap *tap)
+{
+    if (tap->reader != NULL) {
+        ic_timer_start(&tap->reader->kick, 0);
+    }
+}

@@ -1,0 +1,52 @@
+/*
+ * reader.h - one read of an object through the pool, from an offset to an end, for one client or
+ * several that are at the same place: a window of spans, asked ahead, given out in order.
+ *
+ *     taps at:      A,B                C (late: gets a reader of its own when A, B need the room)
+ *                    v                 v
+ *   object ----[span ][span ][span ][span ]----------> end
+ *               given  complete  asked   next
+ *
+ * A read starts when its least window (one stripe, all d + p chunks) is reserved. Chunks: any d of
+ * d + p, see core/read_plan.h. A chunk that fails is remembered for the rest of the read and
+ * replaced at once; one that is late (`read-deadline`) too, but may still come first. When memory
+ * is short what was asked ahead is dropped and asked again later.
+ */
+#ifndef IC_PROXY_READER_H
+#define IC_PROXY_READER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+
+struct ic_object;
+struct ic_proxy;
+struct ic_reader;
+
+/* A consumer of a read: embedded in struct ic_get. */
+struct ic_tap {
+    struct ic_list node;
+    struct ic_reader *reader; /* NULL: none (any more) */
+    uint64_t at, end;         /* the next byte of the object it wants, and where it stops */
+    bool paused;
+    /* Both from the loop; they may leave, pause, and join others. */
+    void (*data)(struct ic_tap *tap, struct ic_slice bytes, struct ic_buf *owner);
+    void (*finished)(struct ic_tap *tap, int result); /* it has left the reader already */
+};
+
+enum {
+    IC_READER_SPANS_MAX = 4,             /* asked ahead or not yet given to all taps */
+    IC_READER_SEGMENT_BYTES = 256 << 10, /* of one READ, more if a unit is more */
+    IC_READER_STRIPES_MAX = 64,          /* of one span */
+    IC_READER_JOIN_SCAN_MAX = 32,        /* reads looked at for one to join */
+    IC_READER_BUSY_BYTES = 2 << 20,      /* queued on a node, more than on others: it is busy */
+};
+
+/* TAP (at < end) joins a read of OBJECT that is at its place, or a new one. IC_ENOMEM. */
+int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap) IC_MUST_USE;
+/* TAP is told nothing any more; the last one ends the read. Fine if it is with none. */
+void ic_reader_leave(struct ic_tap *tap);
+/* TAP was paused and is not any more. */
+void ic_reader_resume(struct ic_tap *tap);
+
+#endif

@@ -1,0 +1,353 @@
+#include "proxy/window.h"
+
+#include "base/alloc.h"
+#include "net/net.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+/*
+ * Classes: 1 KiB, 1.5 KiB, 2 KiB, 3 KiB, ... 48 MiB, 64 MiB. Class 2k is 2^k KiB, class 2k + 1
+ * is 3 * 2^(k-1) KiB.
+ */
+enum {
+    CLASS_BASE = 1024,
+    CLASS_COUNT = 33,
+    PAGES_FROM = 64 << 10, /* buffers of so many bytes are mapped, smaller ones allocated */
+    GROWTH_SHARE_PERCENT = 75,
+};
+static_assert((CLASS_BASE << ((CLASS_COUNT - 1) / 2)) == IC_WINDOW_BUFFER_MAX, "the last class");
+
+struct buffer {
+    struct ic_buf buf;
+    struct ic_list node;    /* of its grant's buffers, or of the free ones of its class */
+    struct ic_grant *grant; /* NULL: its request has left */
+    struct ic_window *window;
+    uint32_t class;
+};
+
+struct ic_window {
+    struct ic_timer tell; /* calls the grants of `told` */
+    struct ic_timer trim;
+    size_t limit;
+    size_t used;       /* sum over grants of max(reserved, held), and buffers without a grant */
+    size_t taken;      /* bytes of buffers that are out */
+    size_t cached;     /* bytes of free buffers */
+    size_t cached_low; /* least `cached` since the trim timer ran */
+    size_t peak;
+    uint32_t admitted, waiting_count;
+    struct ic_list waiting;           /* grants, first come first */
+    struct ic_list told;              /* grants to call */
+    struct ic_list free[CLASS_COUNT]; /* struct buffer */
+};
+
+static uint32_t class_of(size_t size)
+{
+    assert(size <= IC_WINDOW_BUFFER_MAX);
+    uint32_t k = 0;
+    while (((size_t)CLASS_BASE << k) < size) {
+        k++;
+    }
+    /* 2^k fits; does the class below, three quarters of it, too? */
+    return k > 0 && ((size_t)CLASS_BASE << k) / 4 * 3 >= size ? 2 * k - 1 : 2 * k;
+}
+
+static size_t class_bytes(uint32_t class)
+{
+    size_t above = (size_t)CLASS_BASE << ((class + 1) / 2);
+    return class % 2 == 0 ? above : above / 4 * 3;
+}
+
+size_t ic_window_size(size_t size)
+{
+    return class_bytes(class_of(size));
+}
+
+/* ---- memory ----------------------------------------------------------------- */
+
+static struct buffer *buffer_new(struct ic_window *w, uint32_t class)
+{
+    size_t bytes = class_bytes(class);
+    struct buffer *b = ic_calloc(1, sizeof *b);
+    if (b == NULL) {
+        return NULL;
+    }
+    if (bytes >= PAGES_FROM) {
+        void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        b->buf.data = pages == MAP_FAILED ? NULL : pages;
+    } else {
+        b->buf.data = ic_malloc(bytes);
+    }
+    if (b->buf.data == NULL) {
+        ic_free(b);
+        return NULL;
+    }
+    b->buf.cap = bytes;
+    b->class = class;
+    b->window = w;
+    return b;
+}
+
+static void buffer_free(struct buffer *b)
+{
+    size_t bytes = class_bytes(b->class);
+    if (bytes >= PAGES_FROM) {
+        munmap(b->buf.data, bytes);
+    } else {
+        ic_free(b->buf.data);
+    }
+    ic_free(b);
+}
+
+/* Gives free buffers back to the system until at most KEEP bytes of them are left, large ones
+ * first. */
+static void shrink_cache(struct ic_window *w, size_t keep)
+{
+    for (uint32_t class = CLASS_COUNT; class -- > 0 && w->cached > keep;) {
+        while (w->cached > keep && !ic_list_empty(&w->free[class])) {
+            struct ic_list *oldest = w->free[class].prev;
+            ic_list_remove(oldest);
+            w->cached -= class_bytes(class);
+            buffer_free(IC_CONTAINER(oldest, struct buffer, node));
+        }
+    }
+    w->cached_low = w->cached < w->cached_low ? w->cached : w->cached_low;
+}
+
+static void on_trim(void *ctx)
+{
+    struct ic_window *w = ctx;
+    shrink_cache(w, w->cached - w->cached_low);
+    w->cached_low = w->cached;
+    if (w->cached > 0) {
+        ic_timer_start(&w->trim, IC_WINDOW_TRIM_MS);
+    }
+}
+
+/* A buffer from the cache, or a new one if what is out and kept stays below the limit. */
+static struct buffer *buffer_get(struct ic_window *w, uint32_t class)
+{
+    struct ic_list *node = ic_list_pop_front(&w->free[class]);
+    if (node != NULL) {
+        w->cached -= class_bytes(class);
+        w->cached_low = w->cached < w->cached_low ? w->cached : w->cached_low;
+        return IC_CONTAINER(node, struct buffer, node);
+    }
+    size_t out = w->taken + class_bytes(class);
+    shrink_cache(w, out < w->limit ? w->limit - out : 0);
+    return buffer_new(w, class);
+}
+
+static void buffer_put(struct ic_window *w, struct buffer *b)
+{
+    ic_list_push_front(&w->free[b->class], &b->node);
+    w->cached += class_bytes(b->class);
+    if (!w->trim.armed) {
+        w->cached_low = w->cached;
+        ic_timer_start(&w->trim, IC_WINDOW_TRIM_MS);
+    }
+}
+
+/* ---- admission -------------------------------------------------------------- */
+
+static size_t charge(const struct ic_grant *g)
+{
+    return g->held > g->reserved ? g->held : g->reserved;
+}
+
+/* G's READY will be called in a later turn. */
+static void tell(struct ic_window *w, struct ic_grant *g, uint64_t delay_ms)
+{
+    ic_list_remove(&g->node);
+    ic_list_push_back(&w->told, &g->node);
+    if (!w->tell.armed || w->tell.due_ms > ic_loop_now_ms(w->tell.loop) + delay_ms) {
+        ic_timer_start(&w->tell, delay_ms);
+    }
+}
+
+static void on_tell(void *ctx)
+{
+    struct ic_window *w = ctx;
+    struct ic_list now, *node;
+    ic_list_init(&now);
+    while ((node = ic_list_pop_front(&w->told)) != NULL) {
+        ic_list_push_back(&now, node);
+    }
+    while ((node = ic_list_pop_front(&now)) != NULL) {
+        struct ic_grant *g = IC_CONTAINER(node, struct ic_grant, node);
+        g->ready(g->ctx);
+    }
+}
+
+static void admit(struct ic_window *w, struct ic_grant *g)
+{
+    g->admitted = true;
+    w->used += g->reserved;
+    w->admitted++;
+}
+
+/* Memory came free: those in line go on. */
+static void admit_waiting(struct ic_window *w)
+{
+    while (!ic_list_empty(&w->waiting)) {
+        struct ic_grant *g = IC_CONTAINER(w->waiting.next, struct ic_grant, node);
+        if (g->reserved > w->limit - w->used) {
+            return; /* nobody overtakes */
+        }
+        w->waiting_count--;
+        admit(w, g);
+        tell(w, g, 0);
+    }
+}
+
+int ic_window_admit(struct ic_window *w, struct ic_grant *g, size_t minimum,
+                    void (*ready)(void *ctx), void *ctx)
+{
+    if (minimum > w->limit) {
+        return IC_ETOOBIG;
+    }
+    *g = (struct ic_grant){.window = w, .reserved = minimum, .ready = ready, .ctx = ctx};
+    ic_list_init(&g->node);
+    ic_list_init(&g->buffers);
+    if (ic_list_empty(&w->waiting) && minimum <= w->limit - w->used) {
+        admit(w, g);
+        return 1;
+    }
+    ic_list_push_back(&w->waiting, &g->node);
+    w->waiting_count++;
+    return 0;
+}
+
+void ic_window_leave(struct ic_grant *g)
+{
+    struct ic_window *w = g->window;
+    struct ic_list *node;
+    if (w == NULL) {
+        return;
+    }
+    ic_list_remove(&g->node);
+    if (g->admitted) {
+        w->used -= charge(g) - g->held; /* what is held stays counted, buffer by buffer */
+        w->admitted--;
+    } else {
+        w->waiting_count--;
+    }
+    while ((node = ic_list_pop_front(&g->buffers)) != NULL) {
+        IC_CONTAINER(node, struct buffer, node)->grant = NULL;
+    }
+    g->window = NULL;
+    admit_waiting(w);
+}
+
+/* ---- buffers ---------------------------------------------------------------- */
+
+static bool may_take(const struct ic_window *w, const struct ic_grant *g, size_t bytes)
+{
+    if (g->held + bytes <= g->reserved) {
+        return true;
+    }
+    size_t more = g->held + bytes - charge(g);
+    return ic_list_empty(&w->waiting) && w->used + more <= w->limit / 100 * GROWTH_SHARE_PERCENT;
+}
+
+static void on_release(struct ic_buf *buf, void *ctx)
+{
+    struct buffer *b = IC_CONTAINER(buf, struct buffer, buf);
+    struct ic_window *w = ctx;
+    struct ic_grant *g = b->grant;
+    size_t bytes = class_bytes(b->class);
+    ic_list_remove(&b->node);
+    w->taken -= bytes;
+    if (g == NULL) {
+        w->used -= bytes;
+    } else {
+        size_t before = charge(g);
+        g->held -= bytes;
+        w->used -= before - charge(g);
+        if (g->wanting) {
+            g->wanting = false;
+            tell(w, g, 0);
+        }
+    }
+    buffer_put(w, b);
+    admit_waiting(w);
+}
+
+bool ic_window_can_take(struct ic_grant *g, size_t size, uint32_t count)
+{
+    bool may = g->admitted && may_take(g->window, g, ic_window_size(size) * count);
+    g->wanting = g->wanting || !may;
+    return may;
+}
+
+struct ic_buf *ic_window_take(struct ic_grant *g, size_t size)
+{
+    struct ic_window *w = g->window;
+    assert(g->admitted);
+    uint32_t class = class_of(size);
+    size_t bytes = class_bytes(class);
+    if (!may_take(w, g, bytes)) {
+        g->wanting = true;
+        return NULL;
+    }
+    struct buffer *b = buffer_get(w, class);
+    if (b == NULL) {
+        tell(w, g, IC_WINDOW_RETRY_MS);
+        return NULL;
+    }
+    size_t before = charge(g);
+    g->held += bytes;
+    w->used += charge(g) - before;
+    w->taken += bytes;
+    b->grant = g;
+    ic_list_push_back(&g->buffers, &b->node);
+    ic_buf_on_release(&b->buf, on_release, w);
+    ic_buf_revive(&b->buf);
+    w->peak = w->taken + w->cached > w->peak ? w->taken + w->cached : w->peak;
+    return &b->buf;
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+struct ic_window *ic_window_new(struct ic_loop *loop, size_t limit)
+{
+    struct ic_window *w = ic_calloc(1, sizeof *w);
+    if (w == NULL) {
+        return NULL;
+    }
+    w->limit = limit;
+    ic_timer_init(&w->tell, loop, on_tell, w);
+    ic_timer_init(&w->trim, loop, on_trim, w);
+    ic_list_init(&w->waiting);
+    ic_list_init(&w->told);
+    for (uint32_t class = 0; class < CLASS_COUNT; class ++) {
+        ic_list_init(&w->free[class]);
+    }
+    return w;
+}
+
+void ic_window_free(struct ic_window *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    assert(w->taken == 0 && ic_list_empty(&w->waiting));
+    ic_timer_stop(&w->tell);
+    ic_timer_stop(&w->trim);
+    shrink_cache(w, 0);
+    ic_free(w);
+}
+
+struct ic_window_stats ic_window_stats(const struct ic_window *w)
+{
+    return (struct ic_window_stats){
+        .limit = w->limit,
+        .used = w->used,
+        .taken = w->taken,
+        .cached = w->cached,
+        .peak = w->peak,
+        .admitted = w->admitted,
+        .waiting = w->waiting_count,
+    };
+}

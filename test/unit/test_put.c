@@ -1,0 +1,462 @@
+#include "proxy/put.h"
+
+#include "fake_pool.h"
+#include "reference_code.h"
+
+struct client { /* what a session does with a put */
+    struct ic_put *put;
+    struct ic_object *object;
+    uint64_t size, sent;
+    uint32_t resumed, ready;
+    int result;
+    bool take; /* takes the object at once */
+};
+
+static void on_resume(void *ctx)
+{
+    ((struct client *)ctx)->resumed++;
+}
+
+static void on_ready(void *ctx, int result)
+{
+    struct client *c = ctx;
+    c->ready++;
+    c->result = result;
+    if (c->take && result == 0) {
+        c->object = ic_put_take(c->put);
+        ic_put_free(c->put);
+        c->put = NULL;
+    }
+}
+
+static const struct ic_put_handler handler = {.resume = on_resume, .ready = on_ready};
+
+static int begin_put(struct client *c, uint64_t size)
+{
+    int error = 0;
+    *c = (struct client){.size = size, .take = true, .result = 1};
+    c->put = ic_put_new(&fake.proxy, ic_slice_str("key"), size, &handler, c, &error);
+    return error;
+}
+
+/* Sends as much as there is room for, at most MOST bytes, in pieces of at most PIECE. */
+static uint64_t feed(struct client *c, uint64_t most, size_t piece)
+{
+    struct iovec iov;
+    uint64_t fed = 0;
+    while (fed < most && c->put != NULL && ic_put_room(c->put, &iov, 1) > 0) {
+        uint8_t *to = iov.iov_base;
+        size_t len = iov.iov_len < piece ? iov.iov_len : piece;
+        len = len < most - fed ? len : (size_t)(most - fed);
+        for (size_t i = 0; i < len; i++) {
+            to[i] = fake_byte(1, c->sent + i);
+        }
+        ic_put_received(c->put, len);
+        c->sent += len;
+        fed += len;
+    }
+    return fed;
+}
+
+/* The whole way, nodes answering whenever there is no room. */
+static void put_all(struct client *c, uint64_t size, size_t piece)
+{
+    assert_int_equal(begin_put(c, size), 0);
+    while (c->sent < size && c->ready == 0) {
+        uint32_t resumed = c->resumed;
+        if (feed(c, UINT64_MAX, piece) == 0) {
+            fake_run();
+            assert_true(c->resumed > resumed || c->ready > 0);
+        }
+    }
+    if (c->put != NULL) {
+        ic_put_seal(c->put, 0);
+    }
+    fake_run();
+}
+
+/* Every chunk in STATE HELD is on its node as the layout, the code and the CRCs say. */
+static void check_chunks(const struct ic_object *o)
+{
+    struct ic_layout l;
+    ic_layout_init(&l, o->size, o->data, o->parity, o->unit);
+    for (uint16_t i = 0; i < o->data + o->parity; i++) {
+        if (o->place[i].state != IC_CHUNK_HELD) {
+            continue;
+        }
+        const struct fake_chunk *c = *fake_find(o->place[i].function, o->id, i);
+        assert_non_null(c);
+        assert_true(c->sealed && c->written == l.chunk_length);
+        for (uint64_t s = 0; s < l.stripes; s++) {
+            uint32_t unit = ic_layout_unit(&l, s);
+            const uint8_t *bytes = c->bytes + ic_layout_chunk_offset(&l, s);
+            assert_int_equal(c->crcs[s], ic_unit_crc(o->id, i, (uint32_t)s, bytes, unit));
+            for (uint32_t at = 0; at < unit; at += i < o->data ? 1 : 61) {
+                uint8_t data[32];
+                uint8_t *column[32];
+                for (uint16_t j = 0; j < o->data; j++) {
+                    uint64_t byte = ic_layout_stripe_offset(&l, s) + (uint64_t)j * unit + at;
+                    data[j] = byte < o->size ? fake_byte(1, byte) : 0;
+                    column[j] = &data[j];
+                }
+                uint8_t right = i < o->data ? data[i] : ref_parity_byte(o->data, i, column, 0);
+                assert_int_equal(bytes[at], right);
+            }
+        }
+    }
+}
+
+static void finish(struct client *c)
+{
+    if (c->object != NULL) {
+        fake.drafts--;
+        fake_free_object(c->object);
+    }
+    ic_put_free(c->put);
+    fake_run();
+    assert_int_equal(fake.drafts, 0);
+    assert_int_equal(fake_chunks(), 0);
+    fake_end();
+}
+
+static const uint64_t sizes[] = {0,    1,    63,   64,   65,   255,  256,   257,
+                                 1023, 1024, 1025, 4096, 5000, 8191, 65536, 100000};
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const uint16_t codes[][2] = {{1, 2}, {4, 2}, {10, 2}, {3, 0}, {1, 0}};
+    uint64_t live = ic_alloc_live();
+    for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            struct client c;
+            fake_begin(codes[k][0], codes[k][1], 256, 1 << 20);
+            put_all(&c, sizes[i], i % 3 == 0 ? 7777777 : 1 + i * 97);
+            assert_int_equal(c.ready, 1);
+            assert_int_equal(c.result, 0);
+            assert_int_equal(ic_store_held_count(NULL, c.object), codes[k][0] + codes[k][1]);
+            check_chunks(c.object);
+            finish(&c);
+        }
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
+static void test_small_values_take_small_buffers(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(1, 2, 65536, 1 << 20);
+    assert_int_equal(begin_put(&c, 1000), 0);
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 1024);
+    assert_int_equal(ic_put_write(c.put, ic_slice("x", 1)), 1);
+    assert_int_equal(ic_window_stats(fake.proxy.window).taken, 1024);
+    finish(&c);
+}
+
+static void test_nodes_are_woken_before_the_body(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&c, 1 << 20), 0);
+    uint32_t wakes = 0;
+    for (int i = 0; i < FAKE_FUNCTIONS; i++) {
+        wakes += fake.node[i].wakes;
+    }
+    assert_int_equal(wakes, 12);
+    finish(&c);
+}
+
+static int never(struct ic_node_request *r)
+{
+    (void)r;
+    return 1;
+}
+
+static void test_memory_is_bounded_when_nodes_do_not_answer(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(10, 2, 65536, 4 << 20);
+    fake.script = never;
+    assert_int_equal(begin_put(&c, 100 << 20), 0);
+    uint64_t fed = feed(&c, UINT64_MAX, SIZE_MAX);
+    struct ic_window_stats stats = ic_window_stats(fake.proxy.window);
+    assert_true(fed >= 655360 && stats.used <= stats.limit);
+    fake_run();
+    assert_int_equal(c.resumed, 0);
+    fake.script = NULL;
+    fake_run();
+    assert_true(c.resumed > 0);
+    assert_true(feed(&c, UINT64_MAX, SIZE_MAX) > 0);
+    finish(&c); /* in the middle: nothing is left */
+}
+
+static uint64_t failing_chunks; /* whose requests fail from `failing_from` on, in the chunk */
+static uint64_t failing_from;
+static int failing_result;
+
+static int fail_some(struct ic_node_request *r)
+{
+    if ((failing_chunks >> r->chunk & 1) != 0 &&
+        (r->op == IC_NODE_SEAL ? r->chunk_length : r->offset) >= failing_from) {
+        return failing_result;
+    }
+    return 0;
+}
+
+static void test_failing_chunks(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t chunks, from;
+        int result, expected;
+        uint32_t held;
+    } rows[] = {
+        {0x001, 0, IC_EUNAVAIL, 0, 11},           {0x800, 0, IC_ENOSPC, 0, 11},
+        {0x004, 131072, IC_ESTALE, 0, 11},        {0x200, 200000, IC_ETIMEOUT, 0, 11},
+        {0x003, 0, IC_EUNAVAIL, IC_EUNAVAIL, 0},  {0xC00, 65536, IC_ETIMEOUT, IC_ETIMEOUT, 0},
+        {0x801, 200000, IC_ESTALE, IC_ESTALE, 0}, {0xFFF, 0, IC_ENOSPC, IC_ENOSPC, 0},
+    };
+    uint64_t live = ic_alloc_live();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct client c;
+        fake_begin(10, 2, 65536, 4 << 20);
+        fake.script = fail_some;
+        failing_chunks = rows[i].chunks;
+        failing_from = rows[i].from;
+        failing_result = rows[i].result;
+        put_all(&c, 3 << 20, 100000);
+        assert_int_equal(c.ready, 1);
+        assert_int_equal(c.result, rows[i].expected);
+        if (c.object != NULL) {
+            assert_int_equal(ic_store_held_count(NULL, c.object), rows[i].held);
+            check_chunks(c.object);
+        }
+        finish(&c);
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
+static void test_instance_changes_in_the_middle(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(4, 2, 256, 1 << 20);
+    assert_int_equal(begin_put(&c, 4096), 0);
+    feed(&c, 1024, SIZE_MAX);
+    fake_run();
+    fake_kill(3);
+    feed(&c, UINT64_MAX, SIZE_MAX);
+    ic_put_seal(c.put, 0);
+    fake_run();
+    assert_int_equal(c.result, 0);
+    assert_int_equal(ic_store_held_count(NULL, c.object), 5);
+    check_chunks(c.object);
+    finish(&c);
+}
+
+static uint64_t mute_chunks;
+static enum ic_node_op mute_op;
+
+static int mute(struct ic_node_request *r)
+{
+    return (mute_chunks >> r->chunk & 1) != 0 && r->op >= mute_op ? 1 : 0;
+}
+
+static void test_write_deadline_at_the_seals(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(4, 2, 256, 1 << 20);
+    fake.script = mute;
+    mute_op = IC_NODE_SEAL;
+    mute_chunks = 0x03; /* one too many */
+    put_all(&c, 3000, 100);
+    assert_int_equal(c.ready, 0);
+    fake_pass((uint64_t)fake.proxy.config->write_deadline);
+    assert_int_equal(c.ready, 0);
+    mute_chunks = 0x02;
+    fake_run();
+    assert_int_equal(c.ready, 1); /* after the deadline enough is enough, at once */
+    assert_int_equal(c.result, 0);
+    assert_int_equal(ic_store_held_count(NULL, c.object), 5);
+    finish(&c);
+
+    fake_begin(4, 2, 256, 1 << 20);
+    fake.script = mute;
+    put_all(&c, 3000, 100);
+    assert_int_equal(c.ready, 0);
+    fake_pass((uint64_t)fake.proxy.config->write_deadline - 1);
+    assert_int_equal(c.ready, 0);
+    fake_pass(1);
+    assert_int_equal(c.result, 0);
+    finish(&c);
+}
+
+static void test_write_deadline_in_the_body(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(10, 2, 65536, 4 << 20);
+    fake.script = mute;
+    mute_op = IC_NODE_WRITE;
+    mute_chunks = 0x10;
+    assert_int_equal(begin_put(&c, 20 << 20), 0);
+    feed(&c, UINT64_MAX, SIZE_MAX);
+    fake_run();
+    assert_int_equal(feed(&c, UINT64_MAX, SIZE_MAX), 0); /* held up by one chunk */
+    fake_pass((uint64_t)fake.proxy.config->write_deadline);
+    while (c.sent < c.size) {
+        assert_true(feed(&c, UINT64_MAX, SIZE_MAX) > 0);
+        fake_run();
+    }
+    ic_put_seal(c.put, 0);
+    fake_run();
+    assert_int_equal(c.result, 0);
+    assert_int_equal(ic_store_held_count(NULL, c.object), 11);
+    finish(&c);
+}
+
+static void test_admission(void **state)
+{
+    (void)state;
+    struct client a, b, late;
+    fake_begin(10, 2, 65536, 1 << 20); /* one stripe at a time */
+    fake.script = never;
+    assert_int_equal(begin_put(&a, 655360), 0);
+    assert_int_equal(begin_put(&b, 655360), 0);
+    assert_int_equal(begin_put(&late, 655360), 0);
+    assert_int_equal(feed(&a, UINT64_MAX, SIZE_MAX), 655360);
+    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 0);
+    assert_int_equal(feed(&late, UINT64_MAX, SIZE_MAX), 0);
+    ic_put_free(late.put);
+    ic_put_seal(a.put, 0);
+    fake.script = NULL;
+    fake_run();
+    assert_int_equal(a.result, 0);
+    assert_int_equal(b.resumed, 1);
+    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
+    ic_put_seal(b.put, 0);
+    fake_run();
+    assert_int_equal(b.result, 0);
+    assert_int_equal(begin_put(&late, 16 << 10), 0);
+    fake.drafts -= 2;
+    fake_free_object(a.object);
+    fake_free_object(b.object);
+    finish(&late);
+}
+
+static void test_admission_has_a_deadline(void **state)
+{
+    (void)state;
+    struct client a, b;
+    fake_begin(10, 2, 65536, 1 << 20);
+    assert_int_equal(begin_put(&a, 655360), 0); /* sends nothing */
+    assert_int_equal(begin_put(&b, 655360), 0);
+    fake_pass((uint64_t)(fake.proxy.config->invoke_timeout + fake.proxy.config->node_timeout));
+    assert_int_equal(b.ready, 1);
+    assert_int_equal(b.result, IC_ETIMEOUT);
+    ic_put_free(b.put);
+    finish(&a);
+}
+
+static void test_no_memory_anywhere(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    bool done = false;
+    for (uint64_t at = 1; !done; at++) {
+        struct client c;
+        fake_begin(4, 2, 256, 1 << 20);
+        fake_run();
+        ic_alloc_fail_at(at);
+        int error = begin_put(&c, 5000);
+        for (int turn = 0; error == 0 && c.ready == 0 && turn < 100; turn++) {
+            feed(&c, UINT64_MAX, 1000);
+            if (c.sent == c.size) {
+                ic_put_seal(c.put, 0);
+            }
+            fake_pass(IC_WINDOW_RETRY_MS);
+        }
+        done = at > 40; /* far beyond the last one */
+        ic_alloc_fail_at(0);
+        assert_true(error < 0 ? error == IC_ENOMEM : c.ready == 1);
+        if (error == 0 && c.result == 0) {
+            check_chunks(c.object);
+        }
+        finish(&c);
+        assert_int_equal(ic_alloc_live(), live);
+    }
+}
+
+static int by_dice(struct ic_node_request *r)
+{
+    uint64_t dice = ic_rng_below(&fake.proxy.rng, 1000);
+    if (dice < 300) {
+        return 1; /* later */
+    }
+    if (dice < 303) {
+        return (int[]){IC_EUNAVAIL, IC_ENOSPC, IC_ETIMEOUT}[dice % 3];
+    }
+    if (dice == 303) {
+        fake_kill(r->function);
+    }
+    return 0;
+}
+
+static void test_random_lives(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    uint32_t stored = 0, failed = 0, dropped = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct client c;
+        fake_begin((uint16_t)(1 + seed % 10), (uint16_t)(seed % 4), 256, 1 << 20);
+        ic_rng_init(&fake.proxy.rng, seed);
+        fake.script = by_dice;
+        assert_int_equal(begin_put(&c, ic_rng_below(&fake.proxy.rng, 40000)), 0);
+        bool sealed = false, leaves = seed % 7 == 0;
+        for (int turn = 0; turn < 10000 && c.ready == 0; turn++) {
+            feed(&c, 1 + ic_rng_below(&fake.proxy.rng, 5000),
+                 1 + ic_rng_below(&fake.proxy.rng, 999));
+            if (c.sent == c.size && !sealed) {
+                ic_put_seal(c.put, 0);
+                sealed = true;
+            }
+            fake_step();
+            if (leaves && ic_rng_below(&fake.proxy.rng, 100) == 0) {
+                break;
+            }
+        }
+        stored += c.result == 0;
+        failed += c.ready > 0 && c.result < 0;
+        dropped += c.ready == 0;
+        if (c.result == 0) {
+            check_chunks(c.object);
+        }
+        finish(&c);
+    }
+    assert_true(stored > 100 && failed > 10 && dropped > 5);
+    assert_int_equal(ic_alloc_live(), live);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_small_values_take_small_buffers),
+        cmocka_unit_test(test_nodes_are_woken_before_the_body),
+        cmocka_unit_test(test_memory_is_bounded_when_nodes_do_not_answer),
+        cmocka_unit_test(test_failing_chunks),
+        cmocka_unit_test(test_instance_changes_in_the_middle),
+        cmocka_unit_test(test_write_deadline_at_the_seals),
+        cmocka_unit_test(test_write_deadline_in_the_body),
+        cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_admission_has_a_deadline),
+        cmocka_unit_test(test_no_memory_anywhere),
+        cmocka_unit_test(test_random_lives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

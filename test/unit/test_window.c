@@ -1,0 +1,192 @@
+#include "proxy/window.h"
+
+#include "fake_pool.h"
+
+static int told[8];
+
+static void on_ready(void *ctx)
+{
+    told[*(int *)ctx]++;
+}
+
+static int index_of[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+
+static void begin(size_t limit)
+{
+    memset(told, 0, sizeof told);
+    fake_begin(4, 2, 65536, limit);
+}
+
+static int admit(struct ic_grant *g, size_t minimum, int index)
+{
+    return ic_window_admit(fake.proxy.window, g, minimum, on_ready, &index_of[index]);
+}
+
+static void test_classes(void **state)
+{
+    (void)state;
+    assert_int_equal(ic_window_size(0), 1024);
+    assert_int_equal(ic_window_size(1), 1024);
+    assert_int_equal(ic_window_size(1024), 1024);
+    assert_int_equal(ic_window_size(1025), 1536);
+    assert_int_equal(ic_window_size(1537), 2048);
+    assert_int_equal(ic_window_size(786432), 786432);
+    assert_int_equal(ic_window_size(786433), 1048576);
+    assert_int_equal(ic_window_size(IC_WINDOW_BUFFER_MAX), IC_WINDOW_BUFFER_MAX);
+    for (size_t size = 1; size < IC_WINDOW_BUFFER_MAX; size += size / 7 + 1) {
+        size_t bytes = ic_window_size(size);
+        assert_true(bytes >= size && (bytes == 1024 || bytes * 2 <= size * 3));
+    }
+}
+
+static void test_admission_is_first_come_first_served(void **state)
+{
+    (void)state;
+    struct ic_grant g[4] = {0};
+    begin(1 << 20);
+    assert_int_equal(admit(&g[0], 600 << 10, 0), 1);
+    assert_int_equal(admit(&g[1], 600 << 10, 1), 0);
+    assert_int_equal(admit(&g[2], 1 << 10, 2), 0); /* would fit, but nobody overtakes */
+    assert_int_equal(admit(&g[3], 2 << 20, 3), IC_ETOOBIG);
+    fake_run();
+    assert_int_equal(told[1] + told[2], 0);
+    ic_window_leave(&g[0]);
+    assert_int_equal(told[1], 0); /* in a later turn */
+    fake_run();
+    assert_int_equal(told[1], 1);
+    assert_int_equal(told[2], 1);
+    ic_window_leave(&g[1]);
+    ic_window_leave(&g[2]);
+    ic_window_leave(&g[2]);
+    fake_end();
+}
+
+static void test_leaving_while_waiting(void **state)
+{
+    (void)state;
+    struct ic_grant g[3] = {0};
+    begin(1 << 20);
+    assert_int_equal(admit(&g[0], 1 << 20, 0), 1);
+    assert_int_equal(admit(&g[1], 1 << 20, 1), 0);
+    assert_int_equal(admit(&g[2], 1 << 10, 2), 0);
+    ic_window_leave(&g[1]);
+    ic_window_leave(&g[0]);
+    fake_run();
+    assert_int_equal(told[1], 0);
+    assert_int_equal(told[2], 1);
+    ic_window_leave(&g[2]);
+    fake_end();
+}
+
+static void test_growth_and_return(void **state)
+{
+    (void)state;
+    struct ic_grant a = {0}, b = {0};
+    struct ic_buf *buf[16];
+    begin(1 << 20);
+    assert_int_equal(admit(&a, 128 << 10, 0), 1);
+    assert_int_equal(admit(&b, 128 << 10, 1), 1);
+    int count = 0;
+    while ((buf[count] = ic_window_take(&a, 64 << 10)) != NULL) {
+        assert_int_equal(buf[count]->cap, 64 << 10);
+        count++;
+    }
+    assert_int_equal(count, 9); /* 128 kb reserved by B; 9 * 64 + 128 = 704 <= 75 % of 1024 */
+    assert_false(ic_window_can_take(&a, 64 << 10, 2));
+    assert_true(ic_window_can_take(&b, 64 << 10, 2)); /* the reserve is always there */
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 704 << 10);
+    fake_run();
+    assert_int_equal(told[0], 0);
+    ic_buf_unref(buf[--count]);
+    fake_run();
+    assert_int_equal(told[0], 1);
+    ic_window_leave(&a);
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, (128 << 10) + count * (64 << 10));
+    while (count > 0) {
+        ic_buf_unref(buf[--count]); /* outlive their grant */
+    }
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 128 << 10);
+    ic_window_leave(&b);
+    fake_end();
+}
+
+static void test_no_growth_while_others_wait(void **state)
+{
+    (void)state;
+    struct ic_grant a = {0}, b = {0};
+    begin(1 << 20);
+    assert_int_equal(admit(&a, 64 << 10, 0), 1);
+    struct ic_buf *first = ic_window_take(&a, 64 << 10);
+    assert_int_equal(admit(&b, 1 << 20, 1), 0);
+    assert_null(ic_window_take(&a, 1024));
+    ic_window_leave(&b);
+    struct ic_buf *second = ic_window_take(&a, 1024);
+    assert_non_null(second);
+    ic_buf_unref(first);
+    ic_buf_unref(second);
+    ic_window_leave(&a);
+    fake_end();
+}
+
+static void test_reuse_and_trim(void **state)
+{
+    (void)state;
+    struct ic_grant g = {0};
+    begin(1 << 20);
+    uint64_t live = ic_alloc_live();
+    assert_int_equal(admit(&g, 512 << 10, 0), 1);
+    struct ic_buf *buf = ic_window_take(&g, 256 << 10);
+    uint8_t *bytes = buf->data;
+    ic_buf_unref(buf);
+    buf = ic_window_take(&g, 200 << 10);
+    assert_ptr_equal(buf->data, bytes);
+    assert_int_equal(buf->len, 0);
+    ic_buf_unref(buf);
+    /* Other sizes: what is out and kept never exceeds the limit. */
+    for (size_t size = 1024; size <= 512 << 10; size += 1024) {
+        ic_buf_unref(ic_window_take(&g, size));
+    }
+    struct ic_window_stats stats = ic_window_stats(fake.proxy.window);
+    assert_true(stats.cached > 0 && stats.peak <= stats.limit);
+    fake_pass(IC_WINDOW_TRIM_MS);
+    fake_pass(IC_WINDOW_TRIM_MS);
+    assert_int_equal(ic_window_stats(fake.proxy.window).cached, 0);
+    ic_window_leave(&g);
+    assert_int_equal(ic_alloc_live(), live);
+    fake_end();
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct ic_grant g = {0};
+    begin(1 << 20);
+    assert_int_equal(admit(&g, 512 << 10, 0), 1);
+    for (uint64_t at = 1; at <= 2; at++) {
+        ic_alloc_fail_at(at);
+        assert_null(ic_window_take(&g, 1024));
+        ic_alloc_fail_at(0);
+        assert_int_equal(ic_window_stats(fake.proxy.window).used, 512 << 10);
+        fake_pass(IC_WINDOW_RETRY_MS);
+        assert_int_equal(told[0], at);
+    }
+    ic_alloc_fail_at(1);
+    assert_null(ic_window_new(NULL, 1 << 20));
+    ic_alloc_fail_at(0);
+    ic_window_leave(&g);
+    fake_end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_admission_is_first_come_first_served),
+        cmocka_unit_test(test_leaving_while_waiting),
+        cmocka_unit_test(test_growth_and_return),
+        cmocka_unit_test(test_no_growth_while_others_wait),
+        cmocka_unit_test(test_reuse_and_trim),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
