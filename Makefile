@@ -6,6 +6,7 @@
 #   make test      everything, on a fresh machine too
 #   make asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      each fuzzer for FUZZ_SECONDS (300)
+#   make acceptance  the long runs: 1 GiB and 1,000 files through every client
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
 #
@@ -17,10 +18,16 @@ FLAVOR ?= release
 PREFIX ?= /usr/local
 bindir     ?= $(PREFIX)/bin
 libexecdir ?= $(PREFIX)/libexec
+datadir    ?= $(PREFIX)/share
+VERSION := 0.1.0
+JOBS    ?= $(shell nproc)
+# Recursive calls build in parallel unless the caller said how many jobs there are.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+SUBMAKE  = @+$(MAKE) --no-print-directory $(PARALLEL)
 
 .DELETE_ON_ERROR:
-.PHONY: all packages test-packages start stop check test asan fuzz format install clean \
-        unit integration includes sizes help
+.PHONY: all packages test-packages start stop check test acceptance asan fuzz format install clean \
+        unit integration fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
 # ---- packages ---------------------------------------------------------------
@@ -49,6 +56,7 @@ FLAVOR_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 FLAVOR_cover   := -O1 -fprofile-instr-generate -fcoverage-mapping
 CFLAGS   += -std=gnu11 -g $(WARNINGS) $(FLAVOR_$(FLAVOR)) -Isrc -MMD -MP
 LDFLAGS  += $(FLAVOR_$(FLAVOR))
+CLI_DEFINES := -DIC_VERSION='"$(VERSION)"' -DIC_LIBEXEC_DIR='"$(libexecdir)/infinicache"'
 LIBS     := -luv -lisal -lcurl -lssl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lhogweed -lzip -lncurses -lm -lpthread
 
 # ---- what is built ----------------------------------------------------------
@@ -68,11 +76,13 @@ unit_tests   := $(TEST_SOURCES:test/unit/%.c=$(BUILD)/unit/%)
 fuzzers      := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/fuzz/%)
 
 all: packages
-	@$(MAKE) --no-print-directory $(BUILD)/infinicache $(BUILD)/bootstrap
+	$(SUBMAKE) $(BUILD)/infinicache $(BUILD)/bootstrap
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/src/cli/%.o: CFLAGS += $(CLI_DEFINES)
 
 # The node is small: no unwinding tables it does not use, every function its own section.
 $(BUILD)/node/%.o: %.c
@@ -83,6 +93,11 @@ $(BUILD)/libinternal.a: $(lib_objects)
 	@rm -f $@
 	ar rcs $@ $^
 
+# The command's parts, without its main, so that unit tests can link them.
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(cli_objects))
+	@rm -f $@
+	ar rcs $@ $^
+
 $(BUILD)/infinicache: $(cli_objects) $(BUILD)/libinternal.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -90,16 +105,94 @@ NODE_STATIC := $(if $(filter asan,$(FLAVOR)),,-static)
 $(BUILD)/bootstrap: $(node_objects)
 	$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections -Wl,-s -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
 
-$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libinternal.a
+$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libcli.a $(BUILD)/libinternal.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libinternal.a -lcmocka $(LIBS)
+	$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
 
 $(BUILD)/fuzz/%: test/fuzz/%.c
 	@mkdir -p $(@D)
 	clang $(filter-out -MMD -MP,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -fprofile-instr-generate -fcoverage-mapping \
 	    -o $@ $< $(wildcard src/base/*.c src/proto/*.c) -lnettle -lm
 
+# clang's opinion of every source, without code.
+clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c))
+$(BUILD)/clang/%.ok: %.c
+	@mkdir -p $(@D)
+	@clang $(filter-out -MMD -MP,$(CFLAGS)) $(CLI_DEFINES) -Itest -MMD -MP -MF $(@:.ok=.d) -MT $@ -fsyntax-only $<
+	@touch $@
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- run --------------------------------------------------------------------
+# More settings: make start UP="--functions 32 --memory 512mb"
+UP ?=
+start: all
+	@$(BUILD)/infinicache up $(UP)
+stop: all
+	@$(BUILD)/infinicache down
+
+install: all
+	install -D $(BUILD)/infinicache $(DESTDIR)$(bindir)/infinicache
+	install -D $(BUILD)/bootstrap $(DESTDIR)$(libexecdir)/infinicache/bootstrap
+	install -D -m 644 doc/infinicache.conf $(DESTDIR)$(datadir)/doc/infinicache/infinicache.conf
+
+# ---- tests ------------------------------------------------------------------
+PYTEST := BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+FUZZ_SECONDS ?= 300
+formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/unit/*.[ch] test/fuzz/*.c)
+
+check: test-packages all
+	$(SUBMAKE) clang-check format-check includes sizes
+	$(SUBMAKE) unit
+
+test: check clients
+	$(SUBMAKE) fuzz-corpus
+	$(SUBMAKE) integration
+
+unit: $(unit_tests)
+	@test/run-unit $^
+
+integration: $(BUILD)/infinicache $(BUILD)/bootstrap
+	@$(PYTEST) test/integration -m 'not acceptance'
+
+acceptance: test-packages all clients
+	@$(PYTEST) test/integration -m acceptance
+
+# The tests that move bytes, with every binary instrumented.
+asan: test-packages
+	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan unit asan-integration
+.PHONY: asan-integration
+asan-integration: $(BUILD)/infinicache $(BUILD)/bootstrap
+	@$(PYTEST) test/integration -m 'not acceptance and not slow'
+
+clang-check: $(clang_checks)
+format-check:
+	@clang-format --dry-run -Werror $(formatted)
+format: test-packages
+	clang-format -i $(formatted)
+includes:
+	@test/check-includes
+sizes:
+	@test/report-sizes
+
+# Each fuzzer over its stored corpus, once; `make fuzz` goes on from there.
+fuzz-corpus: $(fuzzers)
+	@for f in $^; do \
+	    $$f -runs=0 test/fuzz/corpus/$${f##*/fuzz_} >$$f.log 2>&1 || { cat $$f.log; exit 1; }; done
+	@echo "fuzz corpora: $(words $^) fuzzers, no crash"
+fuzz: test-packages
+	$(SUBMAKE) $(fuzzers)
+	@for f in $(fuzzers); do name=$${f##*/fuzz_}; mkdir -p $(BUILD)/corpus/$$name && \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/corpus/$$name test/fuzz/corpus/$$name || exit 1; done
+
+# Node clients, pinned; without node or npm Debian's are installed, and without those the tests skip.
+clients: $(BUILD)/clients/.installed
+$(BUILD)/clients/.installed: test/integration/clients/package.json test/integration/clients/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@command -v npm >/dev/null || test/install-packages nodejs npm || true
+	@if cd $(@D) && npm ci --no-audit --no-fund --loglevel=error; then touch .installed; \
+	    else echo "no npm, or no registry: the tests with ioredis and node-redis are skipped"; fi
 
 clean:
 	rm -rf $(BUILD)
