@@ -109,10 +109,17 @@ $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libcli.a $(BUILD)/libinternal.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
 
-$(BUILD)/fuzz/%: test/fuzz/%.c
+# Fuzzers: every source once more, by clang with coverage hooks and sanitizers.
+FUZZ_FLAGS = $(filter-out $(FLAVOR_$(FLAVOR)),$(CFLAGS)) -O1 -fsanitize=address,undefined \
+    -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping
+$(BUILD)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -fprofile-instr-generate -fcoverage-mapping \
-	    -o $@ $< $(wildcard src/base/*.c src/proto/*.c) -lnettle -lm
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+$(BUILD)/fuzz/libinternal.a: $(LIB_SOURCES:%.c=$(BUILD)/fuzz/obj/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+$(BUILD)/fuzz/fuzz_%: test/fuzz/fuzz_%.c $(BUILD)/fuzz/libinternal.a
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzz/libinternal.a $(LIBS)
 
 # clang's opinion of every source, without code.
 clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c))

@@ -29,7 +29,7 @@ static inline uint8_t ref_inverse(uint8_t a)
             return (uint8_t)b;
         }
     }
-    assert(!"zero has no inverse");
+    assert(0 && "zero has no inverse");
     return 0;
 }
 

@@ -71,6 +71,9 @@ struct ic_slice ic_resp_arg(const struct ic_resp *r, uint32_t index)
 {
     assert(index < r->argc);
     struct ic_resp_span span = r->span[index];
+    if (span.offset != UINT64_MAX && span.length == 0) {
+        return ic_slice("", 0); /* there may be no bytes at all to point into */
+    }
     const uint8_t *data = span.offset == UINT64_MAX ? NULL : r->bytes.data + span.offset;
     return ic_slice(data, (size_t)span.length);
 }
