@@ -1,0 +1,159 @@
+#include "proxy/admin.h"
+
+#include "base/alloc.h"
+#include "core/pool.h"
+#include "net/http_server.h"
+#include "proxy/functions.h"
+#include "proxy/proxy.h"
+#include "proxy/store.h"
+
+#include <inttypes.h>
+
+struct ic_admin {
+    struct ic_proxy *proxy;
+    struct ic_http_server *server;
+};
+
+/* What the rows of the table are taken from; gathered once per scrape. */
+struct figures {
+    struct ic_store_stats store;
+    struct ic_function_figures functions;
+    uint64_t keys;
+    uint64_t awake;
+    uint64_t held_bytes, capacity_bytes;
+    uint64_t uptime_s;
+};
+
+static void add_function(struct figures *f, const struct ic_pool_function *function)
+{
+    f->awake += function->state == IC_FUNCTION_ACTIVE;
+    for (size_t i = 0; i < IC_POOL_INSTANCES_MAX; i++) {
+        const struct ic_pool_instance *instance = &function->instance[i];
+        if (instance->serial != 0) {
+            f->held_bytes += instance->live + instance->condemned + instance->in_flight;
+        }
+    }
+}
+
+static struct figures gather(const struct ic_proxy *p)
+{
+    struct figures f = {
+        .store = ic_store_stats(p->store),
+        .functions = ic_functions_figures(p->functions, -1),
+        .keys = ic_store_count(p->store),
+        .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
+    };
+    const struct ic_pool *pool = ic_functions_pool(p->functions);
+    for (uint32_t i = 0; i < ic_pool_count(pool); i++) {
+        add_function(&f, ic_pool_function(pool, (uint16_t)i));
+        f.capacity_bytes += ic_pool_capacity(pool, (uint16_t)i);
+    }
+    return f;
+}
+
+/* type, name after "infinicache_", field of struct figures, help */
+/* clang-format off */
+#define METRICS(X)                                                                                  \
+    X(gauge,   "uptime_seconds",            uptime_s,                    "Since the proxy's start.") \
+    X(gauge,   "keys",                      keys,                        "Keys in the catalog.")    \
+    X(gauge,   "objects_bytes",             store.bytes,                 "Bytes of committed objects.") \
+    X(gauge,   "catalog_memory_bytes",      store.catalog_memory,        "Memory of the catalog.")  \
+    X(counter, "keyspace_hits_total",       store.hits,                  "Reads that found their key.") \
+    X(counter, "keyspace_misses_total",     store.misses,                "Reads that did not.")     \
+    X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \
+    X(counter, "expired_keys_total",        store.expired,               "Keys whose time was up.") \
+    X(counter, "purged_keys_total",         store.purged,                "Keys lost with their functions.") \
+    X(gauge,   "functions_awake",           awake,                       "Functions whose node is linked.") \
+    X(gauge,   "pool_held_bytes",           held_bytes,                  "Bytes the functions hold, parity included.") \
+    X(gauge,   "pool_capacity_bytes",       capacity_bytes,              "Bytes the functions could hold.") \
+    X(counter, "invocations_serve_total",   functions.invocations_serve, "Invocations to serve requests.") \
+    X(counter, "invocations_warm_total",    functions.invocations_warm,  "Invocations to keep functions warm.") \
+    X(counter, "billed_ms_serve",           functions.billed_serve_ms,   "Billed milliseconds of those that served.") \
+    X(counter, "billed_ms_warm",            functions.billed_warm_ms,    "Billed milliseconds of warm-ups.") \
+    X(counter, "unreported_invocations",    functions.unreported,        "Invocations without a REPORT line.") \
+    X(counter, "invoke_failures_total",     functions.failures,          "Invokes that were not run.") \
+    X(counter, "invoke_throttles_total",    functions.throttles,         "Invokes answered with 429.") \
+    X(counter, "function_crashes_total",    functions.crashes,           "Invocations that ended in a function error.") \
+    X(counter, "hellos_total",              functions.hellos,            "Nodes that dialled in and were accepted.") \
+    X(counter, "hellos_refused_total",      functions.hellos_refused,    "Links refused: wrong, replayed or missing HELLO.")
+/* clang-format on */
+
+static int print_metrics(const struct figures *f, struct ic_buf *out)
+{
+    int result = 0;
+#define METRIC_PRINT(type, name, field, help)                                                     \
+    if (result == 0) {                                                                            \
+        result = ic_buf_printf(out,                                                               \
+                               "# HELP infinicache_" name " " help "\n# TYPE infinicache_" name   \
+                               " " #type "\ninfinicache_" name " %" PRIu64 "\n",                  \
+                               f->field);                                                         \
+    }
+    METRICS(METRIC_PRINT)
+#undef METRIC_PRINT
+    return result;
+}
+
+static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
+{
+    struct figures f = gather(a->proxy);
+    struct ic_buf text;
+    ic_buf_init(&text);
+    if (print_metrics(&f, &text) == 0) {
+        ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8",
+                           ic_buf_slice(&text));
+    } else {
+        ic_http_drop(r);
+    }
+    ic_buf_deinit(&text);
+}
+
+static void handle(void *ctx, struct ic_http_request *r)
+{
+    struct ic_admin *a = ctx;
+    struct ic_slice path = ic_http_path(r);
+    bool get = strcmp(ic_http_method(r), "GET") == 0 || strcmp(ic_http_method(r), "HEAD") == 0;
+    if (!get) {
+        ic_http_reply_text(r, 405, "text/plain", ic_slice_str("only GET\n"));
+    } else if (ic_slice_equal(path, ic_slice_str("/metrics"))) {
+        reply_metrics(a, r);
+    } else if (ic_slice_equal(path, ic_slice_str("/healthz"))) {
+        bool writable = ic_store_writable(a->proxy->store);
+        ic_http_reply_text(r, writable ? 200 : 503, "text/plain",
+                           ic_slice_str(writable ? "ok\n" : "the journal cannot be written\n"));
+    } else {
+        ic_http_reply_text(r, 404, "text/plain",
+                           ic_slice_str("not found: try /metrics or /healthz\n"));
+    }
+}
+
+int ic_admin_new(struct ic_proxy *proxy, struct ic_admin **out)
+{
+    struct ic_admin *a = ic_calloc(1, sizeof *a);
+    if (a == NULL) {
+        return IC_ENOMEM;
+    }
+    a->proxy = proxy;
+    struct ic_http_options options = {
+        .host = proxy->config->http_bind,
+        .port = (uint16_t)proxy->config->http_port,
+        .connections_max = 64, /* scrapers and probes, no crowd */
+        .memory_max_bytes = 4 << 20,
+        .handle = handle,
+        .ctx = a,
+    };
+    int result = ic_http_server_new(proxy->loop, &options, &a->server);
+    if (result < 0) {
+        ic_free(a);
+        return result;
+    }
+    *out = a;
+    return 0;
+}
+
+void ic_admin_free(struct ic_admin *a)
+{
+    if (a != NULL) {
+        ic_http_server_free(a->server);
+        ic_free(a);
+    }
+}

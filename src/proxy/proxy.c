@@ -1,0 +1,336 @@
+/*
+ * proxy.c - builds the proxy's parts in order, runs the loop, takes them apart in
+ * reverse.
+ *
+ *   journal -> functions (pool) -> store (catalog loaded) -> window -> listeners: functions,
+ *   sessions, admin -> ready -> ... SIGTERM -> sessions closed -> nodes sent home -> journal closed
+ */
+#include "proxy/proxy.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/net_uv.h"
+#include "proxy/admin.h"
+#include "proxy/functions.h"
+#include "proxy/journal.h"
+#include "proxy/session.h"
+#include "proxy/store.h"
+#include "proxy/window.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,          /* expiry, reaping and fsync are looked at so often */
+    GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
+};
+
+/* A proxy with what only its start and stop need. */
+struct process {
+    struct ic_proxy proxy;
+    struct ic_journal *journal;
+    struct ic_journal_meta meta;
+    struct ic_admin *admin;
+    struct ic_timer tick;
+    struct ic_reap turn_end;
+    uv_signal_t on_term, on_int;
+    bool commit_scheduled, stopping;
+    char why[IC_WHY_MAX];
+};
+
+/* ---- the store's wishes ---- */
+
+static void end_turn(void *ctx)
+{
+    struct process *p = ctx;
+    p->commit_scheduled = false;
+    ic_store_turn_end(p->proxy.store);
+}
+
+static void schedule_commit(void *ctx)
+{
+    struct process *p = ctx;
+    if (!p->commit_scheduled) {
+        p->commit_scheduled = true;
+        ic_loop_reap(p->proxy.loop, &p->turn_end, end_turn, p);
+    }
+}
+
+static void on_condemned(void *ctx, uint16_t function)
+{
+    struct process *p = ctx;
+    ic_functions_flush_deletes(p->proxy.functions, function);
+}
+
+static void on_tick(void *ctx)
+{
+    struct process *p = ctx;
+    bool more = ic_store_tick(p->proxy.store, ic_loop_now_ms(p->proxy.loop), ic_clock_wall_ms());
+    ic_timer_start(&p->tick, more ? 0 : TICK_MS);
+}
+
+/* ---- what the functions say ---- */
+
+static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
+{
+    ic_store_list_begin(((struct process *)ctx)->proxy.store, function, serial);
+}
+
+static void on_list_item(void *ctx, uint16_t function, uint32_t serial,
+                         const struct ic_frame_item *item)
+{
+    ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
+}
+
+static void on_list_end(void *ctx, uint16_t function, uint32_t serial)
+{
+    ic_store_list_end(((struct process *)ctx)->proxy.store, function, serial);
+}
+
+static void on_gone(void *ctx, uint16_t function, uint32_t serial)
+{
+    ic_store_instance_gone(((struct process *)ctx)->proxy.store, function, serial);
+}
+
+static const struct ic_functions_handler functions_handler = {
+    .list_begin = on_list_begin,
+    .list_item = on_list_item,
+    .list_end = on_list_end,
+    .gone = on_gone,
+};
+
+/* ---- start ---- */
+
+static int make_dir(struct process *p, const char *dir)
+{
+    if (dir[0] == '\0') {
+        snprintf(p->why, sizeof p->why, "no folder for the journal: give --dir DIR");
+        return IC_EINVAL;
+    }
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        snprintf(p->why, sizeof p->why, "cannot make the folder %s: %s", dir, strerror(errno));
+        return ic_error_from_errno(errno);
+    }
+    return 0;
+}
+
+static int open_journal(struct process *p)
+{
+    const struct ic_config *c = p->proxy.config;
+    int result = make_dir(p, c->dir);
+    if (result < 0) {
+        return result;
+    }
+    struct ic_journal_setup setup = {
+        .dir = c->dir,
+        .appendfsync = c->appendfsync,
+        .prefix = c->function_prefix,
+        .functions = (uint32_t)c->functions,
+        .memory = (uint64_t)c->memory,
+    };
+    return ic_journal_open(&setup, &p->journal, &p->meta, p->why);
+}
+
+static int open_functions(struct process *p)
+{
+    struct ic_functions_setup setup = {
+        .loop = p->proxy.loop,
+        .config = p->proxy.config,
+        .epoch = p->meta.epoch,
+        .handler = &functions_handler,
+        .ctx = p,
+    };
+    static_assert(sizeof setup.secret == sizeof p->meta.secret, "one secret");
+    memcpy(setup.secret, p->meta.secret, sizeof setup.secret);
+    int result = ic_functions_new(&setup, &p->proxy.functions);
+    if (result < 0) {
+        snprintf(p->why, sizeof p->why, "cannot set up the functions: %s", ic_error_text(result));
+    }
+    return result;
+}
+
+static int open_store(struct process *p)
+{
+    struct ic_store_setup setup = {
+        .config = p->proxy.config,
+        .pool = ic_functions_pool(p->proxy.functions),
+        .journal = p->journal,
+        .epoch = p->meta.epoch,
+        .last_id = p->meta.last_id,
+        .rng = &p->proxy.rng,
+        .schedule = schedule_commit,
+        .condemned = on_condemned,
+        .ctx = p,
+    };
+    int result = ic_store_new(&setup, &p->proxy.store, p->why);
+    return result < 0 ? result : ic_store_load(p->proxy.store, ic_clock_wall_ms(), p->why);
+}
+
+static int explain_listen(struct process *p, int result, const char *what, const char *host,
+                          int64_t port)
+{
+    if (result < 0) {
+        snprintf(p->why, sizeof p->why, "cannot listen for %s on %s:%d: %s", what, host, (int)port,
+                 result == IC_EBUSY || result == IC_EEXIST ? "the port is in use"
+                                                           : ic_error_text(result));
+    }
+    return result;
+}
+
+static int listen_all(struct process *p)
+{
+    const struct ic_config *c = p->proxy.config;
+    int result = explain_listen(p, ic_functions_start(p->proxy.functions), "functions",
+                                c->node_bind, c->node_port);
+    if (result == 0) {
+        result = explain_listen(p, ic_admin_new(&p->proxy, &p->admin), "HTTP", c->http_bind,
+                                c->http_port);
+    }
+    if (result == 0) {
+        result = explain_listen(p, ic_sessions_listen(p->proxy.sessions), "clients", c->bind,
+                                c->port);
+    }
+    return result;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+/* The proxy may need a descriptor per client, function and Invoke: takes what the system grants. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int start(struct process *p)
+{
+    struct ic_proxy *proxy = &p->proxy;
+    raise_descriptor_limit();
+    int result = open_journal(p);
+    if (result == 0) {
+        result = open_functions(p);
+    }
+    if (result == 0) {
+        result = open_store(p);
+    }
+    if (result == 0) {
+        proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
+        proxy->sessions = ic_sessions_new(proxy, p->why);
+        result = proxy->window == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
+    }
+    if (result == 0 && !is_loopback(proxy->config->bind) &&
+        !ic_sessions_have_password(proxy->sessions)) {
+        snprintf(p->why, sizeof p->why,
+                 "bind %s is not a loopback address and there is no password: set "
+                 "requirepass-file or INFINICACHE_PASSWORD",
+                 proxy->config->bind);
+        result = IC_EINVAL;
+    }
+    return result < 0 ? result : listen_all(p);
+}
+
+/* ---- stop ---- */
+
+static void on_nodes_gone(void *ctx)
+{
+    ic_loop_stop(((struct process *)ctx)->proxy.loop);
+}
+
+void ic_proxy_stop(struct ic_proxy *proxy)
+{
+    struct process *p = IC_CONTAINER(proxy, struct process, proxy);
+    if (p->stopping) {
+        return;
+    }
+    p->stopping = true;
+    ic_log(IC_LOG_INFO, "stopping", "keys=%llu",
+           (unsigned long long)ic_store_count(p->proxy.store));
+    ic_sessions_close(p->proxy.sessions);
+    ic_functions_stop(p->proxy.functions, GOODBYE_WITHIN_MS, on_nodes_gone, p);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    ic_proxy_stop(&((struct process *)signal->data)->proxy);
+}
+
+static void watch_signals(struct process *p)
+{
+    signal(SIGPIPE, SIG_IGN);
+    uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_term);
+    uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_int);
+    p->on_term.data = p->on_int.data = p;
+    uv_signal_start(&p->on_term, on_signal, SIGTERM);
+    uv_signal_start(&p->on_int, on_signal, SIGINT);
+}
+
+static void finish(struct process *p)
+{
+    ic_timer_stop(&p->tick);
+    ic_admin_free(p->admin);
+    ic_sessions_free(p->proxy.sessions);
+    if (p->proxy.store != NULL && p->commit_scheduled) {
+        ic_store_turn_end(p->proxy.store);
+    }
+    ic_list_remove(&p->turn_end.node);
+    ic_window_free(p->proxy.window);
+    ic_functions_free(p->proxy.functions);
+    ic_store_free(p->proxy.store);
+    ic_journal_close(p->journal);
+    uv_close((uv_handle_t *)&p->on_term, NULL);
+    uv_close((uv_handle_t *)&p->on_int, NULL);
+    ic_loop_free(p->proxy.loop);
+}
+
+static void announce(const struct process *p, int ready_fd)
+{
+    const struct ic_config *c = p->proxy.config;
+    ic_log(IC_LOG_INFO, "ready", "clients=%s:%d functions=%s:%d keys=%llu epoch=%u", c->bind,
+           (int)c->port, c->node_bind, (int)c->node_port,
+           (unsigned long long)ic_store_count(p->proxy.store), p->meta.epoch);
+    if (ready_fd >= 0) {
+        ssize_t written = write(ready_fd, "ready\n", 6);
+        (void)written; /* who asked has gone: not our concern */
+        close(ready_fd);
+    }
+}
+
+int ic_proxy_run(struct ic_config *config, int ready_fd)
+{
+    struct process *p = ic_must(ic_calloc(1, sizeof *p));
+    ic_log_set_level((enum ic_log_level)config->loglevel);
+    p->proxy.config = config;
+    p->proxy.loop = ic_must(ic_loop_new());
+    p->proxy.started_ms = ic_loop_now_ms(p->proxy.loop);
+    ic_rng_init(&p->proxy.rng, ic_random_u64());
+    ic_list_init(&p->turn_end.node);
+    ic_timer_init(&p->tick, p->proxy.loop, on_tick, p);
+    watch_signals(p);
+    int result = start(p);
+    if (result == 0) {
+        ic_timer_start(&p->tick, TICK_MS);
+        announce(p, ready_fd);
+        ic_loop_run(p->proxy.loop);
+        ic_log(IC_LOG_INFO, "stopped", "uptime_ms=%llu",
+               (unsigned long long)(ic_loop_now_ms(p->proxy.loop) - p->proxy.started_ms));
+    } else {
+        fprintf(stderr, "infinicache proxy: %s\n",
+                p->why[0] == '\0' ? ic_error_text(result) : p->why);
+    }
+    finish(p);
+    ic_free(p);
+    return result == 0 ? 0 : 1;
+}

@@ -1,0 +1,555 @@
+"""Each directive has an effect that can be seen from outside, and a test here that sees it.
+
+    @observes("lease")  registers the test; test_every_directive_is_observed compares the
+                        registrations with the table behind doc/infinicache.conf.
+"""
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+import redis
+
+from harness import INFINICACHE, ROOT, free_ports, noise, wait_until
+
+MB = 1 << 20
+OBSERVED = set()
+
+
+def observes(*names):
+    OBSERVED.update(names)
+    return lambda test: test
+
+
+def directives():
+    """Names in the sample file, which a unit test holds to the table."""
+    lines = (ROOT / "doc" / "infinicache.conf").read_text().splitlines()
+    return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+
+def test_every_directive_is_observed():
+    assert directives() == OBSERVED
+
+
+def answers(host, port):
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
+        return True
+    return False
+
+
+def object_fields(client, key):
+    """IC.OBJECT's reply as a dict."""
+    reply = client.execute_command("IC.OBJECT", key)
+    names = [n.decode() if isinstance(n, bytes) else n for n in reply[0::2]]
+    return dict(zip(names, reply[1::2]))
+
+
+def info(client, field):
+    return client.info("everything")[field]
+
+
+def aws(cluster, *words):
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+                   "AWS_DEFAULT_REGION": cluster.options.get("region", "us-east-1"),
+                   "AWS_PAGER": "", **cluster.environment}
+    host = cluster.options.get("platform-bind", "127.0.0.1")
+    return subprocess.run(["/usr/bin/aws", "lambda", *words, "--output", "text", "--endpoint-url",
+                           f"http://{host}:{cluster.platform_port}"],
+                          env=environment, capture_output=True, text=True, check=True).stdout
+
+
+# ---- addresses ----------------------------------------------------------------
+
+@observes("bind", "port", "node-bind", "node-port", "http-bind", "http-port", "dir")
+def test_addresses(new_cluster):
+    c = new_cluster(options={"bind": "127.0.0.2", "node-bind": "127.0.0.3",
+                             "http-bind": "127.0.0.4"})
+    client = redis.Redis(host="127.0.0.2", port=c.port)
+    assert client.set("k", b"v" * 100000)
+    assert not answers("127.0.0.1", c.port)
+    assert answers("127.0.0.3", c.node_port) and not answers("127.0.0.1", c.node_port)
+    with urllib.request.urlopen(f"http://127.0.0.4:{c.http_port}/healthz") as answer:
+        assert answer.read() == b"ok\n"
+    assert not answers("127.0.0.1", c.http_port)
+    assert list(c.dir.rglob("*.mdb")), "the journal is in dir"
+
+
+@observes("node-address")
+def test_node_address(new_cluster):
+    """Functions dial the address they are told: a relay in front of the node port."""
+    with socket.create_server(("127.0.0.1", 0)) as relay:
+        c = new_cluster(up=False)
+        c.options["node-address"] = f"127.0.0.1:{relay.getsockname()[1]}"
+        passed = []
+
+        def pump(a, b):
+            with contextlib.suppress(OSError):
+                while data := a.recv(65536):
+                    b.sendall(data)
+            for s in (a, b):
+                with contextlib.suppress(OSError):
+                    s.shutdown(socket.SHUT_RDWR)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    near, _ = relay.accept()
+                    far = socket.create_connection(("127.0.0.1", c.node_port))
+                    passed.append(near)
+                    for pair in ((near, far), (far, near)):
+                        threading.Thread(target=pump, args=pair, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        c.start()
+        assert c.redis().set("k", noise(MB))
+        assert c.redis().get("k") == noise(MB)
+        assert len(passed) >= 6
+
+
+@observes("requirepass-file")
+def test_password(new_cluster, tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\nnot this line\n")
+    c = new_cluster(options={"requirepass-file": str(secret)})
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        c.redis().ping()
+    assert c.redis(password="hunter2").ping()
+    shown = c.redis(password="hunter2").config_get("*")
+    assert "hunter2" not in str(shown)
+
+
+# ---- clients ------------------------------------------------------------------
+
+@observes("maxclients")
+def test_maxclients(cluster):
+    client = cluster.redis()
+    client.config_set("maxclients", 2)
+    try:
+        held = [cluster.redis(), client]
+        held[0].ping()
+        with cluster.socket() as third:
+            assert b"max number of clients" in third.recv(200)
+    finally:
+        client.config_set("maxclients", 10000)
+
+
+@observes("timeout")
+def test_timeout(cluster):
+    client = cluster.redis()
+    with cluster.socket() as idle:
+        idle.sendall(b"PING\r\n")
+        assert idle.recv(100) == b"+PONG\r\n"
+        client.config_set("timeout", "200ms")
+        try:
+            assert idle.recv(100) == b""
+        finally:
+            cluster.redis().config_set("timeout", 0)
+
+
+@observes("max-object-size", "proto-max-bulk-len", "max-key-size")
+def test_size_limits(cluster):
+    client = cluster.redis()
+    client.config_set("max-object-size", "1mb")
+    try:
+        assert client.set("k", b"x" * MB)
+        with pytest.raises(redis.exceptions.RedisError):
+            cluster.redis().set("k", b"x" * (MB + 1))
+    finally:
+        client.config_set("max-object-size", "4gb")
+    client.config_set("proto-max-bulk-len", "1mb")
+    try:
+        with cluster.socket() as s:
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n")
+            assert b"invalid bulk length" in s.recv(200)
+    finally:
+        cluster.redis().config_set("proto-max-bulk-len", 0)
+    client = cluster.redis()
+    client.config_set("max-key-size", 100)
+    try:
+        assert client.set("k" * 100, b"v")
+        with pytest.raises(redis.exceptions.RedisError):
+            cluster.redis().set("k" * 101, b"v")
+    finally:
+        cluster.redis().config_set("max-key-size", "64kb")
+    assert cluster.redis().set("k" * 101, b"v")
+
+
+@observes("min-read-rate")
+def test_min_read_rate(cluster):
+    client = cluster.redis()
+    client.set("slow", noise(20 * MB))
+    client.config_set("min-read-rate", "1gb")
+    try:
+        with cluster.socket() as s:
+            s.sendall(b"*2\r\n$3\r\nGET\r\n$4\r\nslow\r\n")
+            # Reads nothing until it has been cut: what the kernel buffered comes, then the end.
+            wait_until(lambda: len(cluster.redis().client_list()) <= 2, "the slow reader is cut")
+            got = 0
+            with contextlib.suppress(ConnectionResetError):
+                while data := s.recv(1 << 20):
+                    got += len(data)
+            assert got < 20 * MB
+    finally:
+        cluster.redis().config_set("min-read-rate", "64kb")
+
+
+@observes("slowlog-log-slower-than", "slowlog-max-len")
+def test_slowlog(cluster):
+    client = cluster.redis()
+    client.slowlog_reset()
+    client.config_set("slowlog-log-slower-than", 0)
+    client.config_set("slowlog-max-len", 3)
+    try:
+        for _ in range(10):
+            client.ping()
+        assert client.slowlog_len() == 3
+        client.config_set("slowlog-log-slower-than", -1)
+        client.slowlog_reset()
+        client.ping()
+        assert client.slowlog_len() == 0
+    finally:
+        client.config_set("slowlog-log-slower-than", 10000)
+        client.config_set("slowlog-max-len", 128)
+
+
+@observes("loglevel")
+def test_loglevel(cluster):
+    def debug_lines():
+        return cluster.logs(1 << 20).count(" debug ")
+
+    client = cluster.redis()
+    before = debug_lines()
+    client.config_set("loglevel", "debug")
+    try:
+        client.set("k", noise(2 * MB))
+        cluster.redis().ping()
+        wait_until(lambda: debug_lines() > before, "a debug line")
+    finally:
+        client.config_set("loglevel", "info")
+
+
+# ---- objects ------------------------------------------------------------------
+
+@observes("unit-size", "code-table")
+def test_code(new_cluster):
+    c = new_cluster(functions=6, options={"unit-size": "4kb", "code-table": "1kb:1+1,*:3+2"})
+    client = c.redis()
+    client.set("small", b"x" * 1023)
+    client.set("large", noise(100000))
+    small, large = object_fields(client, "small"), object_fields(client, "large")
+    assert (small["data"], small["parity"]) == (1, 1)
+    assert (large["data"], large["parity"], large["unit"]) == (3, 2, 4096)
+    assert client.get("large") == noise(100000)
+    client.config_set("unit-size", "8kb")
+    client.set("large", noise(100000))
+    assert object_fields(client, "large")["unit"] == 8192
+
+
+@observes("window-memory")
+def test_window_memory(new_cluster):
+    """Sixteen readers that read nothing: what they all may hold is the window, not the objects."""
+    c = new_cluster(options={"window-memory": "4mb"})
+    client = c.redis()
+    client.set("k", noise(30 * MB))
+    sockets = [c.socket() for _ in range(16)]
+    for s in sockets:
+        s.sendall(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+    assert client.ping()
+    for s in sockets:
+        with s, s.makefile("rb") as stream:
+            assert stream.readline() == b"$%d\r\n" % (30 * MB)
+            assert stream.read(30 * MB) == noise(30 * MB)
+    assert info(client, "window_memory_peak") <= 4 * MB
+
+
+@observes("eviction")
+@pytest.mark.parametrize("policy", ["gdsf", "sieve", "s3fifo", "lru", "clock"])
+def test_eviction(new_cluster, policy):
+    c = new_cluster(options={"eviction": policy, "maxmemory": "20mb"})
+    client = c.redis()
+    for i in range(18):
+        client.set(f"old:{i}", noise(MB, i))
+    hot = noise(100000, 99)
+    client.set("hot", hot)
+    for i in range(40):
+        assert client.get("hot") == hot
+        client.set(f"new:{i}", noise(MB, i))
+    assert client.get("hot") == hot, "what is read all the time stays"
+    assert client.get("old:0") is None
+    assert info(client, "evicted_keys") >= 30
+    if policy == "lru":
+        assert client.get("new:39") is not None
+
+
+@observes("maxmemory")
+def test_maxmemory(cluster):
+    client = cluster.redis()
+    client.flushall()
+    for i in range(10):
+        client.set(f"m:{i}", noise(MB, i))
+    assert client.dbsize() == 10
+    client.config_set("maxmemory", "5mb")
+    try:
+        client.set("one-more", noise(MB))
+        wait_until(lambda: cluster.redis().dbsize() <= 5, "eviction down to maxmemory")
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+@observes("catalog-memory")
+def test_catalog_memory(cluster):
+    client = cluster.redis()
+    client.flushall()
+    client.config_set("catalog-memory", "1mb")
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            for i in range(3000):
+                pipe.set(f"{i:05d}" + "k" * 1000, b"")
+            pipe.execute()
+        assert 0 < client.dbsize() < 1000
+    finally:
+        client.config_set("catalog-memory", "1gb")
+        client.flushall()
+
+
+@observes("appendfsync")
+def test_appendfsync(new_cluster):
+    c = new_cluster(functions=6, options={"code-table": "*:1+1", "appendfsync": "always"})
+    client = c.redis()
+    before = info(client, "journal_syncs")
+    for i in range(20):
+        client.set(f"k:{i}", b"v")
+    assert info(client, "journal_syncs") >= before + 20
+    client.config_set("appendfsync", "no")
+    before = info(client, "journal_syncs")
+    for i in range(20):
+        client.set(f"k:{i}", b"w")
+    assert info(client, "journal_syncs") <= before + 1
+
+
+# ---- functions ----------------------------------------------------------------
+
+@observes("functions", "memory", "function-prefix", "function-timeout", "region", "account",
+          "platform-port", "platform-bind")
+def test_functions(new_cluster):
+    c = new_cluster(functions=13, memory="144mb", options={
+        "function-prefix": "shelf", "function-timeout": "100s", "region": "eu-west-3",
+        "account": "123456789012", "platform-bind": "127.0.0.6"})
+    c.options["platform-endpoint"] = f"http://127.0.0.6:{c.platform_port}"
+    listed = aws(c, "list-functions", "--query",
+                 "Functions[].[FunctionName,MemorySize,Timeout,FunctionArn]").splitlines()
+    rows = sorted((line.split("\t") for line in listed), key=lambda r: int(r[0].split("-")[1]))
+    assert rows == [[f"shelf-{i}", "144", "100",
+                     f"arn:aws:lambda:eu-west-3:123456789012:function:shelf-{i}"]
+                    for i in range(13)]
+    assert not answers("127.0.0.1", c.platform_port)
+    assert c.redis().set("k", noise(MB)) and c.redis().get("k") == noise(MB)
+
+
+@observes("credentials-file")
+def test_credentials(new_cluster, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("AKIDOURS\nour secret\n")
+    keys.chmod(0o600)
+    c = new_cluster(options={"credentials-file": str(keys)})
+    assert c.redis().set("k", noise(MB))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        aws(c, "list-functions")
+    assert "security token" in refused.value.stderr or "signature" in refused.value.stderr
+    c.environment.update({"AWS_ACCESS_KEY_ID": "AKIDOURS", "AWS_SECRET_ACCESS_KEY": "our secret"})
+    assert "infinicache-0" in aws(c, "list-functions")
+
+
+@observes("platform-endpoint")
+def test_platform_endpoint(cluster, tmp_path):
+    """A proxy of its own, told of a platform that is not there: it serves, but cannot store."""
+    port, node_port, http_port, nothing = free_ports(4)
+    with subprocess.Popen([INFINICACHE, "proxy", "--dir", tmp_path, "--port", str(port),
+                           "--node-port", str(node_port), "--http-port", str(http_port),
+                           "--platform-endpoint", f"http://127.0.0.1:{nothing}",
+                           "--functions", "12", "--invoke-timeout", "500ms"],
+                          stderr=subprocess.DEVNULL) as proxy:
+        client = redis.Redis(port=port)
+        wait_until(client.ping, "the proxy answers")
+        with pytest.raises(redis.exceptions.RedisError):
+            client.set("k", b"v")
+        proxy.send_signal(signal.SIGTERM)
+        assert proxy.wait() == 0
+
+
+def serving(cluster):
+    return [r for r in cluster.instances() if r["state"] == "busy"]
+
+
+@observes("lease")
+def test_lease(cluster):
+    client = cluster.redis()
+    client.config_set("lease", "60s")
+    client.set("k", noise(2 * MB))
+    assert len(serving(cluster)) >= 12
+    client.config_set("lease", "10ms")
+    try:
+        client.get("k")
+        wait_until(lambda: len(serving(cluster)) <= 4, "the nodes that served go home")
+    finally:
+        client.config_set("lease", "1s")
+
+
+@observes("warm-interval")
+def test_warm_interval(new_cluster):
+    c = new_cluster(options={"warm-interval": "0s"})
+    client = c.redis()
+    before = c.bill()["invocations"]
+    client.config_set("warm-interval", "300ms")
+    wait_until(lambda: c.bill()["invocations"] >= before + 3 * c.functions, "three rounds")
+    assert len(c.instances()) == c.functions
+
+
+@observes("invoke-timeout")
+def test_invoke_timeout(new_cluster):
+    c = new_cluster(options={"invoke-timeout": "300ms", "lease": "1ms", "warm-interval": "0s"})
+    client = c.redis()
+    client.set("k", noise(MB))
+    wait_until(lambda: not serving(c), "every node sleeps")
+    c.kill("platform", signal.SIGSTOP)
+    try:
+        with pytest.raises(redis.exceptions.ResponseError):
+            client.get("k")
+    finally:
+        c.kill("platform", signal.SIGCONT)
+    wait_until(lambda: client.get("k") == noise(MB), "it is served again")
+
+
+def stop_nodes(cluster, count, sig=signal.SIGSTOP):
+    for row in sorted(serving(cluster), key=lambda r: r["function"])[:count]:
+        os.kill(row["pid"], sig)
+
+
+@observes("read-deadline", "node-timeout")
+def test_late_nodes(new_cluster):
+    c = new_cluster(options={"lease": "250s", "read-deadline": "200ms", "node-timeout": "250s"})
+    client = c.redis()
+    data = noise(20 * MB)
+    client.set("k", data)
+    assert client.get("k") == data
+    stop_nodes(c, 2)
+    assert client.get("k") == data, "two late chunks are replaced by parity"
+    client.config_set("node-timeout", "300ms")
+    stop_nodes(c, c.functions)
+    with pytest.raises(redis.exceptions.RedisError):
+        c.redis().get("k")
+    stop_nodes(c, c.functions, signal.SIGCONT)
+
+
+@observes("write-deadline")
+def test_write_deadline(new_cluster):
+    c = new_cluster(functions=12, options={"lease": "250s", "write-deadline": "300ms",
+                                           "node-timeout": "250s"})
+    client = c.redis()
+    client.set("warm-up", noise(2 * MB))
+    stop_nodes(c, 1)
+    data = noise(3 * MB, 2)
+    assert client.set("k", data), "answered although one chunk is not sealed"
+    assert client.get("k") == data
+    stop_nodes(c, 12, signal.SIGCONT)
+
+
+@observes("adopt-wait")
+def test_adopt_wait(new_cluster):
+    """Nodes that are active when the proxy dies dial its successor: no function is invoked anew."""
+    c = new_cluster(options={"lease": "250s", "adopt-wait": "5s", "warm-interval": "0s"})
+    client = c.redis()
+    data = noise(4 * MB)
+    client.set("k", data)
+    busy = {r["instance"] for r in serving(c)}
+    assert len(busy) >= 12
+    c.kill("proxy")
+    c.up()
+    assert c.redis().get("k") == data
+    assert busy <= {r["instance"] for r in c.instances()}
+
+
+# ---- platform -----------------------------------------------------------------
+
+@observes("billing")
+def test_billing(new_cluster):
+    c = new_cluster(options={"billing": "100ms", "lease": "1ms"})
+    c.redis().set("k", noise(MB))
+    wait_until(lambda: not serving(c), "every node sleeps")
+    bill = c.bill()
+    assert bill["billed_ms"] > 0
+    assert all(f["billed_ms"] % 100 == 0 for f in bill["functions"].values())
+
+
+@observes("concurrency")
+def test_concurrency(new_cluster):
+    """Fewer invocations at a time than an object has chunks: a long lease starves the others."""
+    c = new_cluster(options={"concurrency": 5, "lease": "250s", "invoke-timeout": "500ms",
+                             "warm-interval": "0s"})
+    with pytest.raises(redis.exceptions.ResponseError):
+        c.redis().set("k", noise(2 * MB))
+    assert len(serving(c)) <= 5
+
+
+def invoke(cluster, name, event):
+    return subprocess.Popen(
+        ["/usr/bin/aws", "lambda", "invoke", "--function-name", name, "--payload",
+         json.dumps(event), "--cli-binary-format", "raw-in-base64-out", "--endpoint-url",
+         f"http://127.0.0.1:{cluster.platform_port}", os.devnull],
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+             "AWS_DEFAULT_REGION": "us-east-1", "AWS_PAGER": ""},
+        stdout=subprocess.DEVNULL)
+
+
+def second_instance(cluster, name):
+    """Two invocations at once, of nodes that dial a port of ours and wait there for a WELCOME."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        event = {"infinicache": 1, "kind": "serve", "function": name, "key": "0" * 64, "epoch": 1,
+                 "proxy": f"127.0.0.1:{door.getsockname()[1]}", "lease_ms": 1000}
+        callers = [invoke(cluster, name, {**event, "invocation": f"{i:032x}"}) for i in (1, 2)]
+        links = [door.accept()[0] for _ in callers]
+        assert len(cluster.instances(name)) == 2
+    for link in links:
+        link.close()
+    for caller in callers:
+        assert caller.wait() == 0
+
+
+@observes("routing")
+@pytest.mark.parametrize("routing", ["mru", "lru", "random"])
+def test_routing(new_cluster, routing):
+    """Of two idle instances: always the same, each in turn, or now this and now that."""
+    c = new_cluster(options={"routing": routing, "warm-interval": "0s", "lease": "1ms"})
+    wait_until(lambda: not serving(c), "every node sleeps")
+    name = "infinicache-0"
+    second_instance(c, name)
+    wait_until(lambda: not serving(c), "both sleep")
+
+    def counts():
+        return {r["instance"]: r["invocations"] for r in c.instances(name)}
+
+    chosen = []
+    for _ in range(12):
+        before = counts()
+        assert invoke(c, name, {}).wait() == 0
+        after = counts()
+        chosen += [i for i in after if after[i] > before[i]]
+    assert len(chosen) == 12
+    changes = sum(a != b for a, b in zip(chosen, chosen[1:]))
+    if routing == "mru":
+        assert changes == 0
+    elif routing == "lru":
+        assert changes == 11
+    else:
+        assert len(set(chosen)) == 2, "2 in 4,096 runs see one instance only"
+
+
+@observes("instance-idle")
+def test_instance_idle(new_cluster):
+    c = new_cluster(options={"instance-idle": "1s", "warm-interval": "0s"})
+    wait_until(lambda: not c.instances(), "idle instances are reclaimed")

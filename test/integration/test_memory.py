@@ -1,0 +1,96 @@
+"""Where an object's bytes are, and where they are not: only in the functions' memory, and there
+at little more than their own size."""
+import os
+import pathlib
+import re
+import subprocess
+
+from harness import BOOTSTRAP, noise, rss, wait_until
+
+MB = 1 << 20
+
+
+def in_memory_of(pid, pattern):
+    """True if PATTERN is anywhere in the writable memory of PID."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if span is None or "[vvar" in line:
+                continue
+            start, end = int(span[1], 16), int(span[2], 16)
+            mem.seek(start)
+            try:
+                while start < end:
+                    part = mem.read(min(64 * MB, end - start))
+                    if not part:
+                        break
+                    if pattern in part:
+                        return True
+                    start += len(part)
+            except OSError:
+                continue
+    return False
+
+
+def in_files(folder, pattern):
+    return [path for path in pathlib.Path(folder).rglob("*")
+            if path.is_file() and pattern in path.read_bytes()]
+
+
+def open_files(pid):
+    """What PID's descriptors lead to, deleted files and shared memory included."""
+    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+
+def test_bytes_are_in_the_functions_only(new_cluster):
+    cluster = new_cluster()
+    client = cluster.redis()
+    value = noise(3 * MB, 7)
+    pattern = value[MB + 100:MB + 164]  # inside one unit
+    client.set("k", value)
+    assert client.get("k") == value
+    proxy = cluster.pid_of("proxy")
+    holders = [r for r in cluster.instances() if in_memory_of(r["pid"], pattern)]
+    assert len(holders) == 1, "a data chunk is on one function"
+    wait_until(lambda: not in_memory_of(proxy, pattern), "the proxy keeps nothing")
+    assert not in_memory_of(cluster.pid_of("platform"), pattern)
+    assert in_files(cluster.dir, pattern) == []
+    assert in_files("/dev/shm", pattern) == []
+    for name in open_files(proxy):
+        assert name.startswith(("socket:", "anon_inode:", "pipe:", "/dev/null", str(cluster.dir))), \
+            name
+
+
+def test_functions_grow_by_little_more_than_the_bytes(new_cluster):
+    cluster = new_cluster(functions=12, memory="128mb")
+    client = cluster.redis()
+    client.set("first", noise(2 * MB))  # every node has served once
+
+    def resident():
+        return sum(rss(r["pid"]) for r in cluster.instances())
+
+    before = resident()
+    for i in range(5):
+        client.set(f"k:{i}", noise(100 * MB, i))
+    grown = resident() - before
+    print(f"\nresident memory grew by {grown / (500 * MB):.3f} x the objects' bytes")
+    assert grown <= 1.25 * 500 * MB
+
+
+def test_freed_memory_is_used_again(new_cluster):
+    cluster = new_cluster(functions=12, memory="128mb")
+    client = cluster.redis()
+    for i in range(8):
+        client.set("k", noise(200 * MB, i))
+    assert client.get("k") == noise(200 * MB, 7)
+    limit = 128 * MB
+    assert all(rss(r["pid"]) < limit for r in cluster.instances())
+
+
+def test_bootstrap_is_small_and_static():
+    assert BOOTSTRAP.stat().st_size < 2 * MB
+    described = subprocess.run(["file", "-L", str(BOOTSTRAP)], capture_output=True, text=True,
+                               check=False)
+    if described.returncode == 0:
+        assert "statically linked" in described.stdout and "stripped" in described.stdout \
+            and "not stripped" not in described.stdout
