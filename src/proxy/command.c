@@ -1,0 +1,166 @@
+/*
+ * command.c - looks commands up in the table and helps their handlers.
+ */
+#include "proxy/command.h"
+
+#include "base/alloc.h"
+#include "proxy/session.h"
+#include "proxy/sessions.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+
+enum { TEXT_MAX = 1024 }; /* an error's text; longer ones are cut */
+
+static bool name_is(const char *name, struct ic_slice text)
+{
+    return text.len > 0 && tolower(text.data[0]) == name[0] && ic_slice_equal_nocase(text, name);
+}
+
+const struct ic_command *ic_command_find(struct ic_slice name)
+{
+    for (size_t i = 0; i < ic_command_count; i++) {
+        if (name_is(ic_command_table[i].name, name)) {
+            return &ic_command_table[i];
+        }
+    }
+    return NULL;
+}
+
+const struct ic_command *ic_command_find_sub(const struct ic_command *c, struct ic_slice name)
+{
+    for (size_t i = 0; i < c->subcommand_count; i++) {
+        const char *sub = strchr(c->subcommands[i].name, '|') + 1;
+        if (name_is(sub, name)) {
+            return &c->subcommands[i];
+        }
+    }
+    return NULL;
+}
+
+const struct ic_command *ic_command_find_full(struct ic_slice name)
+{
+    const uint8_t *bar = name.len == 0 ? NULL : memchr(name.data, '|', name.len);
+    if (bar == NULL) {
+        return ic_command_find(name);
+    }
+    size_t length = (size_t)(bar - name.data);
+    const struct ic_command *c = ic_command_find(ic_slice(name.data, length));
+    return c == NULL ? NULL : ic_command_find_sub(c, ic_slice(bar + 1, name.len - length - 1));
+}
+
+bool ic_command_arity_fits(const struct ic_command *c, uint64_t argc)
+{
+    return c->arity >= 0 ? argc == (uint64_t)c->arity : argc >= (uint64_t)-c->arity;
+}
+
+bool ic_command_is_value(const struct ic_command *c, uint32_t index, uint32_t total, uint32_t *key)
+{
+    (void)total;
+    if (c->value == 0 || index < c->value) {
+        return false;
+    }
+    if (c->value_step == 0) {
+        *key = (uint32_t)c->key[0].first;
+        return index == c->value;
+    }
+    *key = index - 1;
+    return (index - c->value) % c->value_step == 0;
+}
+
+/* Subcommands of row i come after the rows, in the order of their rows. */
+size_t ic_command_number(const struct ic_command *c)
+{
+    if (c >= ic_command_table && c < ic_command_table + ic_command_count) {
+        return (size_t)(c - ic_command_table);
+    }
+    size_t number = ic_command_count;
+    for (size_t i = 0; i < ic_command_count; i++) {
+        const struct ic_command *parent = &ic_command_table[i];
+        if (c >= parent->subcommands && c < parent->subcommands + parent->subcommand_count) {
+            return number + (size_t)(c - parent->subcommands);
+        }
+        number += parent->subcommand_count;
+    }
+    assert(!"a command that is not in the table");
+    return 0;
+}
+
+size_t ic_command_numbers(void)
+{
+    size_t count = ic_command_count;
+    for (size_t i = 0; i < ic_command_count; i++) {
+        count += ic_command_table[i].subcommand_count;
+    }
+    return count;
+}
+
+/* ---- for the handlers ---- */
+
+void ic_call_error(struct ic_call *c, const char *text)
+{
+    c->failed = true;
+    ic_stats_error(&c->session->sessions->stats, text);
+    ic_resp_error(c->out, text);
+}
+
+void ic_call_errorf(struct ic_call *c, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    ic_call_error(c, text);
+}
+
+void ic_call_syntax_error(struct ic_call *c)
+{
+    ic_call_error(c, "syntax error");
+}
+
+void ic_call_arity_error(struct ic_call *c)
+{
+    ic_call_errorf(c, "wrong number of arguments for '%s' command", c->command->name);
+}
+
+void ic_call_ok(struct ic_call *c)
+{
+    ic_resp_status(c->out, "OK");
+}
+
+void ic_call_help(struct ic_call *c, const char *const *lines)
+{
+    char head[TEXT_MAX], name[32] = "";
+    for (size_t i = 0; i < sizeof(name) - 1 && i < c->argv[0].bytes.len; i++) {
+        name[i] = (char)toupper(c->argv[0].bytes.data[i]);
+    }
+    size_t count = 0;
+    while (lines[count] != NULL) {
+        count++;
+    }
+    snprintf(head, sizeof(head), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+             name);
+    ic_resp_array(c->out, count + 3);
+    ic_resp_status(c->out, head);
+    for (size_t i = 0; i < count; i++) {
+        ic_resp_status(c->out, lines[i]);
+    }
+    ic_resp_status(c->out, "HELP");
+    ic_resp_status(c->out, "    Print this help.");
+}
+
+bool ic_call_is(const struct ic_call *c, uint32_t index, const char *word)
+{
+    return ic_slice_equal_nocase(c->argv[index].bytes, word);
+}
+
+bool ic_call_integer(struct ic_call *c, uint32_t index, int64_t *out, const char *error)
+{
+    if (ic_resp_integer(c->argv[index].bytes, out) == 0) {
+        return true;
+    }
+    ic_call_error(c, error != NULL ? error : "value is not an integer or out of range");
+    return false;
+}

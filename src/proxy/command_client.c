@@ -1,0 +1,362 @@
+/*
+ * command_client.c - CLIENT: the connections, listed, named, ended.
+ */
+#include "proxy/client_name.h"
+#include "proxy/command_handlers.h"
+#include "proxy/proxy.h"
+#include "proxy/sessions.h"
+
+#include <inttypes.h>
+
+static const char *or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+static void describe_flags(const struct ic_session *s, char *out)
+{
+    if (s->multi) {
+        *out++ = 'x';
+    }
+    if (s->state == IC_SESSION_DELAYED) {
+        *out++ = 'b';
+    }
+    if (s->dirty_exec) {
+        *out++ = 'd';
+    }
+    if (s->state == IC_SESSION_CLOSING) {
+        *out++ = 'c';
+    }
+    if (s->no_evict) {
+        *out++ = 'e';
+    }
+    if (s->no_touch) {
+        *out++ = 'T';
+    }
+    *out = '\0';
+}
+
+int ic_session_describe(const struct ic_session *s, struct ic_buf *out)
+{
+    char flags[8];
+    uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
+    size_t query = s->rest.len + s->parser.bytes.len;
+    size_t output = s->reply.part_bytes + s->reply.tail.len + ic_stream_queued(s->stream);
+    describe_flags(s, flags);
+    int result = ic_buf_printf(
+        out, "id=%" PRIu64 " addr=%s laddr=%s fd=-1 name=%s age=%" PRIu64 " idle=%" PRIu64
+             " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d",
+        s->id, s->peer, s->local, or_empty(s->name), (now_ms - s->created_ms) / 1000,
+        (now_ms - s->active_ms) / 1000, flags[0] == '\0' ? "N" : flags,
+        s->multi ? (int)s->queued_count : -1);
+    if (result != 0) {
+        return result;
+    }
+    return ic_buf_printf(
+        out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%u "
+             "omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s "
+             "lib-ver=%s",
+        query, s->rest.cap - s->rest.len, ic_resp_memory(&s->parser), s->queued_bytes,
+        s->reply.tail.len, s->reply.objects, output, sizeof(*s) + s->charged + output,
+        s->last_command == NULL ? "NULL" : s->last_command->name, s->reply.out.version,
+        or_empty(s->library), or_empty(s->library_version));
+}
+
+void ic_command_client_id(struct ic_call *c)
+{
+    ic_resp_int(c->out, (int64_t)c->session->id);
+}
+
+static bool add_line(const struct ic_session *s, struct ic_buf *out)
+{
+    return ic_session_describe(s, out) == 0 && ic_buf_append_str(out, "\n") == 0;
+}
+
+/* Replies with the lines, and frees them. */
+static void reply_lines(struct ic_call *c, struct ic_buf *lines, bool complete)
+{
+    if (complete) {
+        ic_resp_verbatim(c->out, "txt", ic_buf_slice(lines));
+    } else {
+        ic_call_error(c, "out of memory");
+    }
+    ic_buf_deinit(lines);
+}
+
+void ic_command_client_info(struct ic_call *c)
+{
+    struct ic_buf lines;
+    ic_buf_init(&lines);
+    c->session->last_command = c->command;
+    reply_lines(c, &lines, add_line(c->session, &lines));
+}
+
+static struct ic_session *find_client(struct ic_sessions *all, int64_t id)
+{
+    IC_LIST_EACH(node, &all->list)
+    {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        if (s->id == (uint64_t)id) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* Of Redis's types only "normal" has clients here. False: replied with an error. */
+static bool parse_type(struct ic_call *c, uint32_t index, bool *is_normal)
+{
+    static const char *const others[] = {"slave", "replica", "pubsub", "master"};
+    *is_normal = ic_call_is(c, index, "normal");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && !*is_normal; i++) {
+        if (ic_call_is(c, index, others[i])) {
+            return true;
+        }
+    }
+    if (!*is_normal) {
+        ic_call_errorf(c, "Unknown client type '%.*s'", IC_CALL_TEXT(c, index));
+    }
+    return *is_normal;
+}
+
+static void list_by_id(struct ic_call *c)
+{
+    struct ic_buf lines;
+    bool complete = true;
+    ic_buf_init(&lines);
+    for (uint32_t i = 3; i < c->argc && complete; i++) {
+        int64_t id;
+        if (!ic_call_integer(c, i, &id, "Invalid client ID")) {
+            ic_buf_deinit(&lines);
+            return;
+        }
+        const struct ic_session *s = find_client(c->session->sessions, id);
+        complete = s == NULL || add_line(s, &lines);
+    }
+    reply_lines(c, &lines, complete);
+}
+
+void ic_command_client_list(struct ic_call *c)
+{
+    struct ic_buf lines;
+    bool shown = true, complete = true;
+    if (c->argc > 3 && ic_call_is(c, 2, "ID")) {
+        list_by_id(c);
+        return;
+    }
+    if (c->argc == 4 && ic_call_is(c, 2, "TYPE")) {
+        if (!parse_type(c, 3, &shown)) {
+            return;
+        }
+    } else if (c->argc != 2) {
+        ic_call_syntax_error(c);
+        return;
+    }
+    ic_buf_init(&lines);
+    c->session->last_command = c->command;
+    IC_LIST_EACH(node, &c->session->sessions->list)
+    {
+        complete = complete &&
+                   (!shown || add_line(IC_CONTAINER(node, struct ic_session, node), &lines));
+    }
+    reply_lines(c, &lines, complete);
+}
+
+/* ---- names ---- */
+
+void ic_command_client_setname(struct ic_call *c)
+{
+    if (!ic_client_name_valid(c->argv[2].bytes)) {
+        ic_call_error(c, IC_CLIENT_NAME_ERROR);
+    } else if (!ic_client_name_set(&c->session->name, c->argv[2].bytes)) {
+        ic_call_error(c, "out of memory");
+    } else {
+        ic_call_ok(c);
+    }
+}
+
+void ic_command_client_getname(struct ic_call *c)
+{
+    if (c->session->name == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        ic_resp_bulk_str(c->out, c->session->name);
+    }
+}
+
+void ic_command_client_setinfo(struct ic_call *c)
+{
+    char **to;
+    if (ic_call_is(c, 2, "LIB-NAME")) {
+        to = &c->session->library;
+    } else if (ic_call_is(c, 2, "LIB-VER")) {
+        to = &c->session->library_version;
+    } else {
+        ic_call_errorf(c, "Unrecognized option '%.*s'", IC_CALL_TEXT(c, 2));
+        return;
+    }
+    if (!ic_client_name_valid(c->argv[3].bytes)) {
+        ic_call_errorf(c, "%.*s cannot contain spaces, newlines or special characters.",
+                       IC_CALL_TEXT(c, 2));
+    } else if (!ic_client_name_set(to, c->argv[3].bytes)) {
+        ic_call_error(c, "out of memory");
+    } else {
+        ic_call_ok(c);
+    }
+}
+
+/* ---- ending connections ---- */
+
+struct filter {
+    struct ic_slice address, local; /* data NULL: any */
+    int64_t id;                     /* 0: any */
+    bool normal, skip_me;
+};
+
+/* One option and its value, which is argument INDEX + 1. */
+static bool parse_filter(struct ic_call *c, uint32_t index, struct filter *f)
+{
+    struct ic_slice value = c->argv[index + 1].bytes;
+    if (ic_call_is(c, index, "ID")) {
+        if (!ic_call_integer(c, index + 1, &f->id, "client-id should be greater than 0")) {
+            return false;
+        }
+        if (f->id < 1) {
+            ic_call_error(c, "client-id should be greater than 0");
+        }
+        return f->id >= 1;
+    }
+    if (ic_call_is(c, index, "TYPE")) {
+        return parse_type(c, index + 1, &f->normal);
+    }
+    if (ic_call_is(c, index, "ADDR")) {
+        f->address = value;
+    } else if (ic_call_is(c, index, "LADDR")) {
+        f->local = value;
+    } else if (ic_call_is(c, index, "USER")) {
+        if (!ic_slice_equal(value, ic_slice_str("default"))) {
+            ic_call_errorf(c, "No such user '%.*s'", IC_CALL_TEXT(c, index + 1));
+            return false;
+        }
+    } else if (ic_call_is(c, index, "SKIPME") &&
+               (ic_call_is(c, index + 1, "YES") || ic_call_is(c, index + 1, "NO"))) {
+        f->skip_me = ic_call_is(c, index + 1, "YES");
+    } else {
+        ic_call_syntax_error(c);
+        return false;
+    }
+    return true;
+}
+
+static bool matches(const struct filter *f, const struct ic_session *s, const struct ic_session *me)
+{
+    return (f->address.data == NULL || ic_slice_equal(f->address, ic_slice_str(s->peer))) &&
+           (f->local.data == NULL || ic_slice_equal(f->local, ic_slice_str(s->local))) &&
+           (f->id == 0 || s->id == (uint64_t)f->id) && f->normal && !(f->skip_me && s == me);
+}
+
+/* Returns how many. IC_LIST_EACH is no way here: a session that ends may end others. */
+static int64_t kill_matching(struct ic_call *c, const struct filter *f)
+{
+    struct ic_sessions *all = c->session->sessions;
+    int64_t killed = 0;
+    for (struct ic_list *node = all->list.next, *next; node != &all->list; node = next) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        next = node->next;
+        if (matches(f, s, c->session)) {
+            ic_session_kill(s, c->session);
+            killed++;
+        }
+    }
+    return killed;
+}
+
+void ic_command_client_kill(struct ic_call *c)
+{
+    struct filter f = {.normal = true, .skip_me = c->argc > 3};
+    if (c->argc == 3) {
+        f.address = c->argv[2].bytes;
+        if (kill_matching(c, &f) == 0) {
+            ic_call_error(c, "No such client");
+        } else {
+            ic_call_ok(c);
+        }
+        return;
+    }
+    for (uint32_t i = 2; i < c->argc; i += 2) {
+        if (i + 1 == c->argc) {
+            ic_call_syntax_error(c);
+            return;
+        }
+        if (!parse_filter(c, i, &f)) {
+            return;
+        }
+    }
+    ic_resp_int(c->out, kill_matching(c, &f));
+}
+
+/* ---- modes ---- */
+
+static void set_on_off(struct ic_call *c, bool *mode)
+{
+    if (ic_call_is(c, 2, "ON") || ic_call_is(c, 2, "OFF")) {
+        *mode = ic_call_is(c, 2, "ON");
+        ic_call_ok(c);
+    } else {
+        ic_call_syntax_error(c);
+    }
+}
+
+void ic_command_client_no_evict(struct ic_call *c)
+{
+    set_on_off(c, &c->session->no_evict);
+}
+
+void ic_command_client_no_touch(struct ic_call *c)
+{
+    set_on_off(c, &c->session->no_touch);
+}
+
+void ic_command_client_reply(struct ic_call *c)
+{
+    struct ic_session *s = c->session;
+    if (ic_call_is(c, 2, "ON")) {
+        s->reply_off = s->reply_skip = false;
+        ic_call_ok(c);
+    } else if (ic_call_is(c, 2, "OFF")) {
+        s->reply_off = true;
+    } else if (ic_call_is(c, 2, "SKIP")) {
+        s->reply_skip_next = !s->reply_off;
+    } else {
+        ic_call_syntax_error(c);
+    }
+}
+
+void ic_command_client_help(struct ic_call *c)
+{
+    static const char *const lines[] = {
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are ADDR, LADDR, ID, TYPE, USER and SKIPME (YES|NO).",
+        "LIST [TYPE <type> | ID <id> [<id> ...]]",
+        "    Return information about client connections.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "SETINFO (LIB-NAME|LIB-VER) <value>",
+        "    Note the client's library or its version.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
+        "NO-TOUCH (ON|OFF)",
+        "    Leave the eviction order alone while this mode is on.",
+        NULL};
+    ic_call_help(c, lines);
+}

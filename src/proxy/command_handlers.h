@@ -1,0 +1,110 @@
+/*
+ * command_handlers.h - the handlers of the commands, by the file that has them; only the
+ * table names them.
+ */
+#ifndef IC_PROXY_COMMAND_HANDLERS_H
+#define IC_PROXY_COMMAND_HANDLERS_H
+
+#include "proxy/command.h"
+
+ic_command_handler ic_command_client_id;
+ic_command_handler ic_command_client_info;
+ic_command_handler ic_command_client_list;
+ic_command_handler ic_command_client_setname;
+ic_command_handler ic_command_client_getname;
+ic_command_handler ic_command_client_setinfo;
+ic_command_handler ic_command_client_kill;
+ic_command_handler ic_command_client_no_evict;
+ic_command_handler ic_command_client_no_touch;
+ic_command_handler ic_command_client_reply;
+ic_command_handler ic_command_client_help;
+ic_command_handler ic_command_config_get;
+ic_command_handler ic_command_config_set;
+ic_command_handler ic_command_config_resetstat;
+ic_command_handler ic_command_config_rewrite;
+ic_command_handler ic_command_config_help;
+ic_command_handler ic_command_object_encoding;
+ic_command_handler ic_command_object_freq;
+ic_command_handler ic_command_object_idletime;
+ic_command_handler ic_command_object_refcount;
+ic_command_handler ic_command_object_help;
+ic_command_handler ic_command_memory_usage;
+ic_command_handler ic_command_memory_help;
+ic_command_handler ic_command_slowlog_get;
+ic_command_handler ic_command_slowlog_len;
+ic_command_handler ic_command_slowlog_reset;
+ic_command_handler ic_command_slowlog_help;
+ic_command_handler ic_command_latency_doctor;
+ic_command_handler ic_command_latency_graph;
+ic_command_handler ic_command_latency_histogram;
+ic_command_handler ic_command_latency_history;
+ic_command_handler ic_command_latency_latest;
+ic_command_handler ic_command_latency_reset;
+ic_command_handler ic_command_latency_help;
+ic_command_handler ic_command_command_count;
+ic_command_handler ic_command_command_docs;
+ic_command_handler ic_command_command_info;
+ic_command_handler ic_command_command_list;
+ic_command_handler ic_command_command_getkeys;
+ic_command_handler ic_command_command_help;
+ic_command_handler ic_command_get;
+ic_command_handler ic_command_set;
+ic_command_handler ic_command_setex;
+ic_command_handler ic_command_psetex;
+ic_command_handler ic_command_setnx;
+ic_command_handler ic_command_getset;
+ic_command_handler ic_command_getex;
+ic_command_handler ic_command_getdel;
+ic_command_handler ic_command_mget;
+ic_command_handler ic_command_mset;
+ic_command_handler ic_command_msetnx;
+ic_command_handler ic_command_strlen;
+ic_command_handler ic_command_getrange;
+ic_command_handler ic_command_substr;
+ic_command_handler ic_command_del;
+ic_command_handler ic_command_unlink;
+ic_command_handler ic_command_exists;
+ic_command_handler ic_command_type;
+ic_command_handler ic_command_touch;
+ic_command_handler ic_command_expire;
+ic_command_handler ic_command_pexpire;
+ic_command_handler ic_command_expireat;
+ic_command_handler ic_command_pexpireat;
+ic_command_handler ic_command_ttl;
+ic_command_handler ic_command_pttl;
+ic_command_handler ic_command_expiretime;
+ic_command_handler ic_command_pexpiretime;
+ic_command_handler ic_command_persist;
+ic_command_handler ic_command_keys;
+ic_command_handler ic_command_scan;
+ic_command_handler ic_command_randomkey;
+ic_command_handler ic_command_rename;
+ic_command_handler ic_command_renamenx;
+ic_command_handler ic_command_copy;
+ic_command_handler ic_command_ping;
+ic_command_handler ic_command_echo;
+ic_command_handler ic_command_quit;
+ic_command_handler ic_command_hello;
+ic_command_handler ic_command_auth;
+ic_command_handler ic_command_select;
+ic_command_handler ic_command_reset;
+ic_command_handler ic_command_command;
+ic_command_handler ic_command_info;
+ic_command_handler ic_command_time;
+ic_command_handler ic_command_shutdown;
+ic_command_handler ic_command_dbsize;
+ic_command_handler ic_command_flushdb;
+ic_command_handler ic_command_flushall;
+ic_command_handler ic_command_debug;
+ic_command_handler ic_command_multi;
+ic_command_handler ic_command_exec;
+ic_command_handler ic_command_discard;
+ic_command_handler ic_command_watch;
+ic_command_handler ic_command_unwatch;
+ic_command_handler ic_command_ic_object;
+ic_command_handler ic_command_ic_pool;
+
+bool ic_command_prepare_set(struct ic_call *c, int64_t *expires_ms);
+bool ic_command_prepare_setex(struct ic_call *c, int64_t *expires_ms); /* and PSETEX */
+
+#endif

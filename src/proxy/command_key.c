@@ -1,0 +1,320 @@
+/*
+ * command_key.c - commands about keys whose value does not matter: deletion, names,
+ * listing. RENAME and COPY move no byte: names point to stored versions.
+ */
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "proxy/command_handlers.h"
+#include "proxy/keys.h"
+#include "proxy/proxy.h"
+#include "proxy/session.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+
+void ic_command_del(struct ic_call *c)
+{
+    struct ic_change *changes = ic_calloc(c->argc, sizeof(*changes));
+    if (changes == NULL) {
+        ic_call_error(c, "out of memory");
+        return;
+    }
+    size_t count = 0;
+    for (uint32_t i = 1; i < c->argc; i++) {
+        if (ic_key_find(c, i) != NULL) {
+            changes[count++] =
+                (struct ic_change){.kind = IC_CHANGE_DELETE, .key = c->argv[i].bytes};
+        }
+    }
+    /* A key named twice is deleted once. */
+    uint64_t before = ic_store_count(c->proxy->store);
+    if (count == 0 || ic_call_commit(c, changes, count)) {
+        ic_resp_int(c->out, (int64_t)(before - ic_store_count(c->proxy->store)));
+    }
+    ic_free(changes);
+}
+
+void ic_command_unlink(struct ic_call *c)
+{
+    ic_command_del(c);
+}
+
+void ic_command_exists(struct ic_call *c)
+{
+    int64_t count = 0;
+    for (uint32_t i = 1; i < c->argc; i++) {
+        count += ic_key_find(c, i) != NULL;
+    }
+    ic_resp_int(c->out, count);
+}
+
+void ic_command_touch(struct ic_call *c)
+{
+    int64_t count = 0;
+    for (uint32_t i = 1; i < c->argc; i++) {
+        struct ic_entry *e = ic_key_find(c, i);
+        if (e != NULL) {
+            ic_store_touch(c->proxy->store, e, c->wall_ms);
+            count++;
+        }
+    }
+    ic_resp_int(c->out, count);
+}
+
+void ic_command_type(struct ic_call *c)
+{
+    ic_resp_status(c->out, ic_key_find(c, 1) == NULL ? "none" : "string");
+}
+
+void ic_command_randomkey(struct ic_call *c)
+{
+    const struct ic_entry *e = ic_store_random(c->proxy->store, c->wall_ms);
+    if (e == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        ic_resp_bulk(c->out, ic_entry_key(e));
+    }
+}
+
+void ic_command_dbsize(struct ic_call *c)
+{
+    ic_resp_int(c->out, (int64_t)ic_store_count(c->proxy->store));
+}
+
+/* ---- names ---- */
+
+static bool same_names(const struct ic_call *c)
+{
+    return ic_slice_equal(c->argv[1].bytes, c->argv[2].bytes);
+}
+
+static void rename_key(struct ic_call *c, bool if_free)
+{
+    if (ic_key_find(c, 1) == NULL) {
+        ic_call_error(c, "no such key");
+        return;
+    }
+    bool taken = same_names(c) || (if_free && ic_key_find(c, 2) != NULL);
+    if (taken && if_free) {
+        ic_resp_int(c->out, 0);
+        return;
+    }
+    struct ic_change change = {
+        .kind = IC_CHANGE_RENAME, .key = c->argv[1].bytes, .to = c->argv[2].bytes};
+    if (!taken && !ic_call_change(c, change)) {
+        return;
+    }
+    if (if_free) {
+        ic_resp_int(c->out, 1);
+    } else {
+        ic_call_ok(c);
+    }
+}
+
+void ic_command_rename(struct ic_call *c)
+{
+    rename_key(c, false);
+}
+
+void ic_command_renamenx(struct ic_call *c)
+{
+    rename_key(c, true);
+}
+
+/* False: replied with an error. */
+static bool parse_copy(struct ic_call *c, bool *replace)
+{
+    int64_t database;
+    for (uint32_t i = 3; i < c->argc; i++) {
+        if (ic_call_is(c, i, "REPLACE")) {
+            *replace = true;
+        } else if (ic_call_is(c, i, "DB") && i + 1 < c->argc) {
+            if (!ic_call_integer(c, i + 1, &database, NULL)) {
+                return false;
+            }
+            if (database < INT_MIN || database > INT_MAX) {
+                ic_call_errorf(c, "value is out of range, value must between %d and %d", INT_MIN,
+                               INT_MAX);
+                return false;
+            }
+            if (database != 0) {
+                ic_call_error(c, "DB index is out of range");
+                return false;
+            }
+            i++;
+        } else {
+            ic_call_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+void ic_command_copy(struct ic_call *c)
+{
+    bool replace = false;
+    if (!parse_copy(c, &replace)) {
+        return;
+    }
+    if (same_names(c)) {
+        ic_call_error(c, "source and destination objects are the same");
+        return;
+    }
+    if (ic_key_find(c, 1) == NULL || (!replace && ic_key_find(c, 2) != NULL)) {
+        ic_resp_int(c->out, 0);
+        return;
+    }
+    if (ic_call_change(c, (struct ic_change){.kind = IC_CHANGE_COPY,
+                                             .key = c->argv[1].bytes,
+                                             .to = c->argv[2].bytes})) {
+        ic_resp_int(c->out, 1);
+    }
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    struct ic_call *call;
+    struct ic_slice pattern;
+    bool all, none; /* every key matches; none does */
+    struct ic_resp_writer keys;
+    size_t count, visited;
+};
+
+static void list_entry(struct ic_entry *e, void *ctx)
+{
+    struct listing *l = ctx;
+    l->visited++;
+    if (ic_store_expired(e, l->call->wall_ms) || l->none ||
+        !(l->all || ic_glob_match(l->pattern, ic_entry_key(e), false))) {
+        return;
+    }
+    ic_resp_bulk(&l->keys, ic_entry_key(e));
+    l->count++;
+}
+
+static void set_pattern(struct listing *l, struct ic_slice pattern)
+{
+    l->pattern = pattern;
+    l->all = ic_slice_equal(pattern, ic_slice_str("*"));
+}
+
+/* The keys found, as an array; they were written aside because their number comes first. */
+static void reply_keys(struct listing *l)
+{
+    struct ic_resp_writer *out = l->call->out;
+    if (l->keys.failed) {
+        ic_reply_rewind(&l->call->session->reply, l->call->session->call_mark);
+        ic_call_error(l->call, "the keys do not fit into one reply: use SCAN");
+        return;
+    }
+    ic_resp_array(out, l->count);
+    ic_resp_raw(out, ic_buf_slice(l->keys.buf));
+}
+
+static void listing_init(struct listing *l, struct ic_call *c, struct ic_buf *buf)
+{
+    ic_buf_init(buf);
+    *l = (struct listing){
+        .call = c, .all = true, .keys = {.buf = buf, .max = IC_REPLY_MAX / 2, .version = 2}};
+}
+
+void ic_command_keys(struct ic_call *c)
+{
+    struct ic_buf buf;
+    struct listing l;
+    listing_init(&l, c, &buf);
+    set_pattern(&l, c->argv[1].bytes);
+    uint64_t cursor = 0;
+    do {
+        cursor = ic_store_scan(c->proxy->store, cursor, list_entry, &l);
+    } while (cursor != 0 && !l.keys.failed);
+    reply_keys(&l);
+    ic_buf_deinit(&buf);
+}
+
+/* As strtoul reads it: signs and all, but no blank before it. */
+static bool parse_cursor(struct ic_call *c, uint64_t *cursor)
+{
+    char text[32] = "", *end;
+    struct ic_slice arg = c->argv[1].bytes;
+    if (arg.len < sizeof(text)) {
+        memcpy(text, arg.data, arg.len);
+        text[arg.len] = '\0';
+    } else {
+        text[0] = 'x';
+    }
+    errno = 0;
+    *cursor = strtoull(text, &end, 10);
+    if (isspace((unsigned char)text[0]) || *end != '\0' || errno == ERANGE) {
+        ic_call_error(c, "invalid cursor");
+        return false;
+    }
+    return true;
+}
+
+static bool parse_scan(struct ic_call *c, struct listing *l, int64_t *count)
+{
+    for (uint32_t i = 2; i < c->argc; i += 2) {
+        bool more = i + 1 < c->argc;
+        if (more && ic_call_is(c, i, "COUNT")) {
+            if (!ic_call_integer(c, i + 1, count, NULL)) {
+                return false;
+            }
+            if (*count < 1) {
+                ic_call_syntax_error(c);
+                return false;
+            }
+        } else if (more && ic_call_is(c, i, "MATCH")) {
+            set_pattern(l, c->argv[i + 1].bytes);
+        } else if (more && ic_call_is(c, i, "TYPE")) {
+            l->none = !ic_call_is(c, i + 1, "string");
+        } else {
+            ic_call_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+void ic_command_scan(struct ic_call *c)
+{
+    uint64_t cursor;
+    int64_t count = 10;
+    struct ic_buf buf;
+    struct listing l;
+    listing_init(&l, c, &buf);
+    if (!parse_cursor(c, &cursor) || !parse_scan(c, &l, &count)) {
+        return;
+    }
+    /* Empty buckets count a tenth, so that a sparse table does not hold up the loop. */
+    uint64_t steps = (uint64_t)count > UINT64_MAX / 10 ? UINT64_MAX : (uint64_t)count * 10;
+    do {
+        cursor = ic_store_scan(c->proxy->store, cursor, list_entry, &l);
+    } while (cursor != 0 && steps-- > 0 && l.visited < (uint64_t)count && !l.keys.failed);
+    ic_resp_array(c->out, 2);
+    ic_resp_bulkf(c->out, "%" PRIu64, cursor);
+    reply_keys(&l);
+    ic_buf_deinit(&buf);
+}
+
+/* ---- everything ---- */
+
+void ic_command_flushall(struct ic_call *c)
+{
+    bool known = c->argc == 1 ||
+                 (c->argc == 2 && (ic_call_is(c, 1, "SYNC") || ic_call_is(c, 1, "ASYNC")));
+    if (!known) {
+        ic_call_syntax_error(c);
+    } else if (ic_call_change(c, (struct ic_change){.kind = IC_CHANGE_FLUSH})) {
+        ic_call_ok(c);
+    }
+}
+
+void ic_command_flushdb(struct ic_call *c)
+{
+    ic_command_flushall(c);
+}

@@ -1,0 +1,217 @@
+/*
+ * command_object.c - how values are kept: OBJECT and MEMORY USAGE as Redis has them,
+ * IC.OBJECT and IC.POOL for what only this server knows.
+ */
+#include "core/pool.h"
+#include "proxy/command_handlers.h"
+#include "proxy/functions.h"
+#include "proxy/keys.h"
+#include "proxy/proxy.h"
+
+#include <stdio.h>
+
+void ic_command_object_encoding(struct ic_call *c)
+{
+    if (ic_key_find(c, 2) == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        ic_resp_bulk_str(c->out, "raw");
+    }
+}
+
+void ic_command_object_freq(struct ic_call *c)
+{
+    if (ic_key_find(c, 2) == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        ic_call_error(c, "An LFU maxmemory policy is not selected, access frequency not tracked. "
+                         "Please note that when switching between policies at runtime LRU and LFU "
+                         "data will take some time to adjust.");
+    }
+}
+
+void ic_command_object_idletime(struct ic_call *c)
+{
+    const struct ic_entry *e = ic_key_find(c, 2);
+    if (e == NULL) {
+        ic_resp_null(c->out);
+        return;
+    }
+    int64_t idle_ms = c->wall_ms - e->accessed_ms;
+    ic_resp_int(c->out, idle_ms < 0 ? 0 : idle_ms / 1000);
+}
+
+void ic_command_object_refcount(struct ic_call *c)
+{
+    const struct ic_entry *e = ic_key_find(c, 2);
+    if (e == NULL) {
+        ic_resp_null(c->out);
+        return;
+    }
+    int64_t count = 0;
+    IC_LIST_EACH(node, &e->object->entries)
+    {
+        (void)node;
+        count++;
+    }
+    ic_resp_int(c->out, count);
+}
+
+void ic_command_object_help(struct ic_call *c)
+{
+    static const char *const lines[] = {
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        NULL};
+    ic_call_help(c, lines);
+}
+
+void ic_command_memory_usage(struct ic_call *c)
+{
+    int64_t samples;
+    for (uint32_t i = 3; i < c->argc; i += 2) {
+        if (!ic_call_is(c, i, "SAMPLES") || i + 1 == c->argc) {
+            ic_call_syntax_error(c);
+            return;
+        }
+        if (!ic_call_integer(c, i + 1, &samples, NULL)) {
+            return;
+        }
+        if (samples < 0) {
+            ic_call_syntax_error(c);
+            return;
+        }
+    }
+    const struct ic_entry *e = ic_key_find(c, 2);
+    if (e == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        ic_resp_int(c->out, (int64_t)ic_store_memory_usage(c->proxy->store, e));
+    }
+}
+
+void ic_command_memory_help(struct ic_call *c)
+{
+    static const char *const lines[] = {
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return memory in bytes used by <key> and its value, in the functions and in the proxy.",
+        NULL};
+    ic_call_help(c, lines);
+}
+
+/* ---- our own ---- */
+
+static void write_text(struct ic_resp_writer *w, const char *name, const char *value)
+{
+    ic_resp_bulk_str(w, name);
+    ic_resp_bulk_str(w, value);
+}
+
+static void write_number(struct ic_resp_writer *w, const char *name, uint64_t value)
+{
+    ic_resp_bulk_str(w, name);
+    ic_resp_int(w, (int64_t)value);
+}
+
+/* Chunk INDEX as [number, role, function, state, place's status]. */
+static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t index)
+{
+    static const char *const status_names[] = {[IC_STATUS_GONE] = "gone",
+                                               [IC_STATUS_AWAY] = "away",
+                                               [IC_STATUS_DOWN] = "down",
+                                               [IC_STATUS_ASLEEP] = "asleep",
+                                               [IC_STATUS_WAKING] = "waking",
+                                               [IC_STATUS_AWAKE] = "awake"};
+    const struct ic_chunk_place *place = &o->place[index];
+    bool held = ic_store_held(c->proxy->store, o, index);
+    const char *state = held                                ? "held"
+                        : place->state == IC_CHUNK_WRITING ? "writing"
+                                                            : "lost";
+    ic_resp_map(c->out, 5);
+    write_number(c->out, "chunk", index);
+    write_text(c->out, "role", index < o->data ? "data" : "parity");
+    write_text(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
+    write_text(c->out, "state", state);
+    write_text(c->out, "node", status_names[ic_functions_status(
+                                   c->proxy->functions, place->function, place->instance)]);
+}
+
+void ic_command_ic_object(struct ic_call *c)
+{
+    const struct ic_entry *e = ic_key_find(c, 1);
+    if (e == NULL) {
+        ic_resp_null(c->out);
+        return;
+    }
+    const struct ic_object *o = e->object;
+    char id[24], code[16];
+    snprintf(id, sizeof(id), "%016llx", (unsigned long long)o->id);
+    snprintf(code, sizeof(code), "%u+%u", o->data, o->parity);
+    ic_resp_map(c->out, 8);
+    write_text(c->out, "id", id);
+    write_number(c->out, "version", o->version);
+    write_number(c->out, "size", o->size);
+    write_text(c->out, "code", code);
+    write_number(c->out, "unit", o->unit);
+    write_number(c->out, "chunk-bytes", o->chunk_length);
+    write_number(c->out, "held", ic_store_held_count(c->proxy->store, o));
+    ic_resp_bulk_str(c->out, "chunks");
+    ic_resp_array(c->out, (size_t)o->data + o->parity);
+    for (uint16_t i = 0; i < o->data + o->parity; i++) {
+        write_chunk(c, o, i);
+    }
+}
+
+/* What the instance that answered last holds. */
+static const struct ic_pool_instance *current(const struct ic_pool_function *f)
+{
+    for (size_t i = 0; i < IC_POOL_INSTANCES_MAX; i++) {
+        if (f->instance[i].serial != 0 && f->instance[i].serial == f->current) {
+            return &f->instance[i];
+        }
+    }
+    return NULL;
+}
+
+static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t index)
+{
+    static const struct ic_pool_instance none;
+    const struct ic_pool_function *f = ic_pool_function(pool, index);
+    const struct ic_pool_instance *i = current(f);
+    struct ic_function_figures figures = ic_functions_figures(c->proxy->functions, index);
+    i = i == NULL ? &none : i;
+    ic_resp_map(c->out, 13);
+    write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
+    write_text(c->out, "state", ic_function_state_name(f->state));
+    write_number(c->out, "capacity", ic_pool_capacity(pool, index));
+    write_number(c->out, "live", i->live);
+    write_number(c->out, "condemned", i->condemned);
+    write_number(c->out, "in-flight", i->in_flight);
+    write_number(c->out, "planned", f->planned);
+    write_number(c->out, "reported", i->held_reported);
+    write_number(c->out, "chunks", i->live_chunks);
+    write_number(c->out, "room", ic_pool_room(pool, index));
+    write_number(c->out, "invocations", figures.invocations_serve + figures.invocations_warm);
+    write_number(c->out, "billed-ms", figures.billed_serve_ms + figures.billed_warm_ms);
+    write_number(c->out, "failures", figures.failures + figures.crashes);
+}
+
+void ic_command_ic_pool(struct ic_call *c)
+{
+    struct ic_pool *pool = ic_functions_pool(c->proxy->functions);
+    uint32_t count = ic_pool_count(pool);
+    ic_resp_array(c->out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        write_function(c, pool, (uint16_t)i);
+    }
+}

@@ -1,0 +1,185 @@
+/*
+ * command_stats.c - SLOWLOG and LATENCY. Events of the latency monitor are those of a
+ * server that blocks; this one does not, so it has none, only histograms per command.
+ */
+#include "proxy/command_handlers.h"
+#include "proxy/sessions.h"
+
+static void write_slow_entry(struct ic_resp_writer *w, const struct ic_slow_entry *e)
+{
+    ic_resp_array(w, 6);
+    ic_resp_int(w, (int64_t)e->id);
+    ic_resp_int(w, e->wall_s);
+    ic_resp_int(w, (int64_t)e->microseconds);
+    ic_resp_raw(w, ic_buf_slice(&e->args));
+    ic_resp_bulk_str(w, e->peer == NULL ? "" : e->peer);
+    ic_resp_bulk_str(w, e->name == NULL ? "" : e->name);
+}
+
+void ic_command_slowlog_get(struct ic_call *c)
+{
+    static const char range[] = "count should be greater than or equal to -1";
+    const struct ic_stats *stats = &c->session->sessions->stats;
+    int64_t count = 10;
+    if (c->argc > 3) {
+        ic_call_errorf(c, "unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                          "SLOWLOG HELP.",
+                       IC_CALL_TEXT(c, 1));
+        return;
+    }
+    if (c->argc == 3 && !ic_call_integer(c, 2, &count, range)) {
+        return;
+    }
+    if (count < -1) {
+        ic_call_error(c, range);
+        return;
+    }
+    uint64_t shown = count < 0 || (uint64_t)count > stats->slow_count ? stats->slow_count
+                                                                      : (uint64_t)count;
+    ic_resp_array(c->out, shown);
+    IC_LIST_EACH(node, &stats->slow)
+    {
+        if (shown-- == 0) {
+            break;
+        }
+        write_slow_entry(c->out, IC_CONTAINER(node, struct ic_slow_entry, node));
+    }
+}
+
+void ic_command_slowlog_len(struct ic_call *c)
+{
+    ic_resp_int(c->out, (int64_t)c->session->sessions->stats.slow_count);
+}
+
+void ic_command_slowlog_reset(struct ic_call *c)
+{
+    ic_stats_slow_reset(&c->session->sessions->stats);
+    ic_call_ok(c);
+}
+
+void ic_command_slowlog_help(struct ic_call *c)
+{
+    static const char *const lines[] = {
+        "GET [<count>]",
+        "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+        "    Entries are made of:",
+        "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+        "    client name",
+        "LEN",
+        "    Return the length of the slowlog.",
+        "RESET",
+        "    Reset the slowlog.",
+        NULL};
+    ic_call_help(c, lines);
+}
+
+/* ---- LATENCY ---- */
+
+void ic_command_latency_latest(struct ic_call *c)
+{
+    ic_resp_array(c->out, 0);
+}
+
+void ic_command_latency_history(struct ic_call *c)
+{
+    ic_resp_array(c->out, 0);
+}
+
+void ic_command_latency_reset(struct ic_call *c)
+{
+    ic_resp_int(c->out, 0);
+}
+
+void ic_command_latency_graph(struct ic_call *c)
+{
+    ic_call_errorf(c, "No samples available for event '%.*s'", IC_CALL_TEXT(c, 2));
+}
+
+void ic_command_latency_doctor(struct ic_call *c)
+{
+    ic_resp_verbatim(c->out, "txt",
+                     ic_slice_str("No command blocks this server, so there are no latency events. "
+                                  "LATENCY HISTOGRAM shows how long commands took."));
+}
+
+static void write_histogram(struct ic_resp_writer *w, const char *name,
+                            const struct ic_command_figures *f)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < IC_STATS_BUCKETS; i++) {
+        used += f->bucket[i] > 0;
+    }
+    ic_resp_bulk_str(w, name);
+    ic_resp_map(w, 2);
+    ic_resp_bulk_str(w, "calls");
+    ic_resp_int(w, (int64_t)f->calls);
+    ic_resp_bulk_str(w, "histogram_usec");
+    ic_resp_map(w, used);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < IC_STATS_BUCKETS; i++) {
+        sum += f->bucket[i];
+        if (f->bucket[i] > 0) {
+            ic_resp_int(w, INT64_C(1) << i);
+            ic_resp_int(w, (int64_t)sum);
+        }
+    }
+}
+
+/* COMMANDS that were called, subcommands too; with W NULL only counts them. */
+static size_t histograms(struct ic_resp_writer *w, const struct ic_stats *stats,
+                         const struct ic_command *commands, size_t count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct ic_command_figures *f = &stats->command[ic_command_number(&commands[i])];
+        if (f->calls > 0) {
+            found++;
+            if (w != NULL) {
+                write_histogram(w, commands[i].name, f);
+            }
+        }
+        found += histograms(w, stats, commands[i].subcommands, commands[i].subcommand_count);
+    }
+    return found;
+}
+
+/* Of the commands named by the arguments, or of all. */
+static size_t wanted_histograms(struct ic_call *c, struct ic_resp_writer *w)
+{
+    const struct ic_stats *stats = &c->session->sessions->stats;
+    if (c->argc == 2) {
+        return histograms(w, stats, ic_command_table, ic_command_count);
+    }
+    size_t found = 0;
+    for (uint32_t i = 2; i < c->argc; i++) {
+        const struct ic_command *command = ic_command_find_full(c->argv[i].bytes);
+        found += command == NULL ? 0 : histograms(w, stats, command, 1);
+    }
+    return found;
+}
+
+void ic_command_latency_histogram(struct ic_call *c)
+{
+    ic_resp_map(c->out, wanted_histograms(c, NULL));
+    wanted_histograms(c, c->out);
+}
+
+void ic_command_latency_help(struct ic_call *c)
+{
+    static const char *const lines[] = {
+        "DOCTOR",
+        "    Return a human readable latency analysis report.",
+        "GRAPH <event>",
+        "    Return an ASCII latency graph for the <event> class.",
+        "HISTORY <event>",
+        "    Return time-latency samples for the <event> class.",
+        "LATEST",
+        "    Return the latest latency samples for all events.",
+        "RESET [<event> ...]",
+        "    Reset latency data of one or more <event> classes.",
+        "    (default: reset all data for all event classes)",
+        "HISTOGRAM [COMMAND ...]",
+        "    Return how the durations of the commands are distributed, or of all commands.",
+        NULL};
+    ic_call_help(c, lines);
+}

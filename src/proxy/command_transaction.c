@@ -1,0 +1,231 @@
+/*
+ * command_transaction.c - MULTI, EXEC, WATCH. Queued values are sealed drafts, so EXEC
+ * has nothing to wait for: all its commands run in one turn, and what they change is one
+ * record of the journal.
+ */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "proxy/command_handlers.h"
+#include "proxy/proxy.h"
+#include "proxy/sessions.h"
+
+struct ic_queued_command {
+    struct ic_list node; /* in session->queued */
+    const struct ic_command *command;
+    uint32_t argc;
+    size_t bytes; /* of this, its arguments included */
+    struct ic_arg argv[]; /* their bytes lie behind */
+};
+
+struct session_watch {
+    struct ic_list node; /* in session->watches */
+    struct ic_watch watch;
+    size_t key_len;
+    uint8_t key[];
+};
+
+/* ---- the queue ---- */
+
+static struct ic_queued_command *copy_call(const struct ic_call *c)
+{
+    size_t bytes = sizeof(struct ic_queued_command) + c->argc * sizeof(struct ic_arg);
+    for (uint32_t i = 0; i < c->argc; i++) {
+        bytes += c->argv[i].bytes.data == NULL ? 0 : c->argv[i].bytes.len;
+    }
+    struct ic_queued_command *q = ic_calloc(1, bytes);
+    if (q == NULL) {
+        return NULL;
+    }
+    q->command = c->command;
+    q->argc = c->argc;
+    q->bytes = bytes;
+    uint8_t *to = (uint8_t *)&q->argv[c->argc];
+    for (uint32_t i = 0; i < c->argc; i++) {
+        struct ic_slice from = c->argv[i].bytes;
+        q->argv[i] = c->argv[i];
+        if (from.data != NULL && from.len > 0) {
+            memcpy(to, from.data, from.len);
+            q->argv[i].bytes = ic_slice(to, from.len);
+            to += from.len;
+        }
+    }
+    return q;
+}
+
+void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
+{
+    if (!s->dirty_exec) {
+        struct ic_queued_command *q = copy_call(c);
+        if (q == NULL) {
+            s->dirty_exec = true;
+            ic_call_error(c, "out of memory");
+            return;
+        }
+        for (uint32_t i = 0; i < c->argc; i++) {
+            c->argv[i].draft = NULL; /* the queue's now */
+        }
+        ic_list_push_back(&s->queued, &q->node);
+        s->queued_count++;
+        s->queued_bytes += q->bytes;
+        s->queued_writes = s->queued_writes || (c->command->flags & IC_COMMAND_WRITE) != 0;
+    }
+    ic_resp_status(c->out, "QUEUED");
+}
+
+static void free_queued(struct ic_session *s, struct ic_queued_command *q)
+{
+    ic_list_remove(&q->node);
+    s->queued_count--;
+    s->queued_bytes -= q->bytes;
+    for (uint32_t i = 0; i < q->argc; i++) {
+        if (q->argv[i].draft != NULL) {
+            ic_store_drop(s->proxy->store, q->argv[i].draft);
+        }
+    }
+    ic_free(q);
+}
+
+static void unwatch_all(struct ic_session *s)
+{
+    struct ic_list *node;
+    while ((node = ic_list_pop_front(&s->watches)) != NULL) {
+        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
+        ic_store_unwatch(s->proxy->store, &w->watch);
+        ic_free(w);
+    }
+}
+
+void ic_transaction_discard(struct ic_session *s)
+{
+    IC_LIST_EACH(node, &s->queued)
+    {
+        free_queued(s, IC_CONTAINER(node, struct ic_queued_command, node));
+    }
+    unwatch_all(s);
+    s->multi = s->dirty_exec = s->queued_writes = false;
+}
+
+/* ---- commands ---- */
+
+void ic_command_multi(struct ic_call *c)
+{
+    if (c->session->multi) {
+        ic_call_error(c, "MULTI calls can not be nested");
+        return;
+    }
+    c->session->multi = true;
+    ic_call_ok(c);
+}
+
+void ic_command_discard(struct ic_call *c)
+{
+    if (!c->session->multi) {
+        ic_call_error(c, "DISCARD without MULTI");
+        return;
+    }
+    ic_transaction_discard(c->session);
+    ic_call_ok(c);
+}
+
+static bool watches_dirty(const struct ic_session *s, int64_t wall_ms)
+{
+    IC_LIST_EACH(node, &s->watches)
+    {
+        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
+        if (ic_store_watch_dirty(s->proxy->store, &w->watch, wall_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs the queue. A failed command does not stop the ones after it, as in Redis. */
+static void run_queue(struct ic_call *c)
+{
+    struct ic_session *s = c->session;
+    s->multi = false;
+    s->in_exec = true;
+    ic_resp_array(c->out, s->queued_count);
+    IC_LIST_EACH(node, &s->queued)
+    {
+        struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
+        struct ic_call inner = {.proxy = c->proxy,
+                                .session = s,
+                                .command = q->command,
+                                .argv = q->argv,
+                                .argc = q->argc,
+                                .wall_ms = c->wall_ms,
+                                .out = c->out};
+        ic_session_execute(s, &inner);
+    }
+    s->in_exec = false;
+}
+
+void ic_command_exec(struct ic_call *c)
+{
+    struct ic_session *s = c->session;
+    if (!s->multi) {
+        ic_call_error(c, "EXEC without MULTI");
+        return;
+    }
+    if (s->dirty_exec) {
+        ic_call_error(c, "-EXECABORT Transaction discarded because of previous errors.");
+    } else if (watches_dirty(s, c->wall_ms)) {
+        ic_resp_null_array(c->out);
+    } else {
+        run_queue(c);
+    }
+    ic_transaction_discard(s);
+}
+
+static bool is_watched(const struct ic_session *s, struct ic_slice key)
+{
+    IC_LIST_EACH(node, &s->watches)
+    {
+        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
+        if (ic_slice_equal(ic_slice(w->key, w->key_len), key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int watch(struct ic_call *c, struct ic_slice key)
+{
+    struct ic_session *s = c->session;
+    struct session_watch *w = ic_calloc(1, sizeof(*w) + key.len);
+    if (w == NULL) {
+        return IC_ENOMEM;
+    }
+    w->key_len = key.len;
+    memcpy(w->key, key.data, key.len);
+    int result =
+        ic_store_watch(s->proxy->store, &w->watch, ic_slice(w->key, w->key_len), c->wall_ms);
+    if (result != 0) {
+        ic_free(w);
+        return result;
+    }
+    ic_list_push_back(&s->watches, &w->node);
+    return 0;
+}
+
+void ic_command_watch(struct ic_call *c)
+{
+    if (c->session->multi) {
+        ic_call_error(c, "WATCH inside MULTI is not allowed");
+        return;
+    }
+    for (uint32_t i = 1; i < c->argc; i++) {
+        if (!is_watched(c->session, c->argv[i].bytes) && watch(c, c->argv[i].bytes) != 0) {
+            ic_call_error(c, "out of memory");
+            return;
+        }
+    }
+    ic_call_ok(c);
+}
+
+void ic_command_unwatch(struct ic_call *c)
+{
+    unwatch_all(c->session);
+    ic_call_ok(c);
+}

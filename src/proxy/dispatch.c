@@ -1,0 +1,469 @@
+/*
+ * dispatch.c - see dispatch.h. The order of the checks and their texts are those of
+ * Redis 7.2's processCommand (server.c there).
+ */
+#include "proxy/dispatch.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/command_handlers.h"
+#include "proxy/proxy.h"
+#include "proxy/sessions.h"
+#include "proxy/value.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+
+enum { REASON_MAX = 512, ECHOED_MAX = 128 /* bytes of a name in an error, as Redis */ };
+
+/* ---- refusing ---- */
+
+/* Text up to its first zero byte, as Redis prints what clients send. */
+static int printed(struct ic_slice text, size_t most)
+{
+    size_t length = text.data == NULL ? 0 : strnlen((const char *)text.data, text.len);
+    return (int)(length < most ? length : most);
+}
+
+static void say_unknown(const struct ic_call *c, char *why)
+{
+    char args[ECHOED_MAX + 8];
+    size_t length = 0;
+    for (uint32_t i = 1; i < c->argc && length < ECHOED_MAX; i++) {
+        struct ic_slice arg = c->argv[i].bytes;
+        int shown = printed(arg, ECHOED_MAX - length);
+        length += (size_t)snprintf(args + length, sizeof(args) - length, "'%.*s' ", shown,
+                                   shown == 0 ? "" : (const char *)arg.data);
+    }
+    args[length < sizeof(args) ? length : sizeof(args) - 1] = '\0';
+    struct ic_slice name = c->argv[0].bytes;
+    snprintf(why, REASON_MAX, "unknown command '%.*s', with args beginning with: %s",
+             printed(name, ECHOED_MAX), (const char *)name.data, args);
+}
+
+static void say_unknown_sub(const struct ic_call *c, char *why)
+{
+    char name[ECHOED_MAX] = "";
+    for (size_t i = 0; i < sizeof(name) - 1 && i < c->argv[0].bytes.len; i++) {
+        name[i] = (char)toupper(c->argv[0].bytes.data[i]);
+    }
+    struct ic_slice sub = c->argv[1].bytes;
+    snprintf(why, REASON_MAX, "unknown subcommand '%.*s'. Try %s HELP.", printed(sub, ECHOED_MAX),
+             (const char *)sub.data, name);
+}
+
+/* Finds the command or subcommand of C. False: there is none, WHY says so. */
+static bool resolve(struct ic_call *c, char *why)
+{
+    const struct ic_command *found = ic_command_find(c->argv[0].bytes);
+    if (found == NULL) {
+        say_unknown(c, why);
+        return false;
+    }
+    c->command = found;
+    if (found->subcommand_count == 0 || c->argc == 1) {
+        return true;
+    }
+    c->command = ic_command_find_sub(found, c->argv[1].bytes);
+    if (c->command == NULL) {
+        say_unknown_sub(c, why);
+    }
+    return c->command != NULL;
+}
+
+static void say_misconf(const struct ic_session *s, char *why)
+{
+    snprintf(why, REASON_MAX, "-MISCONF Errors writing to the journal: %s",
+             ic_store_failure(s->proxy->store));
+}
+
+/* What is wrong with the value that failed. */
+static void say_value_error(const struct ic_session *s, char *why)
+{
+    switch (s->value_error) {
+    case IC_ETOOBIG:
+        snprintf(why, REASON_MAX, "%s", s->value_why);
+        return;
+    case IC_ENOSPC:
+        snprintf(why, REASON_MAX, "-OOM command not allowed when used memory > 'maxmemory'.");
+        return;
+    case IC_EIO:
+        if (!ic_store_writable(s->proxy->store)) {
+            say_misconf(s, why);
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    snprintf(why, REASON_MAX, "-UNAVAILABLE the value cannot be stored now: %s",
+             ic_error_text(s->value_error));
+}
+
+static bool writes(const struct ic_session *s, const struct ic_command *command)
+{
+    return (command->flags & IC_COMMAND_WRITE) != 0 ||
+           (command->handler == ic_command_exec && s->queued_writes);
+}
+
+static bool has_long_argument(const struct ic_session *s, const struct ic_call *c)
+{
+    size_t most = (size_t)s->proxy->config->max_key_size;
+    bool found = s->argument_too_long;
+    for (uint32_t i = 0; i < c->argc && s->parser.is_inline && !found; i++) {
+        uint32_t key;
+        found = c->argv[i].bytes.len > most &&
+                !ic_command_is_value(c->command, i, c->argc, &key);
+    }
+    return found;
+}
+
+/* False: WHY says why C is refused. */
+static bool check(struct ic_session *s, struct ic_call *c, char *why)
+{
+    if (!resolve(c, why)) {
+        return false;
+    }
+    if (!ic_command_arity_fits(c->command, c->argc)) {
+        snprintf(why, REASON_MAX, "wrong number of arguments for '%s' command", c->command->name);
+    } else if (!s->authenticated && (c->command->flags & IC_COMMAND_NO_AUTH) == 0) {
+        snprintf(why, REASON_MAX, "-NOAUTH Authentication required.");
+    } else if (s->multi && (c->command->flags & IC_COMMAND_NO_MULTI) != 0) {
+        snprintf(why, REASON_MAX, "Command not allowed inside a transaction");
+    } else if (has_long_argument(s, c)) {
+        snprintf(why, REASON_MAX, "an argument is longer than max-key-size (%lld bytes)",
+                 (long long)s->proxy->config->max_key_size);
+    } else if (writes(s, c->command) && !ic_store_writable(s->proxy->store)) {
+        say_misconf(s, why);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* The request is answered with an error before its handler is asked. */
+static void reject(struct ic_session *s, struct ic_call *c, const char *why)
+{
+    s->dirty_exec = s->dirty_exec || s->multi;
+    if (c->command != NULL) {
+        ic_stats_rejected(&s->sessions->stats, c->command);
+    }
+    if (c->command != NULL && c->command->handler == ic_command_exec) {
+        ic_transaction_discard(s);
+        ic_call_errorf(c, "-EXECABORT Transaction discarded because of: %s",
+                       why + (why[0] == '-'));
+        return;
+    }
+    ic_call_error(c, why);
+}
+
+/* ---- running ---- */
+
+void ic_session_execute(struct ic_session *s, struct ic_call *c)
+{
+    const struct ic_config *config = s->proxy->config;
+    int64_t begun_us = s->in_exec ? (int64_t)ic_clock_mono_us() : s->begun_us;
+    uint64_t delay_ms = s->delay_ms;
+    c->failed = false;
+    s->call_mark = ic_reply_mark(&s->reply);
+    c->command->handler(c);
+    uint64_t us = (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) +
+                  (s->delay_ms - delay_ms) * 1000;
+    ic_stats_called(&s->sessions->stats, c->command, us, c->failed);
+    s->last_command = c->command;
+    if (config->slowlog_log_slower_than >= 0 && us >= (uint64_t)config->slowlog_log_slower_than &&
+        (c->command->flags & IC_COMMAND_SKIP_SLOWLOG) == 0) {
+        ic_stats_slow(&s->sessions->stats, c, s->peer, s->name == NULL ? "" : s->name, us,
+                      (uint64_t)config->slowlog_max_len);
+    }
+}
+
+void ic_dispatch_drop(struct ic_session *s)
+{
+    IC_LIST_EACH(node, &s->values)
+    {
+        ic_value_free(IC_CONTAINER(node, struct ic_value, node));
+    }
+    for (uint32_t i = 0; i < s->call.argc; i++) {
+        if (s->argv[i].draft != NULL) {
+            ic_store_drop(s->proxy->store, s->argv[i].draft);
+        }
+    }
+    s->call.argc = 0;
+    s->command = NULL;
+    s->streaming = NULL;
+    s->sealing = 0;
+    s->value_error = 0;
+    s->inline_next = 0;
+    s->argument_too_long = s->prepared = false;
+}
+
+/* The request is answered. */
+static void finish(struct ic_session *s)
+{
+    bool silent = s->reply_off || s->reply_skip;
+    if (silent) {
+        ic_reply_rewind(&s->reply, s->command_mark);
+    }
+    s->commit_replies += !silent;
+    s->reply_skip = s->reply_skip_next;
+    s->reply_skip_next = false;
+    ic_dispatch_drop(s);
+    ic_resp_reset(&s->parser);
+    if (s->state == IC_SESSION_SEALING) {
+        s->state = IC_SESSION_READING;
+    }
+    if (s->delay_ms > 0) {
+        s->state = IC_SESSION_DELAYED;
+        ic_reply_hold(&s->reply);
+        ic_timer_start(&s->delay, s->delay_ms);
+        s->delay_ms = 0;
+    }
+    ic_session_charge(s);
+}
+
+/* Everything it needs is there. */
+static void run(struct ic_session *s, struct ic_call *c)
+{
+    IC_LIST_EACH(node, &s->values)
+    {
+        struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
+        c->argv[v->index].draft = v->draft;
+        v->draft = NULL;
+    }
+    c->wall_ms = ic_clock_wall_ms();
+    if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
+        ic_transaction_queue(s, c);
+    } else {
+        ic_session_execute(s, c);
+    }
+    finish(s);
+}
+
+/* ---- a request ---- */
+
+void ic_dispatch_name(struct ic_session *s, struct ic_slice name)
+{
+    s->command = ic_command_find(name);
+}
+
+bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
+{
+    if (!ic_store_writable(s->proxy->store)) {
+        s->value_error = s->value_error != 0 ? s->value_error : IC_EIO;
+    }
+    return s->value_error == 0 && s->authenticated && !s->argument_too_long &&
+           ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
+           (s->command->value_step == 0 || total % 2 == 1);
+}
+
+/* The parser's arguments as the call's. */
+static bool take_arguments(struct ic_session *s)
+{
+    uint32_t argc = s->parser.argc;
+    if (argc > s->argv_cap) {
+        struct ic_arg *argv = ic_realloc(s->argv, argc * sizeof(*argv));
+        if (argv == NULL) {
+            ic_session_end(s, "out of memory");
+            return false;
+        }
+        s->argv = argv;
+        s->argv_cap = argc;
+    }
+    for (uint32_t i = 0; i < argc; i++) {
+        s->argv[i] = (struct ic_arg){.bytes = ic_resp_arg(&s->parser, i)};
+    }
+    s->call = (struct ic_call){.proxy = s->proxy,
+                               .session = s,
+                               .argv = s->argv,
+                               .argc = argc,
+                               .out = &s->reply.out,
+                               .wall_ms = ic_clock_wall_ms()};
+    return true;
+}
+
+/* Somebody's browser was led here to speak HTTP. */
+static bool is_http(const struct ic_call *c)
+{
+    return ic_call_is(c, 0, "host:") || ic_call_is(c, 0, "post");
+}
+
+static bool has_values(const struct ic_session *s, const struct ic_call *c)
+{
+    return c->command->value != 0 && c->argc > c->command->value &&
+           !(s->multi && s->dirty_exec) &&
+           (c->command->value_step == 0 || c->argc % 2 == 1);
+}
+
+void ic_dispatch_request(struct ic_session *s)
+{
+    char why[REASON_MAX];
+    struct ic_call *c = &s->call;
+    if (!take_arguments(s)) {
+        return;
+    }
+    if (is_http(c)) {
+        ic_session_end(s, "it speaks HTTP");
+        return;
+    }
+    s->begun_us = (int64_t)ic_clock_mono_us();
+    s->command_mark = ic_reply_mark(&s->reply);
+    if (!check(s, c, why)) {
+        reject(s, c, why);
+        finish(s);
+    } else if (has_values(s, c)) {
+        s->command = c->command;
+        s->state = IC_SESSION_SEALING;
+        ic_dispatch_continue(s);
+    } else {
+        run(s, c);
+    }
+}
+
+/* Puts the values of an inline request, whose bytes are arguments. False: no room now. */
+static bool put_inline_values(struct ic_session *s)
+{
+    struct ic_call *c = &s->call;
+    for (; s->inline_next < c->argc && s->value_error == 0; s->inline_next++) {
+        uint32_t key, i = s->inline_next;
+        if (i == 0 || !ic_command_is_value(c->command, i, c->argc, &key)) {
+            continue;
+        }
+        struct ic_slice bytes = c->argv[i].bytes;
+        struct ic_value *v = ic_list_empty(&s->values)
+                                 ? NULL
+                                 : IC_CONTAINER(s->values.prev, struct ic_value, node);
+        if (v == NULL || v->index != i) {
+            v = ic_value_begin(s, i, c->argv[key].bytes, bytes.len);
+        }
+        while (v != NULL && v->left > 0) {
+            size_t done = bytes.len - (size_t)v->left;
+            if (ic_value_write(v, ic_slice(bytes.data + done, bytes.len - done)) == 0) {
+                return false;
+            }
+        }
+        if (v != NULL && c->command->value_step != 0) {
+            ic_value_seal(v, 0);
+        }
+    }
+    return true;
+}
+
+/* Once: the arguments are looked at, and every value is sealed. False: refused, and replied. */
+static bool prepare(struct ic_session *s)
+{
+    struct ic_call *c = &s->call;
+    int64_t expires_ms = 0;
+    s->prepared = true;
+    if (!s->multi && c->command->prepare != NULL && !c->command->prepare(c, &expires_ms)) {
+        ic_stats_called(&s->sessions->stats, c->command, 0, true);
+        return false;
+    }
+    IC_LIST_EACH(node, &s->values)
+    {
+        ic_value_seal(IC_CONTAINER(node, struct ic_value, node), expires_ms);
+    }
+    return true;
+}
+
+void ic_dispatch_continue(struct ic_session *s)
+{
+    char why[REASON_MAX];
+    assert(s->state == IC_SESSION_SEALING);
+    if (s->parser.is_inline && !put_inline_values(s) && s->value_error == 0) {
+        return;
+    }
+    s->command_mark = ic_reply_mark(&s->reply);
+    if (s->value_error == 0 && !s->prepared && !prepare(s)) {
+        finish(s);
+        return;
+    }
+    if (s->value_error != 0) {
+        say_value_error(s, why);
+        reject(s, &s->call, why);
+        finish(s);
+    } else if (s->sealing == 0) {
+        s->state = IC_SESSION_READING;
+        run(s, &s->call);
+    }
+}
+
+/* ---- changes ---- */
+
+static void on_commit(void *ctx, int result)
+{
+    struct ic_session *s = ctx;
+    s->commit_failed = s->commit_failed || result < 0;
+    if (--s->commits > 0) {
+        return;
+    }
+    if (s->commit_failed) {
+        /* What was answered since may rest on changes that were undone: none of it goes out. */
+        char why[REASON_MAX];
+        say_misconf(s, why);
+        ic_reply_rewind(&s->reply, s->commit_mark);
+        for (unsigned i = 0; i < s->commit_replies; i++) {
+            ic_stats_error(&s->sessions->stats, why);
+            ic_resp_error(&s->reply.out, why);
+        }
+        s->commit_failed = false;
+    }
+    ic_reply_release(&s->reply);
+    ic_session_continue(s);
+}
+
+/* The drafts of CHANGES are the store's now. */
+static void disown(struct ic_call *c, const struct ic_change *changes, size_t count)
+{
+    uint32_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].draft == NULL) {
+            continue;
+        }
+        while (at < c->argc && c->argv[at].draft != changes[i].draft) {
+            at++;
+        }
+        assert(at < c->argc); /* drafts are given in the order of the arguments */
+        c->argv[at].draft = NULL;
+    }
+}
+
+bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t count)
+{
+    struct ic_session *s = c->session;
+    int result = ic_store_commit(s->proxy->store, changes, count, c->wall_ms, on_commit, s);
+    if (result < 0) {
+        char why[REASON_MAX];
+        snprintf(why, sizeof(why), "%s", ic_error_text(result));
+        if (result == IC_EIO) {
+            say_misconf(s, why);
+        }
+        ic_reply_rewind(&s->reply, s->call_mark);
+        ic_call_error(c, why);
+        return false;
+    }
+    disown(c, changes, count);
+    if (s->commits++ == 0) {
+        s->commit_mark = s->command_mark;
+        s->commit_replies = 0;
+        ic_reply_hold(&s->reply);
+    }
+    return true;
+}
+
+bool ic_call_change(struct ic_call *c, struct ic_change change)
+{
+    return ic_call_commit(c, &change, 1);
+}
+
+void ic_call_object(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length)
+{
+    ic_reply_object(&c->session->reply, o, offset, length);
+}
+
+void ic_call_delay(struct ic_call *c, uint64_t delay_ms)
+{
+    c->session->delay_ms += delay_ms;
+}

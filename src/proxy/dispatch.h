@@ -1,0 +1,21 @@
+/*
+ * dispatch.h - from a request whose bytes are there to its reply: looks the command up,
+ * refuses what must be refused (in Redis's order), waits for its values, runs or queues it.
+ */
+#ifndef IC_PROXY_DISPATCH_H
+#define IC_PROXY_DISPATCH_H
+
+#include "proxy/session.h"
+
+/* The name (and a subcommand's) of the request being read is there: finds s->command. */
+void ic_dispatch_name(struct ic_session *s, struct ic_slice name);
+/* The values of a request for s->command with TOTAL arguments are worth reading. */
+bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total);
+/* Every byte of the request is there. */
+void ic_dispatch_request(struct ic_session *s);
+/* What the request waited for may be there: values sealed, or room for an inline value. */
+void ic_dispatch_continue(struct ic_session *s);
+/* The request is over: its values, drafts and arguments are dropped. */
+void ic_dispatch_drop(struct ic_session *s);
+
+#endif

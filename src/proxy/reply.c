@@ -1,0 +1,331 @@
+/*
+ * reply.c - see reply.h. Nothing is sent by the writers themselves: parts queue up and
+ * pump() hands them to the stream, one object at a time.
+ */
+#include "proxy/reply.h"
+
+#include "base/alloc.h"
+#include "net/net.h"
+#include "proxy/get.h"
+#include "proxy/proxy.h"
+#include "proxy/store.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { COPY_MAX = 2048 }; /* shorter bytes are copied into the stream's blocks */
+
+struct part {
+    struct ic_list node;
+    struct ic_buf *bytes;     /* or NULL: a bulk of an object */
+    struct ic_object *object; /* pinned */
+    uint64_t offset, length;
+    int version; /* RESP2 or RESP3 when it was asked for */
+};
+
+static void reset_writer(struct ic_reply *r)
+{
+    r->out.buf = &r->tail;
+}
+
+void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
+                   void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
+                   void *ctx)
+{
+    *r = (struct ic_reply){.proxy = proxy,
+                           .stream = stream,
+                           .changed = changed,
+                           .broken = broken,
+                           .ctx = ctx,
+                           .out = {.max = IC_REPLY_MAX, .version = 2}};
+    ic_buf_init(&r->tail);
+    ic_list_init(&r->parts);
+    reset_writer(r);
+}
+
+static void part_free(struct ic_reply *r, struct part *p)
+{
+    ic_list_remove(&p->node);
+    if (p->bytes != NULL) {
+        r->part_bytes -= p->bytes->len;
+        ic_buf_unref(p->bytes);
+    } else {
+        r->objects--;
+        ic_store_unpin(r->proxy->store, p->object);
+    }
+    ic_free(p);
+}
+
+static struct part *first_part(struct ic_reply *r)
+{
+    return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.next, struct part, node);
+}
+
+void ic_reply_deinit(struct ic_reply *r)
+{
+    ic_get_free(r->get);
+    r->get = NULL;
+    struct part *p;
+    while ((p = first_part(r)) != NULL) {
+        part_free(r, p);
+    }
+    ic_buf_deinit(&r->tail);
+}
+
+/* What the handlers wrote as a buffer of its own, which takes the bytes over. NULL: out of memory. */
+static struct ic_buf *take_tail(struct ic_reply *r)
+{
+    struct ic_buf *bytes = ic_buf_new(0);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    ic_free(bytes->data);
+    bytes->data = r->tail.data;
+    bytes->len = r->tail.len;
+    bytes->cap = r->tail.cap;
+    ic_buf_init(&r->tail);
+    return bytes;
+}
+
+/* What the handlers wrote becomes a part. */
+static bool close_tail(struct ic_reply *r)
+{
+    if (r->tail.len == 0) {
+        return true;
+    }
+    struct part *p = ic_calloc(1, sizeof(*p));
+    struct ic_buf *bytes = p == NULL ? NULL : take_tail(r);
+    if (bytes == NULL) {
+        ic_free(p);
+        r->out.failed = true;
+        return false;
+    }
+    p->bytes = bytes;
+    r->part_bytes += bytes->len;
+    ic_list_push_back(&r->parts, &p->node);
+    return true;
+}
+
+bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset,
+                     uint64_t length)
+{
+    struct part *p = close_tail(r) ? ic_calloc(1, sizeof(*p)) : NULL;
+    if (p == NULL) {
+        r->out.failed = true;
+        return false;
+    }
+    *p = (struct part){
+        .object = object, .offset = offset, .length = length, .version = r->out.version};
+    ic_store_pin(r->proxy->store, object);
+    r->objects++;
+    ic_list_push_back(&r->parts, &p->node);
+    return true;
+}
+
+struct ic_reply_mark ic_reply_mark(const struct ic_reply *r)
+{
+    return (struct ic_reply_mark){.part = r->parts.prev, .length = r->tail.len};
+}
+
+void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
+{
+    if (mark.part == r->parts.prev) {
+        r->tail.len = mark.length;
+        return;
+    }
+    /* The tail of then has become the first part behind the mark, if it was not empty. */
+    r->tail.len = 0;
+    struct part *p = IC_CONTAINER(mark.part->next, struct part, node);
+    if (p->bytes != NULL && mark.length > 0) {
+        r->part_bytes -= p->bytes->len - mark.length;
+        p->bytes->len = mark.length;
+        mark.part = &p->node;
+    }
+    while (r->parts.prev != mark.part) {
+        part_free(r, IC_CONTAINER(r->parts.prev, struct part, node));
+    }
+}
+
+void ic_reply_hold(struct ic_reply *r)
+{
+    r->holds++;
+}
+
+void ic_reply_release(struct ic_reply *r)
+{
+    assert(r->holds > 0);
+    r->holds--;
+}
+
+bool ic_reply_empty(const struct ic_reply *r)
+{
+    return ic_list_empty(&r->parts) && r->tail.len == 0;
+}
+
+bool ic_reply_full(const struct ic_reply *r)
+{
+    return r->objects >= IC_REPLY_OBJECTS_MAX ||
+           r->part_bytes + r->tail.len + ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX;
+}
+
+/* ---- sending ---- */
+
+static bool send_bytes(struct ic_reply *r, struct ic_slice bytes, struct ic_buf *owner)
+{
+    r->bytes_out += bytes.len;
+    if (ic_stream_write(r->stream, bytes, owner) != 0) {
+        r->broken(r->ctx, "out of memory");
+        return false;
+    }
+    return true;
+}
+
+static bool send_text(struct ic_reply *r, const char *text)
+{
+    return send_bytes(r, ic_slice_str(text), NULL);
+}
+
+static bool send_tail(struct ic_reply *r)
+{
+    if (r->tail.len == 0) {
+        return true;
+    }
+    bool sent;
+    if (r->tail.len <= COPY_MAX) {
+        sent = send_bytes(r, ic_buf_slice(&r->tail), NULL);
+        ic_buf_deinit(&r->tail); /* an idle client keeps no buffer */
+        return sent;
+    }
+    struct ic_buf *bytes = take_tail(r);
+    if (bytes == NULL) {
+        r->broken(r->ctx, "out of memory");
+        return false;
+    }
+    sent = send_bytes(r, ic_buf_slice(bytes), bytes);
+    ic_buf_unref(bytes);
+    return sent;
+}
+
+static bool send_header(struct ic_reply *r, uint64_t length)
+{
+    char header[32];
+    snprintf(header, sizeof(header), "$%" PRIu64 "\r\n", length);
+    r->begun = true;
+    return send_text(r, header);
+}
+
+static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
+{
+    struct ic_reply *r = ctx;
+    if (!r->begun && !send_header(r, first_part(r)->length)) {
+        return;
+    }
+    if (send_bytes(r, bytes, owner) && ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX &&
+        !r->paused) {
+        r->paused = true;
+        ic_get_pause(r->get);
+    }
+}
+
+/* The bulk of P is over, or could not be read. False: the connection is broken. */
+static bool end_object(struct ic_reply *r, const struct part *p, int result)
+{
+    char text[128];
+    if (result == 0) {
+        return (r->begun || send_header(r, p->length)) && send_text(r, "\r\n");
+    }
+    if (r->begun) {
+        r->broken(r->ctx, "the object could not be read to its end");
+        return false;
+    }
+    if (result == IC_ENOENT) {
+        return send_text(r, p->version == 3 ? "_\r\n" : "$-1\r\n");
+    }
+    snprintf(text, sizeof(text), "-UNAVAILABLE the object cannot be read now: %s\r\n",
+             ic_error_text(result));
+    return send_text(r, text);
+}
+
+static void on_end(void *ctx, int result)
+{
+    struct ic_reply *r = ctx;
+    struct part *p = first_part(r);
+    ic_get_free(r->get);
+    r->get = NULL;
+    r->paused = false;
+    if (!end_object(r, p, result)) {
+        return;
+    }
+    part_free(r, p);
+    ic_reply_pump(r);
+    r->changed(r->ctx);
+}
+
+static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end};
+
+static bool begin_object(struct ic_reply *r, struct part *p)
+{
+    r->begun = false;
+    r->slow_since_ms = 0;
+    r->get = ic_get_new(r->proxy, p->object, p->offset, p->length, &get_handler, r);
+    if (r->get == NULL) {
+        r->broken(r->ctx, "out of memory");
+    }
+    return r->get != NULL;
+}
+
+void ic_reply_pump(struct ic_reply *r)
+{
+    if (r->holds > 0) {
+        return;
+    }
+    if (r->out.failed) {
+        r->broken(r->ctx, "the reply is too long");
+        return;
+    }
+    struct part *p;
+    while ((p = first_part(r)) != NULL) {
+        if (p->bytes == NULL) {
+            if (r->get == NULL) {
+                begin_object(r, p);
+            }
+            return;
+        }
+        if (!send_bytes(r, ic_buf_slice(p->bytes), p->bytes)) {
+            return;
+        }
+        part_free(r, p);
+    }
+    send_tail(r);
+}
+
+void ic_reply_drained(struct ic_reply *r)
+{
+    if (r->paused) {
+        r->paused = false;
+        ic_get_resume(r->get);
+    }
+}
+
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate)
+{
+    if (!r->paused || rate == 0) {
+        r->slow_since_ms = 0;
+        return true;
+    }
+    uint64_t sent = r->bytes_out - ic_stream_queued(r->stream);
+    if (r->slow_since_ms == 0) {
+        r->slow_since_ms = now_ms;
+        r->slow_mark = sent;
+        return true;
+    }
+    uint64_t elapsed_ms = now_ms - r->slow_since_ms;
+    if (elapsed_ms < IC_REPLY_RATE_WINDOW_MS) {
+        return true;
+    }
+    bool fast = (sent - r->slow_mark) * 1000 >= rate * elapsed_ms;
+    r->slow_since_ms = now_ms;
+    r->slow_mark = sent;
+    return fast;
+}

@@ -1,0 +1,82 @@
+/*
+ * reply.h - what one client is to be sent, in order: bytes that are there, and ranges
+ * of objects that are fetched when their turn has come and go out by reference.
+ *
+ *   handlers --write--> [bytes][object 0-9][bytes] --pump--> stream
+ *                                  |  ^
+ *                               ic_get: data; paused while the stream's queue is long
+ *
+ * Memory: bytes are bounded by IC_REPLY_MAX per command, a body by the stream's queue
+ * (IC_REPLY_QUEUE_MAX and one segment) and by the window.
+ */
+#ifndef IC_PROXY_REPLY_H
+#define IC_PROXY_REPLY_H
+
+#include "base/list.h"
+#include "proto/resp.h"
+
+struct ic_get;
+struct ic_object;
+struct ic_proxy;
+struct ic_stream;
+
+enum {
+    IC_REPLY_MAX = 32 << 20,         /* bytes of replies in memory, of one connection */
+    IC_REPLY_QUEUE_MAX = 512 << 10,  /* above it a body waits, and no command is begun */
+    IC_REPLY_OBJECTS_MAX = 16,       /* objects that wait in line before commands wait */
+    IC_REPLY_RATE_WINDOW_MS = 5000,  /* over which min-read-rate is measured */
+};
+
+struct ic_reply {
+    struct ic_resp_writer out; /* where handlers write */
+    /* ---- */
+    struct ic_proxy *proxy;
+    struct ic_stream *stream;
+    void (*changed)(void *ctx);                 /* something went out: there may be room again */
+    void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
+    void *ctx;
+    struct ic_buf tail;   /* written by handlers, not yet a part */
+    struct ic_list parts; /* before it */
+    size_t part_bytes;
+    unsigned objects;
+    unsigned holds; /* while not 0 nothing goes out */
+    struct ic_get *get;   /* fetches the first part */
+    bool begun;           /* its header is sent */
+    bool paused;
+    uint64_t bytes_out;   /* given to the stream, ever */
+    uint64_t slow_since_ms, slow_mark;
+};
+
+struct ic_reply_mark {
+    struct ic_list *part;
+    size_t length;
+};
+
+void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
+                   void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
+                   void *ctx);
+void ic_reply_deinit(struct ic_reply *r); /* drops everything, unpins */
+
+/* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on, and pins it. False: out of memory; the
+ * writer has failed. */
+bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset,
+                     uint64_t length);
+/* A place in what waits, valid while nothing goes out; rewind drops what was added since. */
+struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);
+void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark);
+/* Between hold and release nothing goes out. */
+void ic_reply_hold(struct ic_reply *r);
+void ic_reply_release(struct ic_reply *r);
+/* Sends what can be sent. */
+void ic_reply_pump(struct ic_reply *r);
+/* Nothing waits any more (the stream may still have bytes queued). */
+bool ic_reply_empty(const struct ic_reply *r);
+/* So much waits that no further command shall begin. */
+bool ic_reply_full(const struct ic_reply *r);
+/* The stream's queue has become empty. */
+void ic_reply_drained(struct ic_reply *r);
+/* Call about every second. False: the client has pinned an object and read it at less than RATE
+ * bytes per second for IC_REPLY_RATE_WINDOW_MS. */
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * sessions.c - accepts clients and looks after them once a second: idle ones, slow
+ * readers, values that are not continued.
+ */
+#include "proxy/sessions.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "proxy/proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 1000, PASSWORD_MAX = 4096, KEEPALIVE_S = 300 };
+
+static void set_run_id(struct ic_sessions *all)
+{
+    uint8_t random[20];
+    ic_random_fill(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++) {
+        snprintf(all->run_id + 2 * i, 3, "%02x", random[i]);
+    }
+}
+
+/* The first line of the password's file, or the environment's. WHY says what is wrong. */
+static int load_password(struct ic_sessions *all, char *why)
+{
+    const char *path = all->proxy->config->requirepass_file;
+    const char *password = getenv("INFINICACHE_PASSWORD");
+    char line[PASSWORD_MAX + 2];
+    if (path != NULL && path[0] != '\0') {
+        FILE *file = fopen(path, "re");
+        if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
+            snprintf(why, IC_SESSIONS_WHY_MAX, "requirepass-file %s: %s", path,
+                     file == NULL ? strerror(errno) : "it is empty");
+            if (file != NULL) {
+                fclose(file);
+            }
+            return IC_EIO;
+        }
+        fclose(file);
+        line[strcspn(line, "\r\n")] = '\0';
+        password = line;
+    }
+    if (password != NULL && strlen(password) > PASSWORD_MAX) {
+        snprintf(why, IC_SESSIONS_WHY_MAX, "the password is longer than %d bytes", PASSWORD_MAX);
+        return IC_EINVAL;
+    }
+    return password == NULL ? 0 : ic_buf_append_str(&all->password, password);
+}
+
+/* Why S is to be closed now, or NULL. */
+static const char *fault(struct ic_session *s, uint64_t now_ms)
+{
+    const struct ic_config *c = s->proxy->config;
+    uint64_t idle_ms = now_ms - s->active_ms;
+    if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate)) {
+        return "it reads slower than min-read-rate";
+    }
+    if (s->streaming != NULL && !s->starved && idle_ms > IC_SESSION_STALL_MS) {
+        return "it does not continue a value";
+    }
+    if (c->timeout > 0 && idle_ms > (uint64_t)c->timeout && s->state == IC_SESSION_READING &&
+        s->streaming == NULL && ic_reply_empty(&s->reply)) {
+        return "idle";
+    }
+    return NULL;
+}
+
+static void on_tick(void *ctx)
+{
+    struct ic_sessions *all = ctx;
+    uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
+    ic_stats_sample(&all->stats, now_ms);
+    IC_LIST_EACH(node, &all->list)
+    {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        const char *why = fault(s, now_ms);
+        if (why != NULL) {
+            all->stats.connections_cut++;
+            ic_session_end(s, why);
+        }
+    }
+    ic_timer_start(&all->tick, TICK_MS);
+}
+
+struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
+{
+    struct ic_sessions *all = ic_calloc(1, sizeof(*all));
+    if (all == NULL || ic_stats_init(&all->stats) != 0) {
+        ic_free(all);
+        snprintf(why, IC_SESSIONS_WHY_MAX, "out of memory");
+        return NULL;
+    }
+    all->proxy = proxy;
+    ic_list_init(&all->list);
+    ic_buf_init(&all->password);
+    ic_list_init(&all->shutdown.node);
+    ic_timer_init(&all->tick, proxy->loop, on_tick, all);
+    all->stats.sampled_ms = ic_loop_now_ms(proxy->loop);
+    set_run_id(all);
+    if (load_password(all, why) < 0) {
+        ic_sessions_free(all);
+        return NULL;
+    }
+    return all;
+}
+
+bool ic_sessions_have_password(const struct ic_sessions *all)
+{
+    return all->password.len > 0;
+}
+
+/* Takes as long for every password of one length. */
+bool ic_session_password_is(const struct ic_sessions *all, struct ic_slice password)
+{
+    if (password.len != all->password.len) {
+        return false;
+    }
+    unsigned difference = 0;
+    for (size_t i = 0; i < password.len; i++) {
+        difference |= (unsigned)(password.data[i] ^ all->password.data[i]);
+    }
+    return difference == 0;
+}
+
+static void on_accepted(void *ctx, struct ic_stream *stream)
+{
+    struct ic_sessions *all = ctx;
+    all->stats.connections_received++;
+    if (all->count >= (size_t)all->proxy->config->maxclients) {
+        static const char text[] = "-ERR max number of clients reached\r\n";
+        all->stats.connections_rejected++;
+        if (ic_stream_write(stream, ic_slice_str(text), NULL) == 0) {
+            ic_stream_free_after_write(stream, IC_SESSION_LINGER_MS);
+        } else {
+            ic_stream_free(stream);
+        }
+        return;
+    }
+    ic_stream_keepalive(stream, KEEPALIVE_S);
+    if (ic_session_new(all, stream) == NULL) {
+        ic_stream_free(stream);
+    }
+}
+
+int ic_sessions_listen(struct ic_sessions *all)
+{
+    const struct ic_config *c = all->proxy->config;
+    int result = ic_listener_new(all->proxy->loop, c->bind, (uint16_t)c->port, on_accepted, all,
+                                 &all->listener);
+    if (result == 0) {
+        ic_timer_start(&all->tick, TICK_MS);
+    }
+    return result;
+}
+
+uint16_t ic_sessions_port(const struct ic_sessions *all)
+{
+    return ic_listener_port(all->listener);
+}
+
+void ic_sessions_close(struct ic_sessions *all)
+{
+    ic_listener_free(all->listener);
+    all->listener = NULL;
+    ic_timer_stop(&all->tick);
+    while (!ic_list_empty(&all->list)) {
+        ic_session_end(IC_CONTAINER(all->list.next, struct ic_session, node), "the proxy stops");
+    }
+}
+
+void ic_sessions_free(struct ic_sessions *all)
+{
+    if (all == NULL) {
+        return;
+    }
+    ic_sessions_close(all);
+    ic_list_remove(&all->shutdown.node);
+    ic_stats_deinit(&all->stats);
+    ic_buf_deinit(&all->password);
+    ic_free(all);
+}

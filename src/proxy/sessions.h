@@ -1,0 +1,25 @@
+/*
+ * sessions.h - what all client connections share; the commands read and count here.
+ */
+#ifndef IC_PROXY_SESSIONS_H
+#define IC_PROXY_SESSIONS_H
+
+#include "proxy/session.h"
+#include "proxy/stats.h"
+
+struct ic_sessions {
+    struct ic_proxy *proxy;
+    struct ic_listener *listener; /* NULL: not listening */
+    struct ic_list list;          /* of struct ic_session, oldest first */
+    size_t count;
+    uint64_t last_id;
+    size_t query_bytes; /* requests and queued commands in memory, of all */
+    struct ic_stats stats;
+    struct ic_timer tick;
+    struct ic_buf password; /* len 0: none is needed */
+    char run_id[41];        /* INFO's run_id */
+    struct ic_reap shutdown; /* SHUTDOWN was called: at the end of the turn */
+    uint8_t read_buffer[IC_SESSION_READ_SIZE]; /* used within one read, by one session */
+};
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * stats.h - counters about clients and commands, for INFO, SLOWLOG, LATENCY and the
+ * metrics: per command, per error code, and the log of slow commands.
+ */
+#ifndef IC_PROXY_STATS_H
+#define IC_PROXY_STATS_H
+
+#include "base/list.h"
+#include "proxy/command.h"
+
+enum {
+    IC_STATS_BUCKETS = 31,      /* bucket i: durations below 2^i microseconds; the last: all */
+    IC_STATS_ERRORS_MAX = 128,  /* error codes told apart */
+    IC_STATS_ERROR_LEN = 32,
+    IC_SLOWLOG_ARGS_MAX = 32,   /* of a logged command, as Redis */
+    IC_SLOWLOG_ARG_LEN = 128,
+};
+
+struct ic_command_figures {
+    uint64_t calls, microseconds, rejected, failed;
+    uint64_t bucket[IC_STATS_BUCKETS];
+};
+
+struct ic_error_figures {
+    char code[IC_STATS_ERROR_LEN];
+    uint64_t count;
+};
+
+struct ic_slow_entry {
+    struct ic_list node;
+    uint64_t id, microseconds;
+    int64_t wall_s;
+    char *peer, *name; /* owned */
+    struct ic_buf args; /* the arguments as a RESP array */
+};
+
+struct ic_stats {
+    struct ic_command_figures *command; /* by ic_command_number */
+    struct ic_error_figures error[IC_STATS_ERRORS_MAX];
+    size_t errors;
+    uint64_t connections_received, connections_rejected, connections_cut, evicted_clients;
+    uint64_t commands, error_replies, bytes_in, bytes_out;
+    struct ic_list slow; /* of struct ic_slow_entry, newest first */
+    uint64_t slow_count, slow_next_id;
+    uint64_t sampled_ms, sampled_commands, sampled_in, sampled_out;
+    uint64_t ops_per_s, in_per_s, out_per_s; /* over the last second */
+};
+
+int ic_stats_init(struct ic_stats *s) IC_MUST_USE; /* IC_ENOMEM */
+void ic_stats_deinit(struct ic_stats *s);
+void ic_stats_reset(struct ic_stats *s); /* CONFIG RESETSTAT: all but the slow log */
+
+void ic_stats_called(struct ic_stats *s, const struct ic_command *c, uint64_t microseconds,
+                     bool failed);
+void ic_stats_rejected(struct ic_stats *s, const struct ic_command *c);
+/* TEXT as given to ic_resp_error. */
+void ic_stats_error(struct ic_stats *s, const char *text);
+/* Call about once a second. */
+void ic_stats_sample(struct ic_stats *s, uint64_t now_ms);
+/* Keeps CALL in the slow log, which is cut to MOST entries. */
+void ic_stats_slow(struct ic_stats *s, const struct ic_call *c, const char *peer, const char *name,
+                   uint64_t microseconds, uint64_t most);
+void ic_stats_slow_reset(struct ic_stats *s);
+
+#endif

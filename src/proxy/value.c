@@ -1,0 +1,115 @@
+/*
+ * value.c - see value.h.
+ */
+#include "proxy/value.h"
+
+#include "base/alloc.h"
+#include "proxy/dispatch.h"
+#include "proxy/proxy.h"
+#include "proxy/put.h"
+
+#include <assert.h>
+
+/* The first failure of a request is the one it is answered with. */
+static void note_error(struct ic_value *v, int result, struct ic_slice key)
+{
+    struct ic_session *s = v->session;
+    if (s->value_error == 0) {
+        s->value_error = result;
+        if (result == IC_ETOOBIG) {
+            ic_store_too_big_text(s->proxy->store, key, v->size, s->value_why,
+                                  sizeof(s->value_why));
+        }
+    }
+}
+
+static void on_resume(void *ctx)
+{
+    struct ic_value *v = ctx;
+    ic_session_continue(v->session);
+}
+
+static void on_ready(void *ctx, int result)
+{
+    struct ic_value *v = ctx;
+    struct ic_session *s = v->session;
+    if (result == 0) {
+        v->draft = ic_put_take(v->put);
+    } else {
+        note_error(v, result, ic_slice(NULL, 0));
+    }
+    ic_put_free(v->put);
+    v->put = NULL;
+    if (v->sealing) {
+        v->sealing = false;
+        s->sealing--;
+    }
+    if (s->streaming == v) { /* it failed in the middle: what is left is thrown away */
+        s->streaming = NULL;
+        ic_resp_skip_rest(&s->parser);
+    }
+    ic_session_continue(s);
+}
+
+static const struct ic_put_handler put_handler = {.resume = on_resume, .ready = on_ready};
+
+struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
+                                uint64_t size)
+{
+    int error = IC_ENOMEM;
+    struct ic_value *v = ic_calloc(1, sizeof(*v));
+    if (v == NULL) {
+        s->value_error = error;
+        return NULL;
+    }
+    *v = (struct ic_value){.session = s, .index = index, .size = size, .left = size};
+    ic_list_init(&v->node);
+    v->put = ic_put_new(s->proxy, key, size, &put_handler, v, &error);
+    if (v->put == NULL) {
+        note_error(v, error, key);
+        ic_value_free(v);
+        return NULL;
+    }
+    ic_list_push_back(&s->values, &v->node);
+    return v;
+}
+
+void ic_value_free(struct ic_value *v)
+{
+    ic_list_remove(&v->node);
+    ic_put_free(v->put);
+    if (v->draft != NULL) {
+        ic_store_drop(v->session->proxy->store, v->draft);
+    }
+    ic_free(v);
+}
+
+size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max)
+{
+    return v->put == NULL ? 0 : ic_put_room(v->put, iov, max);
+}
+
+void ic_value_received(struct ic_value *v, size_t length)
+{
+    assert(length <= v->left);
+    v->left -= length;
+    ic_put_received(v->put, length);
+}
+
+size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
+{
+    size_t length = bytes.len < v->left ? bytes.len : (size_t)v->left;
+    size_t written = v->put == NULL ? 0 : ic_put_write(v->put, ic_slice(bytes.data, length));
+    v->left -= written;
+    return written;
+}
+
+void ic_value_seal(struct ic_value *v, int64_t expires_ms)
+{
+    assert(v->left == 0);
+    if (v->put != NULL && !v->sealing) {
+        v->sealing = true;
+        v->session->sealing++;
+        ic_put_seal(v->put, expires_ms);
+    }
+}
