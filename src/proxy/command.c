@@ -83,7 +83,7 @@ size_t ic_command_number(const struct ic_command *c)
         }
         number += parent->subcommand_count;
     }
-    assert(!"a command that is not in the table");
+    assert(false); /* a command that is not in the table */
     return 0;
 }
 

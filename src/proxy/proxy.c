@@ -18,6 +18,7 @@
 #include "proxy/store.h"
 #include "proxy/window.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,7 +84,7 @@ static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
 }
 
 static void on_list_item(void *ctx, uint16_t function, uint32_t serial,
-                         const struct ic_frame_item *item)
+                         const struct ic_item *item)
 {
     ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
 }
@@ -162,7 +163,6 @@ static int open_store(struct process *p)
         .pool = ic_functions_pool(p->proxy.functions),
         .journal = p->journal,
         .epoch = p->meta.epoch,
-        .last_id = p->meta.last_id,
         .rng = &p->proxy.rng,
         .schedule = schedule_commit,
         .condemned = on_condemned,
