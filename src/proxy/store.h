@@ -179,7 +179,8 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
 /* ---- what the functions say (struct ic_functions_handler) --------------------- */
 
 /*
- * An instance was listed. Each item: a live chunk of the catalog on that function becomes HELD by
+ * An instance is listed, before anything else is asked of it: what was queued to be deleted on it is
+ * forgotten, the list finds it again. Each item: a live chunk of the catalog on that function becomes HELD by
  * SERIAL (a chunk being written is left as it is), anything else is condemned. At the end chunks
  * the catalog places on SERIAL that were not listed become LOST.
  */

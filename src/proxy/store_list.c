@@ -76,9 +76,15 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
 
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
 {
-    (void)s;
-    (void)function;
-    (void)serial;
+    struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, serial);
+    if (instance == NULL) {
+        return;
+    }
+    /* What is queued to be deleted is in the list, or gone: the list queues it again. */
+    struct ic_pool_condemned *condemned;
+    while ((condemned = ic_pool_condemned_pop(instance)) != NULL) {
+        ic_pool_deleted(s->setup.pool, function, serial, condemned);
+    }
 }
 
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,

@@ -1,0 +1,377 @@
+/*
+ * store_world.h - a store with everything around it but the network: a real pool, a real
+ * journal in a folder of its own, and nodes that are lists of chunks.
+ *
+ *   world: store -- pool -- node 0 (instance id, chunks it holds)
+ *             |             node 1 ...
+ *          journal (dir)
+ */
+#ifndef IC_TEST_STORE_WORLD_H
+#define IC_TEST_STORE_WORLD_H
+
+#include "base/config.h"
+#include "base/random.h"
+#include "core/pool.h"
+#include "proto/frame.h"
+#include "proto/link_body.h"
+#include "proxy/journal.h"
+#include "proxy/store.h"
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { WORLD_FUNCTIONS = 8, WORLD_CHUNKS_MAX = 4096 };
+
+struct world_chunk {
+    uint64_t object_id, length, size, cost;
+    uint32_t unit, key_len;
+    uint16_t chunk;
+    bool sealed;
+};
+
+struct world_node {
+    uint8_t id[16];
+    uint32_t serial; /* 0: not heard of yet by this proxy */
+    struct world_chunk chunk[WORLD_CHUNKS_MAX];
+    size_t count;
+};
+
+struct world {
+    char dir[64], why[IC_STORE_WHY_MAX];
+    struct ic_config *config;
+    struct ic_pool *pool;
+    struct ic_journal *journal;
+    struct ic_store *store;
+    struct ic_rng rng;
+    struct world_node node[WORLD_FUNCTIONS];
+    uint64_t capacity;
+    uint64_t now_ms;
+    int64_t wall_ms;
+    bool due;    /* the store wants ic_store_turn_end */
+    int result;  /* of the last commit's done */
+    int results; /* how many */
+};
+
+static inline void world_schedule(void *ctx)
+{
+    struct world *w = ctx;
+    assert_false(w->due);
+    w->due = true;
+}
+
+static inline void world_gone(void *ctx, uint16_t function, uint32_t serial)
+{
+    struct world *w = ctx;
+    if (w->store != NULL) {
+        ic_store_instance_gone(w->store, function, serial);
+    }
+}
+
+static inline void world_new_id(struct world *w, uint16_t i)
+{
+    uint64_t id[2] = {ic_rng_next(&w->rng), ic_rng_next(&w->rng)};
+    memcpy(w->node[i].id, id, sizeof id);
+    w->node[i].serial = 0;
+    w->node[i].count = 0;
+}
+
+/* Journal, pool, store; loads. */
+static inline void world_start(struct world *w)
+{
+    struct ic_journal_setup journal = {.dir = w->dir,
+                                       .appendfsync = IC_FSYNC_NO,
+                                       .prefix = "test",
+                                       .functions = WORLD_FUNCTIONS,
+                                       .memory = 1};
+    struct ic_journal_meta meta;
+    if (ic_journal_open(&journal, &w->journal, &meta, w->why) < 0) {
+        fail_msg("%s", w->why);
+    }
+    struct ic_pool_settings pool = {.functions = WORLD_FUNCTIONS,
+                                    .capacity = w->capacity,
+                                    .invocation_max_ms = 1000,
+                                    .backoff_min_ms = 1,
+                                    .backoff_max_ms = 1,
+                                    .gone = world_gone,
+                                    .ctx = w};
+    w->pool = ic_pool_new(&pool, w->now_ms);
+    struct ic_store_setup setup = {.config = w->config,
+                                   .pool = w->pool,
+                                   .journal = w->journal,
+                                   .epoch = meta.epoch,
+                                   .rng = &w->rng,
+                                   .schedule = world_schedule,
+                                   .ctx = w};
+    if (ic_store_new(&setup, &w->store, w->why) < 0) {
+        fail_msg("%s", w->why);
+    }
+    if (ic_store_load(w->store, w->wall_ms, w->why) < 0) {
+        fail_msg("%s", w->why);
+    }
+}
+
+/* Nodes stay as they are. What was not committed is lost, as with kill -9. */
+static inline void world_stop(struct world *w)
+{
+    ic_journal_rewind(w->journal, 0);
+    ic_store_free(w->store);
+    ic_pool_free(w->pool);
+    ic_journal_close(w->journal);
+    w->store = NULL;
+    w->due = false;
+    for (int i = 0; i < WORLD_FUNCTIONS; i++) {
+        w->node[i].serial = 0;
+    }
+}
+
+/* SET: directives and values in turn, NULL-ended. */
+static inline void world_init(struct world *w, uint64_t seed, uint64_t capacity,
+                              const char *const *set)
+{
+    memset(w, 0, sizeof *w);
+    snprintf(w->dir, sizeof w->dir, "/tmp/ic-store-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    ic_rng_init(&w->rng, seed);
+    w->capacity = capacity;
+    w->now_ms = 1000;
+    w->wall_ms = 1000000;
+    w->config = ic_config_new();
+    for (; set != NULL && set[0] != NULL; set += 2) {
+        if (ic_config_set(w->config, ic_slice_str(set[0]), ic_slice_str(set[1]), w->why) < 0) {
+            fail_msg("%s", w->why);
+        }
+    }
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        world_new_id(w, i);
+    }
+    world_start(w);
+}
+
+static inline void world_deinit(struct world *w)
+{
+    char command[128];
+    world_stop(w);
+    ic_config_free(w->config);
+    snprintf(command, sizeof command, "rm -rf %.63s", w->dir);
+    assert_int_equal(system(command), 0);
+}
+
+static inline uint64_t world_held(const struct world_node *n)
+{
+    uint64_t held = 0;
+    for (size_t i = 0; i < n->count; i++) {
+        held += n->chunk[i].cost;
+    }
+    return held;
+}
+
+static inline void world_list(struct world *w, uint16_t i)
+{
+    struct world_node *n = &w->node[i];
+    static const uint8_t key[256];
+    ic_store_list_begin(w->store, i, n->serial);
+    for (size_t k = 0; k < n->count; k++) {
+        const struct world_chunk *c = &n->chunk[k];
+        struct ic_item item = {.object_id = c->object_id,
+                               .chunk = c->chunk,
+                               .sealed = c->sealed,
+                               .written_bytes = c->length,
+                               .seal = {.chunk_length = c->length,
+                                        .object_size = c->size,
+                                        .unit = c->unit,
+                                        .key = ic_slice(key, c->sealed ? c->key_len : 0)}};
+        ic_store_list_item(w->store, i, n->serial, &item);
+    }
+    ic_store_list_end(w->store, i, n->serial);
+}
+
+/* Function I's node shows up (HELLO); a new proxy drops its unsealed chunks; it is listed if the
+ * pool does not know it. */
+static inline void world_hello(struct world *w, uint16_t i)
+{
+    struct world_node *n = &w->node[i];
+    if (n->serial == 0) {
+        for (size_t k = 0; k < n->count;) {
+            if (n->chunk[k].sealed) {
+                k++;
+            } else {
+                n->chunk[k] = n->chunk[--n->count];
+            }
+        }
+    }
+    struct ic_pool_instance *instance =
+        ic_pool_heard(w->pool, i, n->id, w->capacity, 0, world_held(n), w->now_ms);
+    n->serial = instance->serial;
+    if (!instance->known) {
+        world_list(w, i);
+        ic_pool_set_known(instance, true);
+    }
+}
+
+static inline void world_hello_all(struct world *w)
+{
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        world_hello(w, i);
+    }
+}
+
+/* Reclaimed; a fresh instance takes its place. */
+static inline void world_kill_node(struct world *w, uint16_t i)
+{
+    if (w->node[i].serial != 0) {
+        ic_pool_gone(w->pool, i, w->node[i].serial);
+    }
+    world_new_id(w, i);
+    world_hello(w, i);
+}
+
+static inline void world_remove_chunk(struct world_node *n, uint64_t object_id, uint16_t chunk)
+{
+    for (size_t k = 0; k < n->count; k++) {
+        if (n->chunk[k].object_id == object_id && n->chunk[k].chunk == chunk) {
+            n->chunk[k] = n->chunk[--n->count];
+            return;
+        }
+    }
+}
+
+static inline void world_deliver_deletes(struct world *w, uint16_t i)
+{
+    struct world_node *n = &w->node[i];
+    struct ic_pool_instance *instance = ic_pool_find(w->pool, i, n->serial);
+    struct ic_pool_condemned *c;
+    while (instance != NULL && (c = ic_pool_condemned_pop(instance)) != NULL) {
+        world_remove_chunk(n, c->object_id, c->chunk);
+        ic_pool_deleted(w->pool, i, n->serial, c);
+    }
+}
+
+static inline void world_turn_end(struct world *w)
+{
+    if (w->due) {
+        w->due = false;
+        ic_store_turn_end(w->store);
+    }
+}
+
+static inline int world_draft(struct world *w, const char *key, uint64_t size,
+                              struct ic_object **out)
+{
+    return ic_store_draft(w->store, ic_slice_str(key), size, out);
+}
+
+/* Writes, and seals if SEAL, chunk I of O; DELETEs precede WRITEs; the node never overflows. */
+static inline void world_write(struct world *w, struct ic_object *o, uint16_t i, bool seal)
+{
+    uint16_t function = o->place[i].function;
+    struct world_node *n = &w->node[function];
+    world_deliver_deletes(w, function);
+    assert_true(n->count < WORLD_CHUNKS_MAX);
+    n->chunk[n->count++] = (struct world_chunk){.object_id = o->id,
+                                                .length = o->chunk_length,
+                                                .size = o->size,
+                                                .cost = o->chunk_cost,
+                                                .unit = o->unit,
+                                                .key_len = o->key_len,
+                                                .chunk = i,
+                                                .sealed = seal};
+    assert_true(world_held(n) <= w->capacity);
+    ic_pool_begin(w->pool, function, n->serial, o->chunk_cost);
+    ic_store_begun(w->store, o, i, n->serial);
+    if (seal) {
+        ic_store_sealed(w->store, o, i, n->serial);
+    }
+}
+
+static inline void world_write_all(struct world *w, struct ic_object *o)
+{
+    for (uint16_t i = 0; i < o->data + o->parity; i++) {
+        world_write(w, o, i, true);
+    }
+}
+
+static inline void world_done(void *ctx, int result)
+{
+    struct world *w = ctx;
+    w->result = result;
+    w->results++;
+}
+
+static inline int world_commit(struct world *w, const struct ic_change *change)
+{
+    int result = ic_store_commit(w->store, change, 1, w->wall_ms, world_done, w);
+    if (result < 0) {
+        return result;
+    }
+    int before = w->results;
+    world_turn_end(w);
+    assert_int_equal(w->results, before + 1);
+    return w->result;
+}
+
+/* Draft, writes, commit, turn end. The object's id, or error < 0. */
+static inline int64_t world_set(struct world *w, const char *key, uint64_t size, int64_t expires_ms)
+{
+    struct ic_object *o;
+    int result = world_draft(w, key, size, &o);
+    if (result < 0) {
+        return result;
+    }
+    int64_t id = (int64_t)o->id;
+    world_write_all(w, o);
+    struct ic_change change = {
+        .kind = IC_CHANGE_PUT, .key = ic_slice_str(key), .draft = o, .expires_ms = expires_ms};
+    result = world_commit(w, &change);
+    return result < 0 ? result : id;
+}
+
+static inline int world_change(struct world *w, enum ic_change_kind kind, const char *key,
+                               const char *to, int64_t expires_ms)
+{
+    struct ic_change change = {.kind = kind,
+                               .key = ic_slice_str(key == NULL ? "" : key),
+                               .to = ic_slice_str(to == NULL ? "" : to),
+                               .expires_ms = expires_ms};
+    return world_commit(w, &change);
+}
+
+/* Id of the version it shows, 0: none. */
+static inline uint64_t world_get(struct world *w, const char *key)
+{
+    struct ic_entry *e = ic_store_read(w->store, ic_slice_str(key), w->wall_ms);
+    if (e == NULL) {
+        return 0;
+    }
+    assert_int_equal(e->object->state, IC_OBJECT_COMMITTED);
+    assert_true(ic_store_held_count(w->store, e->object) >= e->object->data);
+    return e->object->id;
+}
+
+/* Each instance's live + condemned + in flight is what its node holds. */
+static inline void world_check(struct world *w)
+{
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        const struct world_node *n = &w->node[i];
+        const struct ic_pool_instance *in =
+            n->serial == 0 ? NULL : ic_pool_find(w->pool, i, n->serial);
+        if (in != NULL) {
+            assert_int_equal(in->live + in->condemned + in->in_flight, world_held(n));
+            assert_int_equal(in->live_chunks + in->condemned_chunks + in->in_flight_chunks,
+                             n->count);
+        }
+    }
+}
+
+/* Nothing can be written to files, by the whole process (stands for a full disk). */
+static inline void world_fail_disk(bool fail)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = fail ? 1 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+#endif
