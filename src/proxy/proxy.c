@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "code/rs.h"
 #include "net/net_uv.h"
 #include "proxy/admin.h"
 #include "proxy/functions.h"
@@ -226,9 +227,11 @@ static int start(struct process *p)
         result = open_store(p);
     }
     if (result == 0) {
+        proxy->codes = ic_rs_set_new();
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
         proxy->sessions = ic_sessions_new(proxy, p->why);
-        result = proxy->window == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
+        bool made = proxy->codes != NULL && proxy->window != NULL && proxy->sessions != NULL;
+        result = made ? 0 : IC_ENOMEM;
     }
     if (result == 0 && !is_loopback(proxy->config->bind) &&
         !ic_sessions_have_password(proxy->sessions)) {
@@ -287,6 +290,7 @@ static void finish(struct process *p)
     }
     ic_list_remove(&p->turn_end.node);
     ic_window_free(p->proxy.window);
+    ic_rs_set_free(p->proxy.codes);
     ic_functions_free(p->proxy.functions);
     ic_store_free(p->proxy.store);
     ic_journal_close(p->journal);
