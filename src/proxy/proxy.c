@@ -323,6 +323,7 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     p->proxy.codes = ic_must(ic_rs_set_new());
     ic_list_init(&p->proxy.readers);
     ic_list_init(&p->turn_end.node);
+    ic_list_init(&p->proxy.readers);
     ic_timer_init(&p->tick, p->proxy.loop, on_tick, p);
     watch_signals(p);
     int result = start(p);
