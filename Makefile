@@ -10,7 +10,7 @@
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
 #
-# Knobs: BUILD=dir  CC=gcc|clang  FLAVOR=release|asan|cover
+# Knobs: BUILD=dir  CC=gcc|clang  FLAVOR=release|asan|cover  JOBS=n  V=1 (shows the commands)
 
 BUILD  ?= build
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -21,6 +21,7 @@ libexecdir ?= $(PREFIX)/libexec
 datadir    ?= $(PREFIX)/share
 VERSION := 0.1.0
 JOBS    ?= $(shell nproc)
+Q       := $(if $(V),,@)
 # Recursive calls build in parallel unless the caller said how many jobs there are.
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 SUBMAKE  = @+$(MAKE) --no-print-directory $(PARALLEL)
@@ -80,52 +81,63 @@ all: packages
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/src/cli/%.o: CFLAGS += $(CLI_DEFINES)
 
 # The node is small: no unwinding tables it does not use, every function its own section.
 $(BUILD)/node/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -ffunction-sections -fdata-sections -c -o $@ $<
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) -ffunction-sections -fdata-sections -c -o $@ $<
 
 $(BUILD)/libinternal.a: $(lib_objects)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo '  AR    $@'
+	$(Q)ar rcs $@ $^
 
 # The command's parts, without its main, so that unit tests can link them.
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(cli_objects))
 	@rm -f $@
-	ar rcs $@ $^
+	@echo '  AR    $@'
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/infinicache: $(cli_objects) $(BUILD)/libinternal.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  CC    $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 NODE_STATIC := $(if $(filter asan,$(FLAVOR)),,-static)
 $(BUILD)/bootstrap: $(node_objects)
-	$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections -Wl,-s -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
+	@echo '  CC    $@'
+	$(Q)$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections -Wl,-s -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
 
 $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libcli.a $(BUILD)/libinternal.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
 
 # Fuzzers: every source once more, by clang with coverage hooks and sanitizers.
 FUZZ_FLAGS = $(filter-out $(FLAVOR_$(FLAVOR)),$(CFLAGS)) -O1 -fsanitize=address,undefined \
     -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping
 $(BUILD)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+	@echo '  CLANG $@'
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 $(BUILD)/fuzz/libinternal.a: $(LIB_SOURCES:%.c=$(BUILD)/fuzz/obj/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo '  AR    $@'
+	$(Q)ar rcs $@ $^
 $(BUILD)/fuzz/fuzz_%: test/fuzz/fuzz_%.c $(BUILD)/fuzz/libinternal.a
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzz/libinternal.a $(LIBS)
+	@echo '  CLANG $@'
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzz/libinternal.a $(LIBS)
 
 # clang's opinion of every source, without code.
 clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c))
 $(BUILD)/clang/%.ok: %.c
 	@mkdir -p $(@D)
-	@clang $(filter-out -MMD -MP,$(CFLAGS)) $(CLI_DEFINES) -Itest -MMD -MP -MF $(@:.ok=.d) -MT $@ -fsyntax-only $<
+	@echo '  CLANG $@'
+	$(Q)clang $(filter-out -MMD -MP,$(CFLAGS)) $(CLI_DEFINES) -Itest -MMD -MP -MF $(@:.ok=.d) -MT $@ -fsyntax-only $<
 	@touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
