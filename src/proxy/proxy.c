@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 enum {
-    TICK_MS = 100,          /* expiry, reaping and fsync are looked at so often */
+    TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
 };
 
@@ -84,8 +84,7 @@ static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
     ic_store_list_begin(((struct process *)ctx)->proxy.store, function, serial);
 }
 
-static void on_list_item(void *ctx, uint16_t function, uint32_t serial,
-                         const struct ic_item *item)
+static void on_list_item(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item)
 {
     ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
 }
@@ -194,8 +193,8 @@ static int listen_all(struct process *p)
                                 c->http_port);
     }
     if (result == 0) {
-        result = explain_listen(p, ic_sessions_listen(p->proxy.sessions), "clients", c->bind,
-                                c->port);
+        result =
+            explain_listen(p, ic_sessions_listen(p->proxy.sessions), "clients", c->bind, c->port);
     }
     return result;
 }
@@ -293,6 +292,7 @@ static void finish(struct process *p)
     ic_rs_set_free(p->proxy.codes);
     ic_functions_free(p->proxy.functions);
     ic_store_free(p->proxy.store);
+    ic_rs_set_free(p->proxy.codes);
     ic_journal_close(p->journal);
     uv_close((uv_handle_t *)&p->on_term, NULL);
     uv_close((uv_handle_t *)&p->on_int, NULL);
@@ -319,6 +319,8 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     p->proxy.config = config;
     p->proxy.loop = ic_must(ic_loop_new());
     p->proxy.started_ms = ic_loop_now_ms(p->proxy.loop);
+    p->proxy.codes = ic_must(ic_rs_set_new());
+    ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     p->proxy.codes = ic_must(ic_rs_set_new());
     ic_list_init(&p->proxy.readers);
