@@ -17,6 +17,7 @@
 #include "platform/local/instance.h"
 #include "platform/local/routing.h"
 #include "platform/local/spawn.h"
+#include "platform/local/warden.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,6 +60,7 @@ struct ic_fleet {
     struct ic_fleet_options options;
     char *region;
     struct ic_function_log *log;
+    struct ic_warden *warden;
     struct ic_map functions;
     size_t member_count, members_max;
     uint32_t unreserved_in_flight;
@@ -308,6 +310,9 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
     if (result < 0) {
         ic_free(m);
         return result;
+    }
+    if (ic_instance_pid(m->instance) != 0) {
+        ic_warden_watch(fleet->warden, ic_instance_pid(m->instance));
     }
     ic_list_push_back(&f->members, &m->node);
     fleet->member_count++;
@@ -631,6 +636,7 @@ static void on_child_signal(uv_signal_t *handle, int number)
         ic_map_each(&fleet->functions, search_pid, &search);
         if (search.found != NULL) {
             ic_group_kill(search.pid);
+            ic_warden_forget(fleet->warden, search.pid);
         }
         int wait_status = 0;
         if (waitpid(search.pid, &wait_status, 0) == search.pid && search.found != NULL) {
@@ -691,7 +697,7 @@ struct ic_fleet *ic_fleet_new(struct ic_loop *loop, const struct ic_fleet_option
     ic_map_init(&fleet->functions, ic_random_u64(), matches);
     ic_rng_init(&fleet->rng, options->seed);
     fleet->region = ic_strdup(options->region);
-    if (fleet->region == NULL || become_reaper(fleet) < 0) {
+    if (fleet->region == NULL || ic_warden_new(&fleet->warden) < 0 || become_reaper(fleet) < 0) {
         ic_fleet_free(fleet);
         return NULL;
     }
@@ -735,6 +741,7 @@ void ic_fleet_free(struct ic_fleet *fleet)
     ic_map_each(&fleet->functions, free_function, NULL);
     ic_map_deinit(&fleet->functions);
     ic_function_log_free(fleet->log);
+    ic_warden_free(fleet->warden);
     ic_free(fleet->region);
     ic_free(fleet);
 }
