@@ -322,8 +322,6 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     p->proxy.codes = ic_must(ic_rs_set_new());
     ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
-    p->proxy.codes = ic_must(ic_rs_set_new());
-    ic_list_init(&p->proxy.readers);
     ic_list_init(&p->turn_end.node);
     ic_list_init(&p->proxy.readers);
     ic_timer_init(&p->tick, p->proxy.loop, on_tick, p);
