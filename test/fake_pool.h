@@ -88,8 +88,8 @@ void ic_timer_init(struct ic_timer *t, struct ic_loop *loop, void (*fire)(void *
 void ic_timer_stop(struct ic_timer *t)
 {
     if (t->armed) {
-        ic_timers_remove(&fake.timers, t);
-        t->armed = false;
+        ic_timers_remove(t->due_list != NULL ? t->due_list : &fake.timers, t);
+        t->due_list = NULL;
     }
 }
 
@@ -97,7 +97,6 @@ void ic_timer_start(struct ic_timer *t, uint64_t delay_ms)
 {
     ic_timer_stop(t);
     t->due_ms = fake.now_ms + delay_ms;
-    t->armed = true;
     ic_timers_insert(&fake.timers, t);
 }
 
@@ -487,6 +486,46 @@ static inline uint8_t fake_byte(uint64_t seed, uint64_t at)
     x ^= x >> 29;
     x *= UINT64_C(0xBF58476D1CE4E5B9);
     return (uint8_t)(x >> (at % 8 * 8));
+}
+
+/* An object of SIZE bytes of SEED, every chunk sealed on its node. */
+static inline struct ic_object *fake_stored(uint64_t seed, uint64_t size)
+{
+    struct ic_object *o;
+    struct ic_layout l;
+    assert_int_equal(ic_store_draft(NULL, ic_slice_str("key"), size, &o), 0);
+    fake.drafts--;
+    ic_layout_init(&l, size, o->data, o->parity, o->unit);
+    struct fake_chunk *chunk[IC_RS_CHUNKS_MAX];
+    struct ic_rs *rs = ic_rs_set_get(fake.proxy.codes, o->data, o->parity);
+    for (uint16_t i = 0; i < o->data + o->parity; i++) {
+        struct ic_node_request r = {.function = o->place[i].function,
+                                    .object_id = o->id,
+                                    .chunk = i,
+                                    .chunk_length = l.chunk_length,
+                                    .unit = o->unit};
+        chunk[i] = fake_create(&r);
+        chunk[i]->sealed = true;
+        chunk[i]->written = l.chunk_length;
+        o->place[i].instance = fake.node[r.function].serial;
+        o->place[i].state = IC_CHUNK_HELD;
+    }
+    for (uint64_t at = 0; at < size; at++) {
+        struct ic_layout_place p = ic_layout_locate(&l, at);
+        chunk[p.chunk]->bytes[ic_layout_chunk_offset(&l, p.stripe) + p.within] =
+            fake_byte(seed, at);
+    }
+    for (uint64_t s = 0; s < l.stripes; s++) {
+        uint8_t *unit[IC_RS_CHUNKS_MAX];
+        for (uint16_t i = 0; i < o->data + o->parity; i++) {
+            unit[i] = chunk[i]->bytes + ic_layout_chunk_offset(&l, s);
+        }
+        ic_rs_encode(rs, ic_layout_unit(&l, s), unit);
+        for (uint16_t i = 0; i < o->data + o->parity; i++) {
+            chunk[i]->crcs[s] = ic_unit_crc(o->id, i, (uint32_t)s, unit[i], ic_layout_unit(&l, s));
+        }
+    }
+    return o;
 }
 
 #endif

@@ -492,9 +492,12 @@ static void on_answered(struct ic_span *span, uint16_t chunk, int result)
         if (!replace_chunks(r, span)) {
             return;
         }
-    } else if (!span->starved && ic_span_finish(span, r->rs) < 0) {
-        fail(r, IC_ENOMEM);
-        return;
+    } else {
+        r->late &= ~(UINT64_C(1) << chunk);
+        if (!span->starved && ic_span_finish(span, r->rs) < 0) {
+            fail(r, IC_ENOMEM);
+            return;
+        }
     }
     pump(r);
 }
