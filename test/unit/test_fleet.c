@@ -121,7 +121,10 @@ static void on_done(void *ctx, const struct ic_invoke_result *result)
 static int invoke_start(struct fixture *f, const char *order)
 {
     struct ic_buf *payload = ic_buf_new(0);
-    assert_true(ic_buf_printf(payload, "\"%s\"", order) >= 0);
+    if (payload == NULL || ic_buf_printf(payload, "\"%s\"", order) < 0) {
+        ic_buf_unref(payload);
+        return IC_ENOMEM;
+    }
     const struct ic_invoke_request request = {.id = "8f507cfc-xmpl-4697-b07a-ac58fc914c95",
                                               .payload = payload};
     int result = ic_fleet_invoke(f->fleet, &spec, &request, on_done, f);
@@ -492,6 +495,33 @@ static void test_stop_cancels(void **state)
     assert_int_equal(f.answer[0].status, IC_ECANCELED);
 }
 
+/* Each allocation of an Invoke fails once: it is refused or answered, and nothing is left. */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, (struct ic_fleet_options){0});
+    size_t refused = 0, failed = 0;
+    for (uint64_t n = 1; n < 60; n++) {
+        f.answers = 0;
+        ic_fleet_function_changed(f.fleet, spec.name); /* so that an instance is made each time */
+        ic_alloc_fail_at(n);
+        int result = invoke_start(&f, "x");
+        if (result < 0) {
+            assert_true(result == IC_ENOMEM || result == IC_EUNAVAIL);
+            refused++;
+            continue;
+        }
+        wait_answers(&f, 1);
+        failed += f.answer[0].status != 0 || f.answer[0].failed;
+    }
+    ic_alloc_fail_at(0);
+    assert_true(refused > 10);
+    assert_true(failed + refused < 60);
+    assert_int_equal(invoke(&f, "x")->status, 0);
+    end(&f);
+}
+
 int main(void)
 {
     if (getenv("AWS_LAMBDA_RUNTIME_API") != NULL) {
@@ -510,6 +540,7 @@ int main(void)
         leak_test(test_idle_instances_go),
         leak_test(test_changed_function),
         leak_test(test_stop_cancels),
+        leak_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,9 +75,9 @@ static void put_defaults(struct gather *g, const struct ic_environment_facts *f)
 
 /* Those a function cannot set; the platform's own keys are not among them. */
 static const struct ic_function_variable fixed[] = {
-    {"AWS_ACCESS_KEY_ID", "test"},       {"AWS_ACCESS_KEY", "test"},
-    {"AWS_SECRET_ACCESS_KEY", "test"},   {"AWS_SECRET_KEY", "test"},
-    {"AWS_SESSION_TOKEN", "test"},       {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
+    {"AWS_ACCESS_KEY_ID", "test"},          {"AWS_ACCESS_KEY", "test"},
+    {"AWS_SECRET_ACCESS_KEY", "test"},      {"AWS_SECRET_KEY", "test"},
+    {"AWS_SESSION_TOKEN", "test"},          {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
     {"LAMBDA_RUNTIME_DIR", "/var/runtime"},
 };
 

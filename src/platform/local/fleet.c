@@ -369,6 +369,7 @@ static bool make_room(struct ic_fleet *fleet)
     struct member *oldest = NULL;
     ic_map_each(&fleet->functions, find_oldest_idle, &oldest);
     if (oldest == NULL) {
+        ic_log(IC_LOG_WARNING, "fleet-full", "instances=%zu", fleet->member_count);
         return false;
     }
     end_member(oldest, IC_END_KILLED);
@@ -681,7 +682,8 @@ static size_t instances_max(void)
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     (void)getrlimit(RLIMIT_NOFILE, &files);
-    size_t room = (size_t)(files.rlim_cur / 2 / IC_INSTANCE_DESCRIPTORS); /* half is the REST API's */
+    size_t room =
+        (size_t)(files.rlim_cur / 2 / IC_INSTANCE_DESCRIPTORS); /* half is the REST API's */
     return room < IC_INSTANCES_MAX ? room : IC_INSTANCES_MAX;
 }
 

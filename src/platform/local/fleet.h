@@ -24,13 +24,13 @@ struct ic_fleet;
 struct ic_loop;
 
 struct ic_fleet_options {
-    const char *region;      /* "us-east-1": AWS_REGION of the instances */
-    int routing;             /* IC_ROUTING_... of base/config.h: which idle one gets an Invoke */
-    uint32_t idle_ms;        /* an instance idle for so long is reclaimed; 0: never */
-    uint32_t billing_ms;     /* billed time is rounded up to a multiple: 1 or 100 */
-    uint32_t concurrency;    /* Invokes at once over all functions without a reservation */
-    uint64_t seed;           /* of random routing */
-    const char *log_file;    /* what functions print, START END REPORT included; NULL: nowhere */
+    const char *region;   /* "us-east-1": AWS_REGION of the instances */
+    int routing;          /* IC_ROUTING_... of base/config.h: which idle one gets an Invoke */
+    uint32_t idle_ms;     /* an instance idle for so long is reclaimed; 0: never */
+    uint32_t billing_ms;  /* billed time is rounded up to a multiple: 1 or 100 */
+    uint32_t concurrency; /* Invokes at once over all functions without a reservation */
+    uint64_t seed;        /* of random routing */
+    const char *log_file; /* what functions print, START END REPORT included; NULL: nowhere */
 };
 
 /* Instances in all, however many descriptors there are (each takes about six). */
@@ -95,8 +95,8 @@ typedef void ic_invoke_done(void *ctx, const struct ic_invoke_result *result);
  * instance has asked for its next event or is gone; RESULT is borrowed for that call. The Invoke
  * goes on whether anyone still wants the answer: DONE may be NULL.
  * IC_ETHROTTLED: above the limit of concurrency, or of instances on one machine. IC_EUNAVAIL: no
- * process or descriptor to be had. IC_ENOMEM. IC_ECANCELED: the fleet stops. A bootstrap that cannot
- * be executed is a function error like others.
+ * process or descriptor to be had. IC_ENOMEM. IC_ECANCELED: the fleet stops. A bootstrap that
+ * cannot be executed is a function error like others.
  */
 int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
                     const struct ic_invoke_request *request, ic_invoke_done *done,
@@ -145,7 +145,7 @@ struct ic_bill {
 };
 void ic_fleet_bill(const struct ic_fleet *fleet, struct ic_bill *sum);
 /* By function name. IC_ENOMEM: not visited. */
-int ic_fleet_each_bill(struct ic_fleet *fleet,
-                       void (*visit)(void *ctx, const struct ic_bill *bill), void *ctx) IC_MUST_USE;
+int ic_fleet_each_bill(struct ic_fleet *fleet, void (*visit)(void *ctx, const struct ic_bill *bill),
+                       void *ctx) IC_MUST_USE;
 
 #endif

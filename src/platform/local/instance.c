@@ -56,7 +56,7 @@ struct ic_instance {
     bool handed_out;                  /* the invocation's event */
 
     uint64_t started_us, init_us, handed_out_us;
-    uint64_t ended_us; /* when it was killed; 0: it was not */
+    uint64_t ended_us;        /* when it was killed; 0: it was not */
     struct ic_timer deadline; /* of init, invocation or idleness */
     struct ic_timer sampler;
     uint64_t sampled_bytes, sampled_ms, max_memory_bytes;
@@ -145,8 +145,9 @@ static bool memory_fits(struct ic_instance *i)
 
 static void exceed_memory(struct ic_instance *i)
 {
-    ic_log(IC_LOG_WARNING, "instance-memory", "function=%s instance=%s pid=%d bytes=%llu limit_mb=%u",
-           i->function, i->id, (int)i->pid, (unsigned long long)i->max_memory_bytes, i->memory_mb);
+    ic_log(IC_LOG_WARNING, "instance-memory",
+           "function=%s instance=%s pid=%d bytes=%llu limit_mb=%u", i->function, i->id, (int)i->pid,
+           (unsigned long long)i->max_memory_bytes, i->memory_mb);
     ic_instance_end(i, IC_END_KILLED);
 }
 
@@ -186,8 +187,8 @@ static int close_log(struct ic_instance *i, const struct ic_report *report, int 
             .outcome = report->outcome,
             .request_id = report->request_id,
             .wait_status = wait_status,
-            .timeout_ms = report->outcome == IC_OUTCOME_TIMED_OUT ? i->timeout_ms
-                                                                  : IC_INIT_TIMEOUT_MS,
+            .timeout_ms =
+                report->outcome == IC_OUTCOME_TIMED_OUT ? i->timeout_ms : IC_INIT_TIMEOUT_MS,
             .wall_ms = ic_clock_wall_ms(),
             .detail = strerror(i->exec_errno),
         };

@@ -39,8 +39,8 @@ enum ic_end {
 
 struct ic_instance_host {
     /*
-     * INVOCATION is over and handed back; the instance is IDLE already, or GONE. RESULT is borrowed.
-     * The host may assign the next invocation or end the instance in this call.
+     * INVOCATION is over and handed back; the instance is IDLE already, or GONE. RESULT is
+     * borrowed. The host may assign the next invocation or end the instance in this call.
      */
     void (*finished)(void *ctx, struct ic_invocation *invocation,
                      const struct ic_invoke_result *result);
@@ -64,8 +64,8 @@ struct ic_instance_setup {
 
 /*
  * Starts an instance for INVOCATION, which it takes over on success. A bootstrap that cannot be
- * executed is no error here: `finished` and `gone` report it at the turn's end. IC_ENOMEM; IC_EUNAVAIL: no process or
- * descriptor to be had.
+ * executed is no error here: `finished` and `gone` report it at the turn's end. IC_ENOMEM;
+ * IC_EUNAVAIL: no process or descriptor to be had.
  */
 int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation *invocation,
                     struct ic_instance **out) IC_MUST_USE;

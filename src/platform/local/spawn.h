@@ -1,6 +1,7 @@
 /*
  * spawn.h - starts and signals the processes of instances. A process is the leader of its own
- * group, in the platform's session, and gets SIGKILL when the platform's thread dies, however it dies.
+ * group, in the platform's session, and gets SIGKILL when the platform's thread dies, however it
+ * dies.
  *
  *   platform --vfork--> child: own group, pdeathsig, limits, stdin /dev/null,
  *      |                       stdout and stderr to the pipe, cwd --execve--> bootstrap
@@ -25,8 +26,8 @@ struct ic_spawn {
 enum { IC_SPAWN_DESCRIPTORS = 1024 }; /* RLIMIT_NOFILE of an instance, as on Lambda */
 
 /*
- * 0 and *PID; or IC_ENOENT with *WHY an errno: the program cannot be executed; IC_EUNAVAIL with *WHY: no
- * process could be made.
+ * 0 and *PID; or IC_ENOENT with *WHY an errno: the program cannot be executed; IC_EUNAVAIL with
+ * *WHY: no process could be made.
  */
 int ic_spawn(const struct ic_spawn *what, pid_t *pid, int *why) IC_MUST_USE;
 
