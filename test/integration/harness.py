@@ -261,7 +261,7 @@ class Cluster:
                    for name in ("port", "node-port", "http-port", "platform-port"))
 
     # -- start and end -------------------------------------------------------
-    def logs(self, limit=6000):
+    def logs(self, limit=3000):
         """The end of each log of the folder, for a failed test's report."""
         text = ""
         for path in sorted(self.dir.rglob("*.log")):

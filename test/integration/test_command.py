@@ -256,7 +256,7 @@ def test_a_bad_option_is_named(new_cluster, name, value):
 
 
 def test_a_pool_smaller_than_its_code_is_refused(new_cluster):
-    c = new_cluster(up=False, functions=5)
+    c = new_cluster(up=False, functions=11)
     done = c.up(check=False)
     assert done.returncode == 2 and "10+2" in done.stderr
     leaves_nothing(c)
