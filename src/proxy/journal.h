@@ -38,9 +38,13 @@ struct ic_journal_setup {
 };
 
 struct ic_journal_meta {
-    uint32_t epoch; /* raised by every open */
-    bool fresh;     /* there was no journal before */
-    bool crashed;   /* it was not closed last time */
+    /*
+     * Raised by every open. A fresh journal begins with the minutes since 2026, so that a folder
+     * that was lost gets an epoch above those its nodes have seen: restarts are rarer than minutes.
+     */
+    uint32_t epoch;
+    bool fresh;   /* there was no journal before */
+    bool crashed; /* it was not closed last time */
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
 };
 
@@ -102,6 +106,7 @@ const char *ic_journal_failure(const struct ic_journal *j);
 int ic_journal_probe(struct ic_journal *j) IC_MUST_USE;
 /* Call at least once a second: starts the fsync of everysec on its thread, notices how it went. */
 void ic_journal_tick(struct ic_journal *j, uint64_t now_ms);
+/* CONFIG SET appendfsync; cheap if nothing changes. */
 void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync);
 
 /* ---- loading ---------------------------------------------------------------- */

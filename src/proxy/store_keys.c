@@ -236,6 +236,7 @@ static bool sweep_some(struct ic_store *s)
 
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
 {
+    ic_journal_set_appendfsync(s->setup.journal, ic_store_config(s)->appendfsync);
     ic_journal_tick(s->setup.journal, now_ms);
     ic_store_probe(s, now_ms);
     bool more = expire_some(s, wall_ms);

@@ -159,7 +159,7 @@ static void test_commit_and_load(void **state)
     (void)state;
     struct ic_journal_meta first, second;
     struct ic_journal *j = open_journal(&first);
-    assert_true(first.fresh && !first.crashed && first.epoch == 1);
+    assert_true(first.fresh && !first.crashed && first.epoch > 0);
     put(j, 1, "k1");
     put(j, 2, "k2");
     assert_int_equal(ic_journal_commit(j), 0);
@@ -174,7 +174,7 @@ static void test_commit_and_load(void **state)
     put(j, 5, "k5");
     ic_journal_close(j); /* commits */
     j = open_journal(&second);
-    assert_true(!second.fresh && !second.crashed && second.epoch == 2);
+    assert_true(!second.fresh && !second.crashed && second.epoch == first.epoch + 1);
     assert_memory_equal(first.secret, second.secret, sizeof first.secret);
     struct loaded l = load(j);
     assert_int_equal(l.objects, 3);

@@ -1,0 +1,47 @@
+/*
+ * journal_internal.h - what the journal's files share:
+ *
+ *   journal.c         queue, transactions, failure     journal_record.c  bytes of a record
+ *   journal_open.c    the file, epoch, secret          journal_sync.c    fsync on a thread
+ *   journal_load.c    reading it all
+ */
+#ifndef IC_PROXY_JOURNAL_INTERNAL_H
+#define IC_PROXY_JOURNAL_INTERNAL_H
+
+#include "base/buf.h"
+#include "proxy/journal.h"
+
+#include <limits.h>
+#include <lmdb.h>
+
+struct ic_journal {
+    char path[PATH_MAX], lock_path[PATH_MAX];
+    int lock_fd;
+    MDB_env *env; /* NULL: nothing is kept, or (while FAILED) the file could not be opened again */
+    MDB_dbi meta, objects, entries;
+    bool memory_only;
+    bool failed;
+    bool unsynced; /* commits since the last fsync */
+    int appendfsync;
+    uint32_t functions;
+    char failure[IC_JOURNAL_WHY_MAX];
+    struct ic_buf queue; /* op_header, record, op_header, ... */
+    uint64_t applied;    /* records of the last transaction */
+    struct ic_journal_sync *sync;
+    uint64_t synced_ms;
+    struct ic_journal_stats stats;
+};
+
+/* ---- journal_open.c --------------------------------------------------------- */
+
+/* WHY has IC_JOURNAL_WHY_MAX bytes; a text that is longer is cut. */
+__attribute__((format(printf, 2, 3))) void ic_journal_say(char *why, const char *format, ...);
+/* WHY and the code for what LMDB or the system (RC) said of the journal's file. */
+int ic_journal_explain(const struct ic_journal *j, int rc, char *why);
+/* Flags of LMDB for a mode of appendfsync. */
+unsigned ic_journal_sync_flag(int appendfsync);
+/* Opens j->env and its databases; an LMDB code, and j->env NULL if it is not 0. */
+int ic_journal_open_environment(struct ic_journal *j);
+int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t len);
+
+#endif

@@ -1,0 +1,370 @@
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/random.h"
+#include "proxy/journal_internal.h"
+#include "proxy/journal_sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    FORMAT = 1,
+    EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
+    DATABASES = 3,
+    MAP_BYTES_MIN = 64 << 20, /* grown by doubling; address space, not memory or disk */
+};
+
+void ic_journal_say(char *why, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, IC_JOURNAL_WHY_MAX, format, args);
+    va_end(args);
+}
+
+int ic_journal_explain(const struct ic_journal *j, int rc, char *why)
+{
+    ic_journal_say(why, "journal %s: %s", j->path, mdb_strerror(rc));
+    switch (rc) {
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        ic_journal_say(why, "journal %s is not a journal of this program, or damaged", j->path);
+        return IC_ECORRUPT;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PANIC:
+    case MDB_INCOMPATIBLE:
+    case MDB_NOTFOUND:
+        ic_journal_say(why, "journal %s is damaged: %s", j->path, mdb_strerror(rc));
+        return IC_ECORRUPT;
+    case ENOENT:
+        return IC_ENOENT;
+    case ENOSPC:
+        return IC_ENOSPC;
+    case ENOMEM:
+        return IC_ENOMEM;
+    default:
+        return IC_EIO;
+    }
+}
+
+unsigned ic_journal_sync_flag(int appendfsync)
+{
+    return appendfsync == IC_FSYNC_ALWAYS ? 0 : MDB_NOSYNC;
+}
+
+/* A file shorter than its pages (cut off) would end the process on the first touch: fill it up with
+ * zeros, which LMDB and the records' checks then find. */
+static int fill_up(struct ic_journal *j)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat file;
+    int rc = mdb_env_info(j->env, &info);
+    if (rc == 0) {
+        rc = mdb_env_stat(j->env, &stat);
+    }
+    if (rc != 0 || stat.ms_psize == 0 || info.me_last_pgno >= info.me_mapsize / stat.ms_psize) {
+        return MDB_INVALID;
+    }
+    off_t needed = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
+    if (lstat(j->path, &file) < 0) {
+        return errno;
+    }
+    return file.st_size < needed && truncate(j->path, needed) < 0 ? errno : 0;
+}
+
+static int open_databases(struct ic_journal *j)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &j->meta);
+    if (rc == 0) {
+        rc = mdb_dbi_open(txn, "objects", MDB_CREATE | MDB_INTEGERKEY, &j->objects);
+    }
+    if (rc == 0) {
+        rc = mdb_dbi_open(txn, "entries", MDB_CREATE | MDB_INTEGERKEY, &j->entries);
+    }
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+int ic_journal_open_environment(struct ic_journal *j)
+{
+    struct stat file;
+    size_t map = MAP_BYTES_MIN;
+    if (stat(j->path, &file) == 0) {
+        while (map / 2 < (size_t)file.st_size) {
+            map *= 2;
+        }
+    }
+    int rc = mdb_env_create(&j->env);
+    if (rc != 0) {
+        j->env = NULL;
+        return rc;
+    }
+    mdb_env_set_maxdbs(j->env, DATABASES);
+    mdb_env_set_mapsize(j->env, map);
+    /* Its own lock file is not needed: only this process has it (lock_fd), and reads at start. */
+    rc = mdb_env_open(j->env, j->path,
+                      MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | ic_journal_sync_flag(j->appendfsync),
+                      0600);
+    if (rc == 0) {
+        rc = fill_up(j);
+    }
+    if (rc == 0) {
+        rc = open_databases(j);
+    }
+    if (rc != 0) {
+        mdb_env_close(j->env);
+        j->env = NULL;
+    }
+    return rc;
+}
+
+static int take_lock(struct ic_journal *j, char *why)
+{
+    j->lock_fd = open(j->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (j->lock_fd < 0) {
+        int error = errno;
+        ic_journal_say(why, "cannot open %s: %s", j->lock_path, strerror(error));
+        return error == ENOENT ? IC_ENOENT : error == ENOSPC ? IC_ENOSPC : IC_EIO;
+    }
+    if (flock(j->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        ic_journal_say(why, "journal %s is in use by another process", j->path);
+        return IC_EBUSY;
+    }
+    return 0;
+}
+
+static MDB_val text_val(const char *text)
+{
+    return (MDB_val){.mv_size = strlen(text), .mv_data = (void *)(uintptr_t)text};
+}
+
+/* A meta record of exactly LEN bytes; MDB_NOTFOUND, or MDB_CORRUPTED if it has another length. */
+static int get_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, void *out, size_t len)
+{
+    MDB_val key = text_val(name), value;
+    int rc = mdb_get(txn, dbi, &key, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    if (value.mv_size != len) {
+        return MDB_CORRUPTED;
+    }
+    memcpy(out, value.mv_data, len);
+    return 0;
+}
+
+int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t len)
+{
+    MDB_val key = text_val(name);
+    MDB_val value = {.mv_size = len, .mv_data = (void *)(uintptr_t)data};
+    return mdb_put(txn, dbi, &key, &value, 0);
+}
+
+static uint32_t first_epoch(void)
+{
+    const int64_t year_2026_ms = INT64_C(1767225600000);
+    int64_t minutes = (ic_clock_wall_ms() - year_2026_ms) / 60000;
+    return minutes < 1 ? 1 : minutes > EPOCH_MAX / 2 ? EPOCH_MAX / 2 : (uint32_t)minutes;
+}
+
+struct stored_meta {
+    uint32_t format, epoch, functions, crashed;
+    uint64_t memory;
+    uint8_t secret[IC_JOURNAL_SECRET_LEN];
+    char prefix[128];
+};
+
+/* Compares with what was stored and makes M what is to be stored. < 0: WHY. */
+static int check_meta(struct ic_journal *j, const struct ic_journal_setup *setup,
+                      struct stored_meta *m, char *why)
+{
+    if (m->format != FORMAT) {
+        ic_journal_say(why, "journal %s has format %u, this program reads format %d", j->path,
+                       m->format, FORMAT);
+        return IC_ECORRUPT;
+    }
+    m->prefix[sizeof m->prefix - 1] = '\0';
+    if (strcmp(m->prefix, setup->prefix) != 0) {
+        ic_journal_say(why, "journal %s is of the pool '%s', function-prefix is now '%s'", j->path,
+                       m->prefix, setup->prefix);
+        return IC_EINVAL;
+    }
+    if (setup->functions < m->functions) {
+        ic_journal_say(why, "journal %s is of a pool of %u functions, now there are %u", j->path,
+                       m->functions, setup->functions);
+        return IC_EINVAL;
+    }
+    if (m->epoch >= EPOCH_MAX) {
+        ic_journal_say(why, "journal %s: no epoch is left", j->path);
+        return IC_ERANGE;
+    }
+    return 0;
+}
+
+/* Reads, checks, raises and writes the meta record. Returns an LMDB code; *RESULT < 0 with WHY says
+ * what check_meta found. */
+static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
+                            const struct ic_journal_setup *setup, struct ic_journal_meta *out,
+                            int *result, char *why)
+{
+    struct stored_meta m = {0};
+    int rc = get_meta(txn, j->meta, "meta", &m, sizeof m);
+    out->fresh = rc == MDB_NOTFOUND;
+    if (rc == MDB_NOTFOUND) {
+        m.format = FORMAT;
+        m.epoch = first_epoch() - 1;
+        snprintf(m.prefix, sizeof m.prefix, "%s", setup->prefix);
+        ic_random_fill(m.secret, sizeof m.secret);
+    } else if (rc != 0) {
+        return rc;
+    }
+    *result = check_meta(j, setup, &m, why);
+    if (*result < 0) {
+        return 0;
+    }
+    out->crashed = m.crashed != 0;
+    out->epoch = ++m.epoch;
+    memcpy(out->secret, m.secret, sizeof out->secret);
+    m.functions = setup->functions;
+    m.memory = setup->memory;
+    m.crashed = 1;
+    return ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m);
+}
+
+static int raise_epoch(struct ic_journal *j, const struct ic_journal_setup *setup,
+                       struct ic_journal_meta *meta, char *why)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    if (rc != 0) {
+        return ic_journal_explain(j, rc, why);
+    }
+    int result = 0;
+    rc = meta_transaction(j, txn, setup, meta, &result, why);
+    if (rc != 0 || result < 0) {
+        mdb_txn_abort(txn);
+        return result < 0 ? result : ic_journal_explain(j, rc, why);
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == 0) {
+        rc = mdb_env_sync(j->env, 1);
+    }
+    return rc == 0 ? 0 : ic_journal_explain(j, rc, why);
+}
+
+static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
+                     struct ic_journal_meta *meta, char *why)
+{
+    if ((size_t)snprintf(j->path, sizeof j->path, "%s/journal.lmdb", setup->dir) >=
+            sizeof j->path ||
+        (size_t)snprintf(j->lock_path, sizeof j->lock_path, "%s/journal.lock", setup->dir) >=
+            sizeof j->lock_path) {
+        ic_journal_say(why, "dir is too long for a path");
+        return IC_EINVAL;
+    }
+    int result = take_lock(j, why);
+    if (result < 0) {
+        return result;
+    }
+    int rc = ic_journal_open_environment(j);
+    if (rc != 0) {
+        return ic_journal_explain(j, rc, why);
+    }
+    return raise_epoch(j, setup, meta, why);
+}
+
+int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
+                    struct ic_journal_meta *meta, char *why)
+{
+    *out = NULL;
+    *meta = (struct ic_journal_meta){0};
+    struct ic_journal *j = ic_calloc(1, sizeof *j);
+    if (j == NULL) {
+        ic_journal_say(why, "journal: out of memory");
+        return IC_ENOMEM;
+    }
+    ic_buf_init(&j->queue);
+    j->lock_fd = -1;
+    j->appendfsync = setup->appendfsync;
+    j->functions = setup->functions;
+    j->memory_only = setup->dir == NULL || setup->dir[0] == '\0';
+    if (j->memory_only) {
+        meta->epoch = first_epoch();
+        meta->fresh = true;
+        ic_random_fill(meta->secret, sizeof meta->secret);
+        *out = j;
+        return 0;
+    }
+    int result = open_file(j, setup, meta, why);
+    if (result >= 0) {
+        result = ic_journal_sync_new(j->path, &j->sync);
+        if (result < 0) {
+            ic_journal_say(why, "journal %s: cannot start its fsync thread: %s", j->path,
+                           ic_error_text(result));
+        }
+    }
+    if (result < 0) {
+        ic_journal_close(j);
+        return result;
+    }
+    *out = j;
+    return 0;
+}
+
+static void mark_closed(struct ic_journal *j)
+{
+    MDB_txn *txn;
+    struct stored_meta m;
+    if (mdb_txn_begin(j->env, NULL, 0, &txn) != 0) {
+        return;
+    }
+    if (get_meta(txn, j->meta, "meta", &m, sizeof m) != 0) {
+        mdb_txn_abort(txn);
+        return;
+    }
+    m.crashed = 0;
+    if (ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m) != 0) {
+        mdb_txn_abort(txn);
+        return;
+    }
+    if (mdb_txn_commit(txn) == 0) {
+        mdb_env_sync(j->env, 1);
+    }
+}
+
+void ic_journal_close(struct ic_journal *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    bool opened = j->sync != NULL;
+    int result = opened ? ic_journal_commit(j) : 0;
+    ic_journal_sync_free(j->sync);
+    if (j->env != NULL) {
+        if (opened && result >= 0) {
+            mark_closed(j);
+        }
+        mdb_env_close(j->env);
+    }
+    if (j->lock_fd >= 0) {
+        close(j->lock_fd);
+    }
+    ic_buf_deinit(&j->queue);
+    ic_free(j);
+}
