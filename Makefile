@@ -55,7 +55,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 FLAVOR_release := -O2
 FLAVOR_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAVOR_cover   := -O1 -fprofile-instr-generate -fcoverage-mapping
-CFLAGS   += -std=gnu11 -g $(WARNINGS) $(FLAVOR_$(FLAVOR)) -Isrc -MMD -MP
+# Intrusive lists reach a head both as a list and as a member of its owner. GCC 12 at -O2 took the
+# two for different objects and kept a stale `next` in a register, so: no type-based aliasing.
+CFLAGS   += -std=gnu11 -g -fno-strict-aliasing $(WARNINGS) $(FLAVOR_$(FLAVOR)) -Isrc -MMD -MP
 LDFLAGS  += $(FLAVOR_$(FLAVOR))
 CLI_DEFINES := -DIC_VERSION='"$(VERSION)"' -DIC_LIBEXEC_DIR='"$(libexecdir)/infinicache"'
 LIBS     := -luv -lisal -lcurl -lssl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lhogweed -lzip -lncurses -lm -lpthread
