@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /*
- * The CRC register after LEN bytes, started from SEED, without inversion before or after (as ISA-L's
- * crc32_iscsi): a result is the seed that continues it. The checksum other
- * programs print is ~ic_crc32c(0xFFFFFFFF, data, len).
+ * The CRC register after LEN bytes, started from SEED, without inversion before or after (as
+ * ISA-L's crc32_iscsi): a result is the seed that continues it. The checksum other programs print
+ * is ~ic_crc32c(0xFFFFFFFF, data, len).
  */
 uint32_t ic_crc32c(uint32_t seed, const void *data, size_t len);
 
@@ -19,8 +19,8 @@ uint32_t ic_crc32c(uint32_t seed, const void *data, size_t len);
 uint32_t ic_crc32c_table(uint32_t seed, const void *data, size_t len);
 
 /*
- * The checksum of one unit of a chunk. Its seed comes from where the unit belongs, so that a right unit
- * in a wrong place is a wrong unit. (CHUNK, UNIT_INDEX) of one object never share a seed while
+ * The checksum of one unit of a chunk. Its seed comes from where the unit belongs, so that a right
+ * unit in a wrong place is a wrong unit. (CHUNK, UNIT_INDEX) of one object never share a seed while
  * UNIT_INDEX < 2^26 and CHUNK < 2^6; the object id is folded in by a CRC of its own.
  */
 uint32_t ic_unit_crc(uint64_t object_id, uint16_t chunk, uint32_t unit_index, const void *data,

@@ -10,14 +10,16 @@
 
 enum {
     WORDS_PER_PAGE = IC_ARENA_PAGE_GRANULES / 64,
-    /* Lists of split pages by how much is free of them: list k has pages with 2^k..2^(k+1)-1 free. */
+    /* Lists of split pages by how much is free of them: list k has pages with 2^k..2^(k+1)-1 free.
+     */
     CLASSES = 10,
-    LOOKS_PER_CLASS = 4,            /* split pages looked at for room in one piece, per list */
-    HUGE_BYTES = 2 * 1024 * 1024,   /* the processor's large page */
-    EXTENTS_FIRST = 2,              /* a chunk usually has whole pages and a tail */
+    LOOKS_PER_CLASS = 4,          /* split pages looked at for room in one piece, per list */
+    HUGE_BYTES = 2 * 1024 * 1024, /* the processor's large page */
+    EXTENTS_FIRST = 2,            /* a chunk usually has whole pages and a tail */
 };
 
-static_assert(1 << CLASSES == IC_ARENA_PAGE_GRANULES, "a split page has at most 2^CLASSES - 1 free");
+static_assert(1 << CLASSES == IC_ARENA_PAGE_GRANULES,
+              "a split page has at most 2^CLASSES - 1 free");
 
 struct split { /* a page of which some granules are used and some are free */
     struct ic_list node;
@@ -29,14 +31,14 @@ struct split { /* a page of which some granules are used and some are free */
 struct ic_arena {
     uint8_t *base;
     uint32_t page_count;
-    uint32_t free_pages;      /* wholly free */
-    uint32_t resident_pages;  /* used since the start or the last trim */
+    uint32_t free_pages;     /* wholly free */
+    uint32_t resident_pages; /* used since the start or the last trim */
     uint32_t split_count;
-    uint32_t lowest;          /* no page below is free */
+    uint32_t lowest; /* no page below is free */
     uint64_t free_granules;
-    uint64_t *page_used;      /* bit: not wholly free */
-    uint64_t *page_resident;  /* bit: has been used */
-    struct split **split_of;  /* by page */
+    uint64_t *page_used;     /* bit: not wholly free */
+    uint64_t *page_resident; /* bit: has been used */
+    struct split **split_of; /* by page */
     struct ic_list splits[CLASSES];
 };
 
@@ -211,8 +213,7 @@ static int get_pages(struct ic_arena *a, uint32_t count, struct ic_extents *out)
             uint32_t most = a->page_count - start < left ? a->page_count : start + left;
             run = bit_next(a->page_used, start, most, true) - start;
         }
-        int result =
-            extents_add(out, start * IC_ARENA_PAGE_GRANULES, run * IC_ARENA_PAGE_GRANULES);
+        int result = extents_add(out, start * IC_ARENA_PAGE_GRANULES, run * IC_ARENA_PAGE_GRANULES);
         if (result < 0) {
             return result;
         }
@@ -296,7 +297,8 @@ static bool has_run(const struct split *s, uint32_t want)
     return false;
 }
 
-/* Takes up to WANT granules of S: in one piece if IN_ONE, else in as many as it takes. *GOT counts them. */
+/* Takes up to WANT granules of S: in one piece if IN_ONE, else in as many as it takes. *GOT counts
+ * them. */
 static int take_granules(struct ic_arena *a, struct split *s, uint32_t want, bool in_one,
                          struct ic_extents *out, uint32_t *got)
 {
@@ -326,7 +328,7 @@ static int take_granules(struct ic_arena *a, struct split *s, uint32_t want, boo
 /* A split page with WANT free granules in a row, old or new; NULL: none found. */
 static struct split *find_split(struct ic_arena *a, uint32_t want)
 {
-    for (size_t class = 31U - (size_t)__builtin_clz(want); class < CLASSES; class++) {
+    for (size_t class = 31U - (size_t)__builtin_clz(want); class < CLASSES; class ++) {
         int looks = LOOKS_PER_CLASS;
         IC_LIST_EACH (node, &a->splits[class]) {
             struct split *s = IC_CONTAINER(node, struct split, node);
@@ -344,7 +346,7 @@ static struct split *find_split(struct ic_arena *a, uint32_t want)
 /* WANT granules from whatever is free, the emptiest split pages first. */
 static int get_fragments(struct ic_arena *a, uint64_t want, struct ic_extents *out)
 {
-    for (size_t class = CLASSES; want > 0 && class > 0; class--) {
+    for (size_t class = CLASSES; want > 0 && class > 0; class --) {
         while (want > 0 && !ic_list_empty(&a->splits[class - 1])) {
             struct split *s = IC_CONTAINER(a->splits[class - 1].next, struct split, node);
             uint32_t most = want < s->free_count ? (uint32_t)want : s->free_count, got;

@@ -1,14 +1,14 @@
 /*
- * arena.h - chunk memory: one mapping, cut into pages of 64 KiB, cut into granules of 64 bytes. What is
- * asked for comes as a list of extents, so every free granule is good for every request: there is no
- * fragmentation that could refuse one.
+ * arena.h - chunk memory: one mapping, cut into pages of 64 KiB, cut into granules of 64 bytes.
+ * What is asked for comes as a list of extents, so every free granule is good for every request:
+ * there is no fragmentation that could refuse one.
  *
  *   pages    |  full  |  full  | split  |  free  | ...
  *   extents   [-------------------] [--]             one chunk: whole pages and a tail
  *                              granules of a split page, by its bitmap
  *
- * Free pages are reused lowest address first, so that the resident memory follows what is held. What is
- * still resident and not needed can be given back to the system with ic_arena_trim.
+ * Free pages are reused lowest address first, so that the resident memory follows what is held.
+ * What is still resident and not needed can be given back to the system with ic_arena_trim.
  */
 #ifndef IC_NODE_ARENA_H
 #define IC_NODE_ARENA_H
@@ -39,8 +39,8 @@ struct ic_arena;
 struct ic_arena *ic_arena_new(uint64_t bytes);
 void ic_arena_free(struct ic_arena *a); /* NULL is fine */
 
-/* LEN bytes (rounded up to granules) as extents, in few pieces where possible. IC_ENOSPC: fewer are free;
- * IC_ENOMEM; on failure *OUT is empty. */
+/* LEN bytes (rounded up to granules) as extents, in few pieces where possible. IC_ENOSPC: fewer are
+ * free; IC_ENOMEM; on failure *OUT is empty. */
 int ic_arena_get(struct ic_arena *a, uint64_t len, struct ic_extents *out) IC_MUST_USE;
 void ic_arena_put(struct ic_arena *a, struct ic_extents *extents); /* and empties it */
 
@@ -48,7 +48,7 @@ uint8_t *ic_arena_at(const struct ic_arena *a, uint32_t granule);
 uint64_t ic_arena_bytes(const struct ic_arena *a); /* in all */
 uint64_t ic_arena_free_bytes(const struct ic_arena *a);
 uint64_t ic_arena_resident_bytes(const struct ic_arena *a); /* at most: pages used since trimmed */
-uint64_t ic_arena_table_bytes(const struct ic_arena *a);    /* heap used for the split pages' maps */
+uint64_t ic_arena_table_bytes(const struct ic_arena *a); /* heap used for the split pages' maps */
 
 /* Gives free pages back until at most KEEP bytes are resident, or no free page is. */
 void ic_arena_trim(struct ic_arena *a, uint64_t keep);

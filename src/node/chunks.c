@@ -256,11 +256,11 @@ static bool is_on_units(const struct ic_chunk *chunk, uint64_t offset, uint64_t 
     if (len == 0 || offset >= chunk->length || len > chunk->length - offset) {
         return false;
     }
-    return offset % chunk->unit == 0 &&
-           (len % chunk->unit == 0 || offset + len == chunk->length);
+    return offset % chunk->unit == 0 && (len % chunk->unit == 0 || offset + len == chunk->length);
 }
 
-enum ic_frame_status ic_chunk_check_write(const struct ic_chunk *chunk, uint64_t offset, uint64_t len)
+enum ic_frame_status ic_chunk_check_write(const struct ic_chunk *chunk, uint64_t offset,
+                                          uint64_t len)
 {
     if (chunk->sealed) {
         return IC_STATUS_SEALED;
@@ -277,7 +277,8 @@ void ic_chunk_written(struct ic_chunk *chunk, uint64_t len)
     chunk->written += len;
 }
 
-enum ic_frame_status ic_chunk_check_read(const struct ic_chunk *chunk, uint64_t offset, uint64_t len)
+enum ic_frame_status ic_chunk_check_read(const struct ic_chunk *chunk, uint64_t offset,
+                                         uint64_t len)
 {
     if (chunk == NULL || !chunk->sealed) {
         return IC_STATUS_NOENT;

@@ -8,8 +8,9 @@
  *         a new epoch drops what is open
  *
  * The memory: MemorySize less a reserve for the program itself is the capacity, which chunks are
- * charged against by ic_chunk_cost. Bytes lie in the arena, the rest (CRCs, keys, structs) on the heap; a
- * second check keeps their sum below the limit whatever the sizes, by giving free pages back.
+ * charged against by ic_chunk_cost. Bytes lie in the arena, the rest (CRCs, keys, structs) on the
+ * heap; a second check keeps their sum below the limit whatever the sizes, by giving free pages
+ * back.
  */
 #ifndef IC_NODE_CHUNKS_H
 #define IC_NODE_CHUNKS_H
@@ -44,14 +45,15 @@ struct ic_chunk { /* fields are for reading */
     uint64_t object_size, version;
     int64_t expires_ms;
     struct ic_extents extents;
-    uint8_t *key;    /* owned; NULL until sealed, or if empty */
-    uint8_t crcs[];  /* 4 bytes per unit, as they came */
+    uint8_t *key;   /* owned; NULL until sealed, or if empty */
+    uint8_t crcs[]; /* 4 bytes per unit, as they came */
 };
 
 struct ic_chunks;
 
 /* MEMORY_BYTES: of the function. NULL: less than IC_NODE_MEMORY_MIN, or out of memory. */
-struct ic_chunks *ic_chunks_new(uint64_t memory_bytes, const uint8_t instance[IC_INSTANCE_ID_BYTES]);
+struct ic_chunks *ic_chunks_new(uint64_t memory_bytes,
+                                const uint8_t instance[IC_INSTANCE_ID_BYTES]);
 void ic_chunks_free(struct ic_chunks *c); /* no chunk may have readers; NULL is fine */
 
 uint64_t ic_chunks_capacity(const struct ic_chunks *c);
@@ -61,13 +63,14 @@ uint64_t ic_chunks_position(const struct ic_chunks *c); /* the last operation se
 uint32_t ic_chunks_epoch(const struct ic_chunks *c);    /* the highest seen; 0: none */
 const uint8_t *ic_chunks_instance(const struct ic_chunks *c);
 
-/* A proxy of EPOCH is there. IC_ESTALE: a higher one has been seen, ignore it. A higher one than seen
- * so far drops every chunk that is not sealed. */
+/* A proxy of EPOCH is there. IC_ESTALE: a higher one has been seen, ignore it. A higher one than
+ * seen so far drops every chunk that is not sealed. */
 int ic_chunks_enter_epoch(struct ic_chunks *c, uint32_t epoch) IC_MUST_USE;
 
 /*
- * Operations are numbered 1, 2, ... per instance. An operation that is NEXT is carried out and, whether
- * it succeeded or was refused, settled; one settled before is answered from what is there now.
+ * Operations are numbered 1, 2, ... per instance. An operation that is NEXT is carried out and,
+ * whether it succeeded or was refused, settled; one settled before is answered from what is there
+ * now.
  */
 enum ic_op_order { IC_OP_NEXT, IC_OP_SETTLED, IC_OP_GAP };
 enum ic_op_order ic_chunks_op_order(const struct ic_chunks *c, uint64_t op);
@@ -82,27 +85,31 @@ struct ic_chunk *ic_chunks_find(const struct ic_chunks *c, uint64_t object_id, u
 enum ic_frame_status ic_chunks_reserve(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
                                        uint64_t length, uint32_t unit, struct ic_chunk **out);
 
-/* May LEN bytes be written at OFFSET? SEALED, HOLE (not where the chunk's written part ends), RANGE (not
- * whole units, or beyond the end). */
-enum ic_frame_status ic_chunk_check_write(const struct ic_chunk *chunk, uint64_t offset, uint64_t len);
+/* May LEN bytes be written at OFFSET? SEALED, HOLE (not where the chunk's written part ends), RANGE
+ * (not whole units, or beyond the end). */
+enum ic_frame_status ic_chunk_check_write(const struct ic_chunk *chunk, uint64_t offset,
+                                          uint64_t len);
 /* The next LEN bytes and their CRCs are in place. */
 void ic_chunk_written(struct ic_chunk *chunk, uint64_t len);
 
 /* May LEN bytes be read at OFFSET? NOENT: CHUNK is NULL or open. RANGE. */
-enum ic_frame_status ic_chunk_check_read(const struct ic_chunk *chunk, uint64_t offset, uint64_t len);
+enum ic_frame_status ic_chunk_check_read(const struct ic_chunk *chunk, uint64_t offset,
+                                         uint64_t len);
 
-/* The memory of LEN bytes at OFFSET, in at most MAX pieces; returns how many. *COVERED: bytes in them. */
+/* The memory of LEN bytes at OFFSET, in at most MAX pieces; returns how many. *COVERED: bytes in
+ * them. */
 size_t ic_chunk_memory(const struct ic_chunks *c, const struct ic_chunk *chunk, uint64_t offset,
                        uint64_t len, struct iovec *iov, size_t max, uint64_t *covered);
 /* The CRCs of the units that cover LEN bytes at OFFSET (a unit's bound). */
 struct iovec ic_chunk_crcs(struct ic_chunk *chunk, uint64_t offset, uint64_t len);
 
-/* STALE: for another instance. NOENT: no such chunk. HOLE: not all written, or another length. SEALED:
- * sealed differently before. NOSPACE: for the key. An empty chunk needs no WRITE before. */
+/* STALE: for another instance. NOENT: no such chunk. HOLE: not all written, or another length.
+ * SEALED: sealed differently before. NOSPACE: for the key. An empty chunk needs no WRITE before. */
 enum ic_frame_status ic_chunks_seal(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
                                     const struct ic_seal *seal);
 /* What a SEAL that was settled before is answered. */
-enum ic_frame_status ic_chunks_sealed(const struct ic_chunks *c, uint64_t object_id, uint16_t chunk);
+enum ic_frame_status ic_chunks_sealed(const struct ic_chunks *c, uint64_t object_id,
+                                      uint16_t chunk);
 
 /* Frees at once. CHUNK must have no readers. */
 void ic_chunks_drop(struct ic_chunks *c, struct ic_chunk *chunk);

@@ -87,7 +87,8 @@ struct ic_node *ic_node_new(struct ic_loop *loop)
     n->loop = loop;
     n->runtime = ic_runtime_new(loop, address, &runtime_handler, n);
     if (n->runtime == NULL) {
-        ic_log(IC_LOG_ERROR, "start", "reason=\"no memory, or AWS_LAMBDA_RUNTIME_API is no address\"");
+        ic_log(IC_LOG_ERROR, "start",
+               "reason=\"no memory, or AWS_LAMBDA_RUNTIME_API is no address\"");
         ic_node_free(n);
         return NULL;
     }

@@ -13,9 +13,9 @@
 
 struct ic_node;
 
-/* Reads AWS_LAMBDA_RUNTIME_API and AWS_LAMBDA_FUNCTION_MEMORY_SIZE (in MiB). NULL: no Runtime API, or no
- * memory, and the log says so. A node that cannot hold chunks starts, to report that as its init error.
- * Stops the loop when the Runtime API is gone. */
+/* Reads AWS_LAMBDA_RUNTIME_API and AWS_LAMBDA_FUNCTION_MEMORY_SIZE (in MiB). NULL: no Runtime API,
+ * or no memory, and the log says so. A node that cannot hold chunks starts, to report that as its
+ * init error. Stops the loop when the Runtime API is gone. */
 struct ic_node *ic_node_new(struct ic_loop *loop);
 void ic_node_free(struct ic_node *n); /* NULL is fine */
 

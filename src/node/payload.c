@@ -10,7 +10,8 @@ struct json { /* a cursor */
 
 static void skip_blanks(struct json *j)
 {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\t' || *j->at == '\r' || *j->at == '\n')) {
+    while (j->at < j->end &&
+           (*j->at == ' ' || *j->at == '\t' || *j->at == '\r' || *j->at == '\n')) {
         j->at++;
     }
 }
@@ -201,8 +202,7 @@ static bool get_serve_fields(struct ic_slice text, struct ic_payload *out)
     struct ic_slice proxy;
     return get_text(text, "function", out->function, sizeof(out->function)) &&
            get_hex(text, "invocation", out->invocation, sizeof(out->invocation)) &&
-           get_hex(text, "key", out->key, sizeof(out->key)) &&
-           find_member(text, "proxy", &proxy) &&
+           get_hex(text, "key", out->key, sizeof(out->key)) && find_member(text, "proxy", &proxy) &&
            ic_payload_address(proxy, out->proxy_host, &out->proxy_port) == 0 &&
            get_u32(text, "epoch", &out->epoch) && get_u32(text, "lease_ms", &out->lease_ms);
 }
@@ -237,11 +237,10 @@ int ic_payload_response(const struct ic_chunks *chunks, bool served, struct ic_b
         instance[2 * i] = digits[id[i] >> 4];
         instance[2 * i + 1] = digits[id[i] & 15];
     }
-    return ic_buf_printf(out,
-                         "{\"instance\":\"%s\",\"position\":%" PRIu64 ",\"held\":%" PRIu64
-                         ",\"capacity\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"epoch\":%" PRIu32
-                         ",\"served\":%s}",
-                         instance, ic_chunks_position(chunks), ic_chunks_held(chunks),
-                         ic_chunks_capacity(chunks), ic_chunks_count(chunks),
-                         ic_chunks_epoch(chunks), served ? "true" : "false");
+    return ic_buf_printf(
+        out,
+        "{\"instance\":\"%s\",\"position\":%" PRIu64 ",\"held\":%" PRIu64 ",\"capacity\":%" PRIu64
+        ",\"chunks\":%" PRIu64 ",\"epoch\":%" PRIu32 ",\"served\":%s}",
+        instance, ic_chunks_position(chunks), ic_chunks_held(chunks), ic_chunks_capacity(chunks),
+        ic_chunks_count(chunks), ic_chunks_epoch(chunks), served ? "true" : "false");
 }

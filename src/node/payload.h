@@ -39,14 +39,16 @@ struct ic_payload {
     uint32_t lease_ms;
 };
 
-/* Anything that is not a JSON object with "infinicache" is FOREIGN. IC_EINVAL: it is ours, and a field
- * that its kind needs is missing or out of range. */
+/* Anything that is not a JSON object with "infinicache" is FOREIGN. IC_EINVAL: it is ours, and a
+ * field that its kind needs is missing or out of range. */
 int ic_payload_decode(struct ic_slice text, struct ic_payload *out) IC_MUST_USE;
 
 /* Appends the response. IC_ENOMEM. */
-int ic_payload_response(const struct ic_chunks *chunks, bool served, struct ic_buf *out) IC_MUST_USE;
+int ic_payload_response(const struct ic_chunks *chunks, bool served,
+                        struct ic_buf *out) IC_MUST_USE;
 
 /* "10.0.0.1:80" or "[::1]:80" in two. IC_EINVAL. */
-int ic_payload_address(struct ic_slice text, char host[IC_PAYLOAD_HOST_MAX], uint16_t *port) IC_MUST_USE;
+int ic_payload_address(struct ic_slice text, char host[IC_PAYLOAD_HOST_MAX],
+                       uint16_t *port) IC_MUST_USE;
 
 #endif

@@ -98,7 +98,8 @@ static int send_chunk(struct ic_requests *r, struct ic_chunk *chunk, uint64_t of
         size_t count =
             ic_chunk_memory(r->chunks, chunk, offset, len, piece, REPLY_PIECES, &covered);
         for (size_t i = 0; i < count && result >= 0; i++) {
-            result = ic_stream_write(r->stream, ic_slice(piece[i].iov_base, piece[i].iov_len), owner);
+            result =
+                ic_stream_write(r->stream, ic_slice(piece[i].iov_base, piece[i].iov_len), owner);
         }
         offset += covered;
         len -= covered;
@@ -165,9 +166,8 @@ static int begin_chunk(struct ic_requests *r, struct ic_chunk *chunk, uint32_t b
 {
     int64_t length = ic_frame_data_length(bytes, chunk->unit);
     uint64_t offset = r->parser.frame.offset;
-    enum ic_frame_status status = length < 0
-                                      ? IC_STATUS_RANGE
-                                      : ic_chunk_check_write(chunk, offset, (uint64_t)length);
+    enum ic_frame_status status =
+        length < 0 ? IC_STATUS_RANGE : ic_chunk_check_write(chunk, offset, (uint64_t)length);
     r->chunk = chunk;
     if (status != IC_STATUS_OK) {
         skip_body(r, status);
@@ -213,9 +213,8 @@ static int begin_first(struct ic_requests *r)
         return IC_EPROTO;
     }
     struct ic_chunk *chunk;
-    enum ic_frame_status status =
-        ic_chunks_reserve(r->chunks, frame->object_id, frame->chunk, prefix.chunk_length,
-                          prefix.unit, &chunk);
+    enum ic_frame_status status = ic_chunks_reserve(r->chunks, frame->object_id, frame->chunk,
+                                                    prefix.chunk_length, prefix.unit, &chunk);
     if (status != IC_STATUS_OK) {
         skip_body(r, status);
         return 0;
@@ -273,8 +272,7 @@ static int answer_seal(struct ic_requests *r)
     case IC_OP_NEXT:
         break;
     }
-    enum ic_frame_status status =
-        ic_chunks_seal(r->chunks, frame->object_id, frame->chunk, &seal);
+    enum ic_frame_status status = ic_chunks_seal(r->chunks, frame->object_id, frame->chunk, &seal);
     ic_chunks_op_settle(r->chunks, frame->op);
     return send_status(r, status);
 }
@@ -468,8 +466,8 @@ static int take_events(struct ic_requests *r)
 
 size_t ic_requests_room(struct ic_requests *r, struct iovec *iov, size_t max)
 {
-    bool is_open = r->state == IC_REQUESTS_RECEIVING &&
-                   ic_stream_queued(r->stream) <= IC_REPLY_QUEUE_MAX;
+    bool is_open =
+        r->state == IC_REQUESTS_RECEIVING && ic_stream_queued(r->stream) <= IC_REPLY_QUEUE_MAX;
     size_t count = is_open ? ic_frame_parser_room(&r->parser, iov, max) : 0;
     r->paused = count == 0;
     return count;

@@ -6,8 +6,8 @@
  *   RECEIVING --DELETE of a chunk that replies still point into--> HELD  --queue sent--> RECEIVING
  *             --LIST--------------------------------------------> LISTING --all items---> RECEIVING
  *
- * Bounds: nothing is read while more than IC_REPLY_QUEUE_MAX bytes of replies wait or the state is not
- * RECEIVING; a reply adds at most one DATA frame to that. Replies hold no copy of chunk memory.
+ * Bounds: nothing is read while more than IC_REPLY_QUEUE_MAX bytes of replies wait or the state is
+ * not RECEIVING; a reply adds at most one DATA frame to that. Replies hold no copy of chunk memory.
  */
 #ifndef IC_NODE_REQUESTS_H
 #define IC_NODE_REQUESTS_H
@@ -46,7 +46,7 @@ struct ic_requests {
     struct ic_buf body;          /* of a frame whose body is decoded */
     struct ic_buf items;         /* LISTING: the next ITEM frame's body */
     uint64_t cursor;
-    int error; /* LISTING: in the visitor */
+    int error;     /* LISTING: in the visitor */
     bool welcomed; /* set by the handler of WELCOME; before, nothing else is accepted */
     bool paused;
     bool settled; /* the current operation was settled before */

@@ -31,7 +31,7 @@ struct ic_runtime {
     struct ic_http http;
     struct ic_buf request; /* the current one, kept for a repetition */
     struct ic_buf payload;
-    bool too_long; /* the payload */
+    bool too_long;                  /* the payload */
     char id[IC_RUNTIME_ID_MAX + 1]; /* of the invocation */
     int64_t deadline_wall_ms;
     struct ic_timer retry;
@@ -216,8 +216,8 @@ static void take_response(struct ic_runtime *rt)
     }
 }
 
-/* Is this an answer that settles the request? A 4xx to a POST does: the platform does not want it any
- * more, and would not want a repetition. */
+/* Is this an answer that settles the request? A 4xx to a POST does: the platform does not want it
+ * any more, and would not want a repetition. */
 static bool is_acceptable(struct ic_runtime *rt)
 {
     int status = rt->http.status;
@@ -351,8 +351,8 @@ static void post_error(struct ic_runtime *rt, const char *path, const char *type
                        const char *message)
 {
     char body[512];
-    int len = snprintf(body, sizeof(body), "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message,
-                       type);
+    int len = snprintf(body, sizeof(body), "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}",
+                       message, type);
     assert(len > 0 && (size_t)len < sizeof(body));
     set_request(rt, "POST", path, ic_slice(body, (size_t)len));
 }

@@ -26,10 +26,11 @@ enum {
 struct ic_runtime;
 
 struct ic_runtime_handler {
-    /* An invocation; PAYLOAD is valid during the call (empty if too long). Answer with respond or fail,
-     * now or later. DEADLINE_MS: left to its deadline. */
+    /* An invocation; PAYLOAD is valid during the call (empty if too long). Answer with respond or
+     * fail, now or later. DEADLINE_MS: left to its deadline. */
     void (*invoked)(void *ctx, struct ic_slice payload, uint64_t deadline_ms);
-    /* The Runtime API does not answer any more, or init_error has been delivered: end the process. */
+    /* The Runtime API does not answer any more, or init_error has been delivered: end the process.
+     */
     void (*lost)(void *ctx);
 };
 

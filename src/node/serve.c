@@ -20,8 +20,8 @@ struct ic_serve {
     struct ic_stream *stream; /* owned; NULL between dials */
     struct ic_requests requests;
     uint8_t hello_mac[IC_LINK_MAC_BYTES];
-    uint32_t dial; /* HELLOs said in this invocation */
-    uint32_t bye;  /* BYEs said */
+    uint32_t dial;          /* HELLOs said in this invocation */
+    uint32_t bye;           /* BYEs said */
     uint64_t deadline_ms;   /* on the loop's clock */
     uint64_t gone_since_ms; /* no welcomed link since; the invocation's start at first */
     bool welcomed;          /* at least once in this invocation */
@@ -102,8 +102,9 @@ static void end(struct ic_serve *s, const char *reason)
     ic_timer_stop(&s->gone_timer);
     ic_timer_stop(&s->lease_timer);
     ic_timer_stop(&s->deadline_timer);
-    ic_log(IC_LOG_INFO, "served", "reason=%s welcomed=%d dials=%u position=%llu held=%llu chunks=%llu",
-           reason, s->welcomed, s->dial, (unsigned long long)ic_chunks_position(s->chunks),
+    ic_log(IC_LOG_INFO, "served",
+           "reason=%s welcomed=%d dials=%u position=%llu held=%llu chunks=%llu", reason,
+           s->welcomed, s->dial, (unsigned long long)ic_chunks_position(s->chunks),
            (unsigned long long)ic_chunks_held(s->chunks),
            (unsigned long long)ic_chunks_count(s->chunks));
     s->done(s->ctx, s->welcomed);
@@ -173,8 +174,8 @@ static int send_hello(struct ic_serve *s)
     }
     if (result >= 0) {
         uint8_t header[IC_FRAME_HEADER_BYTES];
-        ic_frame_encode(
-            &(struct ic_frame){.type = IC_FRAME_HELLO, .length = (uint32_t)body.len}, header);
+        ic_frame_encode(&(struct ic_frame){.type = IC_FRAME_HELLO, .length = (uint32_t)body.len},
+                        header);
         result = ic_stream_write(s->stream, ic_slice(header, sizeof(header)), NULL);
     }
     if (result >= 0) {

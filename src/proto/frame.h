@@ -27,12 +27,12 @@
 enum {
     IC_FRAME_HEADER_BYTES = 48,
     IC_FRAME_VERSION = 1,
-    IC_UNIT_BYTES_MIN = 64,             /* a unit is a multiple of this */
-    IC_FRAME_DATA_MAX = 1024 * 1024,    /* chunk bytes in one WRITE or DATA; also the largest unit */
+    IC_UNIT_BYTES_MIN = 64,          /* a unit is a multiple of this */
+    IC_FRAME_DATA_MAX = 1024 * 1024, /* chunk bytes in one WRITE or DATA; also the largest unit */
     IC_FRAME_UNITS_MAX = IC_FRAME_DATA_MAX / IC_UNIT_BYTES_MIN, /* CRCs in one WRITE or DATA */
-    IC_WRITE_PREFIX_BYTES = 16,         /* of a WRITE with IC_WRITE_FIRST */
+    IC_WRITE_PREFIX_BYTES = 16,                                 /* of a WRITE with IC_WRITE_FIRST */
     IC_FRAME_BODY_MAX = IC_WRITE_PREFIX_BYTES + 4 * IC_FRAME_UNITS_MAX + IC_FRAME_DATA_MAX,
-    IC_FRAME_PLACES_MAX = 24,           /* places given to the parser and not yet filled */
+    IC_FRAME_PLACES_MAX = 24, /* places given to the parser and not yet filled */
     /* What a chunk costs a node beyond its bytes, CRCs and key: its struct, its place in the index
      * and the list of its extents. Both sides charge it: see ic_chunk_cost. */
     IC_CHUNK_OVERHEAD_BYTES = 256,
@@ -65,15 +65,15 @@ enum {
 };
 
 /* value, name, text, the IC_E... it becomes at the proxy */
-#define IC_STATUSES(X)                                                                \
-    X(0, OK, "done", 0)                                                               \
-    X(1, NOSPACE, "no room for the chunk", IC_ENOSPC)                                 \
-    X(2, NOENT, "no such chunk, or not sealed, or not written so far", IC_ENOENT)     \
-    X(3, GAP, "an earlier operation is missing", IC_ESTALE)                           \
-    X(4, STALE, "another instance was meant", IC_ESTALE)                              \
-    X(5, HOLE, "offset or length does not continue what is written", IC_ERANGE)       \
-    X(6, RANGE, "offset or length outside the chunk or not on a unit", IC_ERANGE)     \
-    X(7, SEALED, "the chunk is sealed", IC_EEXIST)                                    \
+#define IC_STATUSES(X)                                                                             \
+    X(0, OK, "done", 0)                                                                            \
+    X(1, NOSPACE, "no room for the chunk", IC_ENOSPC)                                              \
+    X(2, NOENT, "no such chunk, or not sealed, or not written so far", IC_ENOENT)                  \
+    X(3, GAP, "an earlier operation is missing", IC_ESTALE)                                        \
+    X(4, STALE, "another instance was meant", IC_ESTALE)                                           \
+    X(5, HOLE, "offset or length does not continue what is written", IC_ERANGE)                    \
+    X(6, RANGE, "offset or length outside the chunk or not on a unit", IC_ERANGE)                  \
+    X(7, SEALED, "the chunk is sealed", IC_EEXIST)                                                 \
     X(8, NOMEM, "out of memory for the reply", IC_ENOMEM)
 
 enum ic_frame_status {
@@ -88,15 +88,15 @@ const char *ic_frame_status_text(uint8_t status); /* static */
 const char *ic_frame_type_text(uint8_t type);     /* static; "unknown" */
 
 struct ic_frame { /* a header; fields a type has no use for are 0 */
-    uint8_t type;     /* enum ic_frame_type */
+    uint8_t type; /* enum ic_frame_type */
     uint8_t flags;
-    uint8_t status;   /* ERROR: enum ic_frame_status */
+    uint8_t status; /* ERROR: enum ic_frame_status */
     uint16_t chunk;
     uint32_t request; /* chosen by who asks, returned by who answers */
     uint32_t length;  /* bytes of body */
     uint64_t object_id;
-    uint64_t op;      /* WRITE SEAL DELETE: number of the operation, and in its answer */
-    uint64_t offset;  /* READ WRITE DATA: in the chunk. BYE: ms left to the deadline */
+    uint64_t op;       /* WRITE SEAL DELETE: number of the operation, and in its answer */
+    uint64_t offset;   /* READ WRITE DATA: in the chunk. BYE: ms left to the deadline */
     uint32_t lease_ms; /* proxy -> node: stay this long after this request */
 };
 
@@ -130,10 +130,10 @@ uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len);
  *                   while ((event = ic_frame_parser_next(p)) > 0) ...
  *
  *   IC_FRAME_HEADER_READY  p->frame is a new frame. If its length > 0 say where the body goes.
- *   IC_FRAME_WANT    the places given are full and the body goes on: give more places (or none: then
- *                    room returns 0 until you do, which stops reading; resume the stream then).
- *   IC_FRAME_END     the body is complete; comes for every frame, also without body.
- *   IC_FRAME_MORE    (0) bytes are needed.
+ *   IC_FRAME_WANT    the places given are full and the body goes on: give more places (or none:
+ * then room returns 0 until you do, which stops reading; resume the stream then). IC_FRAME_END the
+ * body is complete; comes for every frame, also without body. IC_FRAME_MORE    (0) bytes are
+ * needed.
  *
  * room offers the last places of a body and the next frame's header together, so that a stream of
  * frames costs one readv each.
@@ -157,8 +157,8 @@ struct ic_frame_parser {
 
 void ic_frame_parser_init(struct ic_frame_parser *p);
 
-/* Where the next bytes go: fills at most MAX (>= 2) iovecs, returns how many. 0: give places first, or
- * the parser has failed. */
+/* Where the next bytes go: fills at most MAX (>= 2) iovecs, returns how many. 0: give places first,
+ * or the parser has failed. */
 size_t ic_frame_parser_room(struct ic_frame_parser *p, struct iovec *iov, size_t max);
 
 /* LEN bytes came to where the last ic_frame_parser_room said. */
@@ -169,13 +169,13 @@ int ic_frame_parser_next(struct ic_frame_parser *p) IC_MUST_USE;
 
 /*
  * The next LEN bytes of the current body (not placed yet) go to DATA, which must stay until
- * they have come. IC_ERANGE: that is more than the body has left without a place; IC_ENOSPC: too many
- * places (IC_FRAME_PLACES_MAX) - wait for IC_FRAME_WANT.
+ * they have come. IC_ERANGE: that is more than the body has left without a place; IC_ENOSPC: too
+ * many places (IC_FRAME_PLACES_MAX) - wait for IC_FRAME_WANT.
  */
 int ic_frame_parser_place(struct ic_frame_parser *p, void *data, size_t len) IC_MUST_USE;
 
-/* What is left of the current body is not wanted, also what had a place already: it goes to SCRATCH,
- * over and over (SIZE > 0). */
+/* What is left of the current body is not wanted, also what had a place already: it goes to
+ * SCRATCH, over and over (SIZE > 0). */
 void ic_frame_parser_skip(struct ic_frame_parser *p, void *scratch, size_t size);
 
 #endif

@@ -1,6 +1,5 @@
 #include "proto/http.h"
 
-
 void ic_http_init(struct ic_http *h)
 {
     *h = (struct ic_http){.state = IC_HTTP_IN_HEAD};
@@ -118,7 +117,8 @@ bool ic_http_field(const struct ic_http *h, const char *name, struct ic_slice *v
 }
 
 /* What a field says about the body and the connection. */
-static int apply_field(struct ic_http *h, struct ic_slice name, struct ic_slice value, bool *chunked)
+static int apply_field(struct ic_http *h, struct ic_slice name, struct ic_slice value,
+                       bool *chunked)
 {
     if (ic_slice_equal_nocase(name, "content-length")) {
         int64_t length;
@@ -188,7 +188,8 @@ static int parse_head(struct ic_http *h)
     return 0;
 }
 
-/* The head ends with an empty line; how many bytes of IN belong to it, 0 if the end is not there. */
+/* The head ends with an empty line; how many bytes of IN belong to it, 0 if the end is not there.
+ */
 static size_t head_end(const struct ic_http *h, struct ic_slice in)
 {
     size_t line_len = h->line_len; /* of the line so far, CR not counted */

@@ -1,7 +1,7 @@
 /*
- * http.h - the client's side of HTTP/1.1 (RFC 9112): responses in, events out; and requests as text. What
- * the Runtime API needs and no more: Content-Length, chunked and close-delimited bodies; no
- * trailers kept, no upgrades, no compression. No I/O.
+ * http.h - the client's side of HTTP/1.1 (RFC 9112): responses in, events out; and requests as
+ * text. What the Runtime API needs and no more: Content-Length, chunked and close-delimited bodies;
+ * no trailers kept, no upgrades, no compression. No I/O.
  *
  *    HEAD --status, fields--> BODY --slices--> END --next response--> HEAD
  *      | 1xx: skipped           | chunked: SIZE -> DATA -> CRLF -> SIZE ... -> TRAILER
@@ -30,9 +30,9 @@ enum ic_http_event {
 
 struct ic_http {
     int status;
-    bool keep_alive;       /* the connection may be used again after END */
-    bool has_length;       /* body_left is what the head named */
-    uint64_t body_left;    /* of the body or of the current chunk */
+    bool keep_alive;    /* the connection may be used again after END */
+    bool has_length;    /* body_left is what the head named */
+    uint64_t body_left; /* of the body or of the current chunk */
     /* private: */
     enum ic_http_state {
         IC_HTTP_IN_HEAD,
@@ -45,8 +45,8 @@ struct ic_http {
         IC_HTTP_COMPLETE,
         IC_HTTP_FAILED,
     } state;
-    struct ic_buf head;   /* the response's head as it came */
-    size_t fields;        /* where its fields start */
+    struct ic_buf head; /* the response's head as it came */
+    size_t fields;      /* where its fields start */
     uint32_t interim;
     uint32_t line_len, trailer_len;
     char line[IC_HTTP_LINE_MAX];
@@ -61,12 +61,12 @@ void ic_http_deinit(struct ic_http *h);
  */
 int ic_http_next(struct ic_http *h, struct ic_slice *in, struct ic_slice *body) IC_MUST_USE;
 
-/* The connection has ended. IC_HTTP_END: that completes the response; 0: between responses; IC_ECLOSED: in
- * the middle of one. */
+/* The connection has ended. IC_HTTP_END: that completes the response; 0: between responses;
+ * IC_ECLOSED: in the middle of one. */
 int ic_http_close(struct ic_http *h) IC_MUST_USE;
 
-/* The first field of that NAME (any case), without blanks around it; false: there is none. Valid from
- * IC_HTTP_HEAD until the next response begins. */
+/* The first field of that NAME (any case), without blanks around it; false: there is none. Valid
+ * from IC_HTTP_HEAD until the next response begins. */
 bool ic_http_field(const struct ic_http *h, const char *name, struct ic_slice *value);
 
 /* Appends a request. BODY: with Content-Length if METHOD is POST. IC_ENOMEM. */

@@ -44,8 +44,7 @@ void ic_link_hello_mac(const uint8_t key[IC_LINK_KEY_BYTES], struct ic_slice sig
 }
 
 void ic_link_welcome_mac(const uint8_t key[IC_LINK_KEY_BYTES], uint32_t epoch,
-                         const uint8_t hello_mac[IC_LINK_MAC_BYTES],
-                         uint8_t out[IC_LINK_MAC_BYTES])
+                         const uint8_t hello_mac[IC_LINK_MAC_BYTES], uint8_t out[IC_LINK_MAC_BYTES])
 {
     uint8_t number[4];
     ic_put_u32(number, epoch);

@@ -321,7 +321,8 @@ int ic_item_decode(struct ic_slice *body, struct ic_item *out)
         return result;
     }
     uint64_t length = out->seal.chunk_length;
-    if (sealed > 1 || out->written_bytes > length || (sealed == 1 && out->written_bytes != length)) {
+    if (sealed > 1 || out->written_bytes > length ||
+        (sealed == 1 && out->written_bytes != length)) {
         return IC_EPROTO;
     }
     *body = ic_slice(r.at, body->len - (size_t)(r.at - body->data));

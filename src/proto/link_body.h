@@ -1,6 +1,6 @@
 /*
- * link_body.h - the bodies of the node link's frames: plain structs in, bytes out, and back. Chunk bytes
- * never pass through here. Layouts: doc/node-link.md. Decoders accept exactly what the
+ * link_body.h - the bodies of the node link's frames: plain structs in, bytes out, and back. Chunk
+ * bytes never pass through here. Layouts: doc/node-link.md. Decoders accept exactly what the
  * encoders write; anything else is IC_EPROTO. Decoded slices lie in the input.
  */
 #ifndef IC_PROTO_LINK_BODY_H
@@ -39,7 +39,7 @@ enum { IC_HELLO_DYING = 1 };
  * 32 bytes of the MAC.
  */
 struct ic_hello {
-    struct ic_slice function;                   /* 1..IC_FUNCTION_NAME_MAX bytes */
+    struct ic_slice function; /* 1..IC_FUNCTION_NAME_MAX bytes */
     uint8_t instance[IC_INSTANCE_ID_BYTES];
     uint8_t invocation[IC_INVOCATION_ID_BYTES];
     uint32_t dial;          /* 1, 2, ... within the invocation */
@@ -49,7 +49,7 @@ struct ic_hello {
     uint64_t held_bytes;    /* sum of ic_chunk_cost */
     uint64_t capacity_bytes;
     uint64_t chunk_count;
-    uint64_t deadline_ms;   /* left until the invocation's deadline */
+    uint64_t deadline_ms; /* left until the invocation's deadline */
 };
 
 /* Appends the body but for its MAC. IC_EINVAL: no name, or too long. IC_ENOMEM. */
@@ -74,14 +74,15 @@ struct ic_write_prefix {
     uint64_t chunk_length; /* > 0 */
     uint32_t unit;
 };
-void ic_write_prefix_encode(const struct ic_write_prefix *prefix, uint8_t *out /* IC_WRITE_PREFIX_BYTES */);
+void ic_write_prefix_encode(const struct ic_write_prefix *prefix,
+                            uint8_t *out /* IC_WRITE_PREFIX_BYTES */);
 int ic_write_prefix_decode(const uint8_t *in /* IC_WRITE_PREFIX_BYTES */,
                            struct ic_write_prefix *out) IC_MUST_USE;
 
 /*
- * How BYTES, the body of a DATA or WRITE after any prefix, splits into CRCs and chunk bytes: they are
- * of whole units, but for the chunk's last. Returns the chunk bytes' length (the CRCs are
- * BYTES less that); IC_EPROTO if there is no such split.
+ * How BYTES, the body of a DATA or WRITE after any prefix, splits into CRCs and chunk bytes: they
+ * are of whole units, but for the chunk's last. Returns the chunk bytes' length (the CRCs are BYTES
+ * less that); IC_EPROTO if there is no such split.
  */
 int64_t ic_frame_data_length(uint32_t bytes, uint32_t unit) IC_MUST_USE;
 
@@ -96,7 +97,8 @@ struct ic_seal {
     uint16_t data, parity;
     struct ic_slice key; /* at most IC_KEY_BYTES_MAX */
 };
-int ic_seal_encode(const struct ic_seal *seal, struct ic_buf *out) IC_MUST_USE; /* IC_EINVAL IC_ENOMEM */
+int ic_seal_encode(const struct ic_seal *seal,
+                   struct ic_buf *out) IC_MUST_USE; /* IC_EINVAL IC_ENOMEM */
 int ic_seal_decode(struct ic_slice body, struct ic_seal *out) IC_MUST_USE;
 
 /* One entry of an ITEM body: a chunk the node has. seal.instance is not sent. */
@@ -107,7 +109,8 @@ struct ic_item {
     uint64_t written_bytes; /* == seal.chunk_length when sealed */
     struct ic_seal seal;
 };
-int ic_item_encode(const struct ic_item *item, struct ic_buf *out) IC_MUST_USE; /* appends one entry */
+int ic_item_encode(const struct ic_item *item,
+                   struct ic_buf *out) IC_MUST_USE; /* appends one entry */
 static inline size_t ic_item_size(const struct ic_item *item)
 {
     return IC_ITEM_FIXED_BYTES + item->seal.key.len;
@@ -115,7 +118,8 @@ static inline size_t ic_item_size(const struct ic_item *item)
 /* Takes the next entry off the front of *BODY. 1: *OUT is it; 0: *BODY was empty; IC_EPROTO. */
 int ic_item_decode(struct ic_slice *body, struct ic_item *out) IC_MUST_USE;
 
-/* ERROR: a text for logs, at most IC_ERROR_TEXT_MAX bytes, cut to that; the status is in the header. */
+/* ERROR: a text for logs, at most IC_ERROR_TEXT_MAX bytes, cut to that; the status is in the
+ * header. */
 struct ic_slice ic_error_body(struct ic_slice text);
 
 #endif

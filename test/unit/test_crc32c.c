@@ -114,10 +114,8 @@ static void speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_values),
-        cmocka_unit_test(equals_isal_and_table),
-        cmocka_unit_test(continues),
-        cmocka_unit_test(unit_depends_on_its_place),
+        cmocka_unit_test(known_values), cmocka_unit_test(equals_isal_and_table),
+        cmocka_unit_test(continues),    cmocka_unit_test(unit_depends_on_its_place),
         cmocka_unit_test(speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,9 +14,9 @@
 enum { STREAM_MAX = 1 << 20 };
 
 static const uint8_t all_types[] = {
-    IC_FRAME_WELCOME, IC_FRAME_READ,  IC_FRAME_WRITE, IC_FRAME_SEAL, IC_FRAME_DELETE,
-    IC_FRAME_LIST,    IC_FRAME_BYE_OK, IC_FRAME_KEEP, IC_FRAME_HELLO, IC_FRAME_DATA,
-    IC_FRAME_DONE,    IC_FRAME_ITEM,  IC_FRAME_BYE,   IC_FRAME_ERROR,
+    IC_FRAME_WELCOME, IC_FRAME_READ,   IC_FRAME_WRITE, IC_FRAME_SEAL,  IC_FRAME_DELETE,
+    IC_FRAME_LIST,    IC_FRAME_BYE_OK, IC_FRAME_KEEP,  IC_FRAME_HELLO, IC_FRAME_DATA,
+    IC_FRAME_DONE,    IC_FRAME_ITEM,   IC_FRAME_BYE,   IC_FRAME_ERROR,
 };
 
 static struct ic_frame sample(uint8_t type)
@@ -385,11 +385,15 @@ static void skip_takes_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(header_round_trip), cmocka_unit_test(header_layout),
-        cmocka_unit_test(bad_headers),       cmocka_unit_test(body_bounds),
-        cmocka_unit_test(statuses),          cmocka_unit_test(chunk_cost),
+        cmocka_unit_test(header_round_trip),
+        cmocka_unit_test(header_layout),
+        cmocka_unit_test(bad_headers),
+        cmocka_unit_test(body_bounds),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(chunk_cost),
         cmocka_unit_test(parses_at_every_split),
-        cmocka_unit_test(failure_stays),     cmocka_unit_test(places_are_bounded),
+        cmocka_unit_test(failure_stays),
+        cmocka_unit_test(places_are_bounded),
         cmocka_unit_test(skip_takes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,10 +258,14 @@ static void error_text_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello_round_trip), cmocka_unit_test(hello_bounds),
-        cmocka_unit_test(welcome),          cmocka_unit_test(read_and_write),
-        cmocka_unit_test(data_length),      cmocka_unit_test(seal_round_trip),
-        cmocka_unit_test(items),            cmocka_unit_test(error_text_is_cut),
+        cmocka_unit_test(hello_round_trip),
+        cmocka_unit_test(hello_bounds),
+        cmocka_unit_test(welcome),
+        cmocka_unit_test(read_and_write),
+        cmocka_unit_test(data_length),
+        cmocka_unit_test(seal_round_trip),
+        cmocka_unit_test(items),
+        cmocka_unit_test(error_text_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
