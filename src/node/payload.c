@@ -39,7 +39,7 @@ static bool take_string(struct json *j, struct ic_slice *out)
             j->at++;
             return true;
         }
-        if (*j->at == '\\' && ++j->at == j->end) {
+        if (*j->at < ' ' || (*j->at == '\\' && ++j->at == j->end)) {
             return false;
         }
     }

@@ -1,14 +1,11 @@
 #include "base/crc32c.h"
 #include "base/random.h"
+#include "unit.h"
 
 #include <isa-l/crc.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 enum { BYTES = 40000 };
 
@@ -114,9 +111,9 @@ static void speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_values), cmocka_unit_test(equals_isal_and_table),
-        cmocka_unit_test(continues),    cmocka_unit_test(unit_depends_on_its_place),
-        cmocka_unit_test(speed),
+        leak_test(known_values), cmocka_unit_test(equals_isal_and_table),
+        leak_test(continues),    cmocka_unit_test(unit_depends_on_its_place),
+        leak_test(speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,12 +4,9 @@
 #include "base/random.h"
 #include "proto/link_body.h"
 #include "proto/wire.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 enum { STREAM_MAX = 1 << 20 };
 
@@ -385,16 +382,10 @@ static void skip_takes_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(header_round_trip),
-        cmocka_unit_test(header_layout),
-        cmocka_unit_test(bad_headers),
-        cmocka_unit_test(body_bounds),
-        cmocka_unit_test(statuses),
-        cmocka_unit_test(chunk_cost),
-        cmocka_unit_test(parses_at_every_split),
-        cmocka_unit_test(failure_stays),
-        cmocka_unit_test(places_are_bounded),
-        cmocka_unit_test(skip_takes_over),
+        leak_test(header_round_trip),     leak_test(header_layout), leak_test(bad_headers),
+        leak_test(body_bounds),           leak_test(statuses),      leak_test(chunk_cost),
+        leak_test(parses_at_every_split), leak_test(failure_stays), leak_test(places_are_bounded),
+        leak_test(skip_takes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,7 @@
 #include "proto/link_auth.h"
+#include "unit.h"
 
 #include <openssl/hmac.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 /* OpenSSL's HMAC over the parts in a row: the other opinion. */
 static void expect_hmac(const uint8_t *key, size_t key_len, const void *bytes, size_t len,
@@ -64,8 +61,8 @@ static void every_input_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_openssl),
-        cmocka_unit_test(every_input_counts),
+        leak_test(equals_openssl),
+        leak_test(every_input_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

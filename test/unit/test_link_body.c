@@ -3,11 +3,7 @@
 #include "base/alloc.h"
 #include "proto/frame.h"
 #include "proto/wire.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 static struct ic_hello sample_hello(void)
 {
@@ -258,14 +254,14 @@ static void error_text_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello_round_trip),
-        cmocka_unit_test(hello_bounds),
-        cmocka_unit_test(welcome),
-        cmocka_unit_test(read_and_write),
-        cmocka_unit_test(data_length),
-        cmocka_unit_test(seal_round_trip),
-        cmocka_unit_test(items),
-        cmocka_unit_test(error_text_is_cut),
+        leak_test(hello_round_trip),
+        leak_test(hello_bounds),
+        leak_test(welcome),
+        leak_test(read_and_write),
+        leak_test(data_length),
+        leak_test(seal_round_trip),
+        leak_test(items),
+        leak_test(error_text_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
