@@ -47,7 +47,13 @@ struct connection {
     bool loopback;
 };
 
-enum verdict { VERDICT_TAKE, VERDICT_TOO_LARGE, VERDICT_NO_MEMORY, VERDICT_BAD_HEADERS };
+enum verdict {
+    VERDICT_TAKE,
+    VERDICT_TOO_LARGE, /* handed over without its body */
+    VERDICT_NO_MEMORY,
+    VERDICT_BAD_HEADERS,
+    VERDICT_ENDLESS, /* announces more than is read and dropped */
+};
 
 struct ic_http_request {
     struct connection *connection; /* NULL: gone; the answer goes into the void */
@@ -341,6 +347,10 @@ static int request_begins(struct ic_http_request *r, struct MHD_Connection *mhd,
         r->verdict = VERDICT_BAD_HEADERS;
     }
     const struct ic_http_options *options = &r->connection->server->options;
+    const char *length = ic_http_header(r, "Content-Length"); /* digits: the library checked */
+    if (length != NULL && strtoull(length, NULL, 10) > DISCARD_MAX_BYTES) {
+        r->verdict = VERDICT_ENDLESS;
+    }
     r->body_max_bytes =
         options->body_max == NULL ? BODY_DEFAULT_BYTES : options->body_max(options->ctx, r);
     r->begun = true;
@@ -389,6 +399,9 @@ static void request_is_whole(struct ic_http_request *r)
     case VERDICT_NO_MEMORY:
         ic_http_reply_text(r, 503, "text/plain", ic_slice_str("out of memory, try again\n"));
         break;
+    case VERDICT_ENDLESS:
+        ic_http_reply_text(r, 413, "text/plain", ic_slice_str("body too large\n"));
+        break;
     case VERDICT_BAD_HEADERS:
         ic_http_reply_text(r, 431, "text/plain", ic_slice_str("too many headers\n"));
         break;
@@ -417,9 +430,13 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
         return MHD_NO; /* no memory for it */
     }
     if (!r->begun) {
-        return request_begins(r, mhd, method) < 0 ? MHD_NO : MHD_YES;
-    }
-    if (*data_len > 0) {
+        if (request_begins(r, mhd, method) < 0) {
+            return MHD_NO;
+        }
+        if (r->verdict != VERDICT_ENDLESS) {
+            return MHD_YES;
+        }
+    } else if (*data_len > 0) {
         int result = request_receives(r, data, *data_len);
         *data_len = 0;
         return result < 0 ? MHD_NO : MHD_YES;

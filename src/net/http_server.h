@@ -36,7 +36,7 @@ struct ic_http_options {
     uint32_t send_s;          /* 0: 120, for a whole reply */
     size_t memory_max_bytes;  /* 0: 512 MiB: bodies and replies in all; beyond: 503 */
     /* How many bytes of body this request may have; asked when its headers are in. A longer body is
-     * read and dropped (up to 128 MiB; beyond, the connection is closed) and the
+     * read and dropped (up to 128 MiB; beyond, 413 and the connection is closed) and the
      * request is handed over marked too large, without a body. NULL: 1 MiB. */
     size_t (*body_max)(void *ctx, const struct ic_http_request *r);
     /* The request is whole. Must lead to exactly one ic_http_reply or ic_http_drop, now or

@@ -249,6 +249,23 @@ static void test_body_too_large(void **state)
     teardown(f);
 }
 
+static void announce_too_much(struct fixture *f)
+{
+    int fd = dial(f);
+    say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\nabc");
+    hear(f, fd, NULL); /* to the end: closed behind the answer */
+    close(fd);
+}
+
+static void test_endless_body(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){0});
+    run(f, announce_too_much);
+    assert_non_null(strstr(f->reply, "HTTP/1.1 413"));
+    teardown(f);
+}
+
 static void exceed_memory(struct fixture *f)
 {
     int fd = dial(f);
@@ -410,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_late_reply_and_keep_alive),
         cmocka_unit_test(test_caller_leaves),
         cmocka_unit_test(test_body_too_large),
+        cmocka_unit_test(test_endless_body),
         cmocka_unit_test(test_memory_of_all_bodies_is_bounded),
         cmocka_unit_test(test_half_requests_end),
         cmocka_unit_test(test_old_connections_make_room),
