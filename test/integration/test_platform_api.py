@@ -196,7 +196,6 @@ def test_terraform_applies_plans_and_destroys(platform, tmp_path):
     must("apply", "-auto-approve", memory=512, team="other")
     assert function().json["Configuration"]["MemorySize"] == 512
     assert function().json["Tags"] == {"team": "other"}
-    must("plan", "-detailed-exitcode", memory=512, team="other")
     must("destroy", "-auto-approve", memory=512, team="other")
     assert function().status == 404
 
