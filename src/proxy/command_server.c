@@ -94,13 +94,19 @@ static bool is_secret(const struct ic_directive *d)
     return strstr(d->name, "pass") != NULL && strstr(d->name, "file") == NULL;
 }
 
-static bool is_wanted(const struct ic_call *c, const struct ic_directive *d)
+/* *NAME: as the client wrote it, or as the table has it where a pattern matched. */
+static bool is_wanted(const struct ic_call *c, const struct ic_directive *d, struct ic_slice *name)
 {
+    *name = ic_slice_str(d->name);
     if ((d->scope & IC_SCOPE_P) == 0 || is_secret(d)) {
         return false;
     }
     for (uint32_t i = 2; i < c->argc; i++) {
-        if (ic_glob_match(c->argv[i].bytes, ic_slice_str(d->name), true)) {
+        if (ic_slice_equal_nocase(c->argv[i].bytes, d->name)) {
+            *name = c->argv[i].bytes;
+            return true;
+        }
+        if (ic_glob_match(c->argv[i].bytes, *name, true)) {
             return true;
         }
     }
@@ -111,18 +117,19 @@ void ic_command_config_get(struct ic_call *c)
 {
     size_t count, found = 0;
     const struct ic_directive *table = ic_directives(&count);
+    struct ic_slice name;
     for (size_t i = 0; i < count; i++) {
-        found += is_wanted(c, &table[i]);
+        found += is_wanted(c, &table[i], &name);
     }
     ic_resp_map(c->out, found);
     for (size_t i = 0; i < count; i++) {
         struct ic_buf value;
-        if (!is_wanted(c, &table[i])) {
+        if (!is_wanted(c, &table[i], &name)) {
             continue;
         }
         ic_buf_init(&value);
         c->out->failed |= ic_config_get(c->proxy->config, &table[i], &value) != 0;
-        ic_resp_bulk_str(c->out, table[i].name);
+        ic_resp_bulk(c->out, name);
         ic_resp_bulk(c->out, ic_buf_slice(&value));
         ic_buf_deinit(&value);
     }
