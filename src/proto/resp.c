@@ -125,8 +125,7 @@ int ic_resp_integer(struct ic_slice text, int64_t *out)
 {
     size_t i = text.len > 0 && text.data[0] == '-';
     bool negative = i == 1;
-    if (text.len == i || text.len > IC_RESP_NUMBER_MAX ||
-        (text.data[i] == '0' && text.len > 1)) {
+    if (text.len == i || text.len > IC_RESP_NUMBER_MAX || (text.data[i] == '0' && text.len > 1)) {
         return IC_EINVAL; /* "", "-", "01", "-0", longer than any */
     }
     uint64_t value = 0;
@@ -277,12 +276,18 @@ static uint8_t unescape(const uint8_t *text, size_t length, size_t *used)
     }
     *used = 1;
     switch (text[0]) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return text[0];
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'b':
+        return '\b';
+    case 'a':
+        return '\a';
+    default:
+        return text[0];
     }
 }
 
@@ -341,8 +346,8 @@ static int split_line(struct ic_resp *r)
             i += used;
             break; /* a closing quote ends the word */
         }
-        r->span[r->argc++] = (struct ic_resp_span){
-            .offset = (uint64_t)(start - r->bytes.data), .length = (uint64_t)(out - start)};
+        r->span[r->argc++] = (struct ic_resp_span){.offset = (uint64_t)(start - r->bytes.data),
+                                                   .length = (uint64_t)(out - start)};
     }
 }
 

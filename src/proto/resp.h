@@ -29,9 +29,9 @@ enum {
 };
 
 enum ic_resp_event {
-    IC_RESP_MORE,    /* all bytes are used up */
-    IC_RESP_BULK,    /* argument `argc` of `total` begins; `bulk_length` bytes */
-    IC_RESP_BODY,    /* a streamed argument's body: ic_resp_body_left bytes are the owner's to move */
+    IC_RESP_MORE, /* all bytes are used up */
+    IC_RESP_BULK, /* argument `argc` of `total` begins; `bulk_length` bytes */
+    IC_RESP_BODY, /* a streamed argument's body: ic_resp_body_left bytes are the owner's to move */
     IC_RESP_COMMAND, /* a command is complete */
     IC_RESP_ERROR,   /* malformed: answer `error`, close; nothing is accepted any more */
 };

@@ -7,8 +7,7 @@
 
 #include "base/slice.h"
 
-#define IC_CLIENT_NAME_ERROR \
-    "Client names cannot contain spaces, newlines or special characters."
+#define IC_CLIENT_NAME_ERROR "Client names cannot contain spaces, newlines or special characters."
 
 bool ic_client_name_valid(struct ic_slice name);
 /* *NAME becomes a copy of TEXT, NULL for an empty one. False: out of memory, unchanged. */

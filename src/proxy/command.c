@@ -140,8 +140,8 @@ void ic_call_help(struct ic_call *c, const char *const *lines)
     while (lines[count] != NULL) {
         count++;
     }
-    snprintf(head, sizeof(head), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-             name);
+    snprintf(head, sizeof(head),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
     ic_resp_array(c->out, count + 3);
     ic_resp_status(c->out, head);
     for (size_t i = 0; i < count; i++) {

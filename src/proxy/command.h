@@ -83,7 +83,7 @@ struct ic_command_key { /* as COMMAND shows it */
 };
 
 struct ic_command {
-    const char *name; /* lower case; of a subcommand: "client|list" */
+    const char *name;            /* lower case; of a subcommand: "client|list" */
     ic_command_handler *handler; /* NULL: only its subcommands are commands */
     /* May be NULL. Looks at the arguments before the values are sealed: *EXPIRES_MS is for the
      * seals. False: it replied with an error, and the handler is not called. */
@@ -136,7 +136,7 @@ bool ic_call_is(const struct ic_call *c, uint32_t index, const char *word);
 /* The argument as an integer. False: replied with ERROR, or if NULL with Redis's usual text. */
 bool ic_call_integer(struct ic_call *c, uint32_t index, int64_t *out, const char *error);
 /* The argument's bytes for an error text: as %.*s. */
-#define IC_CALL_TEXT(c, index) \
+#define IC_CALL_TEXT(c, index)                                                                     \
     (int)(c)->argv[index].bytes.len, (const char *)(c)->argv[index].bytes.data
 
 /*

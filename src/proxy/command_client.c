@@ -43,19 +43,21 @@ int ic_session_describe(const struct ic_session *s, struct ic_buf *out)
     size_t query = s->rest.len + s->parser.bytes.len;
     size_t output = s->reply.part_bytes + s->reply.tail.len + ic_stream_queued(s->stream);
     describe_flags(s, flags);
-    int result = ic_buf_printf(
-        out, "id=%" PRIu64 " addr=%s laddr=%s fd=-1 name=%s age=%" PRIu64 " idle=%" PRIu64
-             " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d",
-        s->id, s->peer, s->local, or_empty(s->name), (now_ms - s->created_ms) / 1000,
-        (now_ms - s->active_ms) / 1000, flags[0] == '\0' ? "N" : flags,
-        s->multi ? (int)s->queued_count : -1);
+    int result =
+        ic_buf_printf(out,
+                      "id=%" PRIu64 " addr=%s laddr=%s fd=-1 name=%s age=%" PRIu64 " idle=%" PRIu64
+                      " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d",
+                      s->id, s->peer, s->local, or_empty(s->name), (now_ms - s->created_ms) / 1000,
+                      (now_ms - s->active_ms) / 1000, flags[0] == '\0' ? "N" : flags,
+                      s->multi ? (int)s->queued_count : -1);
     if (result != 0) {
         return result;
     }
     return ic_buf_printf(
-        out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%u "
-             "omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s "
-             "lib-ver=%s",
+        out,
+        " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%u "
+        "omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s "
+        "lib-ver=%s",
         query, s->rest.cap - s->rest.len, ic_resp_memory(&s->parser), s->queued_bytes,
         s->reply.tail.len, s->reply.objects, output, sizeof(*s) + s->charged + output,
         s->last_command == NULL ? "NULL" : s->last_command->name, s->reply.out.version,
@@ -93,8 +95,7 @@ void ic_command_client_info(struct ic_call *c)
 
 static struct ic_session *find_client(struct ic_sessions *all, int64_t id)
 {
-    IC_LIST_EACH(node, &all->list)
-    {
+    IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         if (s->id == (uint64_t)id) {
             return s;
@@ -154,10 +155,9 @@ void ic_command_client_list(struct ic_call *c)
     }
     ic_buf_init(&lines);
     c->session->last_command = c->command;
-    IC_LIST_EACH(node, &c->session->sessions->list)
-    {
-        complete = complete &&
-                   (!shown || add_line(IC_CONTAINER(node, struct ic_session, node), &lines));
+    IC_LIST_EACH (node, &c->session->sessions->list) {
+        complete =
+            complete && (!shown || add_line(IC_CONTAINER(node, struct ic_session, node), &lines));
     }
     reply_lines(c, &lines, complete);
 }

@@ -297,7 +297,7 @@ void ic_command_command_list(struct ic_call *c)
     struct ic_slice word = ic_slice(NULL, 0);
     if (c->argc > 2) {
         bool shape = c->argc == 5 && ic_call_is(c, 2, "FILTERBY");
-        kind = !shape                       ? ANY
+        kind = !shape                        ? ANY
                : ic_call_is(c, 3, "MODULE")  ? BY_MODULE
                : ic_call_is(c, 3, "ACLCAT")  ? BY_CATEGORY
                : ic_call_is(c, 3, "PATTERN") ? BY_PATTERN

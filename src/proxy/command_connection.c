@@ -54,8 +54,8 @@ static bool authenticate(struct ic_call *c, struct ic_slice user, struct ic_slic
 {
     struct ic_session *s = c->session;
     bool known = ic_slice_equal(user, ic_slice_str("default"));
-    bool right = !ic_sessions_have_password(s->sessions) ||
-                 ic_session_password_is(s->sessions, password);
+    bool right =
+        !ic_sessions_have_password(s->sessions) || ic_session_password_is(s->sessions, password);
     if (!known || !right) {
         ic_call_error(c, "-WRONGPASS invalid username-password pair or user is disabled.");
         return false;
@@ -83,8 +83,8 @@ void ic_command_auth(struct ic_call *c)
 }
 
 struct hello {
-    int64_t version;          /* 0: as it is */
-    uint32_t user, name;      /* indexes of arguments; 0: not given */
+    int64_t version;     /* 0: as it is */
+    uint32_t user, name; /* indexes of arguments; 0: not given */
 };
 
 static bool parse_hello(struct ic_call *c, struct hello *h)

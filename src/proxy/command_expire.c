@@ -129,8 +129,8 @@ void ic_command_persist(struct ic_call *c)
     const struct ic_entry *e = ic_key_find(c, 1);
     if (e == NULL || e->expires_ms == 0) {
         ic_resp_int(c->out, 0);
-    } else if (ic_call_change(c, (struct ic_change){.kind = IC_CHANGE_EXPIRE,
-                                                    .key = c->argv[1].bytes})) {
+    } else if (ic_call_change(
+                   c, (struct ic_change){.kind = IC_CHANGE_EXPIRE, .key = c->argv[1].bytes})) {
         ic_resp_int(c->out, 1);
     }
 }

@@ -32,8 +32,8 @@ static void line(struct report *r, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    r->failed |= ic_buf_vprintf(&r->text, format, args) != 0 ||
-                 ic_buf_append_str(&r->text, "\r\n") != 0;
+    r->failed |=
+        ic_buf_vprintf(&r->text, format, args) != 0 || ic_buf_append_str(&r->text, "\r\n") != 0;
     va_end(args);
 }
 
@@ -72,8 +72,7 @@ static const struct ic_sessions *sessions_of(const struct report *r)
 static void write_server(struct report *r)
 {
     struct utsname system = {0};
-    uint64_t uptime_s =
-        (ic_loop_now_ms(r->call->proxy->loop) - r->call->proxy->started_ms) / 1000;
+    uint64_t uptime_s = (ic_loop_now_ms(r->call->proxy->loop) - r->call->proxy->started_ms) / 1000;
     uname(&system);
     line(r, "redis_version:%s", IC_REDIS_VERSION);
     line(r, "server_name:infinicache");
@@ -93,8 +92,7 @@ static void write_server(struct report *r)
 static void write_clients(struct report *r)
 {
     uint64_t blocked = 0;
-    IC_LIST_EACH(node, &sessions_of(r)->list)
-    {
+    IC_LIST_EACH (node, &sessions_of(r)->list) {
         blocked += IC_CONTAINER(node, struct ic_session, node)->state == IC_SESSION_DELAYED;
     }
     number(r, "connected_clients", sessions_of(r)->count);
@@ -120,8 +118,8 @@ static void write_memory(struct report *r)
     human(r, "maxmemory", (uint64_t)config_of(r)->maxmemory);
     struct ic_buf policy;
     ic_buf_init(&policy);
-    r->failed |= ic_config_get(config_of(r), ic_directive_find(ic_slice_str("eviction")),
-                               &policy) != 0;
+    r->failed |=
+        ic_config_get(config_of(r), ic_directive_find(ic_slice_str("eviction")), &policy) != 0;
     line(r, "maxmemory_policy:allkeys-%.*s", (int)policy.len, (const char *)policy.data);
     ic_buf_deinit(&policy);
     line(r, "mem_allocator:libc");
@@ -149,8 +147,7 @@ static void write_stats(struct report *r)
     const struct ic_stats *s = &sessions_of(r)->stats;
     struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
     uint64_t bytes_out = s->bytes_out;
-    IC_LIST_EACH(node, &sessions_of(r)->list)
-    {
+    IC_LIST_EACH (node, &sessions_of(r)->list) {
         bytes_out += IC_CONTAINER(node, struct ic_session, node)->reply.bytes_out;
     }
     number(r, "total_connections_received", s->connections_received);
@@ -199,11 +196,11 @@ static void write_figures(struct report *r, const struct ic_command *commands, s
 {
     for (size_t i = 0; i < count; i++) {
         const struct ic_command *c = &commands[i];
-        const struct ic_command_figures *f =
-            &sessions_of(r)->stats.command[ic_command_number(c)];
+        const struct ic_command_figures *f = &sessions_of(r)->stats.command[ic_command_number(c)];
         if (f->calls > 0 || f->rejected > 0) {
-            line(r, "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,"
-                    "rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64,
+            line(r,
+                 "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,"
+                 "rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64,
                  c->name, f->calls, f->microseconds,
                  f->calls == 0 ? 0 : (double)f->microseconds / (double)f->calls, f->rejected,
                  f->failed);
@@ -242,8 +239,7 @@ static void write_latencystats(struct report *r)
 {
     for (size_t i = 0; i < ic_command_count; i++) {
         const struct ic_command *c = &ic_command_table[i];
-        const struct ic_command_figures *f =
-            &sessions_of(r)->stats.command[ic_command_number(c)];
+        const struct ic_command_figures *f = &sessions_of(r)->stats.command[ic_command_number(c)];
         if (f->calls > 0) {
             line(r, "latency_percentiles_usec_%s:p50=%" PRIu64 ",p99=%" PRIu64 ",p99.9=%" PRIu64,
                  c->name, percentile(f, 500), percentile(f, 990), percentile(f, 999));

@@ -305,8 +305,8 @@ void ic_command_scan(struct ic_call *c)
 
 void ic_command_flushall(struct ic_call *c)
 {
-    bool known = c->argc == 1 ||
-                 (c->argc == 2 && (ic_call_is(c, 1, "SYNC") || ic_call_is(c, 1, "ASYNC")));
+    bool known =
+        c->argc == 1 || (c->argc == 2 && (ic_call_is(c, 1, "SYNC") || ic_call_is(c, 1, "ASYNC")));
     if (!known) {
         ic_call_syntax_error(c);
     } else if (ic_call_change(c, (struct ic_change){.kind = IC_CHANGE_FLUSH})) {

@@ -49,8 +49,7 @@ void ic_command_object_refcount(struct ic_call *c)
         return;
     }
     int64_t count = 0;
-    IC_LIST_EACH(node, &e->object->entries)
-    {
+    IC_LIST_EACH (node, &e->object->entries) {
         (void)node;
         count++;
     }
@@ -102,10 +101,10 @@ void ic_command_memory_usage(struct ic_call *c)
 
 void ic_command_memory_help(struct ic_call *c)
 {
-    static const char *const lines[] = {
-        "USAGE <key> [SAMPLES <count>]",
-        "    Return memory in bytes used by <key> and its value, in the functions and in the proxy.",
-        NULL};
+    static const char *const lines[] = {"USAGE <key> [SAMPLES <count>]",
+                                        "    Return memory in bytes used by <key> and its value, "
+                                        "in the functions and in the proxy.",
+                                        NULL};
     ic_call_help(c, lines);
 }
 
@@ -126,24 +125,20 @@ static void write_number(struct ic_resp_writer *w, const char *name, uint64_t va
 /* Chunk INDEX as [number, role, function, state, place's status]. */
 static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t index)
 {
-    static const char *const status_names[] = {[IC_STATUS_GONE] = "gone",
-                                               [IC_STATUS_AWAY] = "away",
-                                               [IC_STATUS_DOWN] = "down",
-                                               [IC_STATUS_ASLEEP] = "asleep",
-                                               [IC_STATUS_WAKING] = "waking",
-                                               [IC_STATUS_AWAKE] = "awake"};
+    static const char *const status_names[] = {
+        [IC_STATUS_GONE] = "gone",     [IC_STATUS_AWAY] = "away",     [IC_STATUS_DOWN] = "down",
+        [IC_STATUS_ASLEEP] = "asleep", [IC_STATUS_WAKING] = "waking", [IC_STATUS_AWAKE] = "awake"};
     const struct ic_chunk_place *place = &o->place[index];
     bool held = ic_store_held(c->proxy->store, o, index);
-    const char *state = held                                ? "held"
-                        : place->state == IC_CHUNK_WRITING ? "writing"
-                                                            : "lost";
+    const char *state = held ? "held" : place->state == IC_CHUNK_WRITING ? "writing" : "lost";
     ic_resp_map(c->out, 5);
     write_number(c->out, "chunk", index);
     write_text(c->out, "role", index < o->data ? "data" : "parity");
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
     write_text(c->out, "state", state);
-    write_text(c->out, "node", status_names[ic_functions_status(
-                                   c->proxy->functions, place->function, place->instance)]);
+    write_text(
+        c->out, "node",
+        status_names[ic_functions_status(c->proxy->functions, place->function, place->instance)]);
 }
 
 void ic_command_ic_object(struct ic_call *c)

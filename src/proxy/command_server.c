@@ -69,8 +69,9 @@ void ic_command_debug(struct ic_call *c)
         return;
     }
     if (c->argc != 3 || !ic_call_is(c, 1, "SLEEP")) {
-        ic_call_errorf(c, "unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "
-                          "HELP.",
+        ic_call_errorf(c,
+                       "unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "
+                       "HELP.",
                        IC_CALL_TEXT(c, 1));
         return;
     }

@@ -55,8 +55,7 @@ void ic_command_set(struct ic_call *c)
 {
     struct set_options o;
     int64_t expires_ms = 0;
-    if (!parse_options(c, &o) ||
-        (o.expiry.given && !ic_expiry_time(c, &o.expiry, &expires_ms))) {
+    if (!parse_options(c, &o) || (o.expiry.given && !ic_expiry_time(c, &o.expiry, &expires_ms))) {
         return;
     }
     const struct ic_entry *old = o.return_old ? ic_key_read(c, 1) : ic_key_find(c, 1);

@@ -22,8 +22,9 @@ void ic_command_slowlog_get(struct ic_call *c)
     const struct ic_stats *stats = &c->session->sessions->stats;
     int64_t count = 10;
     if (c->argc > 3) {
-        ic_call_errorf(c, "unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                          "SLOWLOG HELP.",
+        ic_call_errorf(c,
+                       "unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                       "SLOWLOG HELP.",
                        IC_CALL_TEXT(c, 1));
         return;
     }
@@ -34,11 +35,10 @@ void ic_command_slowlog_get(struct ic_call *c)
         ic_call_error(c, range);
         return;
     }
-    uint64_t shown = count < 0 || (uint64_t)count > stats->slow_count ? stats->slow_count
-                                                                      : (uint64_t)count;
+    uint64_t shown =
+        count < 0 || (uint64_t)count > stats->slow_count ? stats->slow_count : (uint64_t)count;
     ic_resp_array(c->out, shown);
-    IC_LIST_EACH(node, &stats->slow)
-    {
+    IC_LIST_EACH (node, &stats->slow) {
         if (shown-- == 0) {
             break;
         }

@@ -30,14 +30,17 @@ enum {
 };
 
 const char *const ic_command_flag_names[IC_COMMAND_FLAGS] = {
-    "write", "readonly", "denyoom",      "admin", "noscript", "loading",
-    "stale", "skip_slowlog", "fast",     "no_auth", "no_multi", "allow_busy",
+    "write", "readonly",     "denyoom", "admin",   "noscript", "loading",
+    "stale", "skip_slowlog", "fast",    "no_auth", "no_multi", "allow_busy",
 };
 
 const char *const ic_command_group_names[IC_GROUP_COUNT] = {
-    [IC_GROUP_STRING] = "string",           [IC_GROUP_GENERIC] = "generic",
-    [IC_GROUP_CONNECTION] = "connection",   [IC_GROUP_SERVER] = "server",
-    [IC_GROUP_TRANSACTIONS] = "transactions", [IC_GROUP_INFINICACHE] = "infinicache",
+    [IC_GROUP_STRING] = "string",
+    [IC_GROUP_GENERIC] = "generic",
+    [IC_GROUP_CONNECTION] = "connection",
+    [IC_GROUP_SERVER] = "server",
+    [IC_GROUP_TRANSACTIONS] = "transactions",
+    [IC_GROUP_INFINICACHE] = "infinicache",
 };
 
 /* clang-format off */

@@ -13,7 +13,7 @@ struct ic_queued_command {
     struct ic_list node; /* in session->queued */
     const struct ic_command *command;
     uint32_t argc;
-    size_t bytes; /* of this, its arguments included */
+    size_t bytes;         /* of this, its arguments included */
     struct ic_arg argv[]; /* their bytes lie behind */
 };
 
@@ -97,8 +97,7 @@ static void unwatch_all(struct ic_session *s)
 
 void ic_transaction_discard(struct ic_session *s)
 {
-    IC_LIST_EACH(node, &s->queued)
-    {
+    IC_LIST_EACH (node, &s->queued) {
         free_queued(s, IC_CONTAINER(node, struct ic_queued_command, node));
     }
     unwatch_all(s);
@@ -129,8 +128,7 @@ void ic_command_discard(struct ic_call *c)
 
 static bool watches_dirty(const struct ic_session *s, int64_t wall_ms)
 {
-    IC_LIST_EACH(node, &s->watches)
-    {
+    IC_LIST_EACH (node, &s->watches) {
         struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
         if (ic_store_watch_dirty(s->proxy->store, &w->watch, wall_ms)) {
             return true;
@@ -146,8 +144,7 @@ static void run_queue(struct ic_call *c)
     s->multi = false;
     s->in_exec = true;
     ic_resp_array(c->out, s->queued_count);
-    IC_LIST_EACH(node, &s->queued)
-    {
+    IC_LIST_EACH (node, &s->queued) {
         struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
         struct ic_call inner = {.proxy = c->proxy,
                                 .session = s,
@@ -180,8 +177,7 @@ void ic_command_exec(struct ic_call *c)
 
 static bool is_watched(const struct ic_session *s, struct ic_slice key)
 {
-    IC_LIST_EACH(node, &s->watches)
-    {
+    IC_LIST_EACH (node, &s->watches) {
         struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
         if (ic_slice_equal(ic_slice(w->key, w->key_len), key)) {
             return true;

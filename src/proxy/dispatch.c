@@ -114,8 +114,7 @@ static bool has_long_argument(const struct ic_session *s, const struct ic_call *
     bool found = s->argument_too_long;
     for (uint32_t i = 0; i < c->argc && s->parser.is_inline && !found; i++) {
         uint32_t key;
-        found = c->argv[i].bytes.len > most &&
-                !ic_command_is_value(c->command, i, c->argc, &key);
+        found = c->argv[i].bytes.len > most && !ic_command_is_value(c->command, i, c->argc, &key);
     }
     return found;
 }
@@ -152,8 +151,7 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
     }
     if (c->command != NULL && c->command->handler == ic_command_exec) {
         ic_transaction_discard(s);
-        ic_call_errorf(c, "-EXECABORT Transaction discarded because of: %s",
-                       why + (why[0] == '-'));
+        ic_call_errorf(c, "-EXECABORT Transaction discarded because of: %s", why + (why[0] == '-'));
         return;
     }
     ic_call_error(c, why);
@@ -169,8 +167,8 @@ void ic_session_execute(struct ic_session *s, struct ic_call *c)
     c->failed = false;
     s->call_mark = ic_reply_mark(&s->reply);
     c->command->handler(c);
-    uint64_t us = (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) +
-                  (s->delay_ms - delay_ms) * 1000;
+    uint64_t us =
+        (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) + (s->delay_ms - delay_ms) * 1000;
     ic_stats_called(&s->sessions->stats, c->command, us, c->failed);
     s->last_command = c->command;
     if (config->slowlog_log_slower_than >= 0 && us >= (uint64_t)config->slowlog_log_slower_than &&
@@ -182,8 +180,7 @@ void ic_session_execute(struct ic_session *s, struct ic_call *c)
 
 void ic_dispatch_drop(struct ic_session *s)
 {
-    IC_LIST_EACH(node, &s->values)
-    {
+    IC_LIST_EACH (node, &s->values) {
         ic_value_free(IC_CONTAINER(node, struct ic_value, node));
     }
     for (uint32_t i = 0; i < s->call.argc; i++) {
@@ -227,8 +224,7 @@ static void finish(struct ic_session *s)
 /* Everything it needs is there. */
 static void run(struct ic_session *s, struct ic_call *c)
 {
-    IC_LIST_EACH(node, &s->values)
-    {
+    IC_LIST_EACH (node, &s->values) {
         struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
         c->argv[v->index].draft = v->draft;
         v->draft = NULL;
@@ -292,8 +288,7 @@ static bool is_http(const struct ic_call *c)
 
 static bool has_values(const struct ic_session *s, const struct ic_call *c)
 {
-    return c->command->value != 0 && c->argc > c->command->value &&
-           !(s->multi && s->dirty_exec) &&
+    return c->command->value != 0 && c->argc > c->command->value && !(s->multi && s->dirty_exec) &&
            (c->command->value_step == 0 || c->argc % 2 == 1);
 }
 
@@ -332,9 +327,8 @@ static bool put_inline_values(struct ic_session *s)
             continue;
         }
         struct ic_slice bytes = c->argv[i].bytes;
-        struct ic_value *v = ic_list_empty(&s->values)
-                                 ? NULL
-                                 : IC_CONTAINER(s->values.prev, struct ic_value, node);
+        struct ic_value *v =
+            ic_list_empty(&s->values) ? NULL : IC_CONTAINER(s->values.prev, struct ic_value, node);
         if (v == NULL || v->index != i) {
             v = ic_value_begin(s, i, c->argv[key].bytes, bytes.len);
         }
@@ -361,8 +355,7 @@ static bool prepare(struct ic_session *s)
         ic_stats_called(&s->sessions->stats, c->command, 0, true);
         return false;
     }
-    IC_LIST_EACH(node, &s->values)
-    {
+    IC_LIST_EACH (node, &s->values) {
         ic_value_seal(IC_CONTAINER(node, struct ic_value, node), expires_ms);
     }
     return true;

@@ -39,8 +39,7 @@ static uint32_t take(struct ic_expiry *x, uint32_t index, enum ic_expiry_unit un
     return 2;
 }
 
-uint32_t ic_expiry_option(struct ic_expiry *x, const struct ic_call *c, uint32_t index,
-                          bool is_set)
+uint32_t ic_expiry_option(struct ic_expiry *x, const struct ic_call *c, uint32_t index, bool is_set)
 {
     static const struct {
         const char *word;
@@ -60,8 +59,9 @@ uint32_t ic_expiry_option(struct ic_expiry *x, const struct ic_call *c, uint32_t
     }
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         /* The same option again is accepted, the last one counts. */
-        bool clashes = x->keep || x->persist ||
-                       (x->given && (x->unit != options[i].unit || x->absolute != options[i].absolute));
+        bool clashes =
+            x->keep || x->persist ||
+            (x->given && (x->unit != options[i].unit || x->absolute != options[i].absolute));
         if (ic_call_is(c, index, options[i].word) && !clashes && index + 1 < c->argc) {
             return take(x, index, options[i].unit, options[i].absolute);
         }

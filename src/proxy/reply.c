@@ -73,7 +73,8 @@ void ic_reply_deinit(struct ic_reply *r)
     ic_buf_deinit(&r->tail);
 }
 
-/* What the handlers wrote as a buffer of its own, which takes the bytes over. NULL: out of memory. */
+/* What the handlers wrote as a buffer of its own, which takes the bytes over. NULL: out of memory.
+ */
 static struct ic_buf *take_tail(struct ic_reply *r)
 {
     struct ic_buf *bytes = ic_buf_new(0);
@@ -107,8 +108,7 @@ static bool close_tail(struct ic_reply *r)
     return true;
 }
 
-bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset,
-                     uint64_t length)
+bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length)
 {
     struct part *p = close_tail(r) ? ic_calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {

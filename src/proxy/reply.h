@@ -21,10 +21,10 @@ struct ic_proxy;
 struct ic_stream;
 
 enum {
-    IC_REPLY_MAX = 32 << 20,         /* bytes of replies in memory, of one connection */
-    IC_REPLY_QUEUE_MAX = 512 << 10,  /* above it a body waits, and no command is begun */
-    IC_REPLY_OBJECTS_MAX = 16,       /* objects that wait in line before commands wait */
-    IC_REPLY_RATE_WINDOW_MS = 5000,  /* over which min-read-rate is measured */
+    IC_REPLY_MAX = 32 << 20,        /* bytes of replies in memory, of one connection */
+    IC_REPLY_QUEUE_MAX = 512 << 10, /* above it a body waits, and no command is begun */
+    IC_REPLY_OBJECTS_MAX = 16,      /* objects that wait in line before commands wait */
+    IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
 };
 
 struct ic_reply {
@@ -39,11 +39,11 @@ struct ic_reply {
     struct ic_list parts; /* before it */
     size_t part_bytes;
     unsigned objects;
-    unsigned holds; /* while not 0 nothing goes out */
-    struct ic_get *get;   /* fetches the first part */
-    bool begun;           /* its header is sent */
+    unsigned holds;     /* while not 0 nothing goes out */
+    struct ic_get *get; /* fetches the first part */
+    bool begun;         /* its header is sent */
     bool paused;
-    uint64_t bytes_out;   /* given to the stream, ever */
+    uint64_t bytes_out; /* given to the stream, ever */
     uint64_t slow_since_ms, slow_mark;
 };
 

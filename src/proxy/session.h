@@ -63,16 +63,16 @@ struct ic_session {
 
     /* The request being read. */
     struct ic_resp parser;
-    struct ic_buf rest;                /* bytes read that could not be worked on yet */
-    const struct ic_command *command;  /* as soon as its name is there */
-    struct ic_list values;             /* of struct ic_value, in order */
-    struct ic_value *streaming;        /* whose body is being read, or NULL */
-    size_t streaming_room;             /* bytes of the last `room` that are the value's */
-    size_t sealing;                    /* values not sealed yet */
-    int value_error;                   /* < 0: of the first value that failed */
-    char value_why[256];               /* the words for it, if it needs some */
+    struct ic_buf rest;               /* bytes read that could not be worked on yet */
+    const struct ic_command *command; /* as soon as its name is there */
+    struct ic_list values;            /* of struct ic_value, in order */
+    struct ic_value *streaming;       /* whose body is being read, or NULL */
+    size_t streaming_room;            /* bytes of the last `room` that are the value's */
+    size_t sealing;                   /* values not sealed yet */
+    int value_error;                  /* < 0: of the first value that failed */
+    char value_why[256];              /* the words for it, if it needs some */
     bool argument_too_long, processing, process_again, gone;
-    bool starved; /* reading waits for us, not for the client */
+    bool starved;   /* reading waits for us, not for the client */
     size_t charged; /* in sessions->query_bytes */
 
     /* The command being executed. */
@@ -88,8 +88,8 @@ struct ic_session {
     struct ic_reply_mark call_mark;    /* and to this command, which may be one of EXEC's */
 
     /* Replies that wait for the journal. */
-    unsigned commits;                /* not answered yet */
-    unsigned commit_replies;         /* commands since the first of them */
+    unsigned commits;        /* not answered yet */
+    unsigned commit_replies; /* commands since the first of them */
     bool commit_failed;
     struct ic_reply_mark commit_mark;
     struct ic_reply reply;

@@ -74,8 +74,7 @@ static void on_tick(void *ctx)
     struct ic_sessions *all = ctx;
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     ic_stats_sample(&all->stats, now_ms);
-    IC_LIST_EACH(node, &all->list)
-    {
+    IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         const char *why = fault(s, now_ms);
         if (why != NULL) {

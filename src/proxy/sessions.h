@@ -16,9 +16,9 @@ struct ic_sessions {
     size_t query_bytes; /* requests and queued commands in memory, of all */
     struct ic_stats stats;
     struct ic_timer tick;
-    struct ic_buf password; /* len 0: none is needed */
-    char run_id[41];        /* INFO's run_id */
-    struct ic_reap shutdown; /* SHUTDOWN was called: at the end of the turn */
+    struct ic_buf password;                    /* len 0: none is needed */
+    char run_id[41];                           /* INFO's run_id */
+    struct ic_reap shutdown;                   /* SHUTDOWN was called: at the end of the turn */
     uint8_t read_buffer[IC_SESSION_READ_SIZE]; /* used within one read, by one session */
 };
 

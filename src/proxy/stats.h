@@ -9,10 +9,10 @@
 #include "proxy/command.h"
 
 enum {
-    IC_STATS_BUCKETS = 31,      /* bucket i: durations below 2^i microseconds; the last: all */
-    IC_STATS_ERRORS_MAX = 128,  /* error codes told apart */
+    IC_STATS_BUCKETS = 31,     /* bucket i: durations below 2^i microseconds; the last: all */
+    IC_STATS_ERRORS_MAX = 128, /* error codes told apart */
     IC_STATS_ERROR_LEN = 32,
-    IC_SLOWLOG_ARGS_MAX = 32,   /* of a logged command, as Redis */
+    IC_SLOWLOG_ARGS_MAX = 32, /* of a logged command, as Redis */
     IC_SLOWLOG_ARG_LEN = 128,
 };
 
@@ -30,7 +30,7 @@ struct ic_slow_entry {
     struct ic_list node;
     uint64_t id, microseconds;
     int64_t wall_s;
-    char *peer, *name; /* owned */
+    char *peer, *name;  /* owned */
     struct ic_buf args; /* the arguments as a RESP array */
 };
 

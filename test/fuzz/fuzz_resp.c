@@ -24,7 +24,8 @@ static void check(bool ok)
     }
 }
 
-/* What the owner does with an announced bulk depends on its length alone, so that two runs agree. */
+/* What the owner does with an announced bulk depends on its length alone, so that two runs agree.
+ */
 static void decide(struct ic_resp *r, unsigned mode)
 {
     check(r->argc < r->total && r->bulk_length <= MAX_BULK);
@@ -75,9 +76,15 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step, unsigne
         enum ic_resp_event event;
         while (!o.failed && (event = ic_resp_feed(&r, &in)) != IC_RESP_MORE) {
             switch (event) {
-            case IC_RESP_BULK: decide(&r, mode); break;
-            case IC_RESP_BODY: take_body(&r, &in, mode); break;
-            case IC_RESP_COMMAND: take_command(&r, &o); break;
+            case IC_RESP_BULK:
+                decide(&r, mode);
+                break;
+            case IC_RESP_BODY:
+                take_body(&r, &in, mode);
+                break;
+            case IC_RESP_COMMAND:
+                take_command(&r, &o);
+                break;
             default:
                 check(r.error != NULL && strlen(r.error) < 100);
                 check(ic_resp_feed(&r, &in) == IC_RESP_ERROR || in.len == 0);
@@ -99,7 +106,8 @@ static void write_replies(const uint8_t *data, size_t size, unsigned mode)
     memcpy(&number, data, size < sizeof(number) ? size : sizeof(number));
     struct ic_buf buf;
     ic_buf_init(&buf);
-    struct ic_resp_writer w = {.buf = &buf, .max = mode & 16 ? 4096 : 64, .version = mode & 32 ? 3 : 2};
+    struct ic_resp_writer w = {
+        .buf = &buf, .max = mode & 16 ? 4096 : 64, .version = mode & 32 ? 3 : 2};
     ic_resp_double(&w, number);
     ic_resp_bool(&w, mode & 1);
     ic_resp_error(&w, text);

@@ -15,7 +15,8 @@
 
 /* Runs INPUT in pieces of STEP bytes; writes events as text: "<a|b>" per command, "#5" a streamed
  * body, "!text" an error. A bulk longer than 8 bytes is streamed, one of 5 is skipped. */
-static void run(struct ic_resp *r, const char *input, size_t length, size_t step, struct ic_buf *out)
+static void run(struct ic_resp *r, const char *input, size_t length, size_t step,
+                struct ic_buf *out)
 {
     for (size_t at = 0; at < length; at += step) {
         struct ic_slice in = ic_slice(input + at, length - at < step ? length - at : step);
@@ -94,7 +95,8 @@ static void test_inline(void **state)
 {
     (void)state;
     expect("PING\r\nPING\n\r\n\n  \r\n a  b\tc \r\n", "<PING><PING><a|b|c>");
-    expect("SET k \"a b\\x41\\n\\t\\r\\b\\a\\q\\xzz\" '\\'x\\y'\r\n", "<SET|k|a bA\n\t\r\b\aqxzz|'x\\y>");
+    expect("SET k \"a b\\x41\\n\\t\\r\\b\\a\\q\\xzz\" '\\'x\\y'\r\n",
+           "<SET|k|a bA\n\t\r\b\aqxzz|'x\\y>");
     expect("a\"b\"\r\n", "<ab>");
     expect("\"\" ''\n", "<|>");
     expect_bytes("a b\0c d\n", 8, "<a|b>", false);
@@ -118,7 +120,8 @@ static void test_errors(void **state)
     expect("a \"b\"c\r\n", "!Protocol error: unbalanced quotes in request");
     expect("a \"b\\\r\n", "!Protocol error: unbalanced quotes in request");
     const char eleven[] = "*11\r\n", long_bulk[] = "*1\r\n$16385\r\n";
-    expect_bytes(eleven, sizeof(eleven) - 1, "!Protocol error: unauthenticated multibulk length", true);
+    expect_bytes(eleven, sizeof(eleven) - 1, "!Protocol error: unauthenticated multibulk length",
+                 true);
     struct ic_resp r;
     ic_resp_init(&r, 1 << 20);
     r.unauthenticated = true;
@@ -232,8 +235,18 @@ static void test_integers(void **state)
     expect_integer("-1", true, -1);
     expect_integer("9223372036854775807", true, INT64_MAX);
     expect_integer("-9223372036854775808", true, INT64_MIN);
-    const char *bad[] = {"",   "-",   "-0", "01", "+1", " 1", "1 ", "1x", "9223372036854775808",
-                         "-9223372036854775809", "18446744073709551616", "123456789012345678901"};
+    const char *bad[] = {"",
+                         "-",
+                         "-0",
+                         "01",
+                         "+1",
+                         " 1",
+                         "1 ",
+                         "1x",
+                         "9223372036854775808",
+                         "-9223372036854775809",
+                         "18446744073709551616",
+                         "123456789012345678901"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         expect_integer(bad[i], false, 0);
     }
@@ -267,9 +280,12 @@ static void test_replies(void **state)
 {
     (void)state;
     const char *expected[] = {
-        "+OK\r\n-ERR bad  line\r\n-WRONGTYPE 7\r\n:-5\r\n$2\r\nab\r\n$2\r\n12\r\n$-1\r\n*-1\r\n*1\r\n*2\r\n"
-        "*1\r\n*1\r\n:1\r\n:0\r\n$3\r\n0.1\r\n$3\r\ninf\r\n$4\r\n-inf\r\n$3\r\nnan\r\n$2\r\nhi\r\nraw",
-        "+OK\r\n-ERR bad  line\r\n-WRONGTYPE 7\r\n:-5\r\n$2\r\nab\r\n$2\r\n12\r\n_\r\n_\r\n*1\r\n%1\r\n"
+        "+OK\r\n-ERR bad  line\r\n-WRONGTYPE "
+        "7\r\n:-5\r\n$2\r\nab\r\n$2\r\n12\r\n$-1\r\n*-1\r\n*1\r\n*2\r\n"
+        "*1\r\n*1\r\n:1\r\n:0\r\n$3\r\n0.1\r\n$3\r\ninf\r\n$4\r\n-inf\r\n$3\r\nnan\r\n$"
+        "2\r\nhi\r\nraw",
+        "+OK\r\n-ERR bad  line\r\n-WRONGTYPE "
+        "7\r\n:-5\r\n$2\r\nab\r\n$2\r\n12\r\n_\r\n_\r\n*1\r\n%1\r\n"
         "~1\r\n>1\r\n#t\r\n#f\r\n,0.1\r\n,inf\r\n,-inf\r\n,nan\r\n=6\r\ntxt:hi\r\nraw"};
     for (int version = 2; version <= 3; version++) {
         struct ic_buf buf;
