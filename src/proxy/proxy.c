@@ -323,7 +323,6 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     ic_list_init(&p->turn_end.node);
-    ic_list_init(&p->proxy.readers);
     ic_timer_init(&p->tick, p->proxy.loop, on_tick, p);
     watch_signals(p);
     int result = start(p);
