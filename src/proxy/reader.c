@@ -85,10 +85,25 @@ static void fail(struct ic_reader *r, int error)
     }
 }
 
+/* Chunks on instances that answer for their function; one whose sibling answers may come back, but
+ * until then its chunks are as good as lost. */
+static uint32_t reachable(const struct ic_reader *r)
+{
+    uint32_t count = 0;
+    for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
+        const struct ic_chunk_place *place = &r->object->place[i];
+        enum ic_function_status status =
+            ic_functions_status(r->proxy->functions, place->function, place->instance);
+        count += place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY &&
+                 status != IC_STATUS_GONE;
+    }
+    return count;
+}
+
 /* Fewer than d chunks can be had. */
 static int reason(const struct ic_reader *r)
 {
-    if (ic_store_held_count(r->proxy->store, r->object) < r->object->data) {
+    if (reachable(r) < r->object->data) {
         return IC_ENOENT;
     }
     return r->error == IC_ETIMEOUT ? IC_ETIMEOUT : IC_EUNAVAIL;
