@@ -59,6 +59,10 @@ FLAVOR_cover   := -O1 -fprofile-instr-generate -fcoverage-mapping
 # two for different objects and kept a stale `next` in a register, so: no type-based aliasing.
 CFLAGS   += -std=gnu11 -g -fno-strict-aliasing $(WARNINGS) $(FLAVOR_$(FLAVOR)) -Isrc -MMD -MP
 LDFLAGS  += $(FLAVOR_$(FLAVOR))
+# Objects are as new as the flags they were made with: the stamp is named by them.
+flags_stamp := $(BUILD)/.flags-$(shell echo '$(CC) $(CFLAGS) $(libexecdir) $(VERSION)' | cksum | cut -d' ' -f1)
+$(flags_stamp):
+	@mkdir -p $(@D) && rm -f $(BUILD)/.flags-* && touch $@
 CLI_DEFINES := -DIC_VERSION='"$(VERSION)"' -DIC_LIBEXEC_DIR='"$(libexecdir)/infinicache"'
 LIBS     := -luv -lisal -lcurl -lssl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lhogweed -lzip -lncurses -lm -lpthread
 
@@ -81,7 +85,7 @@ fuzzers      := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/fuzz/%)
 all: packages
 	$(SUBMAKE) $(BUILD)/infinicache $(BUILD)/bootstrap
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
@@ -89,7 +93,7 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/src/cli/%.o: CFLAGS += $(CLI_DEFINES)
 
 # The node is small: no unwinding tables it does not use, every function its own section.
-$(BUILD)/node/%.o: %.c
+$(BUILD)/node/%.o: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CFLAGS) -ffunction-sections -fdata-sections -c -o $@ $<
@@ -114,7 +118,7 @@ $(BUILD)/bootstrap: $(node_objects)
 	@echo '  CC    $@'
 	$(Q)$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections -Wl,-s -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
 
-$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libcli.a $(BUILD)/libinternal.a
+$(BUILD)/unit/%: test/unit/%.c $(flags_stamp) $(BUILD)/libcli.a $(BUILD)/libinternal.a
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
@@ -122,7 +126,7 @@ $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libcli.a $(BUILD)/libinternal.a
 # Fuzzers: every source once more, by clang with coverage hooks and sanitizers.
 FUZZ_FLAGS = $(filter-out $(FLAVOR_$(FLAVOR)),$(CFLAGS)) -O1 -fsanitize=address,undefined \
     -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping
-$(BUILD)/fuzz/obj/%.o: %.c
+$(BUILD)/fuzz/obj/%.o: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	@echo '  CLANG $@'
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
@@ -136,7 +140,7 @@ $(BUILD)/fuzz/fuzz_%: test/fuzz/fuzz_%.c $(BUILD)/fuzz/libinternal.a
 
 # clang's opinion of every source, without code.
 clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c))
-$(BUILD)/clang/%.ok: %.c
+$(BUILD)/clang/%.ok: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	@echo '  CLANG $@'
 	$(Q)clang $(filter-out -MMD -MP,$(CFLAGS)) $(CLI_DEFINES) -Itest -MMD -MP -MF $(@:.ok=.d) -MT $@ -fsyntax-only $<
