@@ -286,6 +286,7 @@ static void write_pool(struct report *r)
     number(r, "pool_in_flight_bytes", in_flight);
     number(r, "pool_objects", store.objects);
     number(r, "pool_object_bytes", store.bytes);
+    number(r, "drafts", store.drafts);
     number(r, "pool_draft_bytes", store.draft_bytes);
     number(r, "pool_dead_bytes", store.dead_bytes);
     number(r, "pool_invocations_serve", f.invocations_serve);

@@ -221,6 +221,7 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
     if (!r->begun && !send_header(r, first_part(r)->length)) {
         return;
     }
+    r->object_end = r->bytes_out + bytes.len;
     if (send_bytes(r, bytes, owner) && ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX &&
         !r->paused) {
         r->paused = true;
@@ -310,11 +311,13 @@ void ic_reply_drained(struct ic_reply *r)
 
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate)
 {
-    if (!r->paused || rate == 0) {
+    size_t queued = ic_stream_queued(r->stream);
+    uint64_t sent = r->bytes_out - queued;
+    bool holds_object = r->objects > 0 || sent < r->object_end;
+    if (rate == 0 || queued == 0 || !holds_object) {
         r->slow_since_ms = 0;
         return true;
     }
-    uint64_t sent = r->bytes_out - ic_stream_queued(r->stream);
     if (r->slow_since_ms == 0) {
         r->slow_since_ms = now_ms;
         r->slow_mark = sent;

@@ -44,6 +44,7 @@ struct ic_reply {
     bool begun;         /* its header is sent */
     bool paused;
     uint64_t bytes_out; /* given to the stream, ever */
+    uint64_t object_end;  /* of them the last byte of an object: until there buffers are held */
     uint64_t slow_since_ms, slow_mark;
 };
 
@@ -75,8 +76,8 @@ bool ic_reply_empty(const struct ic_reply *r);
 bool ic_reply_full(const struct ic_reply *r);
 /* The stream's queue has become empty. */
 void ic_reply_drained(struct ic_reply *r);
-/* Call about every second. False: the client has pinned an object and read it at less than RATE
- * bytes per second for IC_REPLY_RATE_WINDOW_MS. */
+/* Call about every second. False: the client holds an object or buffers of one, and has read less
+ * than RATE bytes per second for IC_REPLY_RATE_WINDOW_MS. */
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate);
 
 #endif
