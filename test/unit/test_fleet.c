@@ -421,9 +421,16 @@ static void test_reclaim(void **state)
     assert_int_equal(ic_fleet_reclaim_function(f.fleet, "unknown", on_reclaimed, &f), 0);
     wait_reclaimed(&f);
     assert_int_equal(f.reclaimed, 0);
+    f.answers = 0;
+    assert_int_equal(invoke_start(&f, "x"), 0); /* taken before its process was made */
+    assert_int_equal(ic_fleet_reclaim_function(f.fleet, "probe", on_reclaimed, &f), 0);
+    wait_reclaimed(&f);
+    assert_int_equal(f.reclaimed, 1);
+    assert_int_equal(f.answers, 1);
+    assert_has(f.answer[0].payload, "signal: killed");
     struct ic_bill bill;
     ic_fleet_bill(f.fleet, &bill);
-    assert_int_equal(bill.invocations, 5);
+    assert_int_equal(bill.invocations, 6);
     assert_true(bill.billed_ms >= 400);
     end(&f);
 }

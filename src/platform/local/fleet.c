@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
-#include "net/net_uv.h"
+#include "net/net.h"
+#include "platform/local/children.h"
 #include "platform/local/function_log.h"
 #include "platform/local/instance.h"
 #include "platform/local/routing.h"
@@ -20,14 +21,10 @@
 #include "platform/local/warden.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 struct function {
     struct ic_map_node node;
@@ -38,8 +35,9 @@ struct function {
 };
 
 struct member {
-    struct ic_list node;      /* in function->members */
-    struct ic_list idle_node; /* in function->idle */
+    struct ic_list node;        /* in function->members */
+    struct ic_list idle_node;   /* in function->idle */
+    struct ic_list launch_node; /* in fleet->launches */
     struct ic_fleet *fleet;
     struct function *function;
     struct ic_instance *instance;
@@ -62,11 +60,13 @@ struct ic_fleet {
     struct ic_function_log *log;
     struct ic_warden *warden;
     struct ic_map functions;
+    struct ic_list launches; /* members without a process yet */
+    struct ic_timer launch;
     size_t member_count, members_max;
     uint32_t unreserved_in_flight;
     uint64_t uses;
     struct ic_rng rng;
-    uv_signal_t *child_signal; /* freed by its close callback */
+    struct ic_children *children;
     bool stopping;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -237,6 +237,7 @@ static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invo
 static void end_member(struct member *m, enum ic_end why)
 {
     ic_list_remove(&m->idle_node);
+    ic_list_remove(&m->launch_node);
     ic_instance_end(m->instance, why);
 }
 
@@ -283,6 +284,27 @@ static const struct ic_instance_host host = {
     .gone = on_gone,
 };
 
+/*
+ * Starts one process per turn of the loop: on a busy machine each takes milliseconds, and a burst
+ * of Invokes must not keep the loop from instances that ask for their first event already.
+ */
+static void launch_next(void *ctx)
+{
+    struct ic_fleet *fleet = ctx;
+    struct ic_list *node = ic_list_pop_front(&fleet->launches);
+    if (node == NULL) {
+        return;
+    }
+    struct member *m = IC_CONTAINER(node, struct member, launch_node);
+    ic_instance_launch(m->instance);
+    if (ic_instance_pid(m->instance) != 0) {
+        ic_warden_watch(fleet->warden, ic_instance_pid(m->instance));
+    }
+    if (!ic_list_empty(&fleet->launches)) {
+        ic_timer_start(&fleet->launch, 0);
+    }
+}
+
 /* Takes INVOCATION over on success. */
 static int start_member(struct ic_fleet *fleet, struct function *f,
                         const struct ic_function_spec *spec, struct ic_invocation *invocation)
@@ -295,6 +317,7 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
     m->function = f;
     ic_list_init(&m->node);
     ic_list_init(&m->idle_node);
+    ic_list_init(&m->launch_node);
     const struct ic_instance_setup setup = {
         .loop = fleet->loop,
         .spec = spec,
@@ -311,10 +334,9 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
         ic_free(m);
         return result;
     }
-    if (ic_instance_pid(m->instance) != 0) {
-        ic_warden_watch(fleet->warden, ic_instance_pid(m->instance));
-    }
     ic_list_push_back(&f->members, &m->node);
+    ic_list_push_back(&fleet->launches, &m->launch_node);
+    ic_timer_start(&fleet->launch, 0);
     fleet->member_count++;
     return 0;
 }
@@ -619,56 +641,35 @@ static void search_pid(struct ic_map_node *node, void *ctx)
     }
 }
 
-/*
- * Reaps every child that has ended, orphans of instances included (they come to us, see
- * become_reaper). A leader's group is killed before its leader is reaped: until then its
- * number cannot mean another group.
- */
-static void on_child_signal(uv_signal_t *handle, int number)
+static struct member *find_member(struct ic_fleet *fleet, pid_t pid)
 {
-    (void)number;
-    struct ic_fleet *fleet = handle->data;
-    for (;;) {
-        siginfo_t ended = {0};
-        if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) {
-            return;
-        }
-        struct pid_search search = {.pid = ended.si_pid};
-        ic_map_each(&fleet->functions, search_pid, &search);
-        if (search.found != NULL) {
-            ic_group_kill(search.pid);
-            ic_warden_forget(fleet->warden, search.pid);
-        }
-        int wait_status = 0;
-        if (waitpid(search.pid, &wait_status, 0) == search.pid && search.found != NULL) {
-            ic_instance_reaped(search.found->instance, wait_status);
-        }
+    struct pid_search search = {.pid = pid};
+    ic_map_each(&fleet->functions, search_pid, &search);
+    return search.found;
+}
+
+/* The whole group goes with its leader; until that is reaped its number cannot mean another. */
+static void on_ending(void *ctx, pid_t pid)
+{
+    struct ic_fleet *fleet = ctx;
+    if (find_member(fleet, pid) != NULL) {
+        ic_group_kill(pid);
+        ic_warden_forget(fleet->warden, pid);
     }
 }
 
-static void free_signal(uv_handle_t *handle)
+static void on_reaped(void *ctx, pid_t pid, int wait_status)
 {
-    ic_free(handle);
+    struct member *m = find_member(ctx, pid);
+    if (m != NULL) {
+        ic_instance_reaped(m->instance, wait_status);
+    }
 }
 
-static int become_reaper(struct ic_fleet *fleet)
-{
-    fleet->child_signal = ic_calloc(1, sizeof *fleet->child_signal);
-    if (fleet->child_signal == NULL) {
-        return IC_ENOMEM;
-    }
-    if (uv_signal_init(ic_loop_uv(fleet->loop), fleet->child_signal) != 0) {
-        ic_free(fleet->child_signal);
-        fleet->child_signal = NULL;
-        return IC_EIO;
-    }
-    fleet->child_signal->data = fleet;
-    if (uv_signal_start(fleet->child_signal, on_child_signal, SIGCHLD) != 0 ||
-        prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-        return IC_EIO;
-    }
-    return 0;
-}
+static const struct ic_children_handler children_handler = {
+    .ending = on_ending,
+    .reaped = on_reaped,
+};
 
 /* ---- life ---------------------------------------------------------------------- */
 
@@ -697,9 +698,12 @@ struct ic_fleet *ic_fleet_new(struct ic_loop *loop, const struct ic_fleet_option
     fleet->options = *options;
     fleet->members_max = instances_max();
     ic_map_init(&fleet->functions, ic_random_u64(), matches);
+    ic_list_init(&fleet->launches);
+    ic_timer_init(&fleet->launch, loop, launch_next, fleet);
     ic_rng_init(&fleet->rng, options->seed);
     fleet->region = ic_strdup(options->region);
-    if (fleet->region == NULL || ic_warden_new(&fleet->warden) < 0 || become_reaper(fleet) < 0) {
+    if (fleet->region == NULL || ic_warden_new(&fleet->warden) < 0 ||
+        ic_children_new(loop, &children_handler, fleet, &fleet->children) < 0) {
         ic_fleet_free(fleet);
         return NULL;
     }
@@ -737,9 +741,8 @@ void ic_fleet_free(struct ic_fleet *fleet)
         return;
     }
     assert(fleet->member_count == 0);
-    if (fleet->child_signal != NULL) {
-        uv_close((uv_handle_t *)fleet->child_signal, free_signal);
-    }
+    ic_timer_stop(&fleet->launch);
+    ic_children_free(fleet->children);
     ic_map_each(&fleet->functions, free_function, NULL);
     ic_map_deinit(&fleet->functions);
     ic_function_log_free(fleet->log);

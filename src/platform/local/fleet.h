@@ -79,7 +79,8 @@ struct ic_invoke_request {
 };
 
 struct ic_invoke_result {
-    int status;                 /* 0; IC_ECANCELED: the platform stops; IC_ENOMEM. The rest is
+    int status;                 /* 0; IC_ECANCELED: the platform stops; IC_EUNAVAIL: no
+                                 * process to be had; IC_ENOMEM. The rest is
                                  * meaningful with 0 only. */
     const char *function_error; /* NULL, or X-Amz-Function-Error: "Unhandled" */
     struct ic_slice payload;    /* the function's answer, or its error as JSON */

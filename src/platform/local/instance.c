@@ -27,6 +27,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,10 +47,12 @@ struct ic_instance {
     uint64_t timeout_ms, idle_ms;
 
     enum ic_instance_state state;
-    enum ic_outcome outcome; /* in STOPPING: of the invocation it takes along */
-    bool shutdown;           /* ended because the platform stops */
-    int exec_errno;          /* of a bootstrap that could not be executed */
-    pid_t pid;
+    enum ic_outcome outcome;        /* in STOPPING: of the invocation it takes along */
+    bool shutdown;                  /* ended because the platform stops */
+    int failure;                    /* IC_EUNAVAIL: no process was to be had */
+    int exec_errno;                 /* of a bootstrap that could not be executed */
+    char *directory, **environment; /* until the launch */
+    pid_t pid;                      /* 0 before it */
     struct ic_runtime_api *api;
     struct ic_invocation *invocation; /* while STARTING (bound to it) and BUSY */
     struct ic_buf *answer;            /* the function's, or NULL */
@@ -225,7 +228,9 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
 
     struct ic_buf *answer = i->answer;
     const struct ic_invoke_result result = {
-        .status = i->shutdown ? IC_ECANCELED : status,
+        .status = i->shutdown      ? IC_ECANCELED
+                  : i->failure < 0 ? i->failure
+                                   : status,
         .function_error = outcome == IC_OUTCOME_ANSWERED ? NULL : "Unhandled",
         .payload = answer == NULL ? ic_slice("", 0) : ic_buf_slice(answer),
         .log_tail = ic_slice(tail, ic_log_tail_copy(&i->tail, tail)),
@@ -412,8 +417,13 @@ static int open_output(struct ic_instance *i, int *child_end)
     return 0;
 }
 
-static int spawn(struct ic_instance *i, const struct ic_instance_setup *setup, int output)
+/* What the process will need of the setup, kept until it is launched. */
+static int prepare(struct ic_instance *i, const struct ic_instance_setup *setup)
 {
+    int result = ic_runtime_api_new(i->loop, &runtime_handler, i, &i->api);
+    if (result < 0) {
+        return result == IC_ENOMEM ? IC_ENOMEM : IC_EUNAVAIL;
+    }
     const struct ic_environment_facts facts = {
         .spec = setup->spec,
         .region = setup->region,
@@ -421,24 +431,28 @@ static int spawn(struct ic_instance *i, const struct ic_instance_setup *setup, i
         .runtime_api = ic_runtime_api_address(i->api),
         .wall_ms = ic_clock_wall_ms(),
     };
+    i->environment = ic_environment_new(&facts);
+    i->directory = ic_strdup(setup->spec->code_dir);
+    i->version = ic_strdup(setup->spec->version);
+    return i->environment == NULL || i->directory == NULL || i->version == NULL ? IC_ENOMEM : 0;
+}
+
+static int spawn(struct ic_instance *i, int output)
+{
     struct ic_buf program;
     ic_buf_init(&program);
-    char **environment = ic_environment_new(&facts);
-    int result = ic_buf_printf(&program, "%s/bootstrap%c", setup->spec->code_dir, '\0');
-    if (environment == NULL || result < 0) {
-        result = IC_ENOMEM;
-    } else {
+    int result = ic_buf_printf(&program, "%s/bootstrap%c", i->directory, '\0');
+    if (result >= 0) {
         const struct ic_spawn what = {
             .program = (const char *)program.data,
-            .environment = environment,
-            .directory = setup->spec->code_dir,
+            .environment = i->environment,
+            .directory = i->directory,
             .output_fd = output,
             .data_limit_bytes = ic_memory_data_limit(i->memory_mb),
         };
         i->started_us = ic_clock_mono_us();
         result = ic_spawn(&what, &i->pid, &i->exec_errno);
     }
-    ic_free(environment);
     ic_buf_deinit(&program);
     return result;
 }
@@ -450,40 +464,43 @@ static void release(void *ctx)
     ic_runtime_api_free(i->api);
     close_output(i);
     ic_buf_unref(i->answer);
+    ic_free(i->environment);
+    ic_free(i->directory);
     ic_free(i->version);
     ic_free(i);
 }
 
-/* There is no process: as if it had ended at once. */
+/* There is no process: as if it had been killed at once. */
 static void stillborn(void *ctx)
 {
-    ic_instance_reaped(ctx, 0);
+    ic_instance_reaped(ctx, SIGKILL);
 }
 
-static int start(struct ic_instance *i, const struct ic_instance_setup *setup)
+static void end_without_process(struct ic_instance *i, enum ic_outcome outcome)
 {
+    change_state(i, IC_INSTANCE_END);
+    i->outcome = outcome;
+    ic_loop_reap(i->loop, &i->reap, stillborn, i);
+}
+
+void ic_instance_launch(struct ic_instance *i)
+{
+    assert(i->state == IC_INSTANCE_STARTING && i->pid == 0);
     int child_end = -1;
-    int result = ic_runtime_api_new(i->loop, &runtime_handler, i, &i->api);
-    if (result < 0) {
-        return result == IC_ENOMEM ? IC_ENOMEM : IC_EUNAVAIL;
-    }
-    result = open_output(i, &child_end);
-    if (result < 0) {
-        return result;
-    }
-    result = spawn(i, setup, child_end);
-    close(child_end);
-    if (result == IC_ENOENT) {
-        i->outcome = IC_OUTCOME_NO_ENTRY;
-        change_state(i, IC_INSTANCE_END);
-        ic_loop_reap(i->loop, &i->reap, stillborn, i);
-        return 0;
-    }
+    int result = open_output(i, &child_end);
     if (result >= 0) {
+        result = spawn(i, child_end);
+        close(child_end);
+    }
+    if (result == IC_ENOENT) {
+        end_without_process(i, IC_OUTCOME_NO_ENTRY);
+    } else if (result < 0) {
+        i->failure = result;
+        end_without_process(i, IC_OUTCOME_EXITED);
+    } else {
         ic_timer_start(&i->deadline, IC_INIT_TIMEOUT_MS);
         ic_timer_start(&i->sampler, IC_MEMORY_SAMPLE_MAX_MS);
     }
-    return result;
 }
 
 int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation *invocation,
@@ -508,8 +525,7 @@ int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation 
     make_id(i->id);
     ic_timer_init(&i->deadline, i->loop, on_deadline, i);
     ic_timer_init(&i->sampler, i->loop, on_sample, i);
-    i->version = ic_strdup(setup->spec->version);
-    int result = i->version == NULL ? IC_ENOMEM : start(i, setup);
+    int result = prepare(i, setup);
     if (result < 0) {
         release(i);
         return result;
@@ -556,6 +572,10 @@ void ic_instance_end(struct ic_instance *i, enum ic_end why)
 {
     i->shutdown = i->shutdown || why == IC_END_SHUTDOWN;
     if (i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_GONE) {
+        return;
+    }
+    if (i->pid == 0) {
+        end_without_process(i, IC_OUTCOME_EXITED);
         return;
     }
     change_state(i, IC_INSTANCE_END);

@@ -63,12 +63,17 @@ struct ic_instance_setup {
 };
 
 /*
- * Starts an instance for INVOCATION, which it takes over on success. A bootstrap that cannot be
- * executed is no error here: `finished` and `gone` report it at the turn's end. IC_ENOMEM;
- * IC_EUNAVAIL: no process or descriptor to be had.
+ * Prepares an instance for INVOCATION, which it takes over on success; ic_instance_launch starts
+ * its process. IC_ENOMEM; IC_EUNAVAIL: no descriptor to be had.
  */
 int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation *invocation,
                     struct ic_instance **out) IC_MUST_USE;
+/*
+ * Starts the process, once. What goes wrong is reported by `finished` and `gone`, not on this
+ * stack: a bootstrap that cannot be executed as a function error, no process to be had as
+ * IC_EUNAVAIL.
+ */
+void ic_instance_launch(struct ic_instance *i);
 /* Only when it is GONE; released at the turn's end. */
 void ic_instance_free(struct ic_instance *i);
 
@@ -79,7 +84,7 @@ void ic_instance_end(struct ic_instance *i, enum ic_end why);
 /* The process was reaped with WAIT_STATUS (as of waitpid). */
 void ic_instance_reaped(struct ic_instance *i, int wait_status);
 
-pid_t ic_instance_pid(const struct ic_instance *i); /* 0: none was made */
+pid_t ic_instance_pid(const struct ic_instance *i); /* 0: none was made (yet) */
 enum ic_instance_state ic_instance_state(const struct ic_instance *i);
 const char *ic_instance_version(const struct ic_instance *i);
 void ic_instance_view(const struct ic_instance *i, struct ic_instance_view *view);
