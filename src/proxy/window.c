@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* explicit_bzero */
 #include "proxy/window.h"
 
 #include "base/alloc.h"
@@ -5,6 +6,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /*
@@ -31,11 +33,11 @@ struct ic_window {
     struct ic_timer tell; /* calls the grants of `told` */
     struct ic_timer trim;
     size_t limit;
-    size_t used;       /* sum over grants of max(reserved, held), and buffers without a grant */
-    size_t taken;      /* bytes of buffers that are out */
-    size_t cached;     /* bytes of free buffers */
-    size_t cached_low; /* least `cached` since the trim timer ran */
+    size_t used;   /* sum over grants of max(reserved, held), and buffers without a grant */
+    size_t taken;  /* bytes of buffers that are out */
+    size_t cached; /* bytes of free buffers */
     size_t peak;
+    uint64_t takes, takes_at_trim; /* buffers given out, ever and when `trim` was last looked at */
     uint32_t admitted, waiting_count;
     struct ic_list waiting;           /* grants, first come first */
     struct ic_list told;              /* grants to call */
@@ -95,6 +97,7 @@ static void buffer_free(struct buffer *b)
     if (bytes >= PAGES_FROM) {
         munmap(b->buf.data, bytes);
     } else {
+        explicit_bzero(b->buf.data, bytes); /* it is somebody's value, and stays in the heap */
         ic_free(b->buf.data);
     }
     ic_free(b);
@@ -112,14 +115,16 @@ static void shrink_cache(struct ic_window *w, size_t keep)
             buffer_free(IC_CONTAINER(oldest, struct buffer, node));
         }
     }
-    w->cached_low = w->cached < w->cached_low ? w->cached : w->cached_low;
 }
 
+/* Nobody took a buffer for a while: none is kept. */
 static void on_trim(void *ctx)
 {
     struct ic_window *w = ctx;
-    shrink_cache(w, w->cached - w->cached_low);
-    w->cached_low = w->cached;
+    if (w->takes == w->takes_at_trim) {
+        shrink_cache(w, 0);
+    }
+    w->takes_at_trim = w->takes;
     if (w->cached > 0) {
         ic_timer_start(&w->trim, IC_WINDOW_TRIM_MS);
     }
@@ -131,7 +136,6 @@ static struct buffer *buffer_get(struct ic_window *w, uint32_t class)
     struct ic_list *node = ic_list_pop_front(&w->free[class]);
     if (node != NULL) {
         w->cached -= class_bytes(class);
-        w->cached_low = w->cached < w->cached_low ? w->cached : w->cached_low;
         return IC_CONTAINER(node, struct buffer, node);
     }
     size_t out = w->taken + class_bytes(class);
@@ -144,7 +148,7 @@ static void buffer_put(struct ic_window *w, struct buffer *b)
     ic_list_push_front(&w->free[b->class], &b->node);
     w->cached += class_bytes(b->class);
     if (!w->trim.armed) {
-        w->cached_low = w->cached;
+        w->takes_at_trim = w->takes;
         ic_timer_start(&w->trim, IC_WINDOW_TRIM_MS);
     }
 }
@@ -300,6 +304,7 @@ struct ic_buf *ic_window_take(struct ic_grant *g, size_t size)
     g->held += bytes;
     w->used += charge(g) - before;
     w->taken += bytes;
+    w->takes++;
     b->grant = g;
     ic_list_push_back(&g->buffers, &b->node);
     ic_buf_on_release(&b->buf, on_release, w);

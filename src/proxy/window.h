@@ -23,7 +23,7 @@ struct ic_window;
 
 enum {
     IC_WINDOW_BUFFER_MAX = 64 << 20, /* bytes of one buffer */
-    IC_WINDOW_TRIM_MS = 2000,        /* buffers unused for so long go back to the system */
+    IC_WINDOW_TRIM_MS = 100,         /* after so long without a take no free buffer is kept */
     IC_WINDOW_RETRY_MS = 10,         /* after the system gave no memory */
 };
 
