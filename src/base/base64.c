@@ -42,6 +42,9 @@ int ic_base64_decode(struct ic_slice text, struct ic_buf *out)
     if (text.len % 4 != 0) {
         return IC_EINVAL;
     }
+    if (text.len == 0) {
+        return 0; /* an empty buffer may have no address to write to */
+    }
     size_t padding = 0;
     while (padding < 2 && padding < text.len && text.data[text.len - 1 - padding] == '=') {
         padding++;

@@ -144,8 +144,10 @@ static int copy_payload(struct ic_slice payload, struct ic_buf **out)
 /* The last IC_LOG_TAIL_MAX bytes of LOG as base64 text. */
 static int encode_tail(struct ic_slice log, struct ic_buf *out)
 {
-    size_t len = log.len < IC_LOG_TAIL_MAX ? log.len : IC_LOG_TAIL_MAX;
-    int result = ic_base64_encode(ic_slice(log.data + (log.len - len), len), out);
+    if (log.len > IC_LOG_TAIL_MAX) {
+        log = ic_slice(log.data + (log.len - IC_LOG_TAIL_MAX), IC_LOG_TAIL_MAX);
+    }
+    int result = ic_base64_encode(log, out);
     return result < 0 ? result : ic_buf_append(out, "", 1);
 }
 

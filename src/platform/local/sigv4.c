@@ -101,8 +101,8 @@ static int append_query(struct ic_slice query, struct ic_buf *out)
     struct ic_buf spelled;
     struct ic_uri_param raw;
     size_t count = 0;
-    int result = 0;
     ic_buf_init(&spelled);
+    int result = ic_buf_reserve(&spelled, 1); /* so that empty parts have an address, too */
     while (result == 0 && ic_uri_next_param(&query, &raw)) {
         if (count == IC_SIGV4_QUERY_MAX) {
             result = IC_EPROTO;
