@@ -7,6 +7,8 @@
                     options={"warm-interval": "1s"}) is up, new_cluster(up=False) is not yet
     real_files      files of this machine, of mixed sizes
 """
+import itertools
+import os
 import pathlib
 
 import pytest
@@ -63,14 +65,16 @@ def new_cluster():
 
 @pytest.fixture(scope="session")
 def real_files():
-    """Some hundred regular files of /usr/lib, every size class among them; largest 32 MiB."""
+    """Some hundred regular files of /usr/lib, 16 of every size class up to 4 MiB and two of each
+    beyond, up to 32 MiB: about 200 MB."""
     by_class = {}
-    for path in sorted(pathlib.Path("/usr/lib").rglob("*")):
-        if path.is_symlink() or not path.is_file():
-            continue
+    found = (entry for folder, _, names in os.walk("/usr/lib")
+             for entry in (pathlib.Path(folder, name) for name in sorted(names))
+             if entry.is_file() and not entry.is_symlink())
+    for path in itertools.islice(found, 10000):
         size = path.stat().st_size
         same = by_class.setdefault(size.bit_length(), [])
-        if size <= 32 << 20 and len(same) < 12:
+        if size <= 32 << 20 and len(same) < (16 if size < 4 << 20 else 2):
             same.append(path)
     return [path for same in by_class.values() for path in same]
 
