@@ -40,7 +40,7 @@ struct deployment {
 };
 
 static void begin_next(struct function *f);
-static void look(void *ctx);
+static void look(struct function *f);
 
 static void finish(struct deployment *d, int result)
 {
@@ -133,9 +133,8 @@ static void looked(void *ctx, const struct ic_lambda_reply *reply)
     }
 }
 
-static void look(void *ctx)
+static void look(struct function *f)
 {
-    struct function *f = ctx;
     if (++f->steps > STEPS_MAX) {
         fail(f, IC_ETIMEOUT, "deploying it", NULL);
         return;
@@ -149,11 +148,35 @@ static void look(void *ctx)
 static void invoked(void *ctx, const struct ic_lambda_reply *reply)
 {
     struct function *f = ctx;
+    if (reply->error == IC_ETHROTTLED) { /* others run: the deadline bounds the tries */
+        look_later(f);
+        return;
+    }
     if (reply->error != 0 || reply->function_error) {
         fail(f, reply->error == 0 ? IC_EIO : reply->error, "invoking it", reply->why.message);
         return;
     }
     begin_next(f);
+}
+
+static void invoke(struct function *f)
+{
+    int result =
+        ic_lambda_invoke(f->of->lambda, f->name, ic_slice_str("{}"), INVOKE_MS, invoked, f, NULL);
+    if (result < 0) {
+        fail(f, result, "invoking it", NULL);
+    }
+}
+
+/* The function's next step: its own, or after a while once more. */
+static void step(void *ctx)
+{
+    struct function *f = ctx;
+    if (f->of->package != NULL) {
+        look(f);
+    } else {
+        invoke(f);
+    }
 }
 
 static void begin_next(struct function *f)
@@ -171,15 +194,7 @@ static void begin_next(struct function *f)
     f->index = d->next++;
     f->steps = 0;
     snprintf(f->name, sizeof f->name, "%.40s-%" PRId64, d->config->function_prefix, f->index);
-    if (d->package != NULL) {
-        look(f);
-        return;
-    }
-    int result =
-        ic_lambda_invoke(d->lambda, f->name, ic_slice_str("{}"), INVOKE_MS, invoked, f, NULL);
-    if (result < 0) {
-        fail(f, result, "invoking it", NULL);
-    }
+    step(f);
 }
 
 static void time_is_up(void *ctx)
@@ -213,7 +228,7 @@ static int run(struct deployment *d, uint64_t within_ms)
     d->in_work = AT_A_TIME;
     for (int i = 0; i < AT_A_TIME; i++) {
         d->function[i].of = d;
-        ic_timer_init(&d->function[i].timer, d->loop, look, &d->function[i]);
+        ic_timer_init(&d->function[i].timer, d->loop, step, &d->function[i]);
     }
     for (int i = 0; i < AT_A_TIME && d->result == 0; i++) {
         begin_next(&d->function[i]);

@@ -66,7 +66,9 @@ static void set_text(struct ic_config *c, const char *name, const char *value)
 static void derive(struct ic_config *c, const char *dir)
 {
     char endpoint[128];
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%" PRId64, c->platform_port);
+    bool any = strcmp(c->platform_bind, "0.0.0.0") == 0;
+    snprintf(endpoint, sizeof endpoint, "http://%.64s:%" PRId64,
+             any ? "127.0.0.1" : c->platform_bind, c->platform_port);
     set_text(c, "platform-endpoint", endpoint);
     set_text(c, "dir", dir);
 }

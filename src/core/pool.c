@@ -270,6 +270,17 @@ static uint64_t next_slot(const struct ic_pool *pool, uint16_t function, uint64_
     return now_ms < phase ? phase : phase + ((now_ms - phase) / half + 1) * half;
 }
 
+void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint64_t now_ms)
+{
+    if (interval_ms == pool->settings.warm_interval_ms) {
+        return;
+    }
+    pool->settings.warm_interval_ms = interval_ms;
+    for (uint32_t i = 0; i < pool->settings.functions; i++) {
+        pool->function[i].warm_due_ms = next_slot(pool, (uint16_t)i, now_ms);
+    }
+}
+
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms)
 {
     *next_ms = UINT64_MAX;

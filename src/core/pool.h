@@ -151,6 +151,8 @@ bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function);
  * again. Functions used within warm_interval_ms are passed over.
  */
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms);
+/* Another interval from now on (0: no warm-ups); the same one changes nothing. */
+void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint64_t now_ms);
 
 /* ---- instances -------------------------------------------------------------- */
 

@@ -135,7 +135,7 @@ void ic_loop_free(struct ic_loop *loop)
     if (loop == NULL) {
         return;
     }
-    end_turn(&loop->prepare);
+    ic_loop_settle(loop);
     uv_close((uv_handle_t *)&loop->wakeup, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_run(&loop->uv, UV_RUN_NOWAIT); /* lets close callbacks of streams run, too */
@@ -156,6 +156,11 @@ void ic_loop_stop(struct ic_loop *loop)
 
 /* Callbacks of foreign handles (libmicrohttpd's, libcurl's, signals) run before now_ms is set anew
  * in this turn; libuv has looked at the same clock after its sleep. */
+void ic_loop_settle(struct ic_loop *loop)
+{
+    end_turn(&loop->prepare);
+}
+
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)
 {
     uint64_t woke_ms = uv_now(&loop->uv);

@@ -81,12 +81,12 @@ static struct figures gather(const struct ic_proxy *p)
 static int print_metrics(const struct figures *f, struct ic_buf *out)
 {
     int result = 0;
-#define METRIC_PRINT(type, name, field, help)                                                     \
-    if (result == 0) {                                                                            \
-        result = ic_buf_printf(out,                                                               \
-                               "# HELP infinicache_" name " " help "\n# TYPE infinicache_" name   \
-                               " " #type "\ninfinicache_" name " %" PRIu64 "\n",                  \
-                               f->field);                                                         \
+#define METRIC_PRINT(type, name, field, help)                                                      \
+    if (result == 0) {                                                                             \
+        result = ic_buf_printf(out,                                                                \
+                               "# HELP infinicache_" name " " help "\n# TYPE infinicache_" name    \
+                               " " #type "\ninfinicache_" name " %" PRIu64 "\n",                   \
+                               f->field);                                                          \
     }
     METRICS(METRIC_PRINT)
 #undef METRIC_PRINT
@@ -99,8 +99,7 @@ static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
     struct ic_buf text;
     ic_buf_init(&text);
     if (print_metrics(&f, &text) == 0) {
-        ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8",
-                           ic_buf_slice(&text));
+        ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", ic_buf_slice(&text));
     } else {
         ic_http_drop(r);
     }

@@ -139,7 +139,9 @@ static void write_persistence(struct report *r)
     number(r, "aof_enabled", 1);
     number(r, "aof_rewrite_in_progress", 0);
     line(r, "aof_last_write_status:%s", writable ? "ok" : "err");
-    number(r, "ic_journal_commits", ic_store_stats(r->call->proxy->store).commits);
+    struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
+    number(r, "ic_journal_commits", store.commits);
+    number(r, "ic_journal_syncs", store.journal_syncs);
 }
 
 static void write_stats(struct report *r)

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    WARMING_MAX = 32, /* warm-ups outstanding: a start of 4,096 functions is not one burst */
+    WARM_LOOK_MS = 1000, /* CONFIG SET warm-interval is noticed within this */
+    WARMING_MAX = 32,    /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
     CAPACITY_PERCENT = 90, /* of a function's memory, until its node has told its own figure */
@@ -124,12 +125,14 @@ static void warm(void *ctx)
     uint64_t now_ms = ic_loop_now_ms(f->loop);
     uint64_t next_ms = UINT64_MAX;
     int function = -1;
+    ic_pool_set_warm_interval(f->pool, (uint64_t)f->config->warm_interval, now_ms);
     while (!f->stopping && f->warming < WARMING_MAX &&
            (function = ic_pool_warm_next(f->pool, now_ms, &next_ms)) >= 0) {
         ic_function_warm(at(f, (uint16_t)function));
     }
-    if (f->warming < WARMING_MAX && next_ms != UINT64_MAX) {
-        ic_timer_start(&f->warm_timer, next_ms > now_ms ? next_ms - now_ms : 0);
+    if (f->warming < WARMING_MAX) {
+        uint64_t delay_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+        ic_timer_start(&f->warm_timer, delay_ms < WARM_LOOK_MS ? delay_ms : WARM_LOOK_MS);
     }
 }
 

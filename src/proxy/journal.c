@@ -208,6 +208,7 @@ int ic_journal_commit(struct ic_journal *j)
     j->stats.commits++;
     j->stats.records += records;
     j->unsynced = j->appendfsync != IC_FSYNC_ALWAYS;
+    j->stats.syncs += j->appendfsync == IC_FSYNC_ALWAYS;
     return 0;
 }
 

@@ -226,11 +226,9 @@ static int start(struct process *p)
         result = open_store(p);
     }
     if (result == 0) {
-        proxy->codes = ic_rs_set_new();
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
         proxy->sessions = ic_sessions_new(proxy, p->why);
-        bool made = proxy->codes != NULL && proxy->window != NULL && proxy->sessions != NULL;
-        result = made ? 0 : IC_ENOMEM;
+        result = proxy->window == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
     }
     if (result == 0 && !is_loopback(proxy->config->bind) &&
         !ic_sessions_have_password(proxy->sessions)) {
@@ -288,9 +286,9 @@ static void finish(struct process *p)
         ic_store_turn_end(p->proxy.store);
     }
     ic_list_remove(&p->turn_end.node);
-    ic_window_free(p->proxy.window);
-    ic_rs_set_free(p->proxy.codes);
     ic_functions_free(p->proxy.functions);
+    ic_loop_settle(p->proxy.loop); /* streams let go of the window's buffers */
+    ic_window_free(p->proxy.window);
     ic_store_free(p->proxy.store);
     ic_rs_set_free(p->proxy.codes);
     ic_journal_close(p->journal);

@@ -94,8 +94,8 @@ static uint32_t reachable(const struct ic_reader *r)
         const struct ic_chunk_place *place = &r->object->place[i];
         enum ic_function_status status =
             ic_functions_status(r->proxy->functions, place->function, place->instance);
-        count += place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY &&
-                 status != IC_STATUS_GONE;
+        count +=
+            place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY && status != IC_STATUS_GONE;
     }
     return count;
 }

@@ -43,8 +43,8 @@ struct ic_reply {
     struct ic_get *get; /* fetches the first part */
     bool begun;         /* its header is sent */
     bool paused;
-    uint64_t bytes_out; /* given to the stream, ever */
-    uint64_t object_end;  /* of them the last byte of an object: until there buffers are held */
+    uint64_t bytes_out;  /* given to the stream, ever */
+    uint64_t object_end; /* of them the last byte of an object: until there buffers are held */
     uint64_t slow_since_ms, slow_mark;
 };
 

@@ -179,10 +179,10 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
 /* ---- what the functions say (struct ic_functions_handler) --------------------- */
 
 /*
- * An instance is listed, before anything else is asked of it: what was queued to be deleted on it is
- * forgotten, the list finds it again. Each item: a live chunk of the catalog on that function becomes HELD by
- * SERIAL (a chunk being written is left as it is), anything else is condemned. At the end chunks
- * the catalog places on SERIAL that were not listed become LOST.
+ * An instance is listed, before anything else is asked of it: what was queued to be deleted on it
+ * is forgotten, the list finds it again. Each item: a live chunk of the catalog on that function
+ * becomes HELD by SERIAL (a chunk being written is left as it is), anything else is condemned. At
+ * the end chunks the catalog places on SERIAL that were not listed become LOST.
  */
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
@@ -206,6 +206,7 @@ struct ic_store_stats {
     uint64_t catalog_memory;   /* bytes of the proxy's memory */
     uint64_t expiring;         /* keys with an expiry */
     uint64_t commits;
+    uint64_t journal_syncs; /* times the journal was forced to the disk */
 };
 struct ic_store_stats ic_store_stats(const struct ic_store *s);
 void ic_store_stats_reset(struct ic_store *s); /* CONFIG RESETSTAT */
