@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "proxy/journal_internal.h"
 #include "proxy/journal_record.h"
 #include "proxy/journal_sync.h"
@@ -184,9 +185,14 @@ static int commit_growing(struct ic_journal *j)
 
 static int fail(struct ic_journal *j, int rc)
 {
+    ic_journal_say(j->failure, "%s: %s", j->path, mdb_strerror(rc));
+    if (!j->failed) {
+        char text[IC_JOURNAL_WHY_MAX];
+        ic_log(IC_LOG_ERROR, "journal-failed", "error=%s",
+               ic_log_quote(text, sizeof text, ic_slice_str(j->failure)));
+    }
     j->failed = true;
     j->stats.failures++;
-    ic_journal_say(j->failure, "%s: %s", j->path, mdb_strerror(rc));
     return IC_EIO;
 }
 
@@ -245,6 +251,10 @@ int ic_journal_probe(struct ic_journal *j)
     }
     if (rc != 0) {
         return fail(j, rc);
+    }
+    if (j->failed) {
+        ic_log(IC_LOG_INFO, "journal-recovered", "failures=%llu",
+               (unsigned long long)j->stats.failures);
     }
     j->failed = false;
     j->unsynced = false;

@@ -270,6 +270,7 @@ static void on_signal(uv_signal_t *signal, int number)
 static void watch_signals(struct process *p)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
     uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_term);
     uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_int);
     p->on_term.data = p->on_int.data = p;
