@@ -63,7 +63,7 @@ struct ic_functions {
     uint32_t warming;        /* warm-ups outstanding */
     uint64_t adopt_until_ms; /* a function that was not begun is not invoked before */
     uint64_t refused;        /* links without a valid HELLO */
-    bool stopping;
+    bool adopt, stopping;
 };
 
 /* IC_EINVAL: its name is too long; IC_ENOMEM. */

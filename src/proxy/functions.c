@@ -233,6 +233,7 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     f->loop = setup->loop;
     f->config = setup->config;
     f->epoch = setup->epoch;
+    f->adopt = setup->adopt;
     f->handler = setup->handler;
     f->ctx = setup->ctx;
     memcpy(f->secret, setup->secret, sizeof f->secret);
@@ -277,8 +278,7 @@ int ic_functions_start(struct ic_functions *f)
         snprintf(f->node_address, sizeof f->node_address, v6 ? "[%s]:%u" : "%s:%u", c->node_bind,
                  ic_door_port(f->door));
     }
-    /* The first proxy of a secret has no predecessor whose nodes it could adopt. */
-    uint64_t wait_ms = f->epoch > 1 ? (uint64_t)c->adopt_wait : 0;
+    uint64_t wait_ms = f->adopt ? (uint64_t)c->adopt_wait : 0;
     f->adopt_until_ms = ic_loop_now_ms(f->loop) + wait_ms;
     ic_timer_start(&f->warm_timer, wait_ms);
     return 0;

@@ -144,6 +144,7 @@ struct ic_functions_setup {
     const struct ic_config *config;
     uint8_t secret[IC_SECRET_LEN]; /* persisted: link keys derive from it */
     uint32_t epoch;                /* raised at every start of the proxy */
+    bool adopt;                    /* the proxy before did not send its nodes home: wait for them */
     const struct ic_functions_handler *handler;
     void *ctx;
 };

@@ -144,6 +144,7 @@ static int open_functions(struct process *p)
         .loop = p->proxy.loop,
         .config = p->proxy.config,
         .epoch = p->meta.epoch,
+        .adopt = p->meta.crashed,
         .handler = &functions_handler,
         .ctx = p,
     };

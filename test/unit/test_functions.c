@@ -208,6 +208,7 @@ static void start(struct world *w, uint32_t epoch)
                                        .config = w->config,
                                        .secret = {1, 2, 3},
                                        .epoch = epoch,
+                                       .adopt = epoch > 1,
                                        .handler = &handler,
                                        .ctx = w};
     assert_int_equal(ic_functions_new(&setup, &w->f), 0);
