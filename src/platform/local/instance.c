@@ -247,6 +247,18 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
 
 /* ---- the Runtime API's calls --------------------------------------------------- */
 
+/* A timer counts from the beginning of its turn, some milliseconds before the event went out. */
+static void on_invocation_deadline(struct ic_instance *i)
+{
+    uint64_t due_us = i->handed_out_us + i->timeout_ms * 1000;
+    uint64_t now_us = ic_clock_mono_us();
+    if (now_us < due_us) {
+        ic_timer_start(&i->deadline, (due_us - now_us + 999) / 1000);
+    } else {
+        ic_instance_end(i, IC_END_TIMEOUT);
+    }
+}
+
 static void on_deadline(void *ctx)
 {
     struct ic_instance *i = ctx;
@@ -255,7 +267,7 @@ static void on_deadline(void *ctx)
         ic_instance_end(i, IC_END_INIT_TIMEOUT);
         return;
     case IC_INSTANCE_BUSY:
-        ic_instance_end(i, IC_END_TIMEOUT);
+        on_invocation_deadline(i);
         return;
     case IC_INSTANCE_IDLE:
         i->host->idle_for_long(i->ctx);
