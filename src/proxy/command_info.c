@@ -1,11 +1,12 @@
 /*
  * command_info.c - INFO: one function per section, one table of sections. Fields have
- * Redis's names where Redis has them; `pool` and what is marked ic_ are ours.
+ * Redis's names where Redis has them; section `pool` and what begins with ic_ are ours.
  */
 #include "base/clock.h"
 #include "core/pool.h"
 #include "proxy/command_handlers.h"
 #include "proxy/functions.h"
+#include "proxy/journal.h"
 #include "proxy/proxy.h"
 #include "proxy/redis_version.h"
 #include "proxy/sessions.h"
@@ -134,14 +135,18 @@ static void write_memory(struct report *r)
 static void write_persistence(struct report *r)
 {
     bool writable = ic_store_writable(r->call->proxy->store);
+    struct ic_journal_stats journal =
+        ic_journal_stats(ic_store_journal(r->call->proxy->store));
     number(r, "loading", 0);
     number(r, "rdb_bgsave_in_progress", 0);
     number(r, "aof_enabled", 1);
     number(r, "aof_rewrite_in_progress", 0);
     line(r, "aof_last_write_status:%s", writable ? "ok" : "err");
-    struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
-    number(r, "ic_journal_commits", store.commits);
-    number(r, "ic_journal_syncs", store.journal_syncs);
+    number(r, "ic_journal_commits", journal.commits);
+    number(r, "ic_journal_records", journal.records);
+    number(r, "ic_journal_syncs", journal.syncs);
+    number(r, "ic_journal_failures", journal.failures);
+    number(r, "ic_journal_bytes", journal.bytes);
 }
 
 static void write_stats(struct report *r)

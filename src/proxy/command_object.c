@@ -149,16 +149,16 @@ void ic_command_ic_object(struct ic_call *c)
         return;
     }
     const struct ic_object *o = e->object;
-    char id[24], code[16];
+    char id[24];
     snprintf(id, sizeof(id), "%016llx", (unsigned long long)o->id);
-    snprintf(code, sizeof(code), "%u+%u", o->data, o->parity);
-    ic_resp_map(c->out, 8);
+    ic_resp_map(c->out, 9);
     write_text(c->out, "id", id);
     write_number(c->out, "version", o->version);
     write_number(c->out, "size", o->size);
-    write_text(c->out, "code", code);
+    write_number(c->out, "data", o->data);
+    write_number(c->out, "parity", o->parity);
     write_number(c->out, "unit", o->unit);
-    write_number(c->out, "chunk-bytes", o->chunk_length);
+    write_number(c->out, "chunk_bytes", o->chunk_length);
     write_number(c->out, "held", ic_store_held_count(c->proxy->store, o));
     ic_resp_bulk_str(c->out, "chunks");
     ic_resp_array(c->out, (size_t)o->data + o->parity);
@@ -191,13 +191,13 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     write_number(c->out, "capacity", ic_pool_capacity(pool, index));
     write_number(c->out, "live", i->live);
     write_number(c->out, "condemned", i->condemned);
-    write_number(c->out, "in-flight", i->in_flight);
+    write_number(c->out, "in_flight", i->in_flight);
     write_number(c->out, "planned", f->planned);
-    write_number(c->out, "reported", i->held_reported);
+    write_number(c->out, "held", i->held_reported);
     write_number(c->out, "chunks", i->live_chunks);
     write_number(c->out, "room", ic_pool_room(pool, index));
     write_number(c->out, "invocations", figures.invocations_serve + figures.invocations_warm);
-    write_number(c->out, "billed-ms", figures.billed_serve_ms + figures.billed_warm_ms);
+    write_number(c->out, "billed_ms", figures.billed_serve_ms + figures.billed_warm_ms);
     write_number(c->out, "failures", figures.failures + figures.crashes);
 }
 

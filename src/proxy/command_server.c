@@ -211,7 +211,9 @@ void ic_command_config_set(struct ic_call *c)
         restore(c, b, done);
         config_set_error(c, 2 + 2 * done, why[0] != '\0' ? why : ic_error_text(result));
     } else {
+        /* What is not read from the config each time is told now: here and at the store's tick. */
         ic_log_set_level((enum ic_log_level)c->proxy->config->loglevel);
+        ic_store_tick(c->proxy->store, ic_loop_now_ms(c->proxy->loop), c->wall_ms);
         ic_call_ok(c);
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -194,21 +194,30 @@ void ic_dispatch_drop(struct ic_session *s)
     s->sealing = 0;
     s->value_error = 0;
     s->inline_next = 0;
-    s->argument_too_long = s->prepared = false;
+    s->argument_too_long = s->prepared = s->refused = false;
 }
 
-/* The request is answered. */
-static void finish(struct ic_session *s)
+/* Its reply is written: takes it back from a client that wants none. */
+static void end_reply(struct ic_session *s)
 {
     bool silent = s->reply_off || s->reply_skip;
     if (silent) {
         ic_reply_rewind(&s->reply, s->command_mark);
     }
     s->commit_replies += !silent;
+}
+
+/* The request is answered. */
+static void finish(struct ic_session *s)
+{
+    if (!s->refused) {
+        end_reply(s);
+    }
     s->reply_skip = s->reply_skip_next;
     s->reply_skip_next = false;
     ic_dispatch_drop(s);
     ic_resp_reset(&s->parser);
+    s->parser.max_bulk = ic_session_max_bulk(s->proxy->config);
     if (s->state == IC_SESSION_SEALING) {
         s->state = IC_SESSION_READING;
     }
@@ -247,12 +256,13 @@ void ic_dispatch_name(struct ic_session *s, struct ic_slice name)
 
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 {
-    if (!ic_store_writable(s->proxy->store)) {
-        s->value_error = s->value_error != 0 ? s->value_error : IC_EIO;
+    bool wanted = s->value_error == 0 && s->authenticated && !s->argument_too_long &&
+                  ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
+                  (s->command->value_step == 0 || total % 2 == 1);
+    if (wanted && !ic_store_writable(s->proxy->store)) {
+        s->value_error = IC_EIO;
     }
-    return s->value_error == 0 && s->authenticated && !s->argument_too_long &&
-           ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
-           (s->command->value_step == 0 || total % 2 == 1);
+    return wanted && s->value_error == 0;
 }
 
 /* The parser's arguments as the call's. */
@@ -292,10 +302,29 @@ static bool has_values(const struct ic_session *s, const struct ic_call *c)
            (c->command->value_step == 0 || c->argc % 2 == 1);
 }
 
+void ic_dispatch_refuse(struct ic_session *s)
+{
+    char why[REASON_MAX];
+    if (s->refused) {
+        return;
+    }
+    s->call = (struct ic_call){
+        .proxy = s->proxy, .session = s, .command = s->command, .out = &s->reply.out};
+    s->command_mark = ic_reply_mark(&s->reply);
+    say_value_error(s, why);
+    reject(s, &s->call, why);
+    end_reply(s);
+    s->refused = true;
+}
+
 void ic_dispatch_request(struct ic_session *s)
 {
     char why[REASON_MAX];
     struct ic_call *c = &s->call;
+    if (s->refused) {
+        finish(s);
+        return;
+    }
     if (!take_arguments(s)) {
         return;
     }

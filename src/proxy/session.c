@@ -18,7 +18,7 @@
 
 #include <assert.h>
 
-static uint64_t max_bulk(const struct ic_config *c)
+uint64_t ic_session_max_bulk(const struct ic_config *c)
 {
     return (uint64_t)(c->proto_max_bulk_len != 0 ? c->proto_max_bulk_len : c->max_object_size);
 }
@@ -46,6 +46,9 @@ static void begin_argument(struct ic_session *s)
         }
         if (v == NULL) {
             ic_resp_skip(r);
+            if (s->value_error != 0) {
+                ic_dispatch_refuse(s);
+            }
             return;
         }
         ic_resp_stream(r);
@@ -287,7 +290,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     ic_list_init(&s->values);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);
-    ic_resp_init(&s->parser, max_bulk(s->proxy->config));
+    ic_resp_init(&s->parser, ic_session_max_bulk(s->proxy->config));
     s->parser.unauthenticated = !s->authenticated;
     ic_timer_init(&s->delay, s->proxy->loop, on_delay, s);
     ic_reply_init(&s->reply, s->proxy, stream, on_reply_changed, on_reply_broken, s);

@@ -16,6 +16,7 @@
 #ifndef IC_PROXY_SESSION_H
 #define IC_PROXY_SESSION_H
 
+#include "base/config.h"
 #include "net/net.h"
 #include "proxy/command.h"
 #include "proxy/reply.h"
@@ -71,6 +72,7 @@ struct ic_session {
     size_t sealing;                   /* values not sealed yet */
     int value_error;                  /* < 0: of the first value that failed */
     char value_why[256];              /* the words for it, if it needs some */
+    bool refused; /* the request being read has its (error) reply already */
     bool argument_too_long, processing, process_again, gone;
     bool starved;   /* reading waits for us, not for the client */
     size_t charged; /* in sessions->query_bytes */
@@ -131,6 +133,8 @@ void ic_transaction_discard(struct ic_session *s);
 
 /* ---- between session.c, dispatch.c and value.c ------------------------------------ */
 
+/* Longest argument the protocol takes, as configured now. */
+uint64_t ic_session_max_bulk(const struct ic_config *c);
 struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *stream);
 /* Ends the connection at once; the memory goes at the turn's end. */
 void ic_session_end(struct ic_session *s, const char *why);

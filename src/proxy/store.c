@@ -453,6 +453,11 @@ struct ic_store_stats ic_store_stats(const struct ic_store *s)
     return stats;
 }
 
+const struct ic_journal *ic_store_journal(const struct ic_store *s)
+{
+    return s->setup.journal;
+}
+
 void ic_store_stats_reset(struct ic_store *s)
 {
     s->stats = (struct ic_store_stats){0};

@@ -210,5 +210,7 @@ struct ic_store_stats {
 };
 struct ic_store_stats ic_store_stats(const struct ic_store *s);
 void ic_store_stats_reset(struct ic_store *s); /* CONFIG RESETSTAT */
+/* The journal it was given, for its figures. */
+const struct ic_journal *ic_store_journal(const struct ic_store *s);
 
 #endif

@@ -47,6 +47,7 @@ static void on_ready(void *ctx, int result)
     if (s->streaming == v) { /* it failed in the middle: what is left is thrown away */
         s->streaming = NULL;
         ic_resp_skip_rest(&s->parser);
+        ic_dispatch_refuse(s);
     }
     ic_session_continue(s);
 }
