@@ -107,6 +107,7 @@ int ic_cli_platform(int argc, char **argv)
         d.loop = ic_loop_new();
         if (d.loop == NULL || ic_platform_new(d.loop, config, &d.platform, reason) < 0) {
             status = ic_cli_fail("platform: %s", reason);
+            ic_loop_free(d.loop);
         } else {
             run(&d, config);
         }

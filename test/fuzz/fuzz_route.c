@@ -70,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ic_route route;
     if (ic_route_find(ic_slice_str(methods[data[0] % 4]), path, &route) == 0) {
         assert(route.call < IC_API_CALL_COUNT && ic_api_success_status(route.call) >= 200);
+        assert(ic_api_body_max_bytes(route.call) < (size_t)128 << 20);
+        assert(!ic_api_call_is_local(route.call) || memcmp(path.data, "/_local/", 8) == 0);
         check_name(route.argument);
     }
     check_name(path);

@@ -38,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         }
         header[r.header_count].name = take_until(&line, ':');
+        if (line.len > 0 && line.data[0] == ' ') {
+            line = ic_slice(line.data + 1, line.len - 1); /* as the HTTP server hands it over */
+        }
         header[r.header_count++].value = line;
     }
     r.body = rest;

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { REPLY_MAX = 1 << 20 };
+enum { REPLY_MAX = 1 << 20, BIG_REPLY_BYTES = 64 << 20 /* beyond any socket buffer */ };
 
 struct fixture {
     struct ic_loop *loop;
@@ -31,7 +31,7 @@ struct fixture {
     void (*client)(struct fixture *f);
     char reply[REPLY_MAX];
     int fd[8];
-    bool hold; /* keep requests of /hold for good */
+    bool until_empty; /* the loop ends when no connection is left, too */
 };
 
 static size_t body_max(void *ctx, const struct ic_http_request *r)
@@ -59,6 +59,11 @@ static void handle(void *ctx, struct ic_http_request *r)
         f->held = r;
     } else if (ic_slice_equal(path, ic_slice_str("/drop"))) {
         ic_http_drop(r);
+    } else if (ic_slice_equal(path, ic_slice_str("/big"))) {
+        struct ic_buf *body = ic_buf_new(BIG_REPLY_BYTES);
+        memset(body->data, 'x', BIG_REPLY_BYTES);
+        body->len = BIG_REPLY_BYTES;
+        ic_http_reply(r, 200, NULL, 0, body);
     } else if (ic_http_too_large(r)) {
         assert_int_equal(ic_http_body(r).len, 0);
         ic_http_reply_text(r, 413, "text/plain", ic_slice_str("too large"));
@@ -78,7 +83,7 @@ static void handle(void *ctx, struct ic_http_request *r)
 static void poll_done(void *ctx)
 {
     struct fixture *f = ctx;
-    if (f->done) {
+    if (f->done && (!f->until_empty || ic_http_server_connections(f->server) == 0)) {
         ic_loop_stop(f->loop);
     } else {
         ic_timer_start(&f->poll_timer, 5);
@@ -246,6 +251,23 @@ static void test_body_too_large(void **state)
     struct fixture *f = setup_with((struct ic_http_options){0});
     run(f, send_too_much);
     assert_non_null(strstr(f->reply, "HTTP/1.1 413"));
+    teardown(f);
+}
+
+static void ask_for_much_and_read_nothing(struct fixture *f)
+{
+    f->fd[0] = dial(f);
+    say(f->fd[0], "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+}
+
+static void test_slow_readers_end(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){.send_s = 1});
+    f->until_empty = true;
+    run(f, ask_for_much_and_read_nothing);
+    assert_int_equal(0, ic_http_server_connections(f->server));
+    close(f->fd[0]);
     teardown(f);
 }
 
@@ -428,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_caller_leaves),
         cmocka_unit_test(test_body_too_large),
         cmocka_unit_test(test_endless_body),
+        cmocka_unit_test(test_slow_readers_end),
         cmocka_unit_test(test_memory_of_all_bodies_is_bounded),
         cmocka_unit_test(test_half_requests_end),
         cmocka_unit_test(test_old_connections_make_room),

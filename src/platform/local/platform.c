@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/random.h"
+#include "net/net.h"
 #include "platform/local/api.h"
 #include "platform/local/files.h"
 #include "platform/local/fleet.h"
@@ -185,7 +186,6 @@ static int start_api(struct ic_platform *p, struct ic_loop *loop, const struct i
     return ic_api_new(loop, p->fleet, &options, &p->api, why);
 }
 
-/* A platform without its API: nothing was invoked, so its fleet has nothing to end. */
 static void abandon(struct ic_platform *p)
 {
     if (p->lock_fd >= 0) {
@@ -194,9 +194,20 @@ static void abandon(struct ic_platform *p)
     ic_free(p);
 }
 
-static void nothing(void *ctx)
+static void on_given_up(void *ctx)
 {
-    (void)ctx;
+    ic_loop_stop(ctx);
+}
+
+/* Takes back what a failed start has made; the loop runs until the fleet is gone. */
+static void give_up(struct ic_platform *p, struct ic_loop *loop)
+{
+    if (p->fleet != NULL) {
+        ic_fleet_stop(p->fleet, on_given_up, loop);
+        ic_loop_run(loop);
+        ic_fleet_free(p->fleet);
+    }
+    abandon(p);
 }
 
 int ic_platform_new(struct ic_loop *loop, const struct ic_config *config, struct ic_platform **out,
@@ -225,10 +236,7 @@ int ic_platform_new(struct ic_loop *loop, const struct ic_config *config, struct
     }
     OPENSSL_cleanse(&keys, sizeof keys);
     if (result < 0) {
-        if (p->fleet != NULL) {
-            ic_fleet_stop(p->fleet, nothing, NULL); /* freed with the process, which ends now */
-        }
-        abandon(p);
+        give_up(p, loop);
         return result;
     }
     *out = p;
