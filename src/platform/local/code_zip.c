@@ -169,6 +169,26 @@ static int unpack_entry(zip_t *zip, zip_uint64_t index, int dir, uint64_t *left_
 
 /* ---- the whole ------------------------------------------------------------------------ */
 
+/* What the headers claim: an honest bomb is refused before a byte is written. */
+static int check_claims(zip_t *zip, zip_int64_t count)
+{
+    uint64_t left_bytes = IC_ZIP_UNPACKED_MAX_BYTES;
+    struct zip_stat about;
+    if (count > IC_ZIP_ENTRIES_MAX) {
+        return IC_ETOOBIG;
+    }
+    for (zip_uint64_t i = 0; i < (zip_uint64_t)count; i++) {
+        if (zip_stat_index(zip, i, 0, &about) != 0 || (about.valid & ZIP_STAT_SIZE) == 0) {
+            return IC_EPROTO;
+        }
+        if (about.size > left_bytes) {
+            return IC_ETOOBIG;
+        }
+        left_bytes -= about.size;
+    }
+    return 0;
+}
+
 static int unpack_all(zip_t *zip, int dir)
 {
     uint64_t left_bytes = IC_ZIP_UNPACKED_MAX_BYTES;
@@ -176,10 +196,7 @@ static int unpack_all(zip_t *zip, int dir)
     if (count <= 0) {
         return IC_ENOENT;
     }
-    if (count > IC_ZIP_ENTRIES_MAX) {
-        return IC_ETOOBIG;
-    }
-    int result = 0;
+    int result = check_claims(zip, count);
     for (zip_uint64_t i = 0; result == 0 && i < (zip_uint64_t)count; i++) {
         result = unpack_entry(zip, i, dir, &left_bytes);
     }
