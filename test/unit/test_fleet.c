@@ -235,7 +235,8 @@ static void test_frozen_between_invocations(void **state)
     int pid = number_of(a, "pid");
     int child = atoi(strstr(a->payload, "\"text\": \"") + 9);
     /* A signal is taken a moment after it is sent. */
-    while (process_state(pid) != 'T' || process_state(child) != 'T') {
+    for (int ms = 0; process_state(pid) != 'T' || process_state(child) != 'T'; ms++) {
+        assert_true(ms < DEADLINE_MS);
         usleep(1000);
     }
     assert_int_equal(number_of(invoke(&f, "again"), "pid"), pid);
