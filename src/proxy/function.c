@@ -479,9 +479,9 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     fn->figures.hellos++;
     fn->figures.redials += again;
     struct ic_pool_instance *instance = meet(fn, hello, again);
-    ic_log(IC_LOG_INFO, "node-hello", "function=%s serial=%u dial=%u held=%llu list=%s", fn->name,
-           instance->serial, hello->dial, (unsigned long long)hello->held_bytes,
-           instance->known ? "no" : "yes");
+    ic_log(instance->known ? IC_LOG_DEBUG : IC_LOG_INFO, "node-hello",
+           "function=%s serial=%u dial=%u held=%llu list=%s", fn->name, instance->serial,
+           hello->dial, (unsigned long long)hello->held_bytes, instance->known ? "no" : "yes");
     if (!instance->known) {
         f->handler->list_begin(f->ctx, fn->index, instance->serial);
     }

@@ -1,0 +1,80 @@
+/* test_door.c - who is let in: one instance per invocation, with a fresh and genuine HELLO. */
+#include "functions_world.h"
+
+static void a_second_instance_is_dismissed(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *first = node0(&w);
+    struct fake_node *second = fake_node_new(&w.fake, "infinicache-0");
+    memcpy(second->invocation, first->invocation, 16);
+    memcpy(second->key, first->key, 32);
+    fake_dial(second);
+    fake_run_for(&w.fake, 20);
+    assert_int_equal(second->seen[IC_FRAME_BYE_OK], 1);
+    assert_int_equal(ic_functions_figures(w.f, 0).dismissed, 1);
+    assert_int_equal(get(&w, 5, serial), 0);
+    assert_non_null(first->stream);
+    close_world(&w);
+}
+
+static bool hung_up(void *ctx)
+{
+    return ((struct fake_node *)ctx)->gone_link;
+}
+
+static void refused_hellos(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 2);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *n = node0(&w);
+    struct fake_node *evil = fake_node_new(&w.fake, "infinicache-0");
+    memcpy(evil->instance, n->instance, 16);
+    memcpy(evil->invocation, n->invocation, 16);
+    memcpy(evil->key, n->key, 32);
+    evil->dial = 0; /* dials with 1: a replay of the real one's */
+    fake_dial(evil);
+    fake_run(&w.fake, hung_up, evil);
+    assert_false(evil->welcomed);
+    evil->wrong_mac = true;
+    evil->dial = 7;
+    fake_dial(evil);
+    fake_run(&w.fake, hung_up, evil);
+    evil->wrong_mac = false;
+    ic_random_fill(evil->invocation, 16); /* an invocation that never was */
+    evil->invocation[0] = 0xFF;
+    ic_link_key(ic_slice(((uint8_t[32]){1, 2, 3}), 32), ic_slice_str("infinicache-0"),
+                evil->invocation, evil->key);
+    fake_dial(evil);
+    fake_run(&w.fake, hung_up, evil);
+    strcpy(evil->function, "infinicache-9");
+    fake_dial(evil);
+    fake_run(&w.fake, hung_up, evil);
+    assert_int_equal(ic_functions_figures(w.f, -1).links_refused, 4);
+    assert_int_equal(get(&w, 5, serial), 0);
+    assert_int_equal(ic_functions_figures(w.f, 0).redials, 0);
+    /* When the invocation is over, its HELLO is worth nothing. */
+    memcpy(evil->invocation, n->invocation, 16);
+    memcpy(evil->key, n->key, 32);
+    strcpy(evil->function, "infinicache-0");
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w);
+    evil->dial = 100;
+    fake_dial(evil);
+    fake_run(&w.fake, hung_up, evil);
+    assert_int_equal(state0(&w), IC_FUNCTION_ASLEEP);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(a_second_instance_is_dismissed),
+        leak_test(refused_hellos),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

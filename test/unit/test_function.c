@@ -1,0 +1,274 @@
+/*
+ * test_function.c - one function's life: how each failure of an Invoke ends its requests, what
+ * becomes of instances that crash, vanish, return, or are not what we thought.
+ */
+#include "functions_world.h"
+
+static void no_node_times_out(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    fake_run(&w.fake, is_ready, &w);
+    w.fake.mode = FAKE_HOLD;
+    set(&w, "invoke-timeout", "100ms");
+    struct ask write;
+    prepare_write(&w, &write, 6);
+    submit(&w, &write);
+    assert_int_equal(wait_for(&w, &write), IC_EUNAVAIL);
+    done_with(&write);
+    close_world(&w);
+}
+
+/* Each failure of an Invoke, and what it makes of the request that caused it. */
+static void invoke_failures(void **s)
+{
+    (void)s;
+    static const struct {
+        int error;
+        bool function_error;
+        enum ic_function_state state;
+    } cases[] = {
+        {IC_EUNAVAIL, false, IC_FUNCTION_LOST},    {IC_ENOENT, false, IC_FUNCTION_LOST},
+        {IC_EIO, false, IC_FUNCTION_LOST},         {IC_ECLOSED, false, IC_FUNCTION_UNKNOWN},
+        {IC_ETIMEOUT, false, IC_FUNCTION_UNKNOWN}, {0, true, IC_FUNCTION_LOST},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world w;
+        open_world(&w, 1);
+        fake_run(&w.fake, is_ready, &w);
+        set(&w, "invoke-timeout", "100ms");
+        w.fake.mode = FAKE_ERROR;
+        w.fake.error = (struct ic_lambda_reply){.error = cases[i].error,
+                                                .function_error = cases[i].function_error};
+        struct ask write;
+        prepare_write(&w, &write, 6);
+        submit(&w, &write);
+        assert_int_equal(wait_for(&w, &write), IC_EUNAVAIL);
+        assert_int_equal(state0(&w), cases[i].state);
+        assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_DOWN);
+        assert_int_equal(w.gone, cases[i].function_error ? 1 : 0);
+        uint32_t invokes = w.fake.invokes;
+        struct ask next; /* at once: in back-off it fails without an Invoke */
+        prepare_write(&w, &next, 7);
+        submit(&w, &next);
+        assert_int_equal(wait_for(&w, &next), IC_EUNAVAIL);
+        assert_int_equal(w.fake.invokes, invokes);
+        done_with(&write);
+        done_with(&next);
+        close_world(&w);
+    }
+}
+
+static void throttled_requests_wait(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    fake_run(&w.fake, is_ready, &w);
+    w.fake.mode = FAKE_ERROR;
+    w.fake.error = (struct ic_lambda_reply){.error = IC_ETHROTTLED, .status = 429};
+    struct ask write;
+    prepare_write(&w, &write, 6);
+    submit(&w, &write);
+    fake_run_for(&w.fake, 20);
+    assert_int_equal(ic_functions_figures(w.f, 0).throttles, 1);
+    w.fake.mode = FAKE_SERVE;
+    assert_int_equal(wait_for(&w, &write), 0);
+    done_with(&write);
+    close_world(&w);
+}
+
+static bool is_unknown(void *ctx)
+{
+    return state0(ctx) == IC_FUNCTION_UNKNOWN;
+}
+
+static void a_lost_response_does_not_invoke_again(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *n = node0(&w);
+    struct ic_lambda_call *call = n->call;
+    w.fake.error = (struct ic_lambda_reply){.error = IC_ECLOSED};
+    n->call = NULL;
+    fake_answer(call, NULL); /* the node still runs, its link is up */
+    assert_int_equal(state0(&w), IC_FUNCTION_ACTIVE);
+    assert_int_equal(get(&w, 5, serial), 0);
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w); /* without a response: some time after BYE_OK */
+    assert_int_equal(get(&w, 5, serial), 0);
+
+    uint32_t invokes = w.fake.invokes;
+    call = n->call;
+    n->call = NULL;
+    fake_bye(n, false);
+    fake_run_for(&w.fake, 5);
+    assert_int_equal(state0(&w), IC_FUNCTION_LEAVING);
+    fake_answer(call, NULL);
+    fake_run(&w.fake, is_unknown, &w);
+    assert_int_equal(get(&w, 5, serial), IC_EUNAVAIL);
+    assert_int_equal(w.fake.invokes, invokes);
+    fake_run(&w.fake, is_asleep, &w);
+    assert_int_equal(get(&w, 5, serial), 0);
+    assert_int_equal(ic_functions_figures(w.f, 0).lost_responses, 2);
+    close_world(&w);
+}
+
+static void a_crash_is_told_at_once(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct ask read;
+    prepare_read(&read, 5, serial);
+    node0(&w)->mute = true;
+    submit(&w, &read);
+    fake_run_for(&w.fake, 10);
+    fake_node_free(node0(&w)); /* killed while it serves */
+    assert_int_equal(wait_for(&w, &read), IC_ESTALE);
+    assert_int_equal(w.gone, 1);
+    assert_int_equal(ic_functions_status(w.f, 0, serial), IC_STATUS_GONE);
+    assert_int_equal(get(&w, 5, serial), IC_ESTALE);
+    assert_true(put(&w, 6) > serial);
+    close_world(&w);
+}
+
+static void killed_asleep_is_away_then_gone(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    fake_bye(node0(&w), false);
+    fake_run(&w.fake, is_asleep, &w);
+    fake_node_free(node0(&w));
+    assert_int_equal(get(&w, 5, serial), IC_EAWAY); /* a fresh instance answered */
+    assert_int_equal(ic_functions_status(w.f, 0, serial), IC_STATUS_AWAY);
+    assert_int_equal(get(&w, 5, serial), IC_EAWAY);
+    fake_bye(node0(&w), false);
+    fake_run(&w.fake, is_asleep, &w);
+    put(&w, 6);
+    assert_int_equal(w.gone, 1);
+    assert_int_equal(get(&w, 5, serial), IC_ESTALE);
+    close_world(&w);
+}
+
+static void an_instance_comes_back(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *a = node0(&w);
+    fake_bye(a, false);
+    fake_run(&w.fake, is_asleep, &w);
+    ic_list_remove(&a->node); /* another is routed to */
+    assert_int_equal(get(&w, 5, serial), IC_EAWAY);
+    struct fake_node *b = node0(&w);
+    fake_bye(b, false);
+    fake_run(&w.fake, is_asleep, &w);
+    ic_list_push_front(&w.fake.nodes, &a->node);
+    put(&w, 6);
+    assert_int_equal(get(&w, 5, serial), 0);
+    assert_int_equal(w.lists, 0);
+    close_world(&w);
+}
+
+static bool hung_up(void *ctx)
+{
+    return ((struct fake_node *)ctx)->gone_link;
+}
+
+static void a_node_is_adopted_after_a_restart(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    struct fake_node *n = node0(&w);
+    n->call = NULL; /* its response goes to nobody */
+    IC_LIST_EACH (node, &w.fake.calls) {
+        ic_list_remove(node);
+        ic_free(IC_CONTAINER(node, struct ic_lambda_call, node));
+    }
+    ic_functions_free(w.f);
+    w.fake.outstanding = 0;
+    uint32_t invokes = w.fake.invokes;
+    start(&w, 2);
+    struct ic_pool_instance *i = ic_pool_restore(w.pool, 0, n->instance);
+    uint32_t serial = i->serial;
+    struct ask read; /* waits for the adoption, and costs no Invoke */
+    prepare_read(&read, 5, serial);
+    submit(&w, &read);
+    n->dial = 5;
+    fake_dial(n);
+    assert_int_equal(wait_for(&w, &read), 0);
+    assert_int_equal(state0(&w), IC_FUNCTION_ACTIVE);
+    assert_int_equal(w.fake.invokes, invokes);
+    assert_int_equal(w.lists + w.items, 2);
+    check_accounts(&w);
+    put(&w, 6);
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w);
+    fake_dial(n); /* only once */
+    fake_run(&w.fake, hung_up, n);
+    assert_int_equal(get(&w, 6, serial), 0);
+    close_world(&w);
+}
+
+static bool three_lists(void *ctx)
+{
+    return ((struct world *)ctx)->lists >= 1;
+}
+
+static void a_wrong_position_is_listed(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *n = node0(&w);
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w);
+    n->position += 3; /* operations that we never sent */
+    ic_functions_wake(w.f, 0);
+    fake_run(&w.fake, three_lists, &w);
+    assert_int_equal(w.gone, 1);
+    assert_int_equal(get(&w, 5, serial), IC_ESTALE);
+    assert_int_equal(get(&w, 5, ic_pool_function(w.pool, 0)->current), 0);
+    put(&w, 6); /* numbered from the node's position */
+    check_accounts(&w);
+    close_world(&w);
+}
+
+static void a_difference_in_bytes_is_listed(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    struct fake_node *n = node0(&w);
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w);
+    fake_drop_chunk(IC_CONTAINER(n->chunks.next, struct fake_chunk, node));
+    ic_functions_wake(w.f, 0);
+    fake_run(&w.fake, three_lists, &w);
+    assert_int_equal(w.items, 0);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(no_node_times_out),          leak_test(invoke_failures),
+        leak_test(throttled_requests_wait),    leak_test(a_lost_response_does_not_invoke_again),
+        leak_test(a_crash_is_told_at_once),    leak_test(killed_asleep_is_away_then_gone),
+        leak_test(an_instance_comes_back),     leak_test(a_node_is_adopted_after_a_restart),
+        leak_test(a_wrong_position_is_listed), leak_test(a_difference_in_bytes_is_listed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
