@@ -34,7 +34,7 @@ DEADLINE_S = 60
 
 # Directives that make every buffer, window and queue as small as it may be, so that the paths
 # which wait for room are the ordinary ones.
-TINY_BUFFERS = {}
+TINY_BUFFERS = {"window-memory": "1mb", "unit-size": "4kb"}
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S):
