@@ -24,7 +24,7 @@ JOBS    ?= $(shell nproc)
 Q       := $(if $(V),,@)
 # Recursive calls build in parallel unless the caller said how many jobs there are.
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
-SUBMAKE  = @+$(MAKE) --no-print-directory $(PARALLEL)
+SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
 .PHONY: all packages test-packages start stop check test acceptance asan fuzz format install clean \
@@ -116,7 +116,7 @@ $(BUILD)/infinicache: $(cli_objects) $(BUILD)/libinternal.a
 NODE_STATIC := $(if $(filter asan,$(FLAVOR)),,-static)
 $(BUILD)/bootstrap: $(node_objects)
 	@echo '  CC    $@'
-	$(Q)$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections -Wl,-s -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
+	$(Q)$(CC) $(LDFLAGS) $(NODE_STATIC) -Wl,--gc-sections,-s,--no-warnings -o $@ $^ -l:libuv_a.a -l:libnettle.a -lpthread -ldl
 
 $(BUILD)/unit/%: test/unit/%.c $(flags_stamp) $(BUILD)/libcli.a $(BUILD)/libinternal.a
 	@mkdir -p $(@D)

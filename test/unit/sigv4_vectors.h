@@ -1,7 +1,7 @@
 /*
  * sigv4_vectors.h - AWS's published Signature Version 4 test suite (github.com/awslabs/aws-c-auth,
- * tests/aws-signing-test-suite/v4, Apache License 2.0): signed request, canonical request, signature. Those with
- * path normalisation, as every service but S3 has it.
+ * tests/aws-signing-test-suite/v4, Apache License 2.0): signed request, canonical request,
+ * signature. Those with path normalisation, as every service but S3 has it.
  */
 #ifndef IC_TEST_SIGV4_VECTORS_H
 #define IC_TEST_SIGV4_VECTORS_H

@@ -543,7 +543,7 @@ static void random_life(uint64_t seed, uint32_t *whole, uint32_t *failed)
 {
     static struct client c[6];
     struct ic_rng *rng = &fake.proxy.rng;
-    fake_begin((uint16_t)(1 + seed % 6), (uint16_t)(seed % 3), 256, 8 << 10 << seed % 10);
+    fake_begin((uint16_t)(1 + seed % 6), (uint16_t)(seed % 3), 256, (size_t)8 << 10 << seed % 10);
     ic_rng_init(rng, seed);
     killed = 0;
     uint64_t size = 1 + ic_rng_below(rng, 60000);
