@@ -203,12 +203,12 @@ sizes:
 # Each fuzzer over its stored corpus, once; `make fuzz` goes on from there.
 fuzz-corpus: $(fuzzers)
 	@for f in $^; do \
-	    $$f -runs=0 test/fuzz/corpus/$${f##*/fuzz_} >$$f.log 2>&1 || { cat $$f.log; exit 1; }; done
+	    LLVM_PROFILE_FILE=$(BUILD)/fuzz/last.profraw $$f -runs=0 test/fuzz/corpus/$${f##*/fuzz_} >$$f.log 2>&1 || { cat $$f.log; exit 1; }; done
 	@echo "fuzz corpora: $(words $^) fuzzers, no crash"
 fuzz: test-packages
 	$(SUBMAKE) $(fuzzers)
 	@for f in $(fuzzers); do name=$${f##*/fuzz_}; mkdir -p $(BUILD)/corpus/$$name && \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	    LLVM_PROFILE_FILE=$(BUILD)/fuzz/$$name.profraw $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/corpus/$$name test/fuzz/corpus/$$name || exit 1; done
 
 # Node clients, pinned; without node or npm Debian's are installed, and without those the tests skip.
