@@ -135,8 +135,7 @@ static void write_memory(struct report *r)
 static void write_persistence(struct report *r)
 {
     bool writable = ic_store_writable(r->call->proxy->store);
-    struct ic_journal_stats journal =
-        ic_journal_stats(ic_store_journal(r->call->proxy->store));
+    struct ic_journal_stats journal = ic_journal_stats(ic_store_journal(r->call->proxy->store));
     number(r, "loading", 0);
     number(r, "rdb_bgsave_in_progress", 0);
     number(r, "aof_enabled", 1);
