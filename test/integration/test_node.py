@@ -21,6 +21,10 @@ def node():
     node.stop()
 
 
+# Sanitizers keep shadow memory and freed blocks: what is resident says nothing then.
+measures_memory = pytest.mark.skipif("asan" in os.environ.get("BUILD", ""), reason="sanitizers")
+
+
 def random_bytes(seed, length):
     return random.Random(seed).randbytes(length)
 
@@ -287,12 +291,13 @@ def test_no_space(node):
     rest = (capacity - held - chunk_cost(0, 0, 3)) // 64 * 64 - 4 * 64
     link.put(4, 0, b"r" * rest)  # to the last bytes
     assert link.get(2, index - 1, 0, MIB)[1] == data[:MIB]
-    assert node.resident_bytes() < 128 * MIB
+    assert node.resident_bytes() < 128 * MIB or "asan" in os.environ.get("BUILD", "")
     assert status(link.ask(link.delete_frame(2, 0))) == DONE
     link.put(5, 0, data)
     assert link.get(5, 0, 3 * MIB, MIB)[1] == data[3 * MIB:]
 
 
+@measures_memory
 def test_memory_follows_the_bytes(node):
     link = node.serve()
     before = node.resident_bytes()
@@ -369,6 +374,7 @@ def test_delete_behind_unread_replies(node):
     assert [i["object_id"] for i in link.list()] == [2]
 
 
+@measures_memory
 def test_slow_proxy_does_not_fill_the_node(node):
     link = node.serve()
     data = random_bytes(6, 4 * MIB)
