@@ -11,7 +11,14 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { GROW_TRIES = 20 }; /* doublings of the map: 64 MiB << 20 is more than any disk */
+enum {
+    GROW_TRIES = 20,    /* doublings of the map: 64 MiB << 20 is more than any disk */
+    EVERYSEC_MS = 1000, /* between fsyncs */
+    /* The file grows meanwhile, since no page of the pinned state is reused: some 40 KB a commit.
+     */
+    COMMITS_UNSYNCED_MAX = 2000,
+    SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
+};
 
 enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH };
 
@@ -144,10 +151,7 @@ static int begin(struct ic_journal *j, MDB_txn **txn)
     if (rc != MDB_PANIC) {
         return rc;
     }
-    if (j->env != NULL) {
-        mdb_env_close(j->env);
-        j->env = NULL;
-    }
+    ic_journal_close_environment(j);
     rc = ic_journal_open_environment(j);
     return rc == 0 ? mdb_txn_begin(j->env, NULL, 0, txn) : rc;
 }
@@ -167,15 +171,26 @@ static int commit_once(struct ic_journal *j)
     return mdb_txn_commit(txn);
 }
 
+/* No reader may be there while the map moves, so a new state is pinned afterwards. */
+static int grow(struct ic_journal *j)
+{
+    MDB_envinfo info;
+    int rc = ic_journal_make_durable(j);
+    ic_journal_safe_unpin(&j->safe);
+    if (rc == 0) {
+        rc = mdb_env_info(j->env, &info);
+    }
+    if (rc == 0) {
+        rc = mdb_env_set_mapsize(j->env, info.me_mapsize * 2);
+    }
+    return rc == 0 ? ic_journal_make_durable(j) : rc;
+}
+
 static int commit_growing(struct ic_journal *j)
 {
     int rc = commit_once(j);
     for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
-        MDB_envinfo info;
-        rc = mdb_env_info(j->env, &info);
-        if (rc == 0) {
-            rc = mdb_env_set_mapsize(j->env, info.me_mapsize * 2);
-        }
+        rc = grow(j);
         if (rc == 0) {
             rc = commit_once(j);
         }
@@ -212,6 +227,7 @@ int ic_journal_commit(struct ic_journal *j)
         return fail(j, rc);
     }
     j->stats.commits++;
+    j->commits_unsynced++;
     j->stats.records += records;
     j->unsynced = j->appendfsync != IC_FSYNC_ALWAYS;
     j->stats.syncs += j->appendfsync == IC_FSYNC_ALWAYS;
@@ -247,7 +263,7 @@ int ic_journal_probe(struct ic_journal *j)
     }
     rc = mdb_txn_commit(txn);
     if (rc == 0) {
-        rc = mdb_env_sync(j->env, 1);
+        rc = ic_journal_make_durable(j);
     }
     if (rc != 0) {
         return fail(j, rc);
@@ -261,22 +277,45 @@ int ic_journal_probe(struct ic_journal *j)
     return 0;
 }
 
+/* The thread has done its job. */
+static void collect(struct ic_journal *j, int result)
+{
+    j->syncing = false;
+    ic_journal_safe_settle(&j->safe, result);
+    if (result != 0) {
+        j->unsynced = true;
+        (void)fail(j, result);
+    } else {
+        j->stats.synced++;
+    }
+}
+
 void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
 {
     if (j->sync == NULL) {
         return;
     }
-    int error = ic_journal_sync_result(j->sync);
-    if (error != 0) {
-        j->unsynced = true;
-        (void)fail(j, error);
+    int result = 0;
+    if (j->syncing && ic_journal_sync_finished(j->sync, &result)) {
+        collect(j, result);
     }
-    if (j->appendfsync == IC_FSYNC_EVERYSEC && j->unsynced && now_ms - j->synced_ms >= 1000 &&
-        ic_journal_sync_start(j->sync)) {
-        j->unsynced = false;
-        j->synced_ms = now_ms;
-        j->stats.syncs++;
+    uint64_t interval_ms = j->appendfsync == IC_FSYNC_EVERYSEC ? EVERYSEC_MS : SELDOM_MS;
+    bool due = now_ms - j->synced_ms >= interval_ms || j->commits_unsynced >= COMMITS_UNSYNCED_MAX;
+    if (j->env == NULL || !j->unsynced || j->syncing || !due) {
+        return;
     }
+    struct ic_safe_copy copy;
+    int rc = ic_journal_safe_take(&j->safe, j->env, &copy);
+    if (rc != 0) {
+        (void)fail(j, rc);
+        return;
+    }
+    ic_journal_sync_start(j->sync, j->safe.fd, &copy);
+    j->syncing = true;
+    j->unsynced = false;
+    j->commits_unsynced = 0;
+    j->synced_ms = now_ms;
+    j->stats.syncs++;
 }
 
 void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
@@ -284,15 +323,13 @@ void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
     if (j->appendfsync == appendfsync) {
         return;
     }
+    bool always = j->appendfsync == IC_FSYNC_ALWAYS || appendfsync == IC_FSYNC_ALWAYS;
     j->appendfsync = appendfsync;
-    if (j->env != NULL) {
+    if (j->env != NULL && always) {
         mdb_env_set_flags(j->env, MDB_NOSYNC, ic_journal_sync_flag(appendfsync) != 0);
-        if (appendfsync == IC_FSYNC_ALWAYS && j->unsynced) {
-            int rc = mdb_env_sync(j->env, 1);
-            if (rc != 0) {
-                (void)fail(j, rc);
-            }
-            j->unsynced = false;
+        int rc = ic_journal_make_durable(j);
+        if (rc != 0) {
+            (void)fail(j, rc);
         }
     }
 }

@@ -8,6 +8,7 @@
  *
  *   changes of a turn --queue--> commit = one transaction --> done(result) of each
  *                                   | fsync: always: here; everysec: on a thread; no: never
+ *                                   |        (after a power failure: the state of the last fsync)
  *                                   | full disk, I/O error --> IC_EIO, nothing of the turn is in it
  *                                   ' FAILED until a probe succeeds
  */
@@ -121,8 +122,10 @@ int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader
                     char *why) IC_MUST_USE;
 
 struct ic_journal_stats {
-    uint64_t commits, records, syncs, failures;
-    uint64_t bytes; /* of the file */
+    uint64_t commits, records, failures;
+    uint64_t syncs;  /* fsyncs begun */
+    uint64_t synced; /* of these on the thread: done */
+    uint64_t bytes;  /* of the file */
 };
 struct ic_journal_stats ic_journal_stats(const struct ic_journal *j);
 

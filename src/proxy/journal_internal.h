@@ -3,13 +3,14 @@
  *
  *   journal.c         queue, transactions, failure     journal_record.c  bytes of a record
  *   journal_open.c    the file, epoch, secret          journal_sync.c    fsync on a thread
- *   journal_load.c    reading it all
+ *   journal_load.c    reading it all                journal_safe.c    whole after a power failure
  */
 #ifndef IC_PROXY_JOURNAL_INTERNAL_H
 #define IC_PROXY_JOURNAL_INTERNAL_H
 
 #include "base/buf.h"
 #include "proxy/journal.h"
+#include "proxy/journal_safe.h"
 
 #include <limits.h>
 #include <lmdb.h>
@@ -21,13 +22,16 @@ struct ic_journal {
     MDB_dbi meta, objects, entries;
     bool memory_only;
     bool failed;
+    uint64_t commits_unsynced;
     bool unsynced; /* commits since the last fsync */
     int appendfsync;
     uint32_t functions;
     char failure[IC_JOURNAL_WHY_MAX];
-    struct ic_buf queue; /* op_header, record, op_header, ... */
-    uint64_t applied;    /* records of the last transaction */
-    struct ic_journal_sync *sync;
+    struct ic_buf queue;          /* op_header, record, op_header, ... */
+    uint64_t applied;             /* records of the last transaction */
+    struct ic_journal_sync *sync; /* NULL until the journal is open */
+    bool syncing;                 /* its thread has a job */
+    struct ic_journal_safe safe;
     uint64_t synced_ms;
     struct ic_journal_stats stats;
 };
@@ -43,5 +47,10 @@ unsigned ic_journal_sync_flag(int appendfsync);
 /* Opens j->env and its databases; an LMDB code, and j->env NULL if it is not 0. */
 int ic_journal_open_environment(struct ic_journal *j);
 int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t len);
+
+/* Waits until all commits so far are on the disk. An errno or LMDB's code. */
+int ic_journal_make_durable(struct ic_journal *j);
+/* Closes j->env and what hangs on it. */
+void ic_journal_close_environment(struct ic_journal *j);
 
 #endif

@@ -117,10 +117,8 @@ int ic_journal_open_environment(struct ic_journal *j)
     }
     mdb_env_set_maxdbs(j->env, DATABASES);
     mdb_env_set_mapsize(j->env, map);
-    /* Its own lock file is not needed: only this process has it (lock_fd), and reads at start. */
     rc = mdb_env_open(j->env, j->path,
-                      MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | ic_journal_sync_flag(j->appendfsync),
-                      0600);
+                      MDB_NOSUBDIR | MDB_NOTLS | ic_journal_sync_flag(j->appendfsync), 0600);
     if (rc == 0) {
         rc = fill_up(j);
     }
@@ -131,6 +129,43 @@ int ic_journal_open_environment(struct ic_journal *j)
         mdb_env_close(j->env);
         j->env = NULL;
     }
+    return rc;
+}
+
+void ic_journal_close_environment(struct ic_journal *j)
+{
+    ic_journal_safe_unpin(&j->safe);
+    if (j->env != NULL) {
+        mdb_env_close(j->env);
+        j->env = NULL;
+    }
+}
+
+int ic_journal_make_durable(struct ic_journal *j)
+{
+    int rc = 0;
+    if (j->syncing && ic_journal_sync_wait(j->sync, &rc)) {
+        ic_journal_safe_settle(&j->safe, rc);
+    }
+    j->syncing = false;
+    if (j->appendfsync == IC_FSYNC_ALWAYS) {
+        rc = mdb_env_sync(j->env, 1);
+        if (rc == 0) {
+            ic_journal_safe_remove(&j->safe); /* every commit is whole on the disk by itself */
+        }
+    } else {
+        struct ic_safe_copy copy;
+        rc = ic_journal_safe_take(&j->safe, j->env, &copy);
+        if (rc != 0) {
+            return rc;
+        }
+        rc = mdb_env_sync(j->env, 1);
+        if (rc == 0) {
+            rc = ic_journal_safe_write(j->safe.fd, &copy);
+        }
+        ic_journal_safe_settle(&j->safe, rc);
+    }
+    j->unsynced = rc != 0;
     return rc;
 }
 
@@ -263,7 +298,7 @@ static int raise_epoch(struct ic_journal *j, const struct ic_journal_setup *setu
     }
     rc = mdb_txn_commit(txn);
     if (rc == 0) {
-        rc = mdb_env_sync(j->env, 1);
+        rc = ic_journal_make_durable(j);
     }
     return rc == 0 ? 0 : ic_journal_explain(j, rc, why);
 }
@@ -282,7 +317,11 @@ static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
     if (result < 0) {
         return result;
     }
-    int rc = ic_journal_open_environment(j);
+    ic_journal_safe_init(&j->safe, j->path);
+    int rc = ic_journal_safe_restore(&j->safe, j->path);
+    if (rc == 0) {
+        rc = ic_journal_open_environment(j);
+    }
     if (rc != 0) {
         return ic_journal_explain(j, rc, why);
     }
@@ -301,6 +340,7 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     }
     ic_buf_init(&j->queue);
     j->lock_fd = -1;
+    j->safe.fd = -1;
     j->appendfsync = setup->appendfsync;
     j->functions = setup->functions;
     j->memory_only = setup->dir == NULL || setup->dir[0] == '\0';
@@ -343,8 +383,8 @@ static void mark_closed(struct ic_journal *j)
         mdb_txn_abort(txn);
         return;
     }
-    if (mdb_txn_commit(txn) == 0) {
-        mdb_env_sync(j->env, 1);
+    if (mdb_txn_commit(txn) == 0 && mdb_env_sync(j->env, 1) == 0) {
+        ic_journal_safe_remove(&j->safe); /* all is on the disk */
     }
 }
 
@@ -356,11 +396,12 @@ void ic_journal_close(struct ic_journal *j)
     bool opened = j->sync != NULL;
     int result = opened ? ic_journal_commit(j) : 0;
     ic_journal_sync_free(j->sync);
-    if (j->env != NULL) {
-        if (opened && result >= 0) {
-            mark_closed(j);
-        }
-        mdb_env_close(j->env);
+    if (j->env != NULL && opened && result >= 0) {
+        mark_closed(j);
+    }
+    ic_journal_close_environment(j);
+    if (j->safe.fd >= 0) {
+        close(j->safe.fd);
     }
     if (j->lock_fd >= 0) {
         close(j->lock_fd);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,29 +13,35 @@ struct ic_journal_sync {
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    bool wanted, running, stop;
+    enum { SYNC_IDLE, SYNC_WANTED, SYNC_RUNNING, SYNC_DONE } state;
+    bool stop;
     int result;
-    int fd; /* the file; only the thread uses it */
+    int safe_fd;
+    struct ic_safe_copy copy;
+    int fd; /* the journal; only the thread uses it */
 };
+
+static int run_job(int fd, int safe_fd, const struct ic_safe_copy *copy)
+{
+    return fdatasync(fd) < 0 ? errno : ic_journal_safe_write(safe_fd, copy);
+}
 
 static void *work(void *arg)
 {
     struct ic_journal_sync *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
-        if (!s->wanted) {
+        if (s->state != SYNC_WANTED) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
-        s->wanted = false;
-        s->running = true;
+        s->state = SYNC_RUNNING;
         pthread_mutex_unlock(&s->lock);
-        int result = fdatasync(s->fd) < 0 ? errno : 0;
+        int result = run_job(s->fd, s->safe_fd, &s->copy);
         pthread_mutex_lock(&s->lock);
-        s->running = false;
-        if (result != 0) {
-            s->result = result;
-        }
+        s->result = result;
+        s->state = SYNC_DONE;
+        pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -85,7 +92,7 @@ void ic_journal_sync_free(struct ic_journal_sync *s)
     }
     pthread_mutex_lock(&s->lock);
     s->stop = true;
-    pthread_cond_signal(&s->changed);
+    pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
     close(s->fd);
@@ -94,23 +101,43 @@ void ic_journal_sync_free(struct ic_journal_sync *s)
     ic_free(s);
 }
 
-bool ic_journal_sync_start(struct ic_journal_sync *s)
+void ic_journal_sync_start(struct ic_journal_sync *s, int safe_fd, const struct ic_safe_copy *copy)
 {
     pthread_mutex_lock(&s->lock);
-    bool idle = !s->wanted && !s->running;
-    if (idle) {
-        s->wanted = true;
-        pthread_cond_signal(&s->changed);
-    }
+    assert(s->state == SYNC_IDLE);
+    s->safe_fd = safe_fd;
+    s->copy = *copy;
+    s->state = SYNC_WANTED;
+    pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    return idle;
 }
 
-int ic_journal_sync_result(struct ic_journal_sync *s)
+/* With the lock held. */
+static bool collect(struct ic_journal_sync *s, int *result)
+{
+    if (s->state != SYNC_DONE) {
+        return false;
+    }
+    s->state = SYNC_IDLE;
+    *result = s->result;
+    return true;
+}
+
+bool ic_journal_sync_finished(struct ic_journal_sync *s, int *result)
 {
     pthread_mutex_lock(&s->lock);
-    int result = s->result;
-    s->result = 0;
+    bool done = collect(s, result);
     pthread_mutex_unlock(&s->lock);
-    return result;
+    return done;
+}
+
+bool ic_journal_sync_wait(struct ic_journal_sync *s, int *result)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->state == SYNC_WANTED || s->state == SYNC_RUNNING) {
+        pthread_cond_wait(&s->changed, &s->lock);
+    }
+    bool done = collect(s, result);
+    pthread_mutex_unlock(&s->lock);
+    return done;
 }
