@@ -282,7 +282,7 @@ void ic_reply_pump(struct ic_reply *r)
         return;
     }
     if (r->out.failed) {
-        r->broken(r->ctx, "the reply is too long");
+        r->broken(r->ctx, "its reply does not fit into memory");
         return;
     }
     struct part *p;

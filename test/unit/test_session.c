@@ -1,0 +1,764 @@
+/*
+ * test_session.c - one proxy's client side in one process: real loop, sockets, sessions,
+ * commands, put, get, store and journal; only the functions are stood in for, by memory that
+ * answers in the next turn, rightly or as the test's script says.
+ *
+ *   client socket --> session --> put, get --submit--> queue --answer()--> done
+ *                                   '--> store --schedule--> turn end after each turn
+ */
+#include "proxy/session.h"
+
+#include "base/log.h"
+#include "code/rs.h"
+#include "net/net_uv.h"
+#include "proxy/functions.h"
+#include "proxy/proxy.h"
+#include "proxy/sessions.h"
+#include "proxy/window.h"
+#include "unit/store_world.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum { QUEUE_MAX = 4096, DEADLINE_MS = 20000, REPLY_MAX = 1 << 20 };
+
+struct kept { /* a chunk on its node */
+    struct kept *next;
+    uint64_t object_id, length;
+    uint32_t unit;
+    uint16_t chunk;
+    uint8_t *bytes;
+    uint32_t *crcs;
+};
+
+static struct world world;
+static struct ic_proxy proxy;
+static struct ic_node_request *queue[QUEUE_MAX];
+static size_t queued;
+static struct kept *chunks;
+static bool stopped;
+/* What a request is answered: 0 rightly, < 0 that error, 1 not now. NULL: always rightly. */
+static int (*script)(const struct ic_node_request *r);
+
+/* ---- the functions ---- */
+
+void ic_proxy_stop(struct ic_proxy *p)
+{
+    (void)p;
+    stopped = true;
+}
+
+struct ic_pool *ic_functions_pool(struct ic_functions *f)
+{
+    (void)f;
+    return world.pool;
+}
+
+const char *ic_functions_name(const struct ic_functions *f, uint16_t function)
+{
+    static char name[16];
+    (void)f;
+    snprintf(name, sizeof name, "test-%u", function);
+    return name;
+}
+
+struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function)
+{
+    (void)f;
+    (void)function;
+    return (struct ic_function_figures){0};
+}
+
+enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
+                                            uint32_t serial)
+{
+    (void)f;
+    bool there = serial == 0 || serial == world.node[function].serial;
+    return there ? IC_STATUS_AWAKE : IC_STATUS_GONE;
+}
+
+size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)
+{
+    (void)f;
+    (void)function;
+    return 0;
+}
+
+void ic_functions_wake(struct ic_functions *f, uint16_t function)
+{
+    (void)f;
+    (void)function;
+}
+
+void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
+{
+    (void)f;
+    assert_true(queued < QUEUE_MAX);
+    if (r->owner != NULL) {
+        ic_buf_ref(r->owner);
+    }
+    queue[queued++] = r;
+}
+
+static struct ic_node_request *take(size_t at)
+{
+    struct ic_node_request *r = queue[at];
+    memmove(&queue[at], &queue[at + 1], (--queued - at) * sizeof *queue);
+    return r;
+}
+
+void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r)
+{
+    (void)f;
+    for (size_t i = 0; i < queued; i++) {
+        if (queue[i] == r) {
+            ic_buf_unref(take(i)->owner);
+            return;
+        }
+    }
+}
+
+static struct kept *find(const struct ic_node_request *r)
+{
+    struct kept *k = chunks;
+    while (k != NULL && (k->object_id != r->object_id || k->chunk != r->chunk)) {
+        k = k->next;
+    }
+    return k;
+}
+
+static void forget_chunks(void)
+{
+    while (chunks != NULL) {
+        struct kept *k = chunks;
+        chunks = k->next;
+        free(k->bytes);
+        free(k->crcs);
+        free(k);
+    }
+}
+
+static struct kept *create(struct ic_node_request *r)
+{
+    struct kept *k = calloc(1, sizeof *k);
+    size_t unit = r->unit == 0 ? 64 : r->unit;
+    k->object_id = r->object_id;
+    k->chunk = r->chunk;
+    k->unit = r->unit;
+    k->bytes = calloc(1, r->chunk_length + 1);
+    k->crcs = calloc(r->chunk_length / unit + 2, sizeof *k->crcs);
+    k->next = chunks;
+    chunks = k;
+    return k;
+}
+
+static int perform(struct ic_node_request *r)
+{
+    struct kept *k = find(r);
+    if (r->op != IC_NODE_READ && r->instance == 0) {
+        r->instance = world.node[r->function].serial;
+        if (r->first) {
+            ic_pool_begin(world.pool, r->function, r->instance, r->cost);
+        }
+    }
+    if (r->op != IC_NODE_READ && r->first && k == NULL) {
+        k = create(r);
+    }
+    if (k == NULL) {
+        return IC_ENOENT;
+    }
+    if (r->op == IC_NODE_WRITE) {
+        memcpy(k->bytes + r->offset, r->body.data, r->body.len);
+        memcpy(k->crcs + r->offset / k->unit, r->crcs, (r->body.len + k->unit - 1) / k->unit * 4);
+    } else if (r->op == IC_NODE_READ) {
+        memcpy(r->into, k->bytes + r->offset, r->length);
+        memcpy(r->crcs_into, k->crcs + r->offset / k->unit,
+               (r->length + k->unit - 1) / k->unit * 4);
+    }
+    return 0;
+}
+
+/* Answers what was submitted before. */
+static void answer(void)
+{
+    for (size_t i = 0, count = queued; i < queued && count > 0; count--) {
+        int result = script == NULL ? 0 : script(queue[i]);
+        if (result > 0) {
+            i++;
+            continue;
+        }
+        struct ic_node_request *r = take(i);
+        struct ic_buf *owner = r->owner;
+        result = result == 0 ? perform(r) : result;
+        r->done(r, result);
+        ic_buf_unref(owner);
+    }
+}
+
+/* ---- the proxy and its clients ---- */
+
+static void turn(void)
+{
+    uv_run(ic_loop_uv(proxy.loop), UV_RUN_NOWAIT);
+    answer();
+    world_turn_end(&world);
+}
+
+static const char *const setting[] = {"code-table",    "*:2+1", "unit-size",    "64",  "port", "0",
+                                      "window-memory", "1mb",   "max-key-size", "100", NULL};
+
+static int begin(void **state)
+{
+    char why[IC_SESSIONS_WHY_MAX];
+    (void)state;
+    ic_alloc_fail_at(0);
+    ic_log_set_level(IC_LOG_ERROR);
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    script = NULL;
+    stopped = false;
+    world_init(&world, 1, 10 << 20, setting);
+    world_hello_all(&world);
+    proxy = (struct ic_proxy){.loop = ic_loop_new(), .config = world.config, .store = world.store};
+    ic_list_init(&proxy.readers);
+    ic_rng_init(&proxy.rng, 1);
+    proxy.codes = ic_rs_set_new();
+    proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
+    proxy.sessions = ic_sessions_new(&proxy, why);
+    assert_non_null(proxy.sessions);
+    assert_int_equal(ic_sessions_listen(proxy.sessions), 0);
+    return 0;
+}
+
+/* Whatever happened: nothing is pinned, drafted, queued or left allocated. */
+static int end(void **state)
+{
+    (void)state;
+    ic_alloc_fail_at(0);
+    ic_sessions_close(proxy.sessions);
+    for (int i = 0; i < 100; i++) {
+        turn();
+    }
+    assert_int_equal(queued, 0);
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    assert_int_equal(ic_store_stats(world.store).dead_bytes, 0);
+    assert_int_equal(proxy.sessions->count, 0);
+    assert_int_equal(proxy.sessions->query_bytes, 0);
+    ic_sessions_free(proxy.sessions);
+    ic_window_free(proxy.window);
+    ic_rs_set_free(proxy.codes);
+    ic_loop_free(proxy.loop);
+    forget_chunks();
+    world_deinit(&world);
+    assert_int_equal(ic_alloc_live(), 0);
+    return 0;
+}
+
+static int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(ic_sessions_port(proxy.sessions)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void give(int fd, const char *data, size_t length)
+{
+    for (uint64_t until = clock_ms() + DEADLINE_MS; length > 0;) {
+        ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
+        if (sent > 0) {
+            data += sent;
+            length -= (size_t)sent;
+        } else if (sent < 0 && errno != EAGAIN) {
+            return; /* it closed */
+        }
+        assert_true(clock_ms() < until);
+        turn();
+    }
+}
+
+/* What comes back: LENGTH bytes, or all until the connection ends. Returns how many. */
+static size_t take_reply(int fd, char *out, size_t length)
+{
+    size_t got = 0;
+    for (uint64_t until = clock_ms() + DEADLINE_MS; got < length;) {
+        ssize_t more = recv(fd, out + got, length - got, 0);
+        if (more == 0 || (more < 0 && errno != EAGAIN)) {
+            break;
+        }
+        got += more > 0 ? (size_t)more : 0;
+        if (clock_ms() > until) {
+            fail_msg("only %zu of %zu bytes came: %.*s", got, length, (int)got, out);
+        }
+        turn();
+    }
+    return got;
+}
+
+static void expect(int fd, const char *reply)
+{
+    static char out[REPLY_MAX];
+    size_t length = strlen(reply), got = take_reply(fd, out, length);
+    if (got != length || memcmp(out, reply, length) != 0) {
+        fail_msg("expected %.200s\n     got %.*s", reply, (int)(got < 200 ? got : 200), out);
+    }
+}
+
+static void ask(int fd, const char *request, const char *reply)
+{
+    give(fd, request, strlen(request));
+    expect(fd, reply);
+}
+
+static void expect_end(int fd)
+{
+    static char out[REPLY_MAX];
+    size_t got = take_reply(fd, out, sizeof out);
+    assert_true(got < sizeof out);
+    close(fd);
+}
+
+/* Turns until nothing is under way any more. */
+static void settle(size_t sessions)
+{
+    for (uint64_t until = clock_ms() + DEADLINE_MS; proxy.sessions->count != sessions;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+}
+
+/* "SET key value" with LENGTH bytes of value, as an array. */
+static size_t make_set(char *out, const char *key, size_t length)
+{
+    size_t at =
+        (size_t)sprintf(out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(key), key, length);
+    for (size_t i = 0; i < length; i++) {
+        out[at++] = (char)('a' + (i * 7 + i / 64) % 26);
+    }
+    memcpy(out + at, "\r\n", 2);
+    return at + 2;
+}
+
+/* ---- tests ---- */
+
+static void test_sizes_and_cuts(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX], reply[REPLY_MAX];
+    int fd = dial();
+    size_t sizes[] = {0, 1, 63, 64, 65, 127, 128, 129, 1000, 16384, 16390, 300000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t length = make_set(request, "k", sizes[i]);
+        size_t step = sizes[i] < 2000 ? 1 : 10007;
+        for (size_t at = 0; at < length; at += step) {
+            give(fd, request + at, length - at < step ? length - at : step);
+        }
+        expect(fd, "+OK\r\n");
+        give(fd, "GET k\r\n", 7);
+        size_t head = (size_t)sprintf(reply, "$%zu\r\n", sizes[i]);
+        expect(fd, reply);
+        assert_int_equal(take_reply(fd, reply, sizes[i] + 2), sizes[i] + 2);
+        (void)head;
+        assert_memory_equal(reply, request + length - sizes[i] - 2, sizes[i] + 2);
+    }
+    ask(fd, "GETRANGE k 299990 -1\r\n", "$10\r\n");
+    take_reply(fd, reply, 12);
+    close(fd);
+}
+
+static void test_pipeline_in_order(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd,
+        "SET a 1\r\nGET a\r\nSET a 2\r\nGET a\r\nDEL a\r\nGET a\r\nMSET a x b y\r\n"
+        "MGET a b c\r\nNOSUCH\r\nEXPIRE a 100\r\nTTL a\r\nPING\r\n",
+        "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n:1\r\n$-1\r\n+OK\r\n*3\r\n$1\r\nx\r\n$1\r\ny\r\n$-"
+        "1\r\n"
+        "-ERR unknown command 'NOSUCH', with args beginning with: \r\n:1\r\n:100\r\n+PONG\r\n");
+    close(fd);
+}
+
+static int refuse_writes(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_WRITE ? IC_EIO : 0;
+}
+
+static void test_value_that_fails_in_the_middle(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX];
+    int fd = dial();
+    ask(fd, "SET k old\r\n", "+OK\r\n");
+    script = refuse_writes;
+    size_t length = make_set(request, "k", 200000);
+    give(fd, request, length / 2);
+    expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
+    char rest[64];
+    size_t got = take_reply(fd, rest, 1);
+    while (got == 1 && rest[0] != '\n') {
+        got = take_reply(fd, rest, 1);
+    }
+    give(fd, request + length / 2, length - length / 2);
+    script = NULL;
+    ask(fd, "GET k\r\n", "$3\r\nold\r\n"); /* in step, and nothing is left of the value */
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    ask(fd, "MULTI\r\n", "+OK\r\n");
+    script = refuse_writes;
+    ask(fd, "SET k new\r\n", "-UNAVAILABLE");
+    script = NULL;
+    take_reply(fd, rest, 1);
+    while (rest[0] != '\n') {
+        take_reply(fd, rest, 1);
+    }
+    ask(fd, "EXEC\r\nGET k\r\n",
+        "-EXECABORT Transaction discarded because of previous errors.\r\n$3\r\nold\r\n");
+    close(fd);
+}
+
+static void test_too_big_is_refused_at_once(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n", "-ERR ");
+    close(fd);
+    fd = dial();
+    ask(fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000000000\r\n",
+        "-ERR Protocol error: invalid bulk length\r\n");
+    expect_end(fd);
+}
+
+static int lose_reads(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_READ ? IC_ENOENT : 0;
+}
+
+static int refuse_reads(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_READ ? IC_EUNAVAIL : 0;
+}
+
+static uint64_t reads_left;
+static int lose_later_reads(const struct ic_node_request *r)
+{
+    if (r->op != IC_NODE_READ) {
+        return 0;
+    }
+    return reads_left == 0 ? IC_ENOENT : (reads_left--, 0);
+}
+
+static void test_object_that_cannot_be_read(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX];
+    int fd = dial();
+    size_t length = make_set(request, "k", 300000);
+    ask(fd, "SET small v\r\n", "+OK\r\n");
+    give(fd, request, length);
+    expect(fd, "+OK\r\n");
+    script = refuse_reads;
+    ask(fd, "GET small\r\nPING\r\n", "-UNAVAILABLE the object cannot be read now: unavailable\r\n");
+    expect(fd, "+PONG\r\n");
+    script = lose_reads; /* the value is gone: a miss, from then on */
+    ask(fd, "GET small\r\nPING\r\n", "$-1\r\n+PONG\r\n");
+    ask(fd, "EXISTS small\r\n", ":0\r\n");
+    script = lose_later_reads;
+    reads_left = 3;
+    give(fd, "GET k\r\n", 7);
+    static char reply[REPLY_MAX]; /* ends early, and is right as far as it goes */
+    size_t got = take_reply(fd, reply, sizeof reply);
+    assert_true(got < 300000);
+    if (got > 9) {
+        assert_memory_equal(reply, "$300000\r\n", 9);
+        assert_memory_equal(reply + 9, request + length - 300002, got - 9);
+    }
+    close(fd);
+    settle(0);
+}
+
+static void test_clients_that_leave(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX];
+    size_t length = make_set(request, "k", 300000);
+    size_t cuts[] = {3, 20, 32, 1000, 150000, 300000, length - 1, length};
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        int fd = dial();
+        give(fd, request, cuts[i]);
+        close(fd);
+        settle(0);
+        assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    }
+    int fd = dial();
+    give(fd, request, length);
+    expect(fd, "+OK\r\n");
+    give(fd, "GET k\r\nGET k\r\nGET k\r\n", 21);
+    expect(fd, "$300000\r\n");
+    close(fd);
+    settle(0);
+    fd = dial();
+    ask(fd, "MULTI\r\nSET k v\r\nMSET a 1 b 2\r\n", "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    assert_int_equal(ic_store_stats(world.store).drafts, 3);
+    close(fd);
+    settle(0);
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+}
+
+static void test_journal_that_fails(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "SET k old\r\n", "+OK\r\n");
+    world_fail_disk(true);
+    ask(fd, "SET k new\r\n", "-MISCONF Errors writing to the journal: ");
+    char c = 0;
+    while (c != '\n') {
+        take_reply(fd, &c, 1);
+    }
+    ask(fd, "GET k\r\n", "$3\r\nold\r\n");
+    /* What one turn's changes are answered is one error each, reads between them included. */
+    ask(fd, "DEL k\r\n", "-MISCONF Errors");
+    c = 0;
+    while (c != '\n') {
+        take_reply(fd, &c, 1);
+    }
+    ask(fd, "GET k\r\nEXISTS k\r\n", "$3\r\nold\r\n:1\r\n");
+    world_fail_disk(false);
+    for (int i = 0; i < 20; i++) {
+        world.now_ms += 1000;
+        ic_store_tick(world.store, world.now_ms, world.wall_ms);
+    }
+    ask(fd, "SET k new\r\nGET k\r\n", "+OK\r\n$3\r\nnew\r\n");
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    close(fd);
+}
+
+static void test_debug_sleep_holds_up_nobody_else(void **state)
+{
+    (void)state;
+    int fd = dial(), other = dial();
+    give(fd, "DEBUG SLEEP 0.3\r\nECHO after\r\n", 29);
+    uint64_t begun = clock_ms();
+    ask(other, "PING\r\n", "+PONG\r\n");
+    char c;
+    for (int i = 0; i < 10; i++) {
+        turn();
+    }
+    if (clock_ms() < begun + 250) {
+        assert_int_equal(recv(fd, &c, 1, 0), -1); /* not answered yet, nor what follows */
+    }
+    expect(fd, "+OK\r\n$5\r\nafter\r\n");
+    assert_true(clock_ms() >= begun + 250);
+    close(fd);
+    close(other);
+}
+
+static void test_reply_modes_and_ends(void **state)
+{
+    (void)state;
+    int fd = dial(), other = dial();
+    ask(fd, "CLIENT REPLY OFF\r\nSET k v\r\nGET k\r\nNOSUCH\r\nCLIENT REPLY ON\r\nGET k\r\n",
+        "+OK\r\n$1\r\nv\r\n");
+    ask(fd, "CLIENT REPLY SKIP\r\nGET k\r\nPING\r\n", "+PONG\r\n");
+    ask(other, "CLIENT ID\r\n", ":2\r\n");
+    ask(fd, "CLIENT KILL ID 2\r\n", ":1\r\n");
+    expect_end(other);
+    ask(fd, "CLIENT KILL ID 1 SKIPME no\r\n", ":1\r\n");
+    expect_end(fd);
+    fd = dial();
+    ask(fd, "GET k\r\nQUIT\r\nGET k\r\n", "$1\r\nv\r\n+OK\r\n");
+    expect_end(fd);
+    fd = dial();
+    ask(fd, "SHUTDOWN\r\n", "");
+    expect_end(fd);
+    turn();
+    assert_true(stopped);
+    settle(0);
+}
+
+/* Replies that nobody reads stop the reading of requests; memory stays bounded. */
+static void test_nobody_reads(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX];
+    int fd = dial();
+    size_t length = make_set(request, "k", 300000);
+    give(fd, request, length);
+    expect(fd, "+OK\r\n");
+    ssize_t sent = 0;
+    for (int i = 0; i < 2000; i++) {
+        sent = send(fd, "GET k\r\nECHO abcdefgh\r\n", 22, MSG_NOSIGNAL);
+        turn();
+    }
+    assert_true(sent == 22 || sent == -1);
+    struct ic_session *s = IC_CONTAINER(proxy.sessions->list.next, struct ic_session, node);
+    assert_true(s->reply.objects <= IC_REPLY_OBJECTS_MAX);
+    assert_true(ic_stream_queued(s->stream) <= 2 * IC_REPLY_QUEUE_MAX);
+    assert_true(s->charged < 100000);
+    assert_false(ic_reply_fast_enough(&s->reply, 1000, 1000) &&
+                 ic_reply_fast_enough(&s->reply, 7000, 1000));
+    close(fd);
+    settle(0);
+}
+
+static void test_requests_too_large_for_memory(void **state)
+{
+    (void)state;
+    static char text[4096];
+    int fd = dial();
+    assert_int_equal(
+        ic_config_set(world.config, ic_slice_str("max-key-size"), ic_slice_str("64kb"), world.why),
+        0);
+    give(fd, "*100000\r\n$3\r\nDEL\r\n", 18);
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 5000 && proxy.sessions->count == 1; i++) {
+        give(fd, "$4096\r\n", 7);
+        give(fd, text, sizeof text);
+        give(fd, "\r\n", 2);
+    }
+    settle(0);
+    close(fd);
+    fd = dial();
+    ask(fd, "MULTI\r\n", "+OK\r\n");
+    for (int i = 0; i < 5000 && proxy.sessions->count == 1; i++) {
+        give(fd, "*2\r\n$3\r\nDEL\r\n$4096\r\n", 20);
+        give(fd, text, sizeof text);
+        give(fd, "\r\n", 2);
+        recv(fd, text, 1, 0);
+        text[0] = 'x';
+    }
+    settle(0);
+    close(fd);
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 2);
+}
+
+static void test_long_arguments(void **state)
+{
+    (void)state;
+    static char request[1000];
+    int fd = dial();
+    size_t length = make_set(request, "k", 200);
+    memcpy(request, "*3\r\n$3\r\nDEL", 11); /* the 200 bytes are a key now */
+    give(fd, request, length);
+    expect(fd, "-ERR an argument is longer than max-key-size (100 bytes)\r\n");
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+}
+
+static void test_password(void **state)
+{
+    (void)state;
+    assert_int_equal(ic_buf_append_str(&proxy.sessions->password, "secret"), 0);
+    int fd = dial();
+    ask(fd, "GET k\r\nSET k v\r\nPING\r\n",
+        "-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n"
+        "-NOAUTH Authentication required.\r\n");
+    ask(fd, "AUTH wrong\r\nAUTH default wrong\r\nAUTH nobody secret\r\n", "-WRONGPASS");
+    char c = 0;
+    for (int lines = 0; lines < 3;) {
+        take_reply(fd, &c, 1);
+        lines += c == '\n';
+    }
+    ask(fd, "HELLO 3\r\n", "-NOAUTH HELLO must be called");
+    while (take_reply(fd, &c, 1) == 1 && c != '\n') {
+    }
+    ask(fd, "HELLO 3 AUTH default secret\r\n", "%7\r\n");
+    for (int lines = 0; lines < 25;) {
+        assert_int_equal(take_reply(fd, &c, 1), 1);
+        lines += c == '\n';
+    }
+    ask(fd, "SET k v\r\nGET none\r\n", "+OK\r\n_\r\n");
+    ask(fd, "RESET\r\nGET k\r\nAUTH secret\r\nGET k\r\n",
+        "+RESET\r\n-NOAUTH Authentication required.\r\n+OK\r\n$1\r\nv\r\n");
+    close(fd);
+    fd = dial();
+    ask(fd, "*11\r\n", "-ERR Protocol error: unauthenticated multibulk length\r\n");
+    expect_end(fd);
+    fd = dial();
+    ask(fd, "*2\r\n$4\r\nAUTH\r\n$16385\r\n",
+        "-ERR Protocol error: unauthenticated bulk length\r\n");
+    expect_end(fd);
+}
+
+static void test_maxclients(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        ic_config_set(world.config, ic_slice_str("maxclients"), ic_slice_str("2"), world.why), 0);
+    int a = dial(), b = dial();
+    ask(a, "PING\r\n", "+PONG\r\n");
+    ask(b, "PING\r\n", "+PONG\r\n");
+    int c = dial();
+    expect(c, "-ERR max number of clients reached\r\n");
+    expect_end(c);
+    close(a);
+    settle(1);
+    c = dial();
+    ask(c, "PING\r\n", "+PONG\r\n");
+    close(b);
+    close(c);
+}
+
+/* Whichever allocation fails: an error or a closed connection, and nothing is left behind. */
+static void test_failing_allocations(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX], reply[REPLY_MAX];
+    size_t length = make_set(request, "k", 5000);
+    static const char more[] =
+        "GET k\r\nMGET k k none\r\nMULTI\r\nSET k v\r\nGET k\r\nEXEC\r\nWATCH k\r\nMSET a 1 b 2\r\n"
+        "CLIENT SETNAME me\r\nCLIENT LIST\r\nKEYS *\r\nSCAN 0\r\nCOPY a c\r\nRENAME c d\r\n"
+        "EXPIRE a 10\r\nINFO all\r\nCOMMAND\r\nCONFIG GET *\r\nDEL a b c d k\r\nQUIT\r\n";
+    memcpy(request + length, more, sizeof more - 1);
+    length += sizeof more - 1;
+    for (uint64_t nth = 1; nth < 400; nth += nth < 100 ? 1 : 7) {
+        int fd = dial();
+        settle(1);
+        ic_alloc_fail_at(nth);
+        give(fd, request, length);
+        size_t got = take_reply(fd, reply, sizeof reply);
+        ic_alloc_fail_at(0);
+        assert_true(got < sizeof reply);
+        close(fd);
+        settle(0);
+        assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    }
+}
+
+#define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        session_test(test_sizes_and_cuts),
+        session_test(test_pipeline_in_order),
+        session_test(test_value_that_fails_in_the_middle),
+        session_test(test_too_big_is_refused_at_once),
+        session_test(test_object_that_cannot_be_read),
+        session_test(test_clients_that_leave),
+        session_test(test_journal_that_fails),
+        session_test(test_debug_sleep_holds_up_nobody_else),
+        session_test(test_reply_modes_and_ends),
+        session_test(test_nobody_reads),
+        session_test(test_requests_too_large_for_memory),
+        session_test(test_long_arguments),
+        session_test(test_password),
+        session_test(test_maxclients),
+        session_test(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
