@@ -277,7 +277,8 @@ void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint6
     }
     pool->settings.warm_interval_ms = interval_ms;
     for (uint32_t i = 0; i < pool->settings.functions; i++) {
-        pool->function[i].warm_due_ms = next_slot(pool, (uint16_t)i, now_ms);
+        bool first = pool->function[i].used_ms == 0; /* its first warm-up is due in any case */
+        pool->function[i].warm_due_ms = first ? now_ms : next_slot(pool, (uint16_t)i, now_ms);
     }
 }
 

@@ -298,6 +298,23 @@ static void warm_ups_are_staggered(void **s)
     ic_pool_free(p);
 }
 
+static void the_interval_may_change(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    uint64_t next;
+    assert_int_equal(ic_pool_warm_next(p, 1000, &next), 0); /* the first is due in any case */
+    EVENT(p, INVOKE_WARM, 1000, INVOKING);
+    EVENT(p, RESPONSE, 1000, ABSENT);
+    assert_int_equal(ic_pool_warm_next(p, 900000, &next), -1);
+    assert_int_equal(next, UINT64_MAX);
+    ic_pool_set_warm_interval(p, 600, 900000);
+    assert_int_equal(ic_pool_warm_next(p, 900000, &next), -1);
+    assert_true(next <= 900300);
+    assert_int_equal(ic_pool_warm_next(p, next, &next), 0);
+    ic_pool_free(p);
+}
+
 /* ---- random lives ---- */
 
 /* The events that may come in the function's state, and what must hold after each. */
@@ -400,6 +417,7 @@ int main(void)
         leak_test(bytes_move),
         leak_test(condemning_without_memory_lists_later),
         leak_test(warm_ups_are_staggered),
+        leak_test(the_interval_may_change),
         leak_test(random_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
