@@ -14,6 +14,7 @@
 enum {
     IN_FLIGHT_BYTES = 6 << 20, /* of stripes per put; at least IN_FLIGHT_STRIPES however large */
     IN_FLIGHT_STRIPES = 2,
+    STALL_MS = 5000, /* a client that sends nothing for so long is cut if others wait for memory */
 };
 
 enum put_state { PUT_FILLING, PUT_SEALING, PUT_READY, PUT_TAKEN, PUT_FAILED };
@@ -55,7 +56,8 @@ struct ic_put {
     struct ic_list stripes;
     struct stripe *filling; /* the last of them, if it is not full */
     uint64_t next_stripe;
-    uint64_t started_ms; /* of waiting for admission, then of sealing */
+    uint64_t started_ms;  /* of waiting for admission, then of sealing */
+    uint64_t progress_ms; /* when the client's last bytes came, or could have */
     uint32_t stripe_count;
     uint32_t sealed, failed; /* chunks */
     int error;
@@ -289,6 +291,8 @@ static void resume_if_blocked(struct ic_put *put)
 {
     if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
         put->blocked = false;
+        put->progress_ms = now_ms(put);
+        start_deadline(put);
         put->handler->resume(put->ctx);
     }
 }
@@ -360,23 +364,36 @@ static uint64_t admission_limit_ms(const struct ic_put *put)
     return (uint64_t)(config->invoke_timeout + config->node_timeout);
 }
 
+/* The next bytes are the client's to send. */
+static bool waits_for_client(const struct ic_put *put)
+{
+    bool complete = put->next_stripe == put->layout.stripes && put->filling == NULL;
+    return put->state == PUT_FILLING && put->admitted && !put->blocked && !complete;
+}
+
+/* When the oldest stripe's chunks are late; UINT64_MAX: none is under way. */
+static uint64_t stripe_due_ms(const struct ic_put *put)
+{
+    if (ic_list_empty(&put->stripes)) {
+        return UINT64_MAX;
+    }
+    const struct stripe *oldest = IC_CONTAINER(put->stripes.next, struct stripe, node);
+    return oldest == put->filling ? UINT64_MAX
+                                  : oldest->sent_ms + (uint64_t)put->proxy->config->write_deadline;
+}
+
 /* When something is late; UINT64_MAX: nothing is waited for. */
 static uint64_t due_ms(const struct ic_put *put)
 {
-    uint64_t patience = (uint64_t)put->proxy->config->write_deadline;
     if (put->state == PUT_SEALING) {
-        return put->started_ms + patience;
+        return put->started_ms + (uint64_t)put->proxy->config->write_deadline;
     }
     if (!put->admitted) {
         return put->started_ms + admission_limit_ms(put);
     }
-    if (!ic_list_empty(&put->stripes)) {
-        const struct stripe *oldest = IC_CONTAINER(put->stripes.next, struct stripe, node);
-        if (oldest != put->filling) {
-            return oldest->sent_ms + patience;
-        }
-    }
-    return UINT64_MAX;
+    uint64_t stripe = stripe_due_ms(put);
+    uint64_t client = waits_for_client(put) ? put->progress_ms + STALL_MS : UINT64_MAX;
+    return stripe < client ? stripe : client;
 }
 
 static void start_deadline(struct ic_put *put)
@@ -408,6 +425,20 @@ static void give_up_late_chunks(struct ic_put *put)
     resume_if_blocked(put);
 }
 
+/* A client that stalls keeps its memory only as long as nobody else needs it. */
+static void look_after_client(struct ic_put *put)
+{
+    bool stalled = now_ms(put) >= put->progress_ms + STALL_MS;
+    if (stalled && ic_window_stats(put->proxy->window).waiting > 0) {
+        fail(put, IC_ETIMEOUT, false);
+        return;
+    }
+    if (stalled) {
+        put->progress_ms = now_ms(put);
+    }
+    start_deadline(put);
+}
+
 static void on_deadline(void *ctx)
 {
     struct ic_put *put = ctx;
@@ -415,8 +446,10 @@ static void on_deadline(void *ctx)
         settle(put);
     } else if (!put->admitted) {
         fail(put, IC_ETIMEOUT, false);
-    } else if (due_ms(put) <= now_ms(put)) {
+    } else if (stripe_due_ms(put) <= now_ms(put)) {
         give_up_late_chunks(put);
+    } else if (waits_for_client(put)) {
+        look_after_client(put);
     }
 }
 
@@ -427,6 +460,7 @@ static void on_grant_ready(void *ctx)
     struct ic_put *put = ctx;
     if (put->state == PUT_FILLING) {
         put->admitted = true;
+        put->progress_ms = now_ms(put);
         start_deadline(put);
         resume_if_blocked(put);
     }
@@ -491,7 +525,7 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->ctx = ctx;
     ic_timer_init(&put->deadline, p->loop, on_deadline, put);
     ic_timer_init(&put->report, p->loop, on_report, put);
-    put->started_ms = now_ms(put);
+    put->started_ms = put->progress_ms = now_ms(put);
     start_deadline(put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         ic_functions_wake(p->functions, object->place[i].function);
@@ -527,6 +561,7 @@ void ic_put_received(struct ic_put *put, size_t len)
     }
     assert(s != NULL && len <= s->length - s->filled);
     s->filled += (uint32_t)len;
+    put->progress_ms = now_ms(put);
     if (s->filled == s->length) {
         send_stripe(s);
     }

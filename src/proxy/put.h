@@ -31,7 +31,7 @@ struct ic_put_handler {
      * Once. 0: sealed, take it. Errors may come before ic_put_seal; the caller then discards what
      * is left of the body (ic_put_room gives 0 and does not resume):
      *   IC_EUNAVAIL, IC_ETIMEOUT, IC_ENOSPC, IC_EIO  the functions did not take enough chunks
-     *   IC_ETIMEOUT                          also: no window memory within the write deadline
+     *   IC_ETIMEOUT  also: no window memory in time, or the client stalled while others wait
      */
     void (*ready)(void *ctx, int result);
 };

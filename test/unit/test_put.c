@@ -353,13 +353,42 @@ static void test_admission_has_a_deadline(void **state)
     (void)state;
     struct client a, b;
     fake_begin(10, 2, 65536, 1 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0); /* sends nothing */
+    fake.script = never;
+    assert_int_equal(begin_put(&a, 655360), 0);
+    feed(&a, UINT64_MAX, SIZE_MAX); /* its functions never answer */
     assert_int_equal(begin_put(&b, 655360), 0);
     fake_pass((uint64_t)(fake.proxy.config->invoke_timeout + fake.proxy.config->node_timeout));
     assert_int_equal(b.ready, 1);
     assert_int_equal(b.result, IC_ETIMEOUT);
     ic_put_free(b.put);
     finish(&a);
+}
+
+static void test_stalled_client_gives_way(void **state)
+{
+    (void)state;
+    struct client a, b;
+    fake_begin(10, 2, 65536, 1 << 20);
+    assert_int_equal(begin_put(&a, 655360), 0);
+    feed(&a, 1000, SIZE_MAX);
+    fake_pass(60000);
+    assert_int_equal(a.ready, 0); /* nobody else needs the memory */
+    assert_int_equal(begin_put(&b, 655360), 0);
+    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 0);
+    fake_pass(4000);
+    feed(&a, 1000, SIZE_MAX);
+    fake_pass(4000);
+    assert_int_equal(a.ready, 0); /* it goes on */
+    fake_pass(6000);
+    assert_int_equal(a.ready, 1);
+    assert_int_equal(a.result, IC_ETIMEOUT);
+    assert_int_equal(b.resumed, 1);
+    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
+    ic_put_seal(b.put, 0);
+    fake_run();
+    assert_int_equal(b.result, 0);
+    ic_put_free(a.put);
+    finish(&b);
 }
 
 static void test_no_memory_anywhere(void **state)
@@ -455,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_write_deadline_in_the_body),
         cmocka_unit_test(test_admission),
         cmocka_unit_test(test_admission_has_a_deadline),
+        cmocka_unit_test(test_stalled_client_gives_way),
         cmocka_unit_test(test_no_memory_anywhere),
         cmocka_unit_test(test_random_lives),
     };
