@@ -1,0 +1,137 @@
+/*
+ * test_stats.c - counters, error codes, rates and the log of slow commands.
+ */
+#include "proxy/stats.h"
+
+#include "unit/unit.h"
+
+#include <stdio.h>
+
+static const struct ic_command *command(const char *name)
+{
+    return ic_command_find_full(ic_slice_str(name));
+}
+
+static void test_counters(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    assert_int_equal(ic_stats_init(&s), 0);
+    ic_stats_called(&s, command("get"), 0, false);
+    ic_stats_called(&s, command("get"), 3, true);
+    ic_stats_called(&s, command("client|list"), UINT64_MAX, false);
+    ic_stats_rejected(&s, command("get"));
+    const struct ic_command_figures *f = &s.command[ic_command_number(command("get"))];
+    assert_int_equal(f->calls, 2);
+    assert_int_equal(f->microseconds, 3);
+    assert_int_equal(f->failed, 1);
+    assert_int_equal(f->rejected, 1);
+    assert_int_equal(f->bucket[0], 1); /* below 1 us */
+    assert_int_equal(f->bucket[2], 1); /* below 4 us */
+    f = &s.command[ic_command_number(command("client|list"))];
+    assert_int_equal(f->bucket[IC_STATS_BUCKETS - 1], 1);
+    assert_int_equal(s.commands, 3);
+    ic_stats_reset(&s);
+    assert_int_equal(s.commands, 0);
+    assert_int_equal(s.command[ic_command_number(command("get"))].calls, 0);
+    ic_stats_deinit(&s);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    assert_int_equal(ic_stats_init(&s), 0);
+    ic_stats_error(&s, "plain");
+    ic_stats_error(&s, "-WRONGTYPE x");
+    ic_stats_error(&s, "-WRONGTYPE y");
+    ic_stats_error(&s, "-");
+    ic_stats_error(&s, "-AVERYLONGCODETHATISNOCODEATALLANYMORE x");
+    assert_int_equal(s.errors, 2);
+    assert_string_equal(s.error[0].code, "ERR");
+    assert_int_equal(s.error[0].count, 3);
+    assert_string_equal(s.error[1].code, "WRONGTYPE");
+    assert_int_equal(s.error[1].count, 2);
+    for (int i = 0; i < 2 * IC_STATS_ERRORS_MAX; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "-CODE%d x", i);
+        ic_stats_error(&s, text);
+    }
+    assert_int_equal(s.errors, IC_STATS_ERRORS_MAX);
+    assert_int_equal(s.error_replies, 5 + 2 * IC_STATS_ERRORS_MAX);
+    ic_stats_deinit(&s);
+}
+
+static void test_rates(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    assert_int_equal(ic_stats_init(&s), 0);
+    s.commands = 500;
+    s.bytes_in = 4000;
+    ic_stats_sample(&s, 2000);
+    assert_int_equal(s.ops_per_s, 250);
+    assert_int_equal(s.in_per_s, 2000);
+    ic_stats_sample(&s, 2000); /* the same turn: as it was */
+    assert_int_equal(s.ops_per_s, 250);
+    ic_stats_sample(&s, 3000);
+    assert_int_equal(s.ops_per_s, 0);
+    ic_stats_deinit(&s);
+}
+
+static void test_slow_log(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    char large[200];
+    struct ic_arg argv[40];
+    memset(large, 'x', sizeof large);
+    assert_int_equal(ic_stats_init(&s), 0);
+    for (int i = 0; i < 40; i++) {
+        argv[i] = (struct ic_arg){.bytes = ic_slice_str("arg")};
+    }
+    argv[1].bytes = ic_slice(large, sizeof large);
+    argv[2].bytes = ic_slice(NULL, 1000000); /* a value */
+    struct ic_call c = {.command = command("get"), .argv = argv, .argc = 40, .wall_ms = 5000};
+    ic_stats_slow(&s, &c, "peer", "name", 77, 3);
+    struct ic_slow_entry *e = IC_CONTAINER(s.slow.next, struct ic_slow_entry, node);
+    assert_int_equal(e->microseconds, 77);
+    assert_int_equal(e->wall_s, 5);
+    assert_string_equal(e->peer, "peer");
+    assert_int_equal(ic_buf_append(&e->args, "", 1), 0);
+    const char *text = (const char *)e->args.data;
+    assert_int_equal(strncmp(text, "*32\r\n$3\r\narg\r\n$147\r\nxxx", 23), 0);
+    assert_non_null(strstr(text, "x... (72 more bytes)\r\n"));
+    assert_non_null(strstr(text, "\r\n... (1000000 more bytes)\r\n"));
+    assert_non_null(strstr(text, "... (9 more arguments)\r\n"));
+    c.command = command("auth");
+    c.argc = 2;
+    ic_stats_slow(&s, &c, "peer", "", 1, 3);
+    e = IC_CONTAINER(s.slow.next, struct ic_slow_entry, node);
+    assert_int_equal(ic_buf_append(&e->args, "", 1), 0);
+    assert_string_equal((const char *)e->args.data, "*2\r\n$3\r\narg\r\n$10\r\n(redacted)\r\n");
+    for (int i = 0; i < 10; i++) {
+        ic_stats_slow(&s, &c, "peer", "", 1, 3);
+    }
+    assert_int_equal(s.slow_count, 3);
+    assert_int_equal(s.slow_next_id, 12);
+    ic_stats_slow(&s, &c, "peer", "", 1, 0); /* the log is off */
+    assert_int_equal(s.slow_next_id, 12);
+    ic_stats_slow_reset(&s);
+    assert_int_equal(s.slow_count, 0);
+    for (uint64_t nth = 1; nth < 6; nth++) {
+        ic_alloc_fail_at(nth);
+        ic_stats_slow(&s, &c, "peer", "", 1, 3);
+        ic_alloc_fail_at(0);
+    }
+    ic_stats_deinit(&s);
+    ic_alloc_fail_at(1);
+    assert_int_equal(ic_stats_init(&s), IC_ENOMEM);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {leak_test(test_counters), leak_test(test_errors),
+                                       leak_test(test_rates), leak_test(test_slow_log)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
