@@ -161,8 +161,7 @@ class Platform:
             code = self.process.wait(DEADLINE_S)
             self.process.stdout.close()
             self.process = None
-            return code
-        return None
+            assert code == (0 if sig == signal.SIGTERM else -sig), self.log()[-4000:]
 
     def close(self):
         pids = [row["pid"] for row in self.local("instances")["instances"]]

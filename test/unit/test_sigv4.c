@@ -123,6 +123,7 @@ static void check_vector(const struct sigv4_vector *v)
     /* The same signature does not fit another method or one byte more of body. */
     p.r.method = ic_slice_str("PATCH");
     assert_int_equal(IC_SIGV4_INVALID, ic_sigv4_verify(&p.r, &suite_keys, suite_now_s, why));
+    free(p.text);
     parse_request(&p, v->request);
     p.r.body = ic_slice_str("another body");
     assert_int_equal(IC_SIGV4_INVALID, ic_sigv4_verify(&p.r, &suite_keys, suite_now_s, why));
