@@ -244,8 +244,8 @@ def test_code(new_cluster):
     client.set("small", b"x" * 1023)
     client.set("large", noise(100000))
     small, large = object_fields(client, "small"), object_fields(client, "large")
-    assert small["code"] == b"1+1"
-    assert (large["code"], large["unit"]) == (b"3+2", 4096)
+    assert (small["data"], small["parity"]) == (1, 1)
+    assert (large["data"], large["parity"], large["unit"]) == (3, 2, 4096)
     assert client.get("large") == noise(100000)
     client.config_set("unit-size", "8kb")
     client.set("large", noise(100000))
