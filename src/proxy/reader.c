@@ -652,6 +652,16 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o, uin
     return r;
 }
 
+/* The first span of a new read needs no turn of its own. False: there is more to do, or to tell. */
+static bool ask_at_once(struct ic_reader *r)
+{
+    if (!r->admitted || open_some_span(r) < 0) {
+        return false;
+    }
+    start_timer(r);
+    return r->next == r->end;
+}
+
 static bool can_join(const struct ic_reader *r, const struct ic_object *o, const struct ic_tap *tap)
 {
     if (r->object != o || r->end != tap->end) {
@@ -677,12 +687,15 @@ int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *
             break;
         }
     }
-    if (r == NULL && (r = new_reader(p, object, tap->at, tap->end)) == NULL) {
+    bool is_new = r == NULL;
+    if (is_new && (r = new_reader(p, object, tap->at, tap->end)) == NULL) {
         return IC_ENOMEM;
     }
     tap->reader = r;
     ic_list_push_back(&r->taps, &tap->node);
-    ic_timer_start(&r->kick, 0);
+    if (!is_new || !ask_at_once(r)) {
+        ic_timer_start(&r->kick, 0);
+    }
     return 0;
 }
 
