@@ -71,6 +71,9 @@ struct ic_stream_handler {
     void (*drained)(void *ctx);           /* the write queue has become empty; may be NULL */
     void (*closed)(void *ctx, int error); /* IC_ECLOSED: end of stream; no call follows it */
     void (*connected)(void *ctx);         /* of ic_stream_connect; may be NULL */
+    /* The peer sends no more, but may still read what is written. NULL: closed(IC_ECLOSED)
+     * instead. */
+    void (*ended)(void *ctx);
 };
 
 /* HOST is a numeric address. A failure is reported by `closed`. NULL: no memory or descriptor, or

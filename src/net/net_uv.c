@@ -56,6 +56,7 @@ struct ic_stream {
     int events;        /* what poll watches: UV_READABLE, UV_WRITABLE */
     int connect_errno; /* connect failed at once; told from the loop like any other failure */
     bool connecting, paused, freed, draining, closed;
+    bool ended; /* no more comes: paused for good */
 };
 
 /* ---- loop ---- */
@@ -303,6 +304,11 @@ static bool read_once(struct ic_stream *s, size_t *total)
         }
         return false;
     }
+    if (got == 0 && s->handler->ended != NULL) {
+        s->ended = s->paused = true;
+        s->handler->ended(s->ctx);
+        return false;
+    }
     if (got == 0) {
         fail(s, IC_ECLOSED);
         return false;
@@ -505,7 +511,7 @@ size_t ic_stream_queued(const struct ic_stream *s)
 
 void ic_stream_resume(struct ic_stream *s)
 {
-    if (s->paused && !s->freed) {
+    if (s->paused && !s->freed && !s->ended) {
         s->paused = false;
         watch(s);
     }

@@ -165,8 +165,10 @@ bool ic_reply_empty(const struct ic_reply *r)
 
 bool ic_reply_full(const struct ic_reply *r)
 {
+    /* While an object is being sent the stream's queue is its, and bounded by pausing it. */
+    size_t queued = r->objects > 0 ? 0 : ic_stream_queued(r->stream);
     return r->objects >= IC_REPLY_OBJECTS_MAX ||
-           r->part_bytes + r->tail.len + ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX;
+           r->part_bytes + r->tail.len + queued > IC_REPLY_QUEUE_MAX;
 }
 
 /* ---- sending ---- */
@@ -288,7 +290,8 @@ void ic_reply_pump(struct ic_reply *r)
     struct part *p;
     while ((p = first_part(r)) != NULL) {
         if (p->bytes == NULL) {
-            if (r->get == NULL) {
+            /* Else the queue is what is to be sent first: drained will call again. */
+            if (r->get == NULL && ic_stream_queued(r->stream) <= IC_REPLY_QUEUE_MAX) {
                 begin_object(r, p);
             }
             return;

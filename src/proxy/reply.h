@@ -22,8 +22,8 @@ struct ic_stream;
 
 enum {
     IC_REPLY_MAX = 32 << 20,        /* bytes of replies in memory, of one connection */
-    IC_REPLY_QUEUE_MAX = 512 << 10, /* above it a body waits, and no command is begun */
-    IC_REPLY_OBJECTS_MAX = 16,      /* objects that wait in line before commands wait */
+    IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes waiting; above it no body goes on, no command begins */
+    IC_REPLY_OBJECTS_MAX = 4096,    /* objects in line, 100 bytes each: then no command begins */
     IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
 };
 

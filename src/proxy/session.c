@@ -147,11 +147,17 @@ static void work_on_rest(struct ic_session *s)
     }
 }
 
-/* A connection that is closing ends when its replies are the stream's. */
+/* A connection that is closing ends when its replies are the stream's; one whose client sends no
+ * more is closing when everything it sent is worked on. */
 static void end_if_done(struct ic_session *s)
 {
-    if (!s->gone && s->state == IC_SESSION_CLOSING && s->reply.holds == 0 &&
-        ic_reply_empty(&s->reply)) {
+    if (s->gone || s->reply.holds > 0 || !ic_reply_empty(&s->reply)) {
+        return;
+    }
+    if (s->ended && s->state == IC_SESSION_READING && s->rest.len == 0) {
+        s->state = IC_SESSION_CLOSING;
+    }
+    if (s->state == IC_SESSION_CLOSING) {
         ic_session_end(s, NULL);
     }
 }
@@ -186,7 +192,7 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
 {
     struct ic_session *s = ctx;
     s->streaming_room = 0;
-    s->starved = !may_work(s) || s->rest.len > 0 || s->reply.objects > 0;
+    s->starved = !may_work(s) || s->rest.len > 0;
     if (s->starved) {
         return 0;
     }
@@ -236,6 +242,13 @@ static void on_drained(void *ctx)
     ic_session_continue(s);
 }
 
+static void on_ended(void *ctx)
+{
+    struct ic_session *s = ctx;
+    s->ended = true;
+    ic_session_continue(s);
+}
+
 static void on_closed(void *ctx, int error)
 {
     (void)error;
@@ -243,7 +256,12 @@ static void on_closed(void *ctx, int error)
 }
 
 static const struct ic_stream_handler stream_handler = {
-    .room = on_room, .received = on_received, .drained = on_drained, .closed = on_closed};
+    .room = on_room,
+    .received = on_received,
+    .drained = on_drained,
+    .closed = on_closed,
+    .ended = on_ended,
+};
 
 /* ---- replies ---- */
 

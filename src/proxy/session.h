@@ -11,7 +11,9 @@
  *   any: QUIT, protocol error -> CLOSING (replies still go out) -> gone;  error, kill -> gone
  *
  * Reading stops while a command is executed, while much of the replies waits, and while a
- * put has no room: so a client can never make the proxy's memory grow.
+ * put has no room: so a client can never make the proxy's memory grow. Objects that wait to be
+ * sent are not much: a client may send a whole pipeline before it reads the first reply. One that
+ * ends its side gets the replies to what it sent.
  */
 #ifndef IC_PROXY_SESSION_H
 #define IC_PROXY_SESSION_H
@@ -75,6 +77,7 @@ struct ic_session {
     bool refused;                     /* the request being read has its (error) reply already */
     bool argument_too_long, processing, process_again, gone;
     bool starved;   /* reading waits for us, not for the client */
+    bool ended;     /* the client sends no more */
     size_t charged; /* in sessions->query_bytes */
 
     /* The command being executed. */

@@ -590,6 +590,50 @@ static void test_reply_modes_and_ends(void **state)
     settle(0);
 }
 
+/* A client may end its side at once: everything it sent is answered. */
+static void test_half_closed(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX], reply[REPLY_MAX];
+    size_t length = make_set(request, "k", 100000);
+    static const char more[] = "GET k\r\nGET k\r\nDEBUG SLEEP 0.05\r\nSET k v\r\nGET k\r\n";
+    memcpy(request + length, more, sizeof more);
+    int fd = dial();
+    give(fd, request, length + sizeof more - 1);
+    shutdown(fd, SHUT_WR);
+    size_t got = take_reply(fd, reply, sizeof reply);
+    assert_int_equal(got, 5 + 2 * (9 + 100000 + 2) + 5 + 5 + 7);
+    assert_memory_equal(reply + got - 17, "+OK\r\n+OK\r\n$1\r\nv\r\n", 17);
+    close(fd);
+    settle(0);
+    fd = dial();
+    give(fd, request, length / 2);
+    shutdown(fd, SHUT_WR);
+    assert_int_equal(take_reply(fd, reply, sizeof reply), 0);
+    close(fd);
+    settle(0);
+}
+
+/* A client that sends a whole pipeline of large commands before it reads a reply is no deadlock. */
+static void test_pipeline_sent_before_read(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX], reply[REPLY_MAX];
+    int fd = dial();
+    size_t length = make_set(request, "k", 500000);
+    memcpy(request + length, "GET k\r\n", 8);
+    for (int i = 0; i < 40; i++) {
+        give(fd, request, length + 7);
+    }
+    for (int i = 0; i < 40; i++) {
+        expect(fd, "+OK\r\n$500000\r\n");
+        assert_int_equal(take_reply(fd, reply, 500002), 500002);
+        assert_memory_equal(reply, request + length - 500002, 500002);
+    }
+    close(fd);
+    settle(0);
+}
+
 /* Replies that nobody reads stop the reading of requests; memory stays bounded. */
 static void test_nobody_reads(void **state)
 {
@@ -753,6 +797,8 @@ int main(void)
         session_test(test_journal_that_fails),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
+        session_test(test_half_closed),
+        session_test(test_pipeline_sent_before_read),
         session_test(test_nobody_reads),
         session_test(test_requests_too_large_for_memory),
         session_test(test_long_arguments),
