@@ -5,8 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* A warm-up returns at once; one whose answer was lost is over after this (cold start <= 10 s). */
-enum { WARM_MAX_MS = 20000 };
+/*
+ * An invocation that has no link is over after this: a cold start takes at most 10 s, a warm-up
+ * returns at once, a node that cannot connect leaves after 1 s, one that is not welcomed after 5 s.
+ */
+enum { UNSEEN_MAX_MS = 20000 };
 /* Doubling stops here: min << 16 is above any sensible maximum. */
 enum { BACKOFF_SHIFT_MAX = 16 };
 
@@ -70,6 +73,11 @@ uint32_t ic_pool_count(const struct ic_pool *pool)
     return pool->settings.functions;
 }
 
+uint64_t ic_pool_invocation_max(const struct ic_pool *pool)
+{
+    return pool->settings.invocation_max_ms;
+}
+
 static struct ic_pool_function *at(const struct ic_pool *pool, uint16_t function)
 {
     assert(function < pool->settings.functions);
@@ -114,7 +122,7 @@ static void start_invocation(const struct ic_pool *pool, struct ic_pool_function
     f->response_due = true;
     f->used_ms = now_ms;
     f->deadline_ms =
-        now_ms + (kind == IC_INVOKE_WARM ? WARM_MAX_MS : pool->settings.invocation_max_ms);
+        now_ms + (kind == IC_INVOKE_WARM ? UNSEEN_MAX_MS : pool->settings.invocation_max_ms);
 }
 
 static void back_off(const struct ic_pool *pool, struct ic_pool_function *f, uint64_t now_ms,
@@ -156,6 +164,11 @@ static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_f
     return at_rest(f);
 }
 
+static uint64_t sooner(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
                                      enum ic_pool_event event, uint64_t now_ms, uint64_t random)
 {
@@ -172,8 +185,8 @@ enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
         assert(ic_pool_may_hello(pool, function));
         f->failures = 0;
         f->used_ms = now_ms;
-        if (f->state != IC_FUNCTION_INVOKING && f->state != IC_FUNCTION_UNKNOWN) {
-            f->deadline_ms = now_ms + pool->settings.invocation_max_ms; /* adopted */
+        if (f->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
+            f->deadline_ms = now_ms + pool->settings.invocation_max_ms;
         }
         f->state = IC_FUNCTION_ACTIVE;
         break;
@@ -210,6 +223,7 @@ enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
         f->response_due = false;
         if (f->state == IC_FUNCTION_INVOKING || f->state == IC_FUNCTION_LEAVING) {
             f->state = IC_FUNCTION_UNKNOWN;
+            f->deadline_ms = sooner(f->deadline_ms, now_ms + UNSEEN_MAX_MS);
         }
         break;
     case IC_POOL_NODE_LEFT:

@@ -129,6 +129,7 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings,
 void ic_pool_free(struct ic_pool *pool);      /* NULL is fine */
 
 uint32_t ic_pool_count(const struct ic_pool *pool);
+uint64_t ic_pool_invocation_max(const struct ic_pool *pool); /* milliseconds */
 const struct ic_pool_function *ic_pool_function(const struct ic_pool *pool, uint16_t function);
 const char *ic_function_state_name(enum ic_function_state state);
 

@@ -12,7 +12,8 @@ enum {
     WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
     LEFT_GRACE_MS = 300,     /* from BYE_OK to the node's return, where no response will tell */
     REDIAL_MS = 3000,        /* a node without link leaves after 1 s; with room for its clock */
-    STAGE_FAILED = 100,      /* r->stage: on the list of ic_functions_fail_later */
+    FAREWELL_MS = 15000, /* before an invocation's end it is sent home, if it has not said BYE */
+    STAGE_FAILED = 100,  /* r->stage: on the list of ic_functions_fail_later */
 };
 
 static uint64_t now(const struct ic_function *fn)
@@ -51,6 +52,28 @@ static void least(uint64_t *due_ms, uint64_t at_ms)
     }
 }
 
+/* When a node whose link broke is given up; UINT64_MAX: its link is there, or that has been done.
+ */
+static uint64_t lost_at(const struct ic_function *fn)
+{
+    bool done = fn->given_up && state_of(fn)->response_due;
+    return fn->link_lost_ms == 0 || done ? UINT64_MAX : fn->link_lost_ms + REDIAL_MS;
+}
+
+/* When an active node is to be sent home, that its invocation does not last too long. */
+static uint64_t farewell_at(const struct ic_function *fn)
+{
+    uint64_t max_ms = ic_pool_invocation_max(fn->all->pool);
+    uint64_t margin_ms = max_ms / 4 < FAREWELL_MS ? max_ms / 4 : FAREWELL_MS;
+    return fn->leaving || !ic_link_attached(fn->link) ? UINT64_MAX
+                                                      : state_of(fn)->deadline_ms - margin_ms;
+}
+
+bool ic_function_is_lost(const struct ic_function *fn)
+{
+    return state_of(fn)->state == IC_FUNCTION_ACTIVE && fn->given_up;
+}
+
 /* When something is to be done if nothing happens; UINT64_MAX: never. */
 static uint64_t due_at(const struct ic_function *fn)
 {
@@ -64,12 +87,16 @@ static uint64_t due_at(const struct ic_function *fn)
     }
     switch (p->state) {
     case IC_FUNCTION_ACTIVE:
+        least(&due_ms, farewell_at(fn));
+        least(&due_ms, lost_at(fn));
+        least(&due_ms, p->response_due ? UINT64_MAX : p->deadline_ms);
+        break;
     case IC_FUNCTION_LEAVING:
     case IC_FUNCTION_UNKNOWN:
         if (!p->response_due) {
             least(&due_ms, p->deadline_ms);
             least(&due_ms, fn->left_ms == 0 ? UINT64_MAX : fn->left_ms);
-            least(&due_ms, fn->link_lost_ms == 0 ? UINT64_MAX : fn->link_lost_ms + REDIAL_MS);
+            least(&due_ms, lost_at(fn));
         }
         break;
     case IC_FUNCTION_ABSENT:
@@ -123,6 +150,30 @@ static void expire(struct ic_function *fn)
     }
 }
 
+static void forget_link_loss(struct ic_function *fn)
+{
+    fn->link_lost_ms = 0;
+    fn->given_up = fn->leaving = false;
+}
+
+/* An active node that has not dialled again: nobody waits for it until it has returned. */
+static void check_lost(struct ic_function *fn)
+{
+    if (state_of(fn)->state == IC_FUNCTION_ACTIVE && lost_at(fn) <= now(fn)) {
+        ic_log(IC_LOG_WARNING, "node-lost", "function=%s", fn->name);
+        fn->given_up = true;
+        ic_link_fail(fn->link, IC_EUNAVAIL, true);
+    }
+}
+
+static void check_farewell(struct ic_function *fn)
+{
+    if (state_of(fn)->state == IC_FUNCTION_ACTIVE && farewell_at(fn) <= now(fn)) {
+        fn->leaving = true;
+        ic_function_dismiss(fn);
+    }
+}
+
 /* Where no response is to come: has the node gone all the same? */
 static void check_left(struct ic_function *fn)
 {
@@ -136,7 +187,8 @@ static void check_left(struct ic_function *fn)
     bool lost = fn->link_lost_ms != 0 && fn->link_lost_ms + REDIAL_MS <= now(fn);
     if (left || lost || p->deadline_ms <= now(fn)) {
         ic_link_detach(fn->link);
-        fn->left_ms = fn->link_lost_ms = 0;
+        forget_link_loss(fn);
+        fn->left_ms = 0;
         event(fn, left || lost ? IC_POOL_NODE_LEFT : IC_POOL_DEADLINE);
         ic_log(IC_LOG_INFO, "node-left", "function=%s response=none", fn->name);
     }
@@ -146,7 +198,9 @@ static void on_timer(void *ctx)
 {
     struct ic_function *fn = ctx;
     expire(fn);
+    check_farewell(fn);
     check_left(fn);
+    check_lost(fn);
     ic_function_pursue(fn);
 }
 
@@ -182,7 +236,8 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
         refuse(fn, r, 0);
         return;
     }
-    if (state_of(fn)->state == IC_FUNCTION_UNKNOWN || fn->all->stopping) {
+    if (state_of(fn)->state == IC_FUNCTION_UNKNOWN || fn->all->stopping ||
+        ic_function_is_lost(fn)) {
         refuse(fn, r, IC_EUNAVAIL);
         return;
     }
@@ -287,7 +342,7 @@ static void say_goodbye(struct ic_function *fn)
 {
     ic_link_goodbye(fn->link);
     event(fn, IC_POOL_GOODBYE);
-    fn->link_lost_ms = 0;
+    forget_link_loss(fn);
     fn->left_ms = now(fn) + LEFT_GRACE_MS;
     set_deadlines(fn, fn->all->config->invoke_timeout); /* of those that wait for the next one */
     schedule(fn);
@@ -475,7 +530,8 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     fn->dial = hello->dial;
     fn->greeted = fn->begun = fn->heard = true;
     fn->wanted = false;
-    fn->left_ms = fn->link_lost_ms = 0;
+    fn->left_ms = 0;
+    forget_link_loss(fn);
     fn->figures.hellos++;
     fn->figures.redials += again;
     struct ic_pool_instance *instance = meet(fn, hello, again);
@@ -488,7 +544,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     set_deadlines(fn, f->config->node_timeout);
     struct ic_link_attach a = {.stream = stream,
                                .serial = instance->serial,
-                               .op_sent = instance->op_sent,
+                               .position = hello->position,
                                .lease_ms = (uint32_t)f->config->lease,
                                .list = !instance->known};
     memcpy(a.id, hello->instance, sizeof a.id);
@@ -593,7 +649,8 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     }
     if (e == IC_POOL_RESPONSE || e == IC_POOL_CRASHED) {
         ic_link_detach(fn->link);
-        fn->link_lost_ms = fn->left_ms = 0;
+        fn->left_ms = 0;
+        forget_link_loss(fn);
         fn->wanted = fn->wanted && kind == IC_INVOKE_WARM;
     } else if (e == IC_POOL_FAILED) {
         fn->wanted = false;
@@ -642,7 +699,8 @@ static void invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     fn->greeted = false;
     fn->begun = true;
     fn->dial = 0;
-    fn->left_ms = fn->link_lost_ms = 0;
+    fn->left_ms = 0;
+    forget_link_loss(fn);
     if (kind == IC_INVOKE_WARM) {
         fn->figures.invocations_warm++;
         fn->all->warming++;

@@ -36,6 +36,8 @@ struct ic_function {
     bool wanted; /* ic_functions_wake */
     uint64_t left_ms;      /* the node has surely returned by then; 0: not known */
     uint64_t link_lost_ms; /* the link of an active node broke; 0: it did not */
+    bool given_up;         /* it has not dialled again either: ic_function_is_lost */
+    bool leaving;          /* its invocation has lasted long enough: it is being drained */
     struct ic_function_figures figures;
 };
 
@@ -79,6 +81,9 @@ void ic_function_pursue(struct ic_function *fn);
 void ic_function_warm(struct ic_function *fn);
 /* Sends an active node home if nothing is outstanding; true if it is not active (any more). */
 bool ic_function_dismiss(struct ic_function *fn);
+/* Its node is active, but has had no link for so long that it will not dial again: it can only
+ * leave. */
+bool ic_function_is_lost(const struct ic_function *fn);
 /* Instance SERIAL is gone (the pool's word): requests for it are refused. */
 void ic_function_gone(struct ic_function *fn, uint32_t serial);
 

@@ -15,7 +15,8 @@ enum {
     WARMING_MAX = 32,    /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
-    CAPACITY_PERCENT = 90, /* of a function's memory, until its node has told its own figure */
+    INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
+    CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
 };
 
 static struct ic_function *at(const struct ic_functions *f, uint16_t function)
@@ -93,7 +94,9 @@ enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16
     case IC_FUNCTION_LEAVING:
         return IC_STATUS_WAKING;
     case IC_FUNCTION_ACTIVE:
-        return ic_link_attached(at(f, function)->link) ? IC_STATUS_AWAKE : IC_STATUS_WAKING;
+        return ic_link_attached(at(f, function)->link) ? IC_STATUS_AWAKE
+               : ic_function_is_lost(at(f, function))  ? IC_STATUS_DOWN
+                                                       : IC_STATUS_WAKING;
     case IC_FUNCTION_LOST:
         return p->retry_ms > ic_loop_now_ms(f->loop) ? IC_STATUS_DOWN : IC_STATUS_ASLEEP;
     case IC_FUNCTION_UNKNOWN:
@@ -199,7 +202,9 @@ static struct ic_pool *make_pool(struct ic_functions *f)
         .functions = (uint32_t)c->functions,
         .capacity = (uint64_t)c->memory / 100 * CAPACITY_PERCENT,
         .warm_interval_ms = (uint64_t)c->warm_interval,
-        .invocation_max_ms = (uint64_t)c->function_timeout,
+        .invocation_max_ms =
+            (uint64_t)(c->function_timeout < INVOCATION_MAX_MS ? c->function_timeout
+                                                               : INVOCATION_MAX_MS),
         .backoff_min_ms = BACKOFF_MIN_MS,
         .backoff_max_ms = BACKOFF_MAX_MS,
         .gone = on_gone,

@@ -619,12 +619,24 @@ static void send_again(struct ic_link *l)
     }
 }
 
+static bool operations_outstanding(const struct ic_link *l)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (slot_at(l, i)->op != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
 {
     ic_link_detach(l);
     if (l->serial != a->serial) {
         ic_link_fail(l, 0, false);
-        l->op_sent = l->op_done = a->op_sent;
+    }
+    if (!operations_outstanding(l)) {
+        l->op_sent = l->op_done = a->position;
     }
     l->serial = a->serial;
     memcpy(l->id, a->id, sizeof l->id);

@@ -74,7 +74,7 @@ struct ic_link_attach {
     struct ic_stream *stream;
     uint32_t serial;
     uint8_t id[IC_INSTANCE_ID_LEN];
-    uint64_t op_sent;
+    uint64_t position;
     uint32_t lease_ms;
     bool list;
 };

@@ -261,14 +261,79 @@ static void a_difference_in_bytes_is_listed(void **s)
     close_world(&w);
 }
 
+static bool is_lost(void *ctx)
+{
+    return ic_functions_status(((struct world *)ctx)->f, 0, 0) == IC_STATUS_DOWN;
+}
+
+/* Its link breaks and it does not dial again, nor return: nobody waits for it, nobody invokes it.
+ */
+static void a_lost_node_is_left_alone_until_it_returns(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct fake_node *n = node0(&w);
+    struct ask write;
+    n->mute = true;
+    prepare_write(&w, &write, 6);
+    submit(&w, &write);
+    fake_run_for(&w.fake, 5);
+    fake_hang_up(n);
+    fake_run(&w.fake, is_lost, &w);
+    assert_int_equal(wait_for(&w, &write), IC_EUNAVAIL);
+    ic_pool_condemn(w.pool, 0, serial, 6, 0, chunk_cost(), IC_POOL_FROM_IN_FLIGHT);
+    uint32_t invokes = w.fake.invokes;
+    assert_int_equal(get(&w, 5, serial), IC_EUNAVAIL);
+    assert_int_equal(w.fake.invokes, invokes);
+    n->mute = false;
+    fake_answer(n->call, n);
+    assert_int_equal(get(&w, 5, serial), 0);
+    put(&w, 7); /* the numbering goes on where the node is */
+    assert_int_equal(w.gone + w.lists, 0);
+    check_accounts(&w);
+    done_with(&write);
+    close_world(&w);
+}
+
+static bool said_goodbye(void *ctx)
+{
+    return node0(ctx)->seen[IC_FRAME_BYE_OK] > 0;
+}
+
+static void a_long_invocation_is_ended(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    ic_functions_free(w.f);
+    set(&w, "function-timeout", "20s"); /* sent home 5 s before: wait for half a second of it */
+    start(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct ic_pool_function *p = (struct ic_pool_function *)ic_pool_function(w.pool, 0);
+    p->deadline_ms -= 14700;
+    assert_int_equal(get(&w, 5, serial), 0);
+    fake_run(&w.fake, said_goodbye, &w);
+    assert_int_equal(get(&w, 5, serial), 0); /* invoked again */
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(no_node_times_out),          leak_test(invoke_failures),
-        leak_test(throttled_requests_wait),    leak_test(a_lost_response_does_not_invoke_again),
-        leak_test(a_crash_is_told_at_once),    leak_test(killed_asleep_is_away_then_gone),
-        leak_test(an_instance_comes_back),     leak_test(a_node_is_adopted_after_a_restart),
-        leak_test(a_wrong_position_is_listed), leak_test(a_difference_in_bytes_is_listed),
+        leak_test(no_node_times_out),
+        leak_test(invoke_failures),
+        leak_test(throttled_requests_wait),
+        leak_test(a_lost_response_does_not_invoke_again),
+        leak_test(a_crash_is_told_at_once),
+        leak_test(killed_asleep_is_away_then_gone),
+        leak_test(an_instance_comes_back),
+        leak_test(a_node_is_adopted_after_a_restart),
+        leak_test(a_wrong_position_is_listed),
+        leak_test(a_difference_in_bytes_is_listed),
+        leak_test(a_lost_node_is_left_alone_until_it_returns),
+        leak_test(a_long_invocation_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,8 +133,10 @@ static void lost_response_makes_unknown(void **s)
     EVENT(p, INVOKE_SERVE, 1000, INVOKING);
     EVENT(p, RESPONSE_LOST, 2000, UNKNOWN);
     assert_int_equal(ic_pool_invoke_at(p, 0), UINT64_MAX);
+    assert_int_equal(ic_pool_function(p, 0)->deadline_ms, 22000); /* without a HELLO till then */
     assert_true(ic_pool_may_hello(p, 0));
     EVENT(p, HELLO, 2100, ACTIVE); /* it runs after all */
+    assert_int_equal(ic_pool_function(p, 0)->deadline_ms, 302100);
     hear(p, A, 2100);
     EVENT(p, GOODBYE, 2200, LEAVING);
     EVENT(p, NODE_LEFT, 2300, ASLEEP);
