@@ -153,8 +153,8 @@ $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 UP ?=
 start: all
 	@$(BUILD)/infinicache up $(UP)
-stop: all
-	@$(BUILD)/infinicache down
+stop:
+	@if [ -x $(BUILD)/infinicache ]; then $(BUILD)/infinicache down; fi
 
 install: all
 	install -D $(BUILD)/infinicache $(DESTDIR)$(bindir)/infinicache

@@ -32,6 +32,9 @@ POLL_S = 0.02
 # Generous: the machine may be shared. A test fails on a wrong state, not on a slow one.
 DEADLINE_S = 60
 
+# What a process leaves in its log when it is ended by a mistake of ours.
+CRASH_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "Assertion `")
+
 # Directives that make every buffer, window and queue as small as it may be, so that the paths
 # which wait for room are the ordinary ones.
 TINY_BUFFERS = {"window-memory": "1mb", "unit-size": "4kb"}
@@ -281,4 +284,16 @@ class Cluster:
             for pid in self.processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            crashes = self.crashes()
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert crashes == [], "\n".join(crashes)
+
+    def crashes(self):
+        """Lines of the logs in which a sanitizer or an assertion speaks, with what follows."""
+        found = []
+        for path in self.dir.rglob("*.log"):
+            lines = path.read_text(errors="replace").splitlines()
+            for number, line in enumerate(lines):
+                if any(mark in line for mark in CRASH_MARKS):
+                    found.append("\n".join([str(path), *lines[number:number + 30]]))
+        return found
