@@ -378,7 +378,8 @@ bool ic_session_charge(struct ic_session *s)
     *all += now - s->charged;
     bool grown = now > s->charged;
     s->charged = now;
-    if (grown && (now > IC_SESSION_QUERY_MAX || *all > IC_SESSIONS_QUERY_MAX)) {
+    bool too_much = now > IC_SESSION_QUERY_MAX || (*all > IC_SESSIONS_QUERY_MAX && !s->no_evict);
+    if (grown && too_much) {
         s->sessions->stats.evicted_clients++;
         ic_session_end(s, "its requests take too much memory");
         return false;

@@ -63,7 +63,7 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
         return "it does not continue a value";
     }
     if (c->timeout > 0 && idle_ms > (uint64_t)c->timeout && s->state == IC_SESSION_READING &&
-        s->streaming == NULL && ic_reply_empty(&s->reply)) {
+        s->streaming == NULL && ic_reply_empty(&s->reply) && ic_stream_queued(s->stream) == 0) {
         return "idle";
     }
     return NULL;
