@@ -15,7 +15,6 @@ enum {
     CLASSES = 10,
     LOOKS_PER_CLASS = 4,          /* split pages looked at for room in one piece, per list */
     HUGE_BYTES = 2 * 1024 * 1024, /* the processor's large page */
-    EXTENTS_FIRST = 2,            /* a chunk usually has whole pages and a tail */
 };
 
 static_assert(1 << CLASSES == IC_ARENA_PAGE_GRANULES,
@@ -33,6 +32,7 @@ struct ic_arena {
     uint32_t page_count;
     uint32_t free_pages;     /* wholly free */
     uint32_t resident_pages; /* used since the start or the last trim */
+    uint32_t resident_max;   /* see ic_arena_limit */
     uint32_t split_count;
     uint32_t lowest; /* no page below is free */
     uint64_t free_granules;
@@ -84,7 +84,7 @@ struct ic_arena *ic_arena_new(uint64_t bytes)
     }
     a->base = mmap(NULL, pages * IC_ARENA_PAGE_BYTES, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    a->page_count = a->free_pages = (uint32_t)pages;
+    a->page_count = a->free_pages = a->resident_max = (uint32_t)pages;
     a->free_granules = pages * IC_ARENA_PAGE_GRANULES;
     for (size_t i = 0; i < CLASSES; i++) {
         ic_list_init(&a->splits[i]);
@@ -130,23 +130,39 @@ void ic_arena_free(struct ic_arena *a)
 
 /* ---- extents ---------------------------------------------------------------------- */
 
+static int extents_grow(struct ic_extents *e)
+{
+    uint32_t capacity = 2 * e->count;
+    struct ic_extent *list = ic_malloc(capacity * sizeof(*list));
+    if (list == NULL) {
+        return IC_ENOMEM;
+    }
+    memcpy(list, ic_extents_list(e), e->count * sizeof(*list));
+    if (e->capacity > 0) {
+        ic_free(e->list);
+    }
+    e->list = list;
+    e->capacity = capacity;
+    return 0;
+}
+
+static struct ic_extent *extents_own(struct ic_extents *e)
+{
+    return e->capacity == 0 ? e->inside : e->list;
+}
+
 static int extents_add(struct ic_extents *e, uint32_t start, uint32_t count)
 {
-    struct ic_extent *last = e->count == 0 ? NULL : &e->list[e->count - 1];
+    struct ic_extent *last = e->count == 0 ? NULL : &extents_own(e)[e->count - 1];
     if (last != NULL && last->start + last->count == start) {
         last->count += count;
         return 0;
     }
-    if (e->count == e->capacity) {
-        uint32_t capacity = e->capacity == 0 ? EXTENTS_FIRST : e->capacity * 2;
-        struct ic_extent *list = ic_realloc(e->list, capacity * sizeof(*list));
-        if (list == NULL) {
-            return IC_ENOMEM;
-        }
-        e->list = list;
-        e->capacity = capacity;
+    uint32_t room = e->capacity == 0 ? IC_EXTENTS_INSIDE : e->capacity;
+    if (e->count == room && extents_grow(e) < 0) {
+        return IC_ENOMEM;
     }
-    e->list[e->count++] = (struct ic_extent){start, count};
+    extents_own(e)[e->count++] = (struct ic_extent){start, count};
     return 0;
 }
 
@@ -201,27 +217,51 @@ static uint32_t find_run(const struct ic_arena *a, uint32_t count, uint32_t *sta
     return 0;
 }
 
-/* COUNT pages in one run, else the lowest ones in several; as many as are free. */
-static int get_pages(struct ic_arena *a, uint32_t count, struct ic_extents *out)
+/* How many pages may become resident. */
+static uint32_t fresh_pages(const struct ic_arena *a)
 {
-    uint32_t start = a->lowest;
-    uint32_t left = count < a->free_pages ? count : a->free_pages;
-    uint32_t run = left == 0 ? 0 : find_run(a, left, &start);
-    while (left > 0) {
-        if (run == 0) {
-            start = bit_next(a->page_used, start, a->page_count, false);
-            uint32_t most = a->page_count - start < left ? a->page_count : start + left;
-            run = bit_next(a->page_used, start, most, true) - start;
+    return a->resident_max > a->resident_pages ? a->resident_max - a->resident_pages : 0;
+}
+
+/* The first page at or after FROM that is free and may be used; the number of pages if there is
+ * none. */
+static uint32_t next_page(const struct ic_arena *a, uint32_t from)
+{
+    uint32_t page = bit_next(a->page_used, from, a->page_count, false);
+    while (page < a->page_count && fresh_pages(a) == 0 && !bit_get(a->page_resident, page)) {
+        page = bit_next(a->page_used, page + 1, a->page_count, false);
+    }
+    return page;
+}
+
+static int add_pages(struct ic_arena *a, uint32_t start, uint32_t count, struct ic_extents *out)
+{
+    int result = extents_add(out, start * IC_ARENA_PAGE_GRANULES, count * IC_ARENA_PAGE_GRANULES);
+    if (result == 0) {
+        take_pages(a, start, count);
+        a->free_granules -= (uint64_t)count * IC_ARENA_PAGE_GRANULES;
+    }
+    return result;
+}
+
+/* Up to COUNT pages: in one run if there is one, else the lowest ones. *GOT counts them. */
+static int get_pages(struct ic_arena *a, uint32_t count, struct ic_extents *out, uint32_t *got)
+{
+    uint32_t page;
+    *got = 0;
+    if (count > 0 && count <= fresh_pages(a) && find_run(a, count, &page) == count) {
+        *got = count;
+        return add_pages(a, page, count, out);
+    }
+    for (page = a->lowest; *got < count; page++, (*got)++) {
+        page = next_page(a, page);
+        if (page == a->page_count) {
+            break;
         }
-        int result = extents_add(out, start * IC_ARENA_PAGE_GRANULES, run * IC_ARENA_PAGE_GRANULES);
+        int result = add_pages(a, page, 1, out);
         if (result < 0) {
             return result;
         }
-        take_pages(a, start, run);
-        a->free_granules -= (uint64_t)run * IC_ARENA_PAGE_GRANULES;
-        left -= run;
-        start += run;
-        run = 0;
     }
     return 0;
 }
@@ -251,7 +291,8 @@ static void file_split(struct ic_arena *a, struct split *s)
 /* The lowest free page, split; NULL: no page or no memory. */
 static struct split *new_split(struct ic_arena *a)
 {
-    if (a->free_pages == 0) {
+    uint32_t page = next_page(a, a->lowest);
+    if (page == a->page_count) {
         return NULL;
     }
     struct split *s = ic_calloc(1, sizeof(*s));
@@ -259,7 +300,7 @@ static struct split *new_split(struct ic_arena *a)
         return NULL;
     }
     ic_list_init(&s->node);
-    s->page = bit_next(a->page_used, a->lowest, a->page_count, false);
+    s->page = page;
     s->free_count = IC_ARENA_PAGE_GRANULES;
     take_pages(a, s->page, 1);
     a->split_of[s->page] = s;
@@ -357,7 +398,7 @@ static int get_fragments(struct ic_arena *a, uint64_t want, struct ic_extents *o
             want -= got;
         }
     }
-    return want == 0 ? 0 : IC_ENOMEM; /* a free page could not be split */
+    return want == 0 ? 0 : IC_ENOSPC; /* the rest is in pages that may not be used, or not split */
 }
 
 static int get_tail(struct ic_arena *a, uint32_t want, struct ic_extents *out)
@@ -383,13 +424,13 @@ int ic_arena_get(struct ic_arena *a, uint64_t len, struct ic_extents *out)
     }
     uint32_t pages = (uint32_t)(want / IC_ARENA_PAGE_GRANULES);
     uint32_t tail = (uint32_t)(want % IC_ARENA_PAGE_GRANULES);
-    uint32_t missing = pages < a->free_pages ? 0 : pages - a->free_pages;
-    int result = get_pages(a, pages, out);
+    uint32_t got;
+    int result = get_pages(a, pages, out, &got);
     if (result == 0 && tail > 0) {
         result = get_tail(a, tail, out);
     }
-    if (result == 0 && missing > 0) {
-        result = get_fragments(a, (uint64_t)missing * IC_ARENA_PAGE_GRANULES, out);
+    if (result == 0 && got < pages) {
+        result = get_fragments(a, (uint64_t)(pages - got) * IC_ARENA_PAGE_GRANULES, out);
     }
     if (result < 0) {
         ic_arena_put(a, out);
@@ -420,9 +461,10 @@ static void put_granules(struct ic_arena *a, uint32_t page, uint32_t at, uint32_
 
 void ic_arena_put(struct ic_arena *a, struct ic_extents *extents)
 {
+    const struct ic_extent *list = ic_extents_list(extents);
     for (uint32_t i = 0; i < extents->count; i++) {
-        uint32_t at = extents->list[i].start, end = at + extents->list[i].count;
-        a->free_granules += extents->list[i].count;
+        uint32_t at = list[i].start, end = at + list[i].count;
+        a->free_granules += list[i].count;
         while (at < end) {
             uint32_t page = at / IC_ARENA_PAGE_GRANULES;
             uint32_t next = (page + 1) * IC_ARENA_PAGE_GRANULES;
@@ -431,7 +473,9 @@ void ic_arena_put(struct ic_arena *a, struct ic_extents *extents)
             at = next;
         }
     }
-    ic_free(extents->list);
+    if (extents->capacity > 0) {
+        ic_free(extents->list);
+    }
     *extents = (struct ic_extents){0};
 }
 
@@ -458,6 +502,12 @@ uint64_t ic_arena_resident_bytes(const struct ic_arena *a)
 uint64_t ic_arena_table_bytes(const struct ic_arena *a)
 {
     return a->split_count * (sizeof(struct split) + 16);
+}
+
+void ic_arena_limit(struct ic_arena *a, uint64_t bytes)
+{
+    uint64_t pages = bytes / IC_ARENA_PAGE_BYTES;
+    a->resident_max = pages < a->page_count ? (uint32_t)pages : a->page_count;
 }
 
 void ic_arena_trim(struct ic_arena *a, uint64_t keep)

@@ -28,10 +28,21 @@ struct ic_extent { /* in granules from the start of the arena: up to 256 GiB */
     uint32_t start, count;
 };
 
-struct ic_extents {
-    struct ic_extent *list; /* owned */
-    uint32_t count, capacity;
+enum { IC_EXTENTS_INSIDE = 2 }; /* a chunk usually has whole pages and a tail */
+
+struct ic_extents { /* may be moved */
+    uint32_t count;
+    uint32_t capacity; /* of list; 0: they are in `inside` */
+    union {
+        struct ic_extent inside[IC_EXTENTS_INSIDE];
+        struct ic_extent *list; /* owned */
+    };
 };
+
+static inline const struct ic_extent *ic_extents_list(const struct ic_extents *e)
+{
+    return e->capacity == 0 ? e->inside : e->list;
+}
 
 struct ic_arena;
 
@@ -49,6 +60,12 @@ uint64_t ic_arena_bytes(const struct ic_arena *a); /* in all */
 uint64_t ic_arena_free_bytes(const struct ic_arena *a);
 uint64_t ic_arena_resident_bytes(const struct ic_arena *a); /* at most: pages used since trimmed */
 uint64_t ic_arena_table_bytes(const struct ic_arena *a); /* heap used for the split pages' maps */
+
+/*
+ * From now on no page that is not resident is used while as many as BYTES are: what is asked for
+ * then comes out of the free parts of resident pages, in more pieces. No limit at first.
+ */
+void ic_arena_limit(struct ic_arena *a, uint64_t bytes);
 
 /* Gives free pages back until at most KEEP bytes are resident, or no free page is. */
 void ic_arena_trim(struct ic_arena *a, uint64_t keep);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/random.h"
+#include "node/slots.h"
 
 #include <assert.h>
 
@@ -10,15 +11,23 @@ struct ic_chunks {
     struct ic_arena *arena;
     struct ic_map map;
     uint64_t capacity; /* for the sum of costs */
-    uint64_t limit;    /* for what is resident: arena and heap */
+    uint64_t limit;    /* for what is resident: arena, slots and heap */
     uint64_t held;
-    uint64_t heap; /* bytes of structs, CRCs, keys and extents */
+    uint64_t heap;         /* bytes of long keys, many CRCs and many extents */
+    struct ic_slots slots; /* of struct ic_chunk */
+    struct ic_list holes;  /* slots that could not be filled when they were left */
     uint64_t position;
     uint32_t epoch;
     uint8_t instance[IC_INSTANCE_ID_BYTES];
 };
 
 enum { HEAP_BLOCK_BYTES = 16 }; /* what the heap adds to a block */
+
+/* A chunk's struct, its bucket in the map (doubled: one size of table is left for the next) and
+ * what rounding to granules takes are what ic_chunk_cost charges besides bytes, CRCs and key. */
+static_assert(sizeof(struct ic_chunk) + 2 * sizeof(void *) + IC_GRANULE_BYTES - 1 <=
+                  IC_CHUNK_OVERHEAD_BYTES,
+              "the fixed part of the cost covers what is used");
 
 static struct ic_chunk *chunk_of(const struct ic_map_node *node)
 {
@@ -48,12 +57,15 @@ struct ic_chunks *ic_chunks_new(uint64_t memory_bytes, const uint8_t instance[IC
     c->limit = memory_bytes - IC_NODE_RESERVE_BYTES;
     c->capacity = c->limit - memory_bytes / IC_NODE_SLACK_DIVISOR;
     c->arena = ic_arena_new(c->limit);
-    if (c->arena == NULL) {
+    if (c->arena == NULL || ic_slots_init(&c->slots, sizeof(struct ic_chunk),
+                                          c->capacity / IC_CHUNK_OVERHEAD_BYTES + 1) < 0) {
+        ic_arena_free(c->arena);
         ic_free(c);
         return NULL;
     }
     memcpy(c->instance, instance, sizeof(c->instance));
     ic_map_init(&c->map, ic_random_u64(), match);
+    ic_list_init(&c->holes);
     return c;
 }
 
@@ -62,12 +74,36 @@ static uint64_t unit_count(uint64_t length, uint32_t unit)
     return length == 0 ? 0 : ic_frame_units(length, unit);
 }
 
+static uint64_t crc_bytes(const struct ic_chunk *chunk)
+{
+    return 4 * unit_count(chunk->length, chunk->unit);
+}
+
+static uint8_t *crcs(struct ic_chunk *chunk)
+{
+    return crc_bytes(chunk) <= IC_CHUNK_CRCS_INSIDE ? chunk->crcs_inside : chunk->crcs;
+}
+
+static struct ic_slice key(const struct ic_chunk *chunk)
+{
+    return ic_slice(chunk->key_len <= IC_CHUNK_KEY_INSIDE ? chunk->key_inside : chunk->key,
+                    chunk->key_len);
+}
+
+/* What the chunk has on the heap. */
 static uint64_t heap_bytes(const struct ic_chunk *chunk)
 {
-    uint64_t bytes = sizeof(*chunk) + 4 * unit_count(chunk->length, chunk->unit) + HEAP_BLOCK_BYTES;
-    bytes += sizeof(void *); /* its bucket */
-    bytes += chunk->extents.capacity * sizeof(struct ic_extent) + HEAP_BLOCK_BYTES;
-    return bytes + (chunk->key == NULL ? 0 : chunk->key_len + HEAP_BLOCK_BYTES);
+    uint64_t bytes = 0;
+    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
+        bytes += crc_bytes(chunk) + HEAP_BLOCK_BYTES;
+    }
+    if (chunk->extents.capacity > 0) {
+        bytes += chunk->extents.capacity * sizeof(struct ic_extent) + HEAP_BLOCK_BYTES;
+    }
+    if (chunk->key_len > IC_CHUNK_KEY_INSIDE) {
+        bytes += chunk->key_len + HEAP_BLOCK_BYTES;
+    }
+    return bytes;
 }
 
 static uint64_t cost(const struct ic_chunk *chunk)
@@ -75,12 +111,17 @@ static uint64_t cost(const struct ic_chunk *chunk)
     return ic_chunk_cost(chunk->length, chunk->unit, chunk->key_len);
 }
 
+/* Frees what the chunk owns beyond its slot. */
 static void release(struct ic_chunks *c, struct ic_chunk *chunk)
 {
     assert(chunk->readers == 0);
     ic_arena_put(c->arena, &chunk->extents);
-    ic_free(chunk->key);
-    ic_free(chunk);
+    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
+        ic_free(chunk->crcs);
+    }
+    if (chunk->key_len > IC_CHUNK_KEY_INSIDE) {
+        ic_free(chunk->key);
+    }
 }
 
 static void release_node(struct ic_map_node *node, void *ctx)
@@ -95,6 +136,7 @@ void ic_chunks_free(struct ic_chunks *c)
     }
     ic_map_each(&c->map, release_node, c);
     ic_map_deinit(&c->map);
+    ic_slots_deinit(&c->slots);
     ic_arena_free(c->arena);
     ic_free(c);
 }
@@ -131,8 +173,8 @@ const uint8_t *ic_chunks_instance(const struct ic_chunks *c)
 
 /* ---- epochs and operations -------------------------------------------------------- */
 
-struct open_chunks { /* a batch of them, found by a scan that must not change the map */
-    struct ic_chunk *list[64];
+struct open_chunks { /* a batch of them, by name: chunks move when others are dropped */
+    struct ic_chunk_name list[64];
     size_t count;
 };
 
@@ -141,7 +183,7 @@ static void collect_open(struct ic_map_node *node, void *ctx)
     struct open_chunks *found = ctx;
     struct ic_chunk *chunk = chunk_of(node);
     if (!chunk->sealed && found->count < sizeof(found->list) / sizeof(found->list[0])) {
-        found->list[found->count++] = chunk;
+        found->list[found->count++] = chunk->name;
     }
 }
 
@@ -156,7 +198,8 @@ static void drop_open(struct ic_chunks *c)
             found.count = 0;
             next = ic_map_scan(&c->map, cursor, collect_open, &found);
             for (size_t i = 0; i < found.count; i++) {
-                ic_chunks_drop(c, found.list[i]);
+                const struct ic_chunk_name *name = &found.list[i];
+                ic_chunks_drop(c, ic_chunks_find(c, name->object_id, (uint16_t)name->chunk));
             }
         } while (found.count > 0);
         cursor = next;
@@ -189,8 +232,6 @@ void ic_chunks_op_settle(struct ic_chunks *c, uint64_t op)
     c->position = op;
 }
 
-/* ---- chunks ----------------------------------------------------------------------- */
-
 struct ic_chunk *ic_chunks_find(const struct ic_chunks *c, uint64_t object_id, uint16_t chunk)
 {
     struct ic_chunk_name name = {object_id, chunk};
@@ -198,37 +239,115 @@ struct ic_chunk *ic_chunks_find(const struct ic_chunks *c, uint64_t object_id, u
     return node == NULL ? NULL : chunk_of(node);
 }
 
-/* Heap and arena together stay below the limit, MORE heap included. */
-static bool make_resident(struct ic_chunks *c, uint64_t more)
+/* ---- slots ------------------------------------------------------------------------ */
+
+static struct ic_chunk *hole_of(struct ic_list *node)
 {
-    uint64_t heap = c->heap + ic_arena_table_bytes(c->arena) + more;
-    if (heap + ic_arena_resident_bytes(c->arena) <= c->limit) {
-        return true;
+    return IC_CONTAINER(node, struct ic_chunk, hole);
+}
+
+static struct ic_chunk *get_slot(struct ic_chunks *c)
+{
+    struct ic_list *hole = ic_list_pop_front(&c->holes);
+    return hole != NULL ? hole_of(hole) : ic_slots_add(&c->slots);
+}
+
+static void drop_last_holes(struct ic_chunks *c)
+{
+    struct ic_chunk *last;
+    while ((last = ic_slots_last(&c->slots)) != NULL && last->is_hole) {
+        ic_list_remove(&last->hole);
+        ic_slots_drop_last(&c->slots);
     }
-    ic_arena_trim(c->arena, heap < c->limit ? c->limit - heap : 0);
-    return heap + ic_arena_resident_bytes(c->arena) <= c->limit;
+}
+
+/* CHUNK's slot is not used any more (it is in no map): the last one moves into it if it can. */
+static void put_slot(struct ic_chunks *c, struct ic_chunk *chunk)
+{
+    struct ic_chunk *last = ic_slots_last(&c->slots);
+    if (last != chunk && last->readers == 0) {
+        ic_map_remove(&c->map, &last->node);
+        *chunk = *last;
+        int result = ic_map_insert(&c->map, &chunk->node, name_slice(&chunk->name));
+        assert(result == 0); /* only the first insert into a table can fail */
+        chunk = last;
+    }
+    chunk->is_hole = true;
+    ic_list_push_back(&c->holes, &chunk->hole);
+    drop_last_holes(c);
+}
+
+/* ---- chunks ----------------------------------------------------------------------- */
+
+/* What is resident besides the arena. */
+static uint64_t resident_beside(const struct ic_chunks *c)
+{
+    return c->heap + c->map.bucket_count * sizeof(void *) + c->slots.resident_bytes +
+           ic_arena_table_bytes(c->arena);
+}
+
+/* All that is resident stays below the limit, MORE on the heap included; the arena gets the rest,
+ * of which it is asked for WANTED bytes next. */
+static bool make_resident(struct ic_chunks *c, uint64_t more, uint64_t wanted)
+{
+    wanted += ic_arena_resident_bytes(c->arena) + IC_ARENA_PAGE_BYTES;
+    if (resident_beside(c) + more + wanted > c->limit) {
+        ic_slots_trim(&c->slots);
+    }
+    uint64_t beside = resident_beside(c) + more;
+    uint64_t rest = beside < c->limit ? c->limit - beside : 0;
+    ic_arena_limit(c->arena, rest);
+    ic_arena_trim(c->arena, rest);
+    return ic_arena_resident_bytes(c->arena) <= rest;
+}
+
+/* CHUNK's memory, its name, length and unit being known. IC_ENOSPC, IC_ENOMEM: it has none. */
+static int fill_in(struct ic_chunks *c, struct ic_chunk *chunk)
+{
+    if (!make_resident(c, crc_bytes(chunk), chunk->length)) {
+        return IC_ENOSPC;
+    }
+    int result = ic_arena_get(c->arena, chunk->length, &chunk->extents);
+    if (result < 0) {
+        return result;
+    }
+    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
+        chunk->crcs = ic_malloc(crc_bytes(chunk));
+        if (chunk->crcs == NULL) {
+            ic_arena_put(c->arena, &chunk->extents);
+            return IC_ENOMEM;
+        }
+    }
+    if (!make_resident(c, heap_bytes(chunk), 0) ||
+        ic_map_insert(&c->map, &chunk->node, name_slice(&chunk->name)) < 0) {
+        release(c, chunk);
+        return IC_ENOSPC;
+    }
+    return 0;
+}
+
+/* A slot that was never in the map. */
+static void put_new_slot(struct ic_chunks *c, struct ic_chunk *chunk)
+{
+    chunk->is_hole = true;
+    ic_list_push_back(&c->holes, &chunk->hole);
+    drop_last_holes(c);
 }
 
 /* Adds a chunk of LENGTH bytes that is not there. NULL: no room. */
 static struct ic_chunk *add(struct ic_chunks *c, struct ic_chunk_name name, uint64_t length,
                             uint32_t unit)
 {
-    uint64_t crc_bytes = 4 * unit_count(length, unit);
     if (length > c->capacity || c->held + ic_chunk_cost(length, unit, 0) > c->capacity) {
         return NULL;
     }
-    struct ic_chunk *chunk = ic_malloc(sizeof(*chunk) + crc_bytes);
+    struct ic_chunk *chunk = get_slot(c);
     if (chunk == NULL) {
         return NULL;
     }
     *chunk = (struct ic_chunk){.name = name, .length = length, .unit = unit};
-    if (ic_arena_get(c->arena, length, &chunk->extents) < 0) {
-        ic_free(chunk);
-        return NULL;
-    }
-    if (!make_resident(c, heap_bytes(chunk)) ||
-        ic_map_insert(&c->map, &chunk->node, name_slice(&chunk->name)) < 0) {
-        release(c, chunk);
+    if (fill_in(c, chunk) < 0) {
+        put_new_slot(c, chunk);
         return NULL;
     }
     c->held += cost(chunk);
@@ -292,8 +411,9 @@ size_t ic_chunk_memory(const struct ic_chunks *c, const struct ic_chunk *chunk, 
     assert(offset <= chunk->length && len <= chunk->length - offset);
     size_t count = 0;
     *covered = 0;
-    for (uint32_t i = 0; i < chunk->extents.count && *covered < len && count < max; i++) {
-        const struct ic_extent *extent = &chunk->extents.list[i];
+    const struct ic_extent *extent = ic_extents_list(&chunk->extents);
+    const struct ic_extent *end = extent + chunk->extents.count;
+    for (; extent < end && *covered < len && count < max; extent++) {
         uint64_t bytes = (uint64_t)extent->count * IC_GRANULE_BYTES;
         if (offset >= bytes) {
             offset -= bytes;
@@ -310,37 +430,46 @@ size_t ic_chunk_memory(const struct ic_chunks *c, const struct ic_chunk *chunk, 
 struct iovec ic_chunk_crcs(struct ic_chunk *chunk, uint64_t offset, uint64_t len)
 {
     assert(offset % chunk->unit == 0);
-    return (struct iovec){chunk->crcs + 4 * (offset / chunk->unit),
+    return (struct iovec){crcs(chunk) + 4 * (offset / chunk->unit),
                           4 * unit_count(len, chunk->unit)};
 }
 
 static bool is_same_seal(const struct ic_chunk *chunk, const struct ic_seal *seal)
 {
     return chunk->length == seal->chunk_length && chunk->version == seal->version &&
-           chunk->object_size == seal->object_size &&
-           ic_slice_equal(ic_slice(chunk->key, chunk->key_len), seal->key);
+           chunk->object_size == seal->object_size && ic_slice_equal(key(chunk), seal->key);
+}
+
+/* Copies TEXT to where a chunk keeps its key. IC_ENOMEM: unchanged. */
+static int set_key(struct ic_chunk *chunk, struct ic_slice text)
+{
+    uint8_t *to = chunk->key_inside;
+    if (text.len > IC_CHUNK_KEY_INSIDE) {
+        to = ic_malloc(text.len);
+        if (to == NULL) {
+            return IC_ENOMEM;
+        }
+        chunk->key = to;
+    }
+    if (text.len > 0) {
+        memcpy(to, text.data, text.len);
+    }
+    chunk->key_len = (uint32_t)text.len;
+    return 0;
 }
 
 static enum ic_frame_status set_seal(struct ic_chunks *c, struct ic_chunk *chunk,
                                      const struct ic_seal *seal)
 {
-    if (c->held + seal->key.len > c->capacity || !make_resident(c, seal->key.len)) {
+    if (c->held + seal->key.len > c->capacity || !make_resident(c, seal->key.len, 0)) {
         return IC_STATUS_NOSPACE;
     }
-    uint8_t *key = NULL;
-    if (seal->key.len > 0) {
-        key = ic_malloc(seal->key.len);
-        if (key == NULL) {
-            return IC_STATUS_NOSPACE;
-        }
-        memcpy(key, seal->key.data, seal->key.len);
+    uint64_t heap_before = heap_bytes(chunk);
+    if (set_key(chunk, seal->key) < 0) {
+        return IC_STATUS_NOSPACE;
     }
-    c->heap -= heap_bytes(chunk);
-    c->held -= cost(chunk);
-    chunk->key = key;
-    chunk->key_len = (uint32_t)seal->key.len;
-    c->heap += heap_bytes(chunk);
-    c->held += cost(chunk);
+    c->heap += heap_bytes(chunk) - heap_before;
+    c->held += seal->key.len;
     chunk->sealed = true;
     chunk->data = seal->data;
     chunk->parity = seal->parity;
@@ -392,6 +521,7 @@ void ic_chunks_drop(struct ic_chunks *c, struct ic_chunk *chunk)
     c->heap -= heap_bytes(chunk);
     ic_map_remove(&c->map, &chunk->node);
     release(c, chunk);
+    put_slot(c, chunk);
 }
 
 /* ---- LIST ------------------------------------------------------------------------- */
@@ -427,5 +557,5 @@ void ic_chunk_item(const struct ic_chunk *chunk, struct ic_item *out)
                                  .unit = chunk->unit,
                                  .data = chunk->data,
                                  .parity = chunk->parity,
-                                 .key = ic_slice(chunk->key, chunk->key_len)};
+                                 .key = key(chunk)};
 }

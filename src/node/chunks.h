@@ -8,13 +8,15 @@
  *         a new epoch drops what is open
  *
  * The memory: MemorySize less a reserve for the program itself is the capacity, which chunks are
- * charged against by ic_chunk_cost. Bytes lie in the arena, the rest (CRCs, keys, structs) on the
- * heap; a second check keeps their sum below the limit whatever the sizes, by giving free pages
- * back.
+ * charged against by ic_chunk_cost. Bytes lie in the arena (arena.h), structs with short keys and
+ * few CRCs in a dense array (slots.h), the rest on the heap. What all three keep resident stays
+ * below a limit of its own, whatever sizes come and go: unused pages are given back first, and a
+ * chunk is refused if that is not enough.
  */
 #ifndef IC_NODE_CHUNKS_H
 #define IC_NODE_CHUNKS_H
 
+#include "base/list.h"
 #include "base/map.h"
 #include "node/arena.h"
 #include "proto/frame.h"
@@ -30,8 +32,20 @@ enum {
     IC_NODE_MEMORY_MIN = 16 * 1024 * 1024,
 };
 
-struct ic_chunk { /* fields are for reading */
-    struct ic_map_node node;
+enum {
+    IC_CHUNK_CRCS_INSIDE = 8, /* bytes: two units */
+    IC_CHUNK_KEY_INSIDE = 48,
+};
+
+/*
+ * Fields are for reading. A chunk may move in memory whenever another is dropped, but not
+ * while it has readers: find it again by its name.
+ */
+struct ic_chunk {
+    union {
+        struct ic_map_node node;
+        struct ic_list hole; /* of a slot that is not used */
+    };
     struct ic_chunk_name {
         uint64_t object_id;
         uint64_t chunk; /* a u16, widened: no padding in a hashed key */
@@ -39,14 +53,21 @@ struct ic_chunk { /* fields are for reading */
     uint64_t length, written;
     uint32_t unit;
     uint32_t readers; /* replies that still point into its memory; > 0: must not be dropped */
-    bool sealed;
-    uint16_t data, parity;
-    uint32_t key_len;
     uint64_t object_size, version;
     int64_t expires_ms;
+    uint32_t key_len;
+    uint16_t data, parity;
+    bool sealed, is_hole;
     struct ic_extents extents;
-    uint8_t *key;   /* owned; NULL until sealed, or if empty */
-    uint8_t crcs[]; /* 4 bytes per unit, as they came */
+    /* Private: inside if they fit, else on the heap. CRCs are 4 bytes per unit, as they came. */
+    union {
+        uint8_t crcs_inside[IC_CHUNK_CRCS_INSIDE];
+        uint8_t *crcs;
+    };
+    union {
+        uint8_t key_inside[IC_CHUNK_KEY_INSIDE];
+        uint8_t *key;
+    };
 };
 
 struct ic_chunks;

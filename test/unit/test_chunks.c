@@ -3,7 +3,9 @@
 #include "base/random.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MEMORY = 32 << 20 };
 
@@ -231,6 +233,83 @@ static void small_after_large(void **state)
     ic_chunks_free(c);
 }
 
+static uint64_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_non_null(statm);
+    assert_int_equal(fscanf(statm, "%*u %lu", &pages), 1);
+    fclose(statm);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A node full of small chunks, of which a few stay, filled up with large ones: what was kept for
+ * the small ones must not stay resident beside what the large ones take. */
+static void large_after_small(void **state)
+{
+    (void)state;
+    uint64_t before = resident_bytes(), small = 0, id;
+    struct ic_chunks *c = ic_chunks_new(MEMORY, me);
+    while (put(c, small, 64, "a key of some length") == IC_STATUS_OK) {
+        small++;
+    }
+    struct ic_rng rng;
+    ic_rng_init(&rng, 12);
+    for (id = 0; id < small; id++) {
+        if (ic_rng_below(&rng, 20) != 0) {
+            ic_chunks_drop(c, ic_chunks_find(c, id, 1));
+        }
+    }
+    for (id = small; put(c, id, 1 << 18, "k") == IC_STATUS_OK; id++) {
+    }
+    assert_true(ic_chunks_capacity(c) - ic_chunks_held(c) < (1 << 18) + 1024);
+    uint64_t grown = resident_bytes() - before;
+#if !defined(__SANITIZE_ADDRESS__)
+    assert_true(grown <= MEMORY - IC_NODE_RESERVE_BYTES);
+#endif
+    printf("large after small: %.1f of %d MiB resident\n", (double)grown / (1 << 20), MEMORY >> 20);
+    for (id = 0; id < small; id++) {
+        struct ic_chunk *chunk = ic_chunks_find(c, id, 1);
+        if (chunk != NULL) {
+            expect_bytes(c, chunk, (int)(uint8_t)id);
+        }
+    }
+    ic_chunks_free(c);
+}
+
+/* Chunks move when others are dropped, but for those that replies point into. */
+static void readers_stay_where_they_are(void **state)
+{
+    (void)state;
+    struct ic_chunks *c = ic_chunks_new(MEMORY, me);
+    for (uint64_t id = 0; id < 100; id++) {
+        assert_int_equal(put(c, id, 200000, "a key that is so long that it is on the heap, too"),
+                         IC_STATUS_OK);
+    }
+    struct ic_chunk *read = ic_chunks_find(c, 99, 1);
+    read->readers++;
+    for (uint64_t id = 0; id < 99; id++) {
+        if (id % 10 != 5) {
+            ic_chunks_drop(c, ic_chunks_find(c, id, 1));
+        }
+    }
+    assert_ptr_equal(ic_chunks_find(c, 99, 1), read);
+    expect_bytes(c, read, 99);
+    assert_int_equal(put(c, 200, 64, "into a hole"), IC_STATUS_OK);
+    read->readers--;
+    ic_chunks_drop(c, read);
+    for (uint64_t id = 5; id < 99; id += 10) {
+        expect_bytes(c, ic_chunks_find(c, id, 1), (int)id);
+        struct ic_item item;
+        ic_chunk_item(ic_chunks_find(c, id, 1), &item);
+        assert_int_equal(item.object_id, id);
+        assert_int_equal(item.seal.key.len, 49);
+        ic_chunks_drop(c, ic_chunks_find(c, id, 1));
+    }
+    assert_int_equal(ic_chunks_count(c), 1);
+    ic_chunks_free(c);
+}
+
 static void count_chunk(void *ctx, const struct ic_chunk *chunk)
 {
     uint64_t *sum = ctx;
@@ -272,8 +351,8 @@ static void failing_allocator(void **state)
         status = put(c, 1, 100000, "key");
         assert_true(status == IC_STATUS_OK || status == IC_STATUS_NOSPACE);
     }
-    struct ic_seal seal = seal_of(0, "empty");
-    ic_alloc_fail_at(2); /* the chunk is there, its key cannot be */
+    struct ic_seal seal = seal_of(0, "a key that is so long that it lies on the heap, not inside");
+    ic_alloc_fail_at(1); /* the chunk is there, its key cannot be */
     assert_int_equal(ic_chunks_seal(c, 2, 1, &seal), IC_STATUS_NOSPACE);
     ic_alloc_fail_at(0);
     assert_null(ic_chunks_find(c, 2, 1));
@@ -284,10 +363,16 @@ static void failing_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(life_of_a_chunk),   leak_test(empty_chunks),
-        leak_test(operations),        leak_test(epochs),
-        leak_test(capacity),          leak_test(filled_to_the_brim),
-        leak_test(small_after_large), leak_test(scan),
+        leak_test(life_of_a_chunk),
+        leak_test(empty_chunks),
+        leak_test(operations),
+        leak_test(epochs),
+        leak_test(capacity),
+        leak_test(filled_to_the_brim),
+        leak_test(small_after_large),
+        leak_test(large_after_small),
+        leak_test(scan),
+        leak_test(readers_stay_where_they_are),
         leak_test(failing_allocator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
