@@ -34,7 +34,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 # ---- packages ---------------------------------------------------------------
 # What a build needs, and what the tests need beyond it (Debian's names).
 BUILD_PACKAGES := gcc libc6-dev pkg-config libuv1-dev libisal-dev libcurl4-openssl-dev libssl-dev \
-    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev libncurses-dev
+    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev
 TEST_PACKAGES  := libcmocka-dev clang clang-format llvm libclang-rt-14-dev python3-pytest python3-redis redis-server redis-tools \
     awscli curl libhiredis-dev procps iproute2
 
@@ -64,7 +64,7 @@ flags_stamp := $(BUILD)/.flags-$(shell echo '$(CC) $(CFLAGS) $(libexecdir) $(VER
 $(flags_stamp):
 	@mkdir -p $(@D) && rm -f $(BUILD)/.flags-* && touch $@
 CLI_DEFINES := -DIC_VERSION='"$(VERSION)"' -DIC_LIBEXEC_DIR='"$(libexecdir)/infinicache"'
-LIBS     := -luv -lisal -lcurl -lssl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lhogweed -lzip -lncurses -lm -lpthread
+LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lzip -lm -lpthread
 
 # ---- what is built ----------------------------------------------------------
 LIB_SOURCES  := $(filter-out src/node/main.c,$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
