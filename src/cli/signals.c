@@ -12,7 +12,10 @@ static void change(int how)
     sigset_t set;
     sigemptyset(&set);
     for (int i = 0; i < HELD; i++) {
-        sigaddset(&set, held[i]);
+        struct sigaction action;
+        if (sigaction(held[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+            sigaddset(&set, held[i]); /* one that is ignored (nohup) would end nothing later */
+        }
     }
     sigprocmask(how, &set, NULL);
 }

@@ -16,6 +16,12 @@ from harness import (INFINICACHE, ROOT, Cluster, alive, free_ports, noise, sha25
                      wait_until)
 
 
+def default_signals():
+    """For children that are sent signals: this run itself may ignore them (nohup, background)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def one_instance_each(cluster):
     names = sorted(r["function"] for r in cluster.instances())
     return names == sorted(f"infinicache-{i}" for i in range(cluster.functions))
@@ -175,7 +181,8 @@ def test_an_interrupted_up_leaves_nothing(new_cluster):
     c = new_cluster(up=False)
     words = [w for name, value in c.options.items() for w in (f"--{name}", str(value))]
     p = subprocess.Popen([str(INFINICACHE), "up", "--dir", str(c.dir), *words],
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         preexec_fn=default_signals)
     wait_until(lambda: c.pid_of("platform") or p.poll() is not None, "the platform starts")
     p.send_signal(signal.SIGINT)
     p.communicate(timeout=60)
@@ -532,7 +539,7 @@ def test_a_signal_removes_the_temporary_file(tmp_path, sig):
 
     with fake_proxy(answer) as port:
         p = subprocess.Popen([INFINICACHE, "get", "k", out, "--port", str(port)],
-                             stderr=subprocess.PIPE)
+                             stderr=subprocess.PIPE, preexec_fn=default_signals)
         wait_until(lambda: list(tmp_path.iterdir()), "the temporary file is there")
         p.send_signal(sig)
         p.communicate(timeout=30)
