@@ -59,11 +59,13 @@ FLAVOR_cover   := -O1 -fprofile-instr-generate -fcoverage-mapping
 # two for different objects and kept a stale `next` in a register, so: no type-based aliasing.
 CFLAGS   += -std=gnu11 -g -fno-strict-aliasing $(WARNINGS) $(FLAVOR_$(FLAVOR)) -Isrc -MMD -MP
 LDFLAGS  += $(FLAVOR_$(FLAVOR))
-# Objects are as new as the flags they were made with: the stamp is named by them.
-flags_stamp := $(BUILD)/.flags-$(shell echo '$(CC) $(CFLAGS) $(libexecdir) $(VERSION)' | cksum | cut -d' ' -f1)
-$(flags_stamp):
-	@mkdir -p $(@D) && rm -f $(BUILD)/.flags-* && touch $@
 CLI_DEFINES := -DIC_VERSION='"$(VERSION)"' -DIC_LIBEXEC_DIR='"$(libexecdir)/infinicache"'
+# Objects are as new as the flags they were made with: a stamp is named by them.
+stamp_of = $(shell echo '$(1)' | cksum | cut -d' ' -f1)
+flags_stamp := $(BUILD)/.flags-$(call stamp_of,$(CC) $(CFLAGS))
+cli_stamp   := $(BUILD)/.cli-$(call stamp_of,$(CLI_DEFINES))
+$(flags_stamp) $(cli_stamp):
+	@mkdir -p $(@D) && rm -f $(BUILD)/$(firstword $(subst -, ,$(@F)))-* && touch $@
 LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lzip -lm -lpthread
 
 # ---- what is built ----------------------------------------------------------
@@ -91,6 +93,7 @@ $(BUILD)/obj/%.o: %.c $(flags_stamp)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/src/cli/%.o: CFLAGS += $(CLI_DEFINES)
+$(cli_objects): $(cli_stamp)
 
 # The node is small: no unwinding tables it does not use, every function its own section.
 $(BUILD)/node/%.o: %.c $(flags_stamp)
@@ -162,7 +165,8 @@ install: all
 	install -D -m 644 doc/infinicache.conf $(DESTDIR)$(datadir)/doc/infinicache/infinicache.conf
 
 # ---- tests ------------------------------------------------------------------
-PYTEST := BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+CLIENTS ?= $(BUILD)/clients
+PYTEST := BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 FUZZ_SECONDS ?= 300
 formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/unit/*.[ch] test/fuzz/*.c)
 
@@ -184,8 +188,8 @@ acceptance: test-packages all clients
 	@$(PYTEST) test/integration -m acceptance
 
 # The tests that move bytes, with every binary instrumented.
-asan: test-packages
-	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan unit asan-integration
+asan: test-packages clients
+	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan CLIENTS=$(CLIENTS) unit asan-integration
 .PHONY: asan-integration
 asan-integration: $(BUILD)/infinicache $(BUILD)/bootstrap
 	@$(PYTEST) test/integration -m 'not acceptance and not slow'
@@ -212,8 +216,8 @@ fuzz: test-packages
 	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/corpus/$$name test/fuzz/corpus/$$name || exit 1; done
 
 # Node clients, pinned; without node or npm Debian's are installed, and without those the tests skip.
-clients: $(BUILD)/clients/.installed
-$(BUILD)/clients/.installed: test/integration/clients/package.json test/integration/clients/package-lock.json
+clients: $(CLIENTS)/.installed
+$(CLIENTS)/.installed: test/integration/clients/package.json test/integration/clients/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@command -v npm >/dev/null || test/install-packages nodejs npm || true
 	@if cd $(@D) && npm ci --no-audit --no-fund --loglevel=error; then touch .installed; \

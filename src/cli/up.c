@@ -91,7 +91,16 @@ static int read_settings(struct up *u, int argc, char **argv)
         return IC_EINVAL;
     }
     result = ic_place_dir(u->wanted->dir, u->dir, u->why);
-    return result < 0 ? result : ic_place_make(u->dir, u->why);
+    if (result == 0) {
+        result = ic_place_make(u->dir, u->why);
+    }
+    if (result < 0) {
+        return result;
+    }
+    char made[IC_PLACE_MAX]; /* now that it exists, without `..` and links, as the next `up` sees it
+                              */
+    memcpy(made, u->dir, sizeof made);
+    return ic_place_dir(made, u->dir, u->why);
 }
 
 /* Something runs: the arguments must not change the settings it runs with. */

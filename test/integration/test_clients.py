@@ -3,6 +3,7 @@
 Every client is driven the same way: it is given a list of [key, path], stores all of them, then
 reads them back and says the SHA-256 of what came.
 """
+import os
 import pathlib
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import redis
 from harness import BUILD, noise, sha256, sha256_file
 
 HERE = pathlib.Path(__file__).parent
-NODE_CLIENTS = BUILD / "clients"
+NODE_CLIENTS = pathlib.Path(os.environ.get("CLIENTS", BUILD / "clients"))
 CLIENT_SECONDS = 600
 
 SIZES = [0, 1, 63, 64, 65535, 65536, 655359, 655360, 655361, (1 << 20) - 1, 1 << 20, (1 << 20) + 1]

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from harness import (INFINICACHE, ROOT, Cluster, alive, free_ports, noise, sha256, sha256_file,
+from harness import (BOOTSTRAP, INFINICACHE, ROOT, Cluster, alive, free_ports, noise, sha256, sha256_file,
                      wait_until)
 
 
@@ -281,6 +281,29 @@ def test_a_missing_bootstrap_is_named(new_cluster, tmp_path):
         pytest.skip("an installed bootstrap was found")
     assert done.returncode == 2 and "bootstrap" in done.stderr and str(tmp_path) in done.stderr
     leaves_nothing(c)
+
+
+def test_an_installed_command_finds_its_bootstrap(new_cluster, tmp_path):
+    for source, place in ((INFINICACHE, "bin/infinicache"),
+                          (BOOTSTRAP, "libexec/infinicache/bootstrap")):
+        (tmp_path / place).parent.mkdir(parents=True)
+        shutil.copy(source, tmp_path / place)
+    c = new_cluster(up=False)
+    words = [w for name, value in c.options.items() for w in (f"--{name}", str(value))]
+    subprocess.run([tmp_path / "bin/infinicache", "up", "--dir", c.dir, *words], check=True,
+                   capture_output=True, timeout=60)
+    assert c.redis().set("k", "v")
+
+
+def test_a_folder_has_one_name(new_cluster, tmp_path):
+    """A folder that does not exist yet, named in a roundabout way, is the same the next time."""
+    c = new_cluster(up=False)
+    (tmp_path / "link").symlink_to(c.dir)
+    c.dir = tmp_path / "link" / ".." / c.dir.name / "new"
+    c.up()
+    assert "already" in c.up().stdout
+    c.dir = c.dir.resolve()
+    assert "already" in c.up().stdout
 
 
 def test_settings_come_from_file_and_command_line(new_cluster, tmp_path):
