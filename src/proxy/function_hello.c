@@ -1,0 +1,151 @@
+/*
+ * function_hello.c - a node has dialled in: is it the one expected, what of its instance
+ * is still believed, and the link it becomes.
+ */
+#include "base/config.h"
+#include "base/log.h"
+#include "proxy/function_internal.h"
+
+#include <string.h>
+
+/* The first four bytes of an invocation id are the epoch that made it, so old ones are told apart.
+ */
+static uint32_t epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES])
+{
+    return (uint32_t)invocation[0] << 24 | (uint32_t)invocation[1] << 16 |
+           (uint32_t)invocation[2] << 8 | invocation[3];
+}
+
+/* HELLO is of the invocation that is outstanding or active. */
+static enum ic_door_verdict judge_current(const struct ic_function *fn,
+                                          const struct ic_hello *hello)
+{
+    const struct ic_pool_function *p = ic_function_state(fn);
+    bool same = fn->greeted && memcmp(fn->instance, hello->instance, sizeof fn->instance) == 0;
+    if (same && hello->dial <= fn->dial) {
+        return IC_DOOR_REFUSE; /* a replay */
+    }
+    switch (p->state) {
+    case IC_FUNCTION_INVOKING:
+    case IC_FUNCTION_UNKNOWN:
+    case IC_FUNCTION_ACTIVE:
+        if (p->kind == IC_INVOKE_WARM && !fn->greeted) {
+            return IC_DOOR_REFUSE;
+        }
+        return fn->greeted && !same ? IC_DOOR_DISMISS : IC_DOOR_ENTER;
+    case IC_FUNCTION_LEAVING: /* BYE_OK was lost with the link, or a second instance */
+        return IC_DOOR_DISMISS;
+    case IC_FUNCTION_ABSENT:
+    case IC_FUNCTION_ASLEEP:
+    case IC_FUNCTION_LOST:
+        break;
+    }
+    return IC_DOOR_REFUSE; /* that invocation is over */
+}
+
+enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello)
+{
+    struct ic_functions *f = fn->all;
+    enum ic_door_verdict verdict;
+    if (hello->highest_epoch > f->epoch || (hello->flags & IC_HELLO_DYING) != 0) {
+        verdict = IC_DOOR_REFUSE;
+    } else if ((fn->begun || fn->greeted) &&
+               memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
+        verdict = judge_current(fn, hello);
+    } else if (epoch_of(hello->invocation) >= f->epoch) {
+        verdict = IC_DOOR_REFUSE; /* of this life, and not the current one; or of no life */
+    } else {
+        verdict = fn->begun || f->stopping ? IC_DOOR_DISMISS : IC_DOOR_ENTER; /* adopted */
+    }
+    fn->figures.hellos_refused += verdict == IC_DOOR_REFUSE;
+    fn->figures.dismissed += verdict == IC_DOOR_DISMISS;
+    if (verdict == IC_DOOR_DISMISS) {
+        ic_log(IC_LOG_INFO, "node-dismissed", "function=%s", fn->name);
+    }
+    return verdict;
+}
+
+/* The position must lie between the last operation answered and the last sent. */
+static bool position_fits(const struct ic_pool_instance *instance, uint64_t position)
+{
+    if (instance->heard_ms == 0) {
+        return true; /* named by the journal, which knows no positions */
+    }
+    return position >= instance->op_done && position <= instance->op_sent;
+}
+
+/* What the node holds must be what we count, if nothing is under way; some of what is condemned may
+ * never have arrived. */
+static bool held_fits(const struct ic_function *fn, const struct ic_pool_instance *instance)
+{
+    uint64_t held = instance->held_reported;
+    bool quiet = ic_link_idle(fn->link) && instance->in_flight == 0;
+    return !quiet || (held >= instance->live && held <= instance->live + instance->condemned);
+}
+
+/* The record of the instance that says HELLO, forgotten and made anew if its position is not ours.
+ */
+static struct ic_pool_instance *meet(struct ic_function *fn, const struct ic_hello *hello,
+                                     bool again)
+{
+    struct ic_pool *pool = fn->all->pool;
+    struct ic_pool_instance *instance = ic_pool_find_id(pool, fn->index, hello->instance);
+    if (instance != NULL && !position_fits(instance, hello->position)) {
+        ic_log(IC_LOG_WARNING, "instance-distrusted",
+               "function=%s serial=%u position=%llu done=%llu sent=%llu", fn->name,
+               instance->serial, (unsigned long long)hello->position,
+               (unsigned long long)instance->op_done, (unsigned long long)instance->op_sent);
+        ic_pool_gone(pool, fn->index, instance->serial);
+        instance = NULL;
+    }
+    if (instance == NULL || !again) {
+        instance = ic_pool_heard(pool, fn->index, hello->instance, hello->capacity_bytes,
+                                 hello->position, hello->held_bytes, ic_function_now(fn));
+    }
+    instance->held_reported = hello->held_bytes;
+    if (instance->known && !held_fits(fn, instance)) {
+        ic_log(IC_LOG_WARNING, "instance-differs",
+               "function=%s serial=%u held=%llu live=%llu condemned=%llu", fn->name,
+               instance->serial, (unsigned long long)hello->held_bytes,
+               (unsigned long long)instance->live, (unsigned long long)instance->condemned);
+        ic_pool_set_known(instance, false);
+    }
+    return instance;
+}
+
+void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
+                       struct ic_stream *stream)
+{
+    struct ic_functions *f = fn->all;
+    bool again = ic_function_state(fn)->state == IC_FUNCTION_ACTIVE;
+    ic_function_save_numbers(fn);
+    ic_link_detach(fn->link);
+    if (!again) {
+        ic_function_event(fn, IC_POOL_HELLO);
+    }
+    memcpy(fn->invocation, hello->invocation, sizeof fn->invocation);
+    memcpy(fn->instance, hello->instance, sizeof fn->instance);
+    fn->dial = hello->dial;
+    fn->greeted = fn->begun = fn->heard = true;
+    fn->wanted = false;
+    fn->left_ms = 0;
+    ic_function_forget_link_loss(fn);
+    fn->figures.hellos++;
+    fn->figures.redials += again;
+    struct ic_pool_instance *instance = meet(fn, hello, again);
+    ic_log(instance->known ? IC_LOG_DEBUG : IC_LOG_INFO, "node-hello",
+           "function=%s serial=%u dial=%u held=%llu list=%s", fn->name, instance->serial,
+           hello->dial, (unsigned long long)hello->held_bytes, instance->known ? "no" : "yes");
+    if (!instance->known) {
+        f->handler->list_begin(f->ctx, fn->index, instance->serial);
+    }
+    ic_function_set_deadlines(fn, f->config->node_timeout);
+    struct ic_link_attach a = {.stream = stream,
+                               .serial = instance->serial,
+                               .position = hello->position,
+                               .lease_ms = (uint32_t)f->config->lease,
+                               .list = !instance->known};
+    memcpy(a.id, hello->instance, sizeof a.id);
+    ic_link_attach(fn->link, &a);
+    ic_function_schedule(fn);
+}

@@ -1,0 +1,180 @@
+/*
+ * function_invoke.c - Invoke: the payload that goes out, the event that its answer is, and
+ * what it was billed.
+ */
+#include "base/config.h"
+#include "base/log.h"
+#include "proxy/function_internal.h"
+
+#include <string.h>
+
+enum {
+    REPLY_MARGIN_MS = 15000, /* an Invoke's response may be so much later than its deadline */
+    WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
+};
+
+static void count_bill(struct ic_function *fn, enum ic_invoke_kind kind,
+                       const struct ic_lambda_reply *reply)
+{
+    if (!reply->reported) {
+        fn->figures.unreported++;
+    } else if (kind == IC_INVOKE_WARM) {
+        fn->figures.billed_warm_ms += reply->report.billed_ms;
+    } else {
+        fn->figures.billed_serve_ms += reply->report.billed_ms;
+    }
+}
+
+/* The event that a reply is, given that the function is in STATE. */
+static enum ic_pool_event event_of(struct ic_function *fn, enum ic_function_state state,
+                                   const struct ic_lambda_reply *reply)
+{
+    switch (reply->error) {
+    case 0:
+        fn->figures.crashes += reply->function_error;
+        return reply->function_error ? IC_POOL_CRASHED : IC_POOL_RESPONSE;
+    case IC_ECLOSED:
+    case IC_ETIMEOUT:
+    case IC_ETOOBIG:
+    case IC_ENOMEM:
+        fn->figures.lost_responses++;
+        return IC_POOL_RESPONSE_LOST;
+    default:
+        break;
+    }
+    if (state != IC_FUNCTION_INVOKING) {
+        /* It was refused, but a node runs: the request went out twice. That answer is lost. */
+        fn->figures.lost_responses++;
+        return IC_POOL_RESPONSE_LOST;
+    }
+    if (reply->error == IC_ETHROTTLED) {
+        fn->figures.throttles++;
+        return IC_POOL_THROTTLED;
+    }
+    fn->figures.failures++;
+    return IC_POOL_FAILED;
+}
+
+/* The node's own words in a response: of a warm-up they are how the instance is heard. */
+static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
+                       const struct ic_lambda_reply *reply)
+{
+    struct ic_invoke_reply node;
+    if (ic_invoke_reply_decode(reply->body, &node) < 0) {
+        ic_log(IC_LOG_WARNING, "invoke-foreign", "function=%s reason=not-a-node", fn->name);
+        return;
+    }
+    struct ic_pool *pool = fn->all->pool;
+    if (kind == IC_INVOKE_WARM && !fn->greeted) {
+        ic_pool_heard(pool, fn->index, node.instance, node.capacity, node.position, node.held,
+                      ic_function_now(fn));
+        return;
+    }
+    struct ic_pool_instance *instance = ic_pool_find_id(pool, fn->index, node.instance);
+    if (instance != NULL) {
+        instance->held_reported = node.held;
+    }
+}
+
+static void log_reply(const struct ic_function *fn, const struct ic_lambda_reply *reply)
+{
+    if (reply->error == 0 && !reply->function_error) {
+        ic_log(IC_LOG_DEBUG, "invoke-done", "function=%s billed_ms=%llu", fn->name,
+               (unsigned long long)reply->report.billed_ms);
+        return;
+    }
+    char type[128];
+    char message[400];
+    ic_log(IC_LOG_WARNING, "invoke-failed", "function=%s status=%d error=\"%s\" type=%s message=%s",
+           fn->name, reply->status,
+           reply->function_error ? "function error" : ic_error_text(reply->error),
+           ic_log_quote(type, sizeof type, ic_slice_str(reply->why.type)),
+           ic_log_quote(message, sizeof message, ic_slice_str(reply->why.message)));
+}
+
+static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
+{
+    struct ic_function *fn = ctx;
+    enum ic_invoke_kind kind = ic_function_state(fn)->kind;
+    enum ic_pool_event e = event_of(fn, ic_function_state(fn)->state, reply);
+    fn->call = NULL;
+    fn->heard = true;
+    log_reply(fn, reply);
+    if (e != IC_POOL_THROTTLED && e != IC_POOL_FAILED) {
+        count_bill(fn, kind, reply);
+    }
+    if (e == IC_POOL_RESPONSE) {
+        read_reply(fn, kind, reply);
+    }
+    if (e == IC_POOL_RESPONSE || e == IC_POOL_CRASHED) {
+        ic_link_detach(fn->link);
+        fn->left_ms = 0;
+        ic_function_forget_link_loss(fn);
+        fn->wanted = fn->wanted && kind == IC_INVOKE_WARM;
+    } else if (e == IC_POOL_FAILED) {
+        fn->wanted = false;
+    }
+    ic_function_event(fn, e);
+    if (kind == IC_INVOKE_WARM) {
+        ic_functions_warm_ended(fn->all);
+    }
+    ic_function_pursue(fn);
+}
+
+static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
+{
+    struct ic_functions *f = fn->all;
+    struct ic_invoke_payload payload = {
+        .kind = kind == IC_INVOKE_WARM ? "warm" : "serve",
+        .function = fn->name,
+        .proxy = f->node_address,
+        .epoch = f->epoch,
+        .lease_ms = (uint64_t)f->config->lease,
+    };
+    memcpy(payload.invocation, fn->invocation, sizeof payload.invocation);
+    ic_link_key(ic_slice(f->secret, sizeof f->secret), ic_slice_str(fn->name), fn->invocation,
+                payload.key);
+    struct ic_buf body;
+    ic_buf_init(&body);
+    uint64_t timeout_ms = kind == IC_INVOKE_WARM
+                              ? WARM_REPLY_MS
+                              : (uint64_t)f->config->function_timeout + REPLY_MARGIN_MS;
+    int result = ic_invoke_payload_encode(&payload, &body);
+    if (result == 0) {
+        result = ic_lambda_invoke(f->lambda, fn->name, ic_buf_slice(&body), timeout_ms, on_reply,
+                                  fn, &fn->call);
+    }
+    ic_buf_deinit(&body);
+    return result;
+}
+
+void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
+{
+    ic_function_event(fn, kind == IC_INVOKE_WARM ? IC_POOL_INVOKE_WARM : IC_POOL_INVOKE_SERVE);
+    ic_random_fill(fn->invocation, sizeof fn->invocation);
+    for (int i = 0; i < 4; i++) {
+        fn->invocation[i] = (uint8_t)(fn->all->epoch >> (24 - 8 * i));
+    }
+    fn->greeted = false;
+    fn->begun = true;
+    fn->dial = 0;
+    fn->left_ms = 0;
+    ic_function_forget_link_loss(fn);
+    if (kind == IC_INVOKE_WARM) {
+        fn->figures.invocations_warm++;
+        fn->all->warming++;
+    } else {
+        fn->figures.invocations_serve++;
+    }
+    ic_log(IC_LOG_DEBUG, "invoke", "function=%s kind=%s", fn->name,
+           kind == IC_INVOKE_WARM ? "warm" : "serve");
+    if (send_invoke(fn, kind) < 0) {
+        fn->call = NULL;
+        fn->wanted = false;
+        fn->figures.failures++;
+        ic_function_event(fn, IC_POOL_FAILED);
+        if (kind == IC_INVOKE_WARM) {
+            ic_functions_warm_ended(fn->all);
+        }
+    }
+}
