@@ -1,0 +1,93 @@
+/*
+ * test_histogram.c - quantiles against a sorted array, over every order of magnitude.
+ */
+#include "base/histogram.h"
+
+#include "base/random.h"
+#include "unit/unit.h"
+
+#include <stdlib.h>
+
+enum { VALUES = 20000 };
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void test_quantiles_of_any_magnitude(void **state)
+{
+    (void)state;
+    static uint64_t value[VALUES];
+    static const double shares[] = {0, 0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 1};
+    struct ic_rng rng;
+    ic_rng_init(&rng, 1);
+    static struct ic_histogram h;
+    for (int i = 0; i < VALUES; i++) {
+        value[i] = ic_rng_next(&rng) >> ic_rng_below(&rng, 64);
+        ic_histogram_add(&h, value[i]);
+    }
+    qsort(value, VALUES, sizeof value[0], ascending);
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        size_t rank = (size_t)(shares[i] * VALUES);
+        uint64_t exact = value[rank == 0 ? 0 : rank - 1];
+        uint64_t got = ic_histogram_quantile(&h, shares[i]);
+        assert_true(got >= exact);
+        assert_true(got - exact <= exact / 64);
+    }
+    assert_int_equal(ic_histogram_quantile(&h, 1), value[VALUES - 1]);
+}
+
+static void test_small_values_are_exact(void **state)
+{
+    (void)state;
+    static struct ic_histogram h;
+    for (uint64_t v = 0; v < 128; v++) {
+        ic_histogram_add(&h, v);
+    }
+    for (uint64_t v = 1; v <= 128; v++) {
+        assert_int_equal(ic_histogram_quantile(&h, (double)v / 128), v - 1);
+    }
+    assert_true(ic_histogram_mean(&h) > 63.4 && ic_histogram_mean(&h) < 63.6);
+}
+
+static void test_the_bounds(void **state)
+{
+    (void)state;
+    static struct ic_histogram h;
+    assert_int_equal(ic_histogram_quantile(&h, 0.5), 0);
+    assert_true(ic_histogram_mean(&h) == 0);
+    ic_histogram_add(&h, UINT64_MAX);
+    assert_true(ic_histogram_quantile(&h, 0.5) == UINT64_MAX);
+    ic_histogram_add(&h, 0);
+    assert_int_equal(ic_histogram_quantile(&h, 0.5), 0);
+}
+
+static void test_merged_is_as_if_counted_together(void **state)
+{
+    (void)state;
+    static struct ic_histogram a, b, both;
+    struct ic_rng rng;
+    ic_rng_init(&rng, 2);
+    for (int i = 0; i < VALUES; i++) {
+        uint64_t v = ic_rng_below(&rng, 1000000);
+        ic_histogram_add(i % 3 == 0 ? &a : &b, v);
+        ic_histogram_add(&both, v);
+    }
+    ic_histogram_merge(&a, &b);
+    assert_int_equal(a.count, both.count);
+    assert_int_equal(a.max, both.max);
+    assert_memory_equal(a.slot, both.slot, sizeof a.slot);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_quantiles_of_any_magnitude),
+        leak_test(test_small_values_are_exact),
+        leak_test(test_the_bounds),
+        leak_test(test_merged_is_as_if_counted_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
