@@ -5,6 +5,7 @@
 #include "base/config.h"
 
 #include "base/alloc.h"
+#include "base/quantity.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -45,52 +46,6 @@ const struct ic_directive *ic_directive_find(struct ic_slice name)
     return NULL;
 }
 
-struct suffix {
-    const char *text;
-    int64_t factor;
-};
-
-static const struct suffix size_suffixes[] = {
-    {"b", 1},
-    {"k", 1000},
-    {"kb", 1024},
-    {"m", 1000 * 1000},
-    {"mb", 1024 * 1024},
-    {"g", 1000 * 1000 * 1000},
-    {"gb", 1024 * 1024 * 1024},
-    {NULL, 1},
-};
-
-static const struct suffix time_suffixes[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {NULL, 1},
-};
-
-/* A number with one of SUFFIXES (or none: the factor of the list's end). */
-static int parse_scaled(struct ic_slice text, const struct suffix *suffixes, int64_t *out)
-{
-    size_t digits = 0;
-    while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9') {
-        digits++;
-    }
-    int64_t number;
-    int result = ic_slice_to_i64(ic_slice(text.data, digits), &number);
-    if (result < 0) {
-        return result;
-    }
-    struct ic_slice rest = ic_slice(text.data + digits, text.len - digits);
-    while (suffixes->text != NULL && !ic_slice_equal_nocase(rest, suffixes->text)) {
-        suffixes++;
-    }
-    if (suffixes->text == NULL && rest.len > 0) {
-        return IC_EINVAL;
-    }
-    if (number > INT64_MAX / suffixes->factor) {
-        return IC_ERANGE;
-    }
-    *out = number * suffixes->factor;
-    return 0;
-}
-
 /* The index of TEXT among "a|b|c"; IC_EINVAL if it is none of them. */
 static int parse_choice(const char *choices, struct ic_slice text)
 {
@@ -124,8 +79,8 @@ static int set_number(struct ic_config *c, const struct ic_directive *d, struct 
     if (d->kind == IC_DIRECTIVE_INT) {
         result = ic_slice_to_i64(value, &number);
     } else {
-        result = parse_scaled(value, d->kind == IC_DIRECTIVE_SIZE ? size_suffixes : time_suffixes,
-                              &number);
+        result = d->kind == IC_DIRECTIVE_SIZE ? ic_quantity_bytes(value, &number)
+                                              : ic_quantity_ms(value, &number);
     }
     if (result == 0 && (number < d->least || number > d->most)) {
         result = IC_ERANGE;
@@ -232,18 +187,6 @@ int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice val
     return result;
 }
 
-static int print_scaled(struct ic_buf *out, int64_t number, const struct suffix *suffixes,
-                        size_t count, const char *unit)
-{
-    for (size_t i = count; i-- > 0;) {
-        const struct suffix *s = &suffixes[i];
-        if (s->text != NULL && s->factor > 1 && number >= s->factor && number % s->factor == 0) {
-            return ic_buf_printf(out, "%" PRId64 "%s", number / s->factor, s->text);
-        }
-    }
-    return ic_buf_printf(out, "%" PRId64 "%s", number, unit);
-}
-
 static int print_choice(struct ic_buf *out, const char *choices, int index)
 {
     while (index-- > 0) {
@@ -260,8 +203,7 @@ int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struc
     case IC_DIRECTIVE_SIZE: /* in plain bytes, as Redis's CONFIG GET says it */
         return ic_buf_printf(out, "%" PRId64, *(const int64_t *)(const void *)field);
     case IC_DIRECTIVE_TIME:
-        return print_scaled(out, *(const int64_t *)(const void *)field, time_suffixes,
-                            sizeof time_suffixes / sizeof time_suffixes[0], "ms");
+        return ic_quantity_print_ms(out, *(const int64_t *)(const void *)field);
     case IC_DIRECTIVE_BOOL:
         return ic_buf_append_str(out, *(const bool *)field ? "yes" : "no");
     case IC_DIRECTIVE_ENUM:
