@@ -1,0 +1,57 @@
+/*
+ * workload.h - what the load generator asks for: keys with sizes, contents that follow from the
+ * key, and the order of the operations. Pure; the same seed gives the same workload.
+ *
+ *   key 7 --> size: by the table of sizes            next --> GET key 3, GET key 7, SET key 3 ...
+ *         --> contents: a block of noise, read round and round from an offset of its own
+ */
+#ifndef IC_CLI_WORKLOAD_H
+#define IC_CLI_WORKLOAD_H
+
+#include "base/buf.h"
+#include "base/random.h"
+
+#include <stdbool.h>
+
+enum {
+    IC_WORKLOAD_KEYS_MAX = 1 << 24,
+    /* Prime, so that no unit or stripe repeats in step with it; fits a core's cache. */
+    IC_WORKLOAD_BLOCK_BYTES = 1048573,
+    IC_WORKLOAD_WHY_MAX = 256,
+};
+
+enum ic_workload_order { IC_ORDER_SEQUENCE, IC_ORDER_UNIFORM, IC_ORDER_ZIPF };
+
+struct ic_workload_settings {
+    uint64_t keys; /* 1 .. IC_WORKLOAD_KEYS_MAX */
+    /* "1mb"  "1kb,10mb"  "1kb:9,10mb:1" (weights)  "uniform:1kb-1mb"  "loguniform:1kb-1gb" */
+    const char *sizes;
+    enum ic_workload_order order;
+    double zipf;        /* exponent; the k-th key is asked for in proportion to 1 / k^zipf */
+    double get_percent; /* of the operations; the rest are SETs */
+    uint64_t seed;
+};
+
+struct ic_workload;
+
+/* IC_EINVAL with WHY (IC_WORKLOAD_WHY_MAX bytes), IC_ENOMEM. */
+int ic_workload_new(const struct ic_workload_settings *settings, struct ic_workload **out,
+                    char *why) IC_MUST_USE;
+void ic_workload_free(struct ic_workload *w); /* NULL is fine */
+
+uint64_t ic_workload_keys(const struct ic_workload *w);
+uint64_t ic_workload_size(const struct ic_workload *w, uint64_t key); /* bytes of its value */
+/* The next operation. */
+uint64_t ic_workload_next(struct ic_workload *w, bool *get);
+/*
+ * The bytes of KEY's value from OFFSET on, as many of LEN as lie in a row (> 0 if LEN > 0); inside
+ * the block, which is one buffer for all.
+ */
+struct ic_slice ic_workload_piece(const struct ic_workload *w, uint64_t key, uint64_t offset,
+                                  uint64_t len);
+struct ic_buf *ic_workload_block(struct ic_workload *w); /* owner of the pieces; not a new ref */
+/* BYTES are what KEY's value has at OFFSET. */
+bool ic_workload_equal(const struct ic_workload *w, uint64_t key, uint64_t offset,
+                       struct ic_slice bytes);
+
+#endif
