@@ -34,7 +34,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 # ---- packages ---------------------------------------------------------------
 # What a build needs, and what the tests need beyond it (Debian's names).
 BUILD_PACKAGES := gcc libc6-dev pkg-config libuv1-dev libisal-dev libcurl4-openssl-dev libssl-dev \
-    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev
+    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev libarchive-dev
 TEST_PACKAGES  := libcmocka-dev clang clang-format llvm libclang-rt-14-dev python3-pytest python3-redis redis-server redis-tools \
     awscli curl libhiredis-dev procps iproute2
 
@@ -66,7 +66,7 @@ flags_stamp := $(BUILD)/.flags-$(call stamp_of,$(CC) $(CFLAGS))
 cli_stamp   := $(BUILD)/.cli-$(call stamp_of,$(CLI_DEFINES))
 $(flags_stamp) $(cli_stamp):
 	@mkdir -p $(@D) && rm -f $(BUILD)/$(firstword $(subst -, ,$(@F)))-* && touch $@
-LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lzip -lm -lpthread
+LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lzip -larchive -lm -lpthread
 
 # ---- what is built ----------------------------------------------------------
 LIB_SOURCES  := $(filter-out src/node/main.c,$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
