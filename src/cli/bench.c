@@ -4,20 +4,15 @@
 #include "cli/commands.h"
 
 #include "base/alloc.h"
-#include "base/quantity.h"
 #include "cli/bench_report.h"
+#include "cli/contents.h"
 #include "cli/endpoint.h"
-#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
-#include "cli/usage.h"
-#include "cli/workload.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct words { /* the options as given */
@@ -26,11 +21,13 @@ struct words { /* the options as given */
 };
 
 struct bench {
+    struct ic_bench_report report; /* settings and figures */
     struct ic_load_settings load;
-    struct ic_workload_settings workload;
-    struct ic_usage usage;
+    struct ic_contents contents;
+    struct ic_workload *source;
+    uint64_t issued, answered; /* of the phase */
+    bool no_prepare;
     struct ic_progress progress;
-    char phase[16];
     enum ic_bench_format format;
 };
 
@@ -68,97 +65,29 @@ static void print_help(void)
 
 /* ---- options ---------------------------------------------------------------- */
 
-static int complain(const char *option, const char *text, const char *wanted)
-{
-    return ic_cli_fail("bench: bad value '%.100s' for --%s: must be %s", text, option, wanted);
-}
-
-/* 0 also if it was not given. */
-static int number(const char *option, const char *text, int64_t least, int64_t most, uint64_t *out)
-{
-    int64_t value;
-    if (text == NULL) {
-        return 0;
-    }
-    if (ic_slice_to_i64(ic_slice_str(text), &value) < 0 || value < least || value > most) {
-        char wanted[80];
-        snprintf(wanted, sizeof wanted, "a number from %lld to %lld", (long long)least,
-                 (long long)most);
-        return complain(option, text, wanted);
-    }
-    *out = (uint64_t)value;
-    return 0;
-}
-
-static int decimal(const char *option, const char *text, double most, double *out)
-{
-    char *end;
-    if (text == NULL) {
-        return 0;
-    }
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < 0 || value > most) {
-        char wanted[80];
-        snprintf(wanted, sizeof wanted, "a number from 0 to %g", most);
-        return complain(option, text, wanted);
-    }
-    *out = value;
-    return 0;
-}
-
-static int quantity(const char *option, const char *text, bool time, uint64_t *out)
-{
-    int64_t value;
-    if (text == NULL) {
-        return 0;
-    }
-    struct ic_slice s = ic_slice_str(text);
-    int result = time ? ic_quantity_ms(s, &value) : ic_quantity_bytes(s, &value);
-    if (result < 0 || value < 0) {
-        return complain(option, text, time ? "a time: 250ms, 10s, 5m" : "a size: 64kb, 1mb");
-    }
-    *out = (uint64_t)value;
-    return 0;
-}
-
-/* The index of TEXT among "a|b|c"; 0 if it was not given. */
-static int choice(const char *option, const char *text, const char *choices, int *out)
-{
-    const char *at = choices;
-    for (int i = 0; text != NULL; i++) {
-        size_t len = strcspn(at, "|");
-        if (strlen(text) == len && strncmp(text, at, len) == 0) {
-            *out = i;
-            return 0;
-        }
-        if (at[len] == '\0') {
-            return complain(option, text, choices);
-        }
-        at += len + 1;
-    }
-    return 0;
-}
-
 static int read_order(struct bench *b, const char *text)
 {
     static const char zipf[] = "zipf:";
     if (text != NULL && strncmp(text, zipf, sizeof zipf - 1) == 0) {
-        b->workload.order = IC_ORDER_ZIPF;
-        return decimal("order", text + sizeof zipf - 1, 10, &b->workload.zipf);
+        b->report.workload.order = IC_ORDER_ZIPF;
+        return ic_option_decimal("bench", "order", text + sizeof zipf - 1, 10,
+                                 &b->report.workload.zipf);
     }
     int order = IC_ORDER_SEQUENCE;
-    int result = choice("order", text, "sequence|uniform", &order);
-    b->workload.order = order == 1 ? IC_ORDER_UNIFORM : IC_ORDER_SEQUENCE;
+    int result = ic_option_choice("bench", "order", text, "sequence|uniform", &order);
+    b->report.workload.order = order == 1 ? IC_ORDER_UNIFORM : IC_ORDER_SEQUENCE;
     return result;
 }
 
 static int read_workload(struct bench *b, const struct words *w)
 {
-    b->workload = (struct ic_workload_settings){
+    struct ic_bench_report *r = &b->report;
+    r->workload = (struct ic_workload_settings){
         .keys = 8, .sizes = w->sizes == NULL ? "1mb" : w->sizes, .get_percent = 100, .seed = 1};
-    return number("keys", w->keys, 1, IC_WORKLOAD_KEYS_MAX, &b->workload.keys) != 0 ||
-           decimal("gets", w->gets, 100, &b->workload.get_percent) != 0 ||
-           number("seed", w->seed, 0, INT64_MAX, &b->workload.seed) != 0 ||
+    return ic_option_number("bench", "keys", w->keys, 1, IC_WORKLOAD_KEYS_MAX, &r->workload.keys) !=
+               0 ||
+           ic_option_decimal("bench", "gets", w->gets, 100, &r->workload.get_percent) != 0 ||
+           ic_option_number("bench", "seed", w->seed, 0, INT64_MAX, &r->workload.seed) != 0 ||
            read_order(b, w->order) != 0;
 }
 
@@ -167,87 +96,230 @@ static int read_load(struct bench *b, const struct words *w)
     uint64_t clients = 1, pipeline = 1;
     int no_prepare = 0, no_verify = 0, format = 0;
     char why[IC_USAGE_WHY_MAX];
-    b->load.duration_ms = 10000;
-    b->load.warm_up_ms = 1000;
+    struct ic_bench_report *r = &b->report;
+    r->duration_ms = 10000;
+    r->warm_up_ms = 1000;
     b->load.prefix = w->prefix == NULL ? "bench:" : w->prefix;
-    if (number("clients", w->clients, 1, IC_LOAD_CLIENTS_MAX, &clients) != 0 ||
-        number("pipeline", w->pipeline, 1, IC_LOAD_PIPELINE_MAX, &pipeline) != 0 ||
-        number("requests", w->requests, 1, INT64_MAX, &b->load.requests) != 0 ||
-        quantity("duration", w->duration, true, &b->load.duration_ms) != 0 ||
-        quantity("warm-up", w->warm_up, true, &b->load.warm_up_ms) != 0 ||
-        quantity("range", w->range, false, &b->load.range_bytes) != 0 ||
-        decimal("rate", w->rate, 1e7, &b->load.rate) != 0 ||
-        choice("prepare", w->prepare, "yes|no", &no_prepare) != 0 ||
-        choice("verify", w->verify, "yes|no", &no_verify) != 0 ||
-        choice("format", w->format, "text|json|csv", &format) != 0) {
+    if (ic_option_number("bench", "clients", w->clients, 1, IC_LOAD_CLIENTS_MAX, &clients) != 0 ||
+        ic_option_number("bench", "pipeline", w->pipeline, 1, IC_LOAD_PIPELINE_MAX, &pipeline) !=
+            0 ||
+        ic_option_number("bench", "requests", w->requests, 1, INT64_MAX, &r->requests) != 0 ||
+        ic_option_time("bench", "duration", w->duration, &r->duration_ms) != 0 ||
+        ic_option_time("bench", "warm-up", w->warm_up, &r->warm_up_ms) != 0 ||
+        ic_option_bytes("bench", "range", w->range, &r->range_bytes) != 0 ||
+        ic_option_decimal("bench", "rate", w->rate, 1e7, &r->rate) != 0 ||
+        ic_option_choice("bench", "prepare", w->prepare, "yes|no", &no_prepare) != 0 ||
+        ic_option_choice("bench", "verify", w->verify, "yes|no", &no_verify) != 0 ||
+        ic_option_choice("bench", "format", w->format, "text|json|csv", &format) != 0) {
         return IC_CLI_FAILED;
     }
-    if (strlen(b->load.prefix) > 64) {
-        return complain("prefix", b->load.prefix, "at most 64 bytes");
+    if (strlen(b->load.prefix) > IC_LOAD_PREFIX_MAX) {
+        return ic_option_complain("bench", "prefix", b->load.prefix, "at most 64 bytes");
     }
-    if (ic_usage_parse(&b->usage, w->pids == NULL ? "" : w->pids, why) < 0) {
+    if (ic_usage_parse(&r->usage, w->pids == NULL ? "" : w->pids, why) < 0) {
         return ic_cli_fail("bench: %s", why);
     }
     b->load.clients = (uint32_t)clients;
     b->load.pipeline = (uint32_t)pipeline;
-    b->load.prepare = no_prepare == 0;
     b->load.verify = no_verify == 0;
+    b->no_prepare = no_prepare != 0;
     b->format = (enum ic_bench_format)format;
     return 0;
 }
 
-/* ---- the run ---------------------------------------------------------------- */
+/* ---- phases ----------------------------------------------------------------- */
 
-static void on_begin(void *ctx)
+static void begin(void *ctx)
 {
     struct bench *b = ctx;
-    ic_usage_begin(&b->usage);
+    b->issued = b->answered = 0;
 }
 
-static void on_end(void *ctx)
+static int next_to_store(void *ctx, uint64_t elapsed_us, struct ic_load_request *out)
 {
     struct bench *b = ctx;
-    ic_usage_end(&b->usage);
+    (void)elapsed_us;
+    if (b->issued == b->report.workload.keys) {
+        return 0;
+    }
+    uint64_t key = b->issued++;
+    *out = (struct ic_load_request){
+        .op = IC_LOAD_SET, .key = key, .length = ic_workload_size(b->source, key)};
+    return 1;
 }
+
+static bool count(void *ctx, const struct ic_load_request *r, enum ic_load_outcome outcome,
+                  uint64_t latency_us)
+{
+    struct bench *b = ctx;
+    (void)r;
+    (void)outcome;
+    (void)latency_us;
+    b->answered++;
+    return false;
+}
+
+static double share_stored(void *ctx, uint64_t elapsed_us)
+{
+    struct bench *b = ctx;
+    (void)elapsed_us;
+    return (double)b->answered / (double)b->report.workload.keys;
+}
+
+static void next_of_workload(struct bench *b, struct ic_load_request *out)
+{
+    const struct ic_bench_report *r = &b->report;
+    bool get;
+    uint64_t key = ic_workload_next(b->source, &get);
+    *out = (struct ic_load_request){.op = get ? IC_LOAD_GET : IC_LOAD_SET,
+                                    .key = key,
+                                    .length = ic_workload_size(b->source, key)};
+    if (get && r->range_bytes > 0 && r->range_bytes < out->length) {
+        out->op = IC_LOAD_RANGE;
+        out->offset = b->issued * r->range_bytes % (out->length - r->range_bytes + 1);
+        out->length = r->range_bytes;
+    }
+    if (r->rate > 0) {
+        out->due_us = (uint64_t)((double)b->issued / r->rate * 1e6);
+    }
+    b->issued++;
+}
+
+static int next_to_warm(void *ctx, uint64_t elapsed_us, struct ic_load_request *out)
+{
+    struct bench *b = ctx;
+    if (elapsed_us >= b->report.warm_up_ms * 1000) {
+        return 0;
+    }
+    next_of_workload(b, out);
+    return 1;
+}
+
+static double share_warm(void *ctx, uint64_t elapsed_us)
+{
+    struct bench *b = ctx;
+    return (double)elapsed_us / 1000 / (double)b->report.warm_up_ms;
+}
+
+static void begin_run(void *ctx)
+{
+    struct bench *b = ctx;
+    begin(b);
+    ic_usage_begin(&b->report.usage);
+}
+
+static int next_to_run(void *ctx, uint64_t elapsed_us, struct ic_load_request *out)
+{
+    struct bench *b = ctx;
+    const struct ic_bench_report *r = &b->report;
+    bool over = r->requests > 0 ? b->issued == r->requests : elapsed_us >= r->duration_ms * 1000;
+    if (over) {
+        return 0;
+    }
+    next_of_workload(b, out);
+    return 1;
+}
+
+static bool record(void *ctx, const struct ic_load_request *r, enum ic_load_outcome outcome,
+                   uint64_t latency_us)
+{
+    struct bench *b = ctx;
+    struct ic_bench_figures *f = r->op == IC_LOAD_SET ? &b->report.set : &b->report.get;
+    b->answered++;
+    f->errors += outcome == IC_LOAD_ERROR;
+    f->misses += outcome == IC_LOAD_MISS;
+    f->wrong += outcome == IC_LOAD_WRONG;
+    if (outcome != IC_LOAD_ERROR) {
+        ic_histogram_add(&f->latency_us, latency_us);
+        f->bytes += outcome == IC_LOAD_MISS ? 0 : r->length;
+    }
+    return false;
+}
+
+static double share_run(void *ctx, uint64_t elapsed_us)
+{
+    struct bench *b = ctx;
+    const struct ic_bench_report *r = &b->report;
+    return r->requests > 0 ? (double)b->answered / (double)r->requests
+                           : (double)elapsed_us / 1000 / (double)r->duration_ms;
+}
+
+static void end_run(void *ctx, double seconds)
+{
+    struct bench *b = ctx;
+    b->report.seconds = seconds;
+    ic_usage_end(&b->report.usage);
+}
+
+static const struct ic_load_phase store = {.name = "storing the keys",
+                                           .next = next_to_store,
+                                           .answered = count,
+                                           .share = share_stored,
+                                           .begin = begin,
+                                           .must = true};
+static const struct ic_load_phase warm_up = {
+    .name = "warming up", .next = next_to_warm, .share = share_warm, .begin = begin};
+static const struct ic_load_phase measure = {.name = "measuring",
+                                             .next = next_to_run,
+                                             .answered = record,
+                                             .share = share_run,
+                                             .begin = begin_run,
+                                             .end = end_run};
 
 static void on_progress(void *ctx, const char *phase, double share)
 {
     struct bench *b = ctx;
-    if (strcmp(b->phase, phase) != 0) {
-        snprintf(b->phase, sizeof b->phase, "%s", phase);
+    ic_progress_share(&b->progress, phase, share);
+}
+
+/* ---- the run ---------------------------------------------------------------- */
+
+static int run_load(struct bench *b, char *why)
+{
+    struct ic_load_phase phase[3];
+    if (!b->no_prepare) {
+        phase[b->load.phases++] = store;
     }
-    ic_progress_share(&b->progress, b->phase, share);
+    if (b->report.warm_up_ms > 0) {
+        phase[b->load.phases++] = warm_up;
+    }
+    phase[b->load.phases++] = measure;
+    b->load.phase = phase;
+    b->load.progress = on_progress;
+    b->load.ctx = b;
+    ic_progress_init(&b->progress, "", 0, true);
+    ic_signals_hold();
+    int result = ic_load_run(&b->load, why);
+    ic_progress_end(&b->progress);
+    return result;
 }
 
 static int run(struct bench *b)
 {
     char why[IC_LOAD_WHY_MAX];
     static_assert((int)IC_LOAD_WHY_MAX >= (int)IC_WORKLOAD_WHY_MAX, "one buffer for both");
-    int result = ic_workload_new(&b->workload, &b->load.workload, why);
-    if (result < 0) {
-        return ic_cli_fail("bench: %s", why);
+    struct ic_bench_report *r = &b->report;
+    int result = ic_workload_new(&r->workload, &b->source, why);
+    if (result == 0) {
+        result = ic_contents_init(&b->contents, r->workload.seed);
+        snprintf(why, sizeof why, "%s", result < 0 ? ic_error_text(result) : "");
     }
-    struct ic_load_result *r = ic_must(ic_malloc(sizeof *r));
-    b->load.begin = on_begin;
-    b->load.end = on_end;
-    b->load.progress = on_progress;
-    b->load.ctx = b;
-    ic_progress_init(&b->progress, "", 0, true);
-    ic_signals_hold();
-    result = ic_load_run(&b->load, r, why);
-    ic_progress_end(&b->progress);
+    if (result == 0) {
+        b->load.contents = &b->contents;
+        result = run_load(b, why);
+    }
     int status = IC_CLI_FAILED;
     if (result < 0) {
         ic_cli_fail("bench: %s", why);
     } else {
-        struct ic_bench_report report = {
-            .load = &b->load, .workload = &b->workload, .result = r, .usage = &b->usage};
-        ic_bench_report_print(&report, b->format);
+        r->load = &b->load;
+        r->first_error = why;
+        ic_bench_report_print(r, b->format);
         bool right = r->get.wrong + r->get.errors + r->set.errors == 0;
         status = right ? IC_CLI_DONE : IC_CLI_NOT_FOUND;
     }
-    ic_free(r);
-    ic_workload_free(b->load.workload);
+    ic_workload_free(b->source);
+    ic_contents_deinit(&b->contents);
     ic_signals_release();
     return status;
 }

@@ -1,9 +1,6 @@
 #include "cli/bench_report.h"
 
 #include "base/alloc.h"
-#include "cli/load.h"
-#include "cli/usage.h"
-#include "cli/workload.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -19,20 +16,20 @@ enum { QUANTILES = sizeof quantiles / sizeof quantiles[0] };
 
 static double per_second(const struct ic_bench_report *r, double amount)
 {
-    return r->result->seconds > 0 ? amount / r->result->seconds : 0;
+    return r->seconds > 0 ? amount / r->seconds : 0;
 }
 
-static double quantile_ms(const struct ic_load_figures *f, size_t i)
+static double quantile_ms(const struct ic_bench_figures *f, size_t i)
 {
     return (double)ic_histogram_quantile(&f->latency_us, quantiles[i].share) / 1000;
 }
 
-static double gigabytes(const struct ic_load_figures *f)
+static double gigabytes(const struct ic_bench_figures *f)
 {
     return (double)f->bytes / 1e9;
 }
 
-static bool was_asked(const struct ic_load_figures *f)
+static bool was_asked(const struct ic_bench_figures *f)
 {
     return f->latency_us.count + f->errors > 0;
 }
@@ -40,7 +37,7 @@ static bool was_asked(const struct ic_load_figures *f)
 /* ---- text ------------------------------------------------------------------- */
 
 static void print_figures(const struct ic_bench_report *r, const char *name,
-                          const struct ic_load_figures *f)
+                          const struct ic_bench_figures *f)
 {
     if (!was_asked(f)) {
         return;
@@ -67,26 +64,26 @@ static void print_text(const struct ic_bench_report *r)
 {
     const struct ic_load_settings *l = r->load;
     printf("%" PRIu64 " keys of %s at %s:%s, %" PRIu32 " clients, pipeline %" PRIu32 ", %s",
-           r->workload->keys, r->workload->sizes, l->host, l->port, l->clients, l->pipeline,
-           l->rate > 0 ? "open loop" : "closed loop");
-    if (l->rate > 0) {
-        printf(" at %g a second", l->rate);
+           r->workload.keys, r->workload.sizes, l->host, l->port, l->clients, l->pipeline,
+           r->rate > 0 ? "open loop" : "closed loop");
+    if (r->rate > 0) {
+        printf(" at %g a second", r->rate);
     }
-    printf(", %.3f s, values %s\n", r->result->seconds, l->verify ? "verified" : "not verified");
-    print_figures(r, "GET", &r->result->get);
-    print_figures(r, "SET", &r->result->set);
-    if (r->result->error[0] != '\0') {
-        printf("first error: %s\n", r->result->error);
+    printf(", %.3f s, values %s\n", r->seconds, l->verify ? "verified" : "not verified");
+    print_figures(r, "GET", &r->get);
+    print_figures(r, "SET", &r->set);
+    if (r->first_error[0] != '\0') {
+        printf("first error: %s\n", r->first_error);
     }
-    for (uint32_t i = 0; i < r->usage->count; i++) {
-        printf("pid %d: %.2f s of CPU, peak %.1f MiB resident\n", (int)r->usage->pid[i],
-               r->usage->cpu_s[i], (double)r->usage->peak_bytes[i] / (1024 * 1024));
+    for (uint32_t i = 0; i < r->usage.count; i++) {
+        printf("pid %d: %.2f s of CPU, peak %.1f MiB resident\n", (int)r->usage.pid[i],
+               r->usage.cpu_s[i], (double)r->usage.peak_bytes[i] / (1024 * 1024));
     }
 }
 
 /* ---- JSON ------------------------------------------------------------------- */
 
-static json_t *json_of_figures(const struct ic_bench_report *r, const struct ic_load_figures *f)
+static json_t *json_of_figures(const struct ic_bench_report *r, const struct ic_bench_figures *f)
 {
     json_t *latency = json_object();
     for (size_t i = 0; i < QUANTILES; i++) {
@@ -116,13 +113,13 @@ static void print_json(const struct ic_bench_report *r)
     const struct ic_load_settings *l = r->load;
     json_t *settings = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:b}", "host", l->host, "port", l->port,
-        "sizes", r->workload->sizes, "keys", (json_int_t)r->workload->keys, "clients",
-        (json_int_t)l->clients, "pipeline", (json_int_t)l->pipeline, "rate", l->rate, "get_percent",
-        r->workload->get_percent, "range_bytes", (json_int_t)l->range_bytes, "verify", l->verify);
-    json_t *report = json_pack("{s:o, s:f, s:o, s:o, s:o, s:s}", "settings", settings, "seconds",
-                               r->result->seconds, "get", json_of_figures(r, &r->result->get),
-                               "set", json_of_figures(r, &r->result->set), "processes",
-                               json_of_usage(r->usage), "first_error", r->result->error);
+        "sizes", r->workload.sizes, "keys", (json_int_t)r->workload.keys, "clients",
+        (json_int_t)l->clients, "pipeline", (json_int_t)l->pipeline, "rate", r->rate, "get_percent",
+        r->workload.get_percent, "range_bytes", (json_int_t)r->range_bytes, "verify", l->verify);
+    json_t *report =
+        json_pack("{s:o, s:f, s:o, s:o, s:o, s:s}", "settings", settings, "seconds", r->seconds,
+                  "get", json_of_figures(r, &r->get), "set", json_of_figures(r, &r->set),
+                  "processes", json_of_usage(&r->usage), "first_error", r->first_error);
     char *text = ic_must(json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(9)));
     puts(text);
     free(text);
@@ -132,10 +129,10 @@ static void print_json(const struct ic_bench_report *r)
 /* ---- CSV -------------------------------------------------------------------- */
 
 static void print_row(const struct ic_bench_report *r, const char *name,
-                      const struct ic_load_figures *f)
+                      const struct ic_bench_figures *f)
 {
     printf("%s,%.6f,%" PRIu64 ",%.3f,%.6f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, name,
-           r->result->seconds, f->latency_us.count, per_second(r, (double)f->latency_us.count),
+           r->seconds, f->latency_us.count, per_second(r, (double)f->latency_us.count),
            per_second(r, gigabytes(f)), f->bytes, f->misses, f->errors, f->wrong);
     for (size_t i = 0; i < QUANTILES; i++) {
         printf(",%.3f", quantile_ms(f, i));
@@ -150,8 +147,8 @@ static void print_csv(const struct ic_bench_report *r)
         printf(",%s_ms", quantiles[i].name);
     }
     printf(",mean_ms\n");
-    print_row(r, "get", &r->result->get);
-    print_row(r, "set", &r->result->set);
+    print_row(r, "get", &r->get);
+    print_row(r, "set", &r->set);
 }
 
 void ic_bench_report_print(const struct ic_bench_report *r, enum ic_bench_format format)

@@ -2,8 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cli/contents.h"
 #include "cli/signals.h"
-#include "cli/workload.h"
 #include "net/net.h"
 #include "proto/resp_answer.h"
 
@@ -16,16 +16,11 @@
 enum {
     INPUT_BYTES = 256 * 1024, /* one read; compared while it is in the cache */
     TICK_MS = 100,            /* progress, signals, stalls */
-    PACE_MS = 1,              /* open loop: the loop's finest step */
+    PACE_MS = 1,              /* the loop's finest step */
 };
 
-enum phase { CONNECTING, PREPARE, WARM, RUN, DONE };
-
-enum kind { KIND_AUTH, KIND_SET, KIND_GET, KIND_RANGE };
-
-struct request {
-    enum kind kind;
-    uint64_t key, offset, length; /* of the value: where it begins, how much is expected */
+struct sent { /* a request under way */
+    struct ic_load_request r;
     uint64_t begun_us;
 };
 
@@ -33,7 +28,7 @@ struct connection {
     struct load *load;
     struct ic_stream *stream;
     struct ic_resp_answer answer;
-    struct request *request; /* a ring of settings->pipeline */
+    struct sent *sent; /* a ring of settings->pipeline */
     uint32_t head, count;
     uint64_t received; /* of the value being received */
     bool wrong;
@@ -41,7 +36,6 @@ struct connection {
 
 struct load {
     const struct ic_load_settings *settings;
-    struct ic_load_result *result;
     struct ic_loop *loop;
     struct connection *connection;
     struct ic_timer tick, pace;
@@ -49,15 +43,16 @@ struct load {
     uint8_t *input;
     char address[INET6_ADDRSTRLEN];
     uint16_t port;
-    enum phase phase;
-    uint64_t issued, answered; /* of this phase */
-    uint64_t phase_us, end_us; /* begin, and no request after (0: by number) */
-    uint64_t last_us;          /* of the last answer */
-    uint32_t next;             /* connection that is offered the next request, open loop */
+    const struct ic_load_phase *phase; /* NULL: still connecting */
+    uint32_t greeted;                  /* connections made, passwords answered */
+    struct ic_load_request pending; /* the source's next, which is not due or has no connection */
+    bool has_pending, exhausted;
+    uint64_t phase_us, last_us; /* begin of the phase; the last answer */
+    uint32_t next;              /* connection that is offered the next request */
     uint32_t in_flight;
     bool moving; /* into the next phase */
     int error;
-    char *why;
+    char *why, first_error[IC_LOAD_WHY_MAX];
 };
 
 static void go_on(struct load *l);
@@ -75,8 +70,8 @@ static void fail(struct load *l, int error, const char *text)
 
 static int put_words(struct load *l, const char *name, uint64_t key, int words)
 {
-    char text[128];
-    int len = snprintf(text, sizeof text, "%s%" PRIu64, l->settings->prefix, key);
+    char text[IC_LOAD_PREFIX_MAX + 24];
+    int len = snprintf(text, sizeof text, "%.64s%" PRIu64, l->settings->prefix, key);
     l->text.len = 0;
     return ic_buf_printf(&l->text, "*%d\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", words, strlen(name), name,
                          len, text);
@@ -89,9 +84,9 @@ static int put_number(struct load *l, uint64_t number)
     return ic_buf_printf(&l->text, "$%d\r\n%s\r\n", len, text);
 }
 
-static int write_set(struct load *l, struct connection *c, const struct request *r)
+static int write_set(struct load *l, struct connection *c, const struct ic_load_request *r)
 {
-    struct ic_workload *w = l->settings->workload;
+    const struct ic_contents *contents = l->settings->contents;
     int result = put_words(l, "SET", r->key, 3);
     if (result == 0) {
         result = ic_buf_printf(&l->text, "$%" PRIu64 "\r\n", r->length);
@@ -100,113 +95,99 @@ static int write_set(struct load *l, struct connection *c, const struct request 
         result = ic_stream_write(c->stream, ic_buf_slice(&l->text), NULL);
     }
     for (uint64_t at = 0; at < r->length && result == 0;) {
-        struct ic_slice piece = ic_workload_piece(w, r->key, at, r->length - at);
-        result = ic_stream_write(c->stream, piece, ic_workload_block(w));
+        struct ic_slice piece = ic_contents_piece(contents, r->key, at, r->length - at);
+        result = ic_stream_write(c->stream, piece, contents->block);
         at += piece.len;
     }
     return result == 0 ? ic_stream_write(c->stream, ic_slice_str("\r\n"), NULL) : result;
 }
 
-static int write_get(struct load *l, struct connection *c, const struct request *r)
+static int put_request(struct load *l, const struct ic_load_request *r)
 {
     int result;
-    if (r->kind == KIND_RANGE) {
+    switch (r->op) {
+    case IC_LOAD_GET:
+        return put_words(l, "GET", r->key, 2);
+    case IC_LOAD_DELETE:
+        return put_words(l, "DEL", r->key, 2);
+    case IC_LOAD_RANGE:
         result = put_words(l, "GETRANGE", r->key, 4);
         if (result == 0) {
             result = put_number(l, r->offset);
         }
-        if (result == 0) {
-            result = put_number(l, r->offset + r->length - 1);
-        }
-    } else {
-        result = put_words(l, "GET", r->key, 2);
+        return result == 0 ? put_number(l, r->offset + r->length - 1) : result;
+    case IC_LOAD_AUTH:
+        l->text.len = 0;
+        return ic_buf_printf(&l->text, "*2\r\n$4\r\nAUTH\r\n$%zu\r\n%s\r\n",
+                             strlen(l->settings->password), l->settings->password);
+    case IC_LOAD_SET:
+        break;
     }
-    return result == 0 ? ic_stream_write(c->stream, ic_buf_slice(&l->text), NULL) : result;
+    return IC_EINVAL;
 }
 
-static int write_auth(struct load *l, struct connection *c)
-{
-    l->text.len = 0;
-    int result = ic_buf_printf(&l->text, "*2\r\n$4\r\nAUTH\r\n$%zu\r\n%s\r\n",
-                               strlen(l->settings->password), l->settings->password);
-    return result == 0 ? ic_stream_write(c->stream, ic_buf_slice(&l->text), NULL) : result;
-}
-
-static void send_request(struct connection *c, struct request r)
+static void send_request(struct connection *c, const struct ic_load_request *r, uint64_t begun_us)
 {
     struct load *l = c->load;
     assert(c->count < l->settings->pipeline);
-    c->request[(c->head + c->count++) % l->settings->pipeline] = r;
+    c->sent[(c->head + c->count++) % l->settings->pipeline] =
+        (struct sent){.r = *r, .begun_us = begun_us};
     l->in_flight++;
-    int result = r.kind == KIND_AUTH  ? write_auth(l, c)
-                 : r.kind == KIND_SET ? write_set(l, c, &r)
-                                      : write_get(l, c, &r);
+    int result;
+    if (r->op == IC_LOAD_SET) {
+        result = write_set(l, c, r);
+    } else {
+        result = put_request(l, r);
+        if (result == 0) {
+            result = ic_stream_write(c->stream, ic_buf_slice(&l->text), NULL);
+        }
+    }
     if (result < 0) {
         fail(l, result, ic_error_text(result));
     }
 }
 
-/* What the workload says next, begun at BEGUN_US. */
-static struct request next_request(struct load *l, uint64_t begun_us)
+/* The source's next request is due at NOW_US: it is `pending`. */
+static bool has_due(struct load *l, uint64_t now_us)
 {
-    struct ic_workload *w = l->settings->workload;
-    struct request r = {.kind = KIND_SET, .begun_us = begun_us};
-    bool get = false;
-    r.key = l->phase == PREPARE ? l->issued : ic_workload_next(w, &get);
-    r.length = ic_workload_size(w, r.key);
-    if (get) {
-        r.kind = KIND_GET;
-        uint64_t range = l->settings->range_bytes;
-        if (range > 0 && range < r.length) {
-            r.kind = KIND_RANGE;
-            r.offset = l->issued * range % (r.length - range + 1);
-            r.length = range;
-        }
-    }
-    l->issued++;
-    return r;
-}
-
-/* More of this phase is to be asked for at NOW_US; *DUE_US: since when. */
-static bool wants(const struct load *l, uint64_t now_us, uint64_t *due_us)
-{
-    const struct ic_load_settings *s = l->settings;
-    *due_us = now_us;
-    if (l->phase == PREPARE) {
-        return l->issued < ic_workload_keys(s->workload);
-    }
-    if ((l->phase != WARM && l->phase != RUN) ||
-        (l->end_us == 0 ? l->issued >= s->requests : now_us >= l->end_us)) {
+    uint64_t elapsed_us = now_us - l->phase_us;
+    if (l->phase == NULL || l->exhausted) {
         return false;
     }
-    if (s->rate > 0) {
-        *due_us = l->phase_us + (uint64_t)((double)l->issued / s->rate * 1e6);
-        return *due_us <= now_us;
+    if (!l->has_pending) {
+        l->has_pending = l->phase->next(l->settings->ctx, elapsed_us, &l->pending) == 1;
+        l->exhausted = !l->has_pending;
     }
-    return true;
+    return l->has_pending && l->pending.due_us <= elapsed_us;
+}
+
+static void send_pending(struct connection *c, uint64_t now_us)
+{
+    struct load *l = c->load;
+    l->has_pending = false;
+    send_request(c, &l->pending, l->pending.due_us == 0 ? now_us : l->phase_us + l->pending.due_us);
 }
 
 static void fill(struct connection *c)
 {
-    uint64_t due_us;
+    uint64_t now_us = ic_clock_mono_us();
     while (c->load->error == 0 && c->count < c->load->settings->pipeline &&
-           wants(c->load, ic_clock_mono_us(), &due_us)) {
-        send_request(c, next_request(c->load, due_us));
+           has_due(c->load, now_us)) {
+        send_pending(c, now_us);
     }
 }
 
 /* Offers what is due to connections with room, in turn. */
 static void fill_all(struct load *l)
 {
-    uint32_t clients = l->settings->clients;
-    uint64_t due_us;
-    uint32_t full = 0;
-    while (l->error == 0 && full < clients && wants(l, ic_clock_mono_us(), &due_us)) {
+    uint32_t clients = l->settings->clients, full = 0;
+    uint64_t now_us = ic_clock_mono_us();
+    while (l->error == 0 && full < clients && has_due(l, now_us)) {
         struct connection *c = &l->connection[l->next++ % clients];
         if (c->count == l->settings->pipeline) {
             full++;
         } else {
-            send_request(c, next_request(l, due_us));
+            send_pending(c, now_us);
             full = 0;
         }
     }
@@ -214,51 +195,54 @@ static void fill_all(struct load *l)
 
 /* ---- answers ---------------------------------------------------------------- */
 
-static struct request *awaited(struct connection *c)
+static struct sent *awaited(struct connection *c)
 {
-    return c->count == 0 ? NULL : &c->request[c->head];
+    return c->count == 0 ? NULL : &c->sent[c->head];
 }
 
 static void note_error(struct load *l, const char *line)
 {
-    if (l->result->error[0] == '\0') {
-        snprintf(l->result->error, sizeof l->result->error, "%s", line + 1);
+    if (l->first_error[0] == '\0') {
+        snprintf(l->first_error, sizeof l->first_error, "%s", line + 1);
     }
-    if (l->phase == PREPARE) {
+    if (l->phase != NULL && l->phase->must) {
         fail(l, IC_EIO, line + 1);
     }
 }
 
-static void answered(struct connection *c, bool missed, const char *error_line)
+/* A password that is not wanted is complained about, and that is fine. */
+static void greeted(struct load *l, const char *error_line)
+{
+    l->greeted++;
+    if (error_line != NULL && strncmp(error_line, "-WRONGPASS", 10) == 0) {
+        fail(l, IC_EAUTH, "the server refuses the password");
+    }
+}
+
+static void answered(struct connection *c, enum ic_load_outcome outcome, const char *error_line)
 {
     struct load *l = c->load;
-    const struct request r = *awaited(c);
+    const struct sent sent = *awaited(c);
     uint64_t now_us = ic_clock_mono_us();
     c->head = (c->head + 1) % l->settings->pipeline;
     c->count--;
+    c->wrong = false;
     l->in_flight--;
-    l->answered++;
     l->last_us = now_us;
-    if (r.kind == KIND_AUTH) {
-        if (error_line != NULL && strncmp(error_line, "-WRONGPASS", 10) == 0) {
-            fail(l, IC_EAUTH, "the server refuses the password");
-        }
+    if (sent.r.op == IC_LOAD_AUTH) {
+        greeted(l, error_line);
         return;
     }
     if (error_line != NULL) {
         note_error(l, error_line);
     }
-    if (l->phase == RUN) {
-        struct ic_load_figures *f = r.kind == KIND_SET ? &l->result->set : &l->result->get;
-        f->errors += error_line != NULL;
-        f->misses += missed;
-        f->wrong += c->wrong;
-        if (error_line == NULL) {
-            ic_histogram_add(&f->latency_us, now_us > r.begun_us ? now_us - r.begun_us : 0);
-            f->bytes += missed ? 0 : r.length;
-        }
+    uint64_t latency_us = now_us > sent.begun_us ? now_us - sent.begun_us : 0;
+    if (l->phase->answered != NULL &&
+        l->phase->answered(l->settings->ctx, &sent.r, outcome, latency_us) && l->error == 0) {
+        struct ic_load_request set = {
+            .op = IC_LOAD_SET, .key = sent.r.key, .length = sent.r.length};
+        send_request(c, &set, now_us);
     }
-    c->wrong = false;
 }
 
 static bool is_nil(const char *line)
@@ -266,34 +250,50 @@ static bool is_nil(const char *line)
     return strcmp(line, "$-1") == 0 || strcmp(line, "_") == 0;
 }
 
-static int on_event(struct connection *c, int event, struct ic_slice piece)
+static int on_line(struct connection *c, enum ic_load_op op)
 {
-    const struct request *r = awaited(c);
-    bool get = r != NULL && (r->kind == KIND_GET || r->kind == KIND_RANGE);
     const char *line = c->answer.line;
-    if (r == NULL) {
+    bool get = op == IC_LOAD_GET || op == IC_LOAD_RANGE;
+    bool good = get ? is_nil(line) : op == IC_LOAD_DELETE ? line[0] == ':' : line[0] == '+';
+    if (line[0] != '-' && !good) {
         return IC_EPROTO;
     }
+    answered(c,
+             line[0] == '-' ? IC_LOAD_ERROR
+             : get          ? IC_LOAD_MISS
+                            : IC_LOAD_DONE,
+             line[0] == '-' ? line : NULL);
+    return 0;
+}
+
+static int on_event(struct connection *c, int event, struct ic_slice piece)
+{
+    const struct sent *sent = awaited(c);
+    if (sent == NULL) {
+        return IC_EPROTO;
+    }
+    const struct ic_load_request *r = &sent->r;
     switch (event) {
     case IC_RESP_ANSWER_LINE:
-        if (line[0] != '-' && !(get && is_nil(line)) && (get || strcmp(line, "+OK") != 0)) {
-            return IC_EPROTO;
-        }
-        answered(c, get && is_nil(line), line[0] == '-' ? line : NULL);
-        return 0;
+        return on_line(c, r->op);
     case IC_RESP_ANSWER_BULK:
         c->received = 0;
         c->wrong = c->answer.length != r->length;
-        return get ? 0 : IC_EPROTO;
+        return r->op == IC_LOAD_GET || r->op == IC_LOAD_RANGE ? 0 : IC_EPROTO;
     case IC_RESP_ANSWER_BODY:
         if (c->load->settings->verify && !c->wrong) {
-            c->wrong = !ic_workload_equal(c->load->settings->workload, r->key,
+            c->wrong = !ic_contents_equal(c->load->settings->contents, r->key,
                                           r->offset + c->received, piece);
         }
         c->received += piece.len;
         return 0;
     default:
-        answered(c, false, NULL);
+        /* Of a key that does not exist GETRANGE answers an empty value. */
+        answered(c,
+                 r->op == IC_LOAD_RANGE && c->answer.length == 0 && r->length > 0 ? IC_LOAD_MISS
+                 : c->wrong                                                       ? IC_LOAD_WRONG
+                                                                                  : IC_LOAD_DONE,
+                 NULL);
         return 0;
     }
 }
@@ -326,7 +326,7 @@ static void on_closed(void *ctx, int error)
 {
     struct connection *c = ctx;
     char text[IC_LOAD_WHY_MAX];
-    bool connecting = c->load->phase == CONNECTING;
+    bool connecting = c->load->phase == NULL;
     snprintf(text, sizeof text,
              connecting ? "cannot connect to %s:%s (%s); is a server there?"
                         : "the connection to %s:%s broke (%s)",
@@ -339,9 +339,10 @@ static void on_closed(void *ctx, int error)
 static void on_connected(void *ctx)
 {
     struct connection *c = ctx;
-    c->load->answered++; /* the phase CONNECTING counts connections, and AUTHs */
+    const struct ic_load_request auth = {.op = IC_LOAD_AUTH};
+    c->load->greeted++;
     if (c->load->settings->password[0] != '\0') {
-        send_request(c, (struct request){.kind = KIND_AUTH});
+        send_request(c, &auth, 0);
     }
     go_on(c->load);
 }
@@ -351,98 +352,59 @@ static const struct ic_stream_handler stream_handler = {
 
 /* ---- phases ----------------------------------------------------------------- */
 
-static const char *const phase_names[] = {"connecting", "preparing", "warming up", "running",
-                                          "done"};
-
-static bool skipped(const struct load *l, enum phase phase)
-{
-    return (phase == PREPARE && !l->settings->prepare) ||
-           (phase == WARM && l->settings->warm_up_ms == 0);
-}
-
-static void enter(struct load *l, enum phase phase)
+static void enter(struct load *l, const struct ic_load_phase *phase)
 {
     const struct ic_load_settings *s = l->settings;
-    uint64_t now_us = ic_clock_mono_us();
-    if (l->phase == RUN) {
-        l->result->seconds = (double)(l->last_us - l->phase_us) / 1e6;
-        s->end(s->ctx);
-    }
     l->phase = phase;
-    l->issued = l->answered = 0;
-    l->phase_us = l->last_us = now_us;
-    l->end_us = phase == WARM                      ? now_us + s->warm_up_ms * 1000
-                : phase == RUN && s->requests == 0 ? now_us + s->duration_ms * 1000
-                                                   : 0;
-    if (phase == RUN) {
-        s->begin(s->ctx);
+    l->has_pending = l->exhausted = false;
+    l->phase_us = l->last_us = ic_clock_mono_us();
+    if (phase->begin != NULL) {
+        phase->begin(s->ctx);
     }
-    if (phase == DONE) {
-        ic_loop_stop(l->loop);
-    }
+    fill_all(l);
 }
 
-/* This phase has nothing left to ask, now or later. */
-static bool exhausted(const struct load *l)
+/* All of the phase has been asked for and answered. */
+static bool is_over(struct load *l)
 {
-    uint64_t due_us;
-    switch (l->phase) {
-    case CONNECTING:
-        return l->answered >=
-               (uint64_t)l->settings->clients * (l->settings->password[0] == '\0' ? 1 : 2);
-    case WARM:
-    case RUN:
-        return l->end_us == 0 ? l->issued >= l->settings->requests
-                              : ic_clock_mono_us() >= l->end_us;
-    case PREPARE:
-    case DONE:
-        break;
+    if (l->phase == NULL) {
+        return l->greeted == l->settings->clients * (l->settings->password[0] == '\0' ? 1U : 2U);
     }
-    return !wants(l, 0, &due_us);
+    (void)has_due(l, ic_clock_mono_us()); /* it may have run out meanwhile */
+    return l->exhausted && l->in_flight == 0;
 }
 
 /* Into the next phase if this one is over. */
 static void go_on(struct load *l)
 {
+    const struct ic_load_settings *s = l->settings;
     if (l->moving) {
         return; /* on the stack below */
     }
     l->moving = true;
-    while (l->error == 0 && l->phase != DONE && l->in_flight == 0 && exhausted(l)) {
-        enum phase next = l->phase + 1;
-        while (skipped(l, next)) {
-            next++;
+    while (l->error == 0 && is_over(l)) {
+        const struct ic_load_phase *next = l->phase == NULL ? s->phase : l->phase + 1;
+        if (l->phase != NULL && l->phase->end != NULL) {
+            l->phase->end(s->ctx, (double)(l->last_us - l->phase_us) / 1e6);
+        }
+        if (next == s->phase + s->phases) {
+            ic_loop_stop(l->loop);
+            break;
         }
         enter(l, next);
-        fill_all(l);
     }
     l->moving = false;
-}
-
-static double share_done(const struct load *l)
-{
-    const struct ic_load_settings *s = l->settings;
-    double passed = (double)(ic_clock_mono_us() - l->phase_us);
-    switch (l->phase) {
-    case PREPARE:
-        return (double)l->answered / (double)ic_workload_keys(s->workload);
-    case WARM:
-    case RUN:
-        return l->end_us == 0 ? (double)l->answered / (double)s->requests
-                              : passed / (double)(l->end_us - l->phase_us);
-    case CONNECTING:
-    case DONE:
-        break;
-    }
-    return 0;
 }
 
 static void on_tick(void *ctx)
 {
     struct load *l = ctx;
+    const struct ic_load_settings *s = l->settings;
     uint64_t now_us = ic_clock_mono_us();
-    double share = share_done(l);
-    l->settings->progress(l->settings->ctx, phase_names[l->phase], share < 1 ? share : 1);
+    if (l->phase != NULL) {
+        double share = l->phase->share(s->ctx, now_us - l->phase_us);
+        s->progress(s->ctx, l->phase->name, share < 1 ? share : 1);
+    }
     if (ic_signals_arrived()) {
         fail(l, IC_ECANCELED, "interrupted");
     } else if (l->in_flight > 0 && now_us - l->last_us > IC_LOAD_STALL_MS * UINT64_C(1000)) {
@@ -452,6 +414,7 @@ static void on_tick(void *ctx)
     ic_timer_start(&l->tick, TICK_MS);
 }
 
+/* What has become due, and a phase that ends by time. */
 static void on_pace(void *ctx)
 {
     struct load *l = ctx;
@@ -492,8 +455,8 @@ static int connect_all(struct load *l)
     for (uint32_t i = 0; i < s->clients; i++) {
         struct connection *c = &l->connection[i];
         c->load = l;
-        c->request = ic_calloc(s->pipeline, sizeof *c->request);
-        c->stream = c->request == NULL
+        c->sent = ic_calloc(s->pipeline, sizeof *c->sent);
+        c->stream = c->sent == NULL
                         ? NULL
                         : ic_stream_connect(l->loop, l->address, l->port, &stream_handler, c);
         if (c->stream == NULL) {
@@ -510,7 +473,7 @@ static void clean_up(struct load *l)
 {
     for (uint32_t i = 0; l->connection != NULL && i < l->settings->clients; i++) {
         ic_stream_free(l->connection[i].stream);
-        ic_free(l->connection[i].request);
+        ic_free(l->connection[i].sent);
     }
     if (l->loop != NULL) {
         ic_timer_stop(&l->tick);
@@ -523,10 +486,9 @@ static void clean_up(struct load *l)
     ic_free(l->input);
 }
 
-int ic_load_run(const struct ic_load_settings *settings, struct ic_load_result *result, char *why)
+int ic_load_run(const struct ic_load_settings *settings, char *why)
 {
-    struct load l = {.settings = settings, .result = result, .why = why};
-    memset(result, 0, sizeof *result);
+    struct load l = {.settings = settings, .why = why};
     snprintf(why, IC_LOAD_WHY_MAX, "%s", ic_error_text(IC_ENOMEM));
     ic_buf_init(&l.text);
     l.loop = ic_loop_new();
@@ -544,11 +506,12 @@ int ic_load_run(const struct ic_load_settings *settings, struct ic_load_result *
     }
     if (error == 0) {
         ic_timer_start(&l.tick, TICK_MS);
-        if (settings->rate > 0) {
-            ic_timer_start(&l.pace, PACE_MS);
-        }
+        ic_timer_start(&l.pace, PACE_MS);
         ic_loop_run(l.loop);
         error = l.error;
+        if (error == 0) {
+            snprintf(why, IC_LOAD_WHY_MAX, "%s", l.first_error);
+        }
     }
     clean_up(&l);
     return error;

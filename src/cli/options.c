@@ -1,8 +1,12 @@
 #include "cli/options.h"
 
+#include "base/quantity.h"
 #include "cli/commands.h"
 
-#include <stdbool.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct ic_option *find(const struct ic_option *options, const char *name, size_t len)
@@ -55,4 +59,90 @@ int ic_options_read(const struct ic_option *options, int argc, char **argv, void
         }
     }
     return words;
+}
+
+/* ---- values ----------------------------------------------------------------- */
+
+int ic_option_complain(const char *command, const char *option, const char *text,
+                       const char *wanted)
+{
+    return ic_cli_fail("%s: bad value '%.100s' for --%s: must be %s", command, text, option,
+                       wanted);
+}
+
+int ic_option_number(const char *command, const char *option, const char *text, int64_t least,
+                     int64_t most, uint64_t *out)
+{
+    int64_t value;
+    if (text == NULL) {
+        return 0;
+    }
+    if (ic_slice_to_i64(ic_slice_str(text), &value) < 0 || value < least || value > most) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "a number from %" PRId64 " to %" PRId64, least, most);
+        return ic_option_complain(command, option, text, wanted);
+    }
+    *out = (uint64_t)value;
+    return 0;
+}
+
+int ic_option_decimal(const char *command, const char *option, const char *text, double most,
+                      double *out)
+{
+    char *end;
+    if (text == NULL) {
+        return 0;
+    }
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < 0 || value > most) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "a number from 0 to %g", most);
+        return ic_option_complain(command, option, text, wanted);
+    }
+    *out = value;
+    return 0;
+}
+
+int ic_option_bytes(const char *command, const char *option, const char *text, uint64_t *out)
+{
+    int64_t value;
+    if (text == NULL) {
+        return 0;
+    }
+    if (ic_quantity_bytes(ic_slice_str(text), &value) < 0 || value < 0) {
+        return ic_option_complain(command, option, text, "a size: 64kb, 1mb");
+    }
+    *out = (uint64_t)value;
+    return 0;
+}
+
+int ic_option_time(const char *command, const char *option, const char *text, uint64_t *out_ms)
+{
+    int64_t value;
+    if (text == NULL) {
+        return 0;
+    }
+    if (ic_quantity_ms(ic_slice_str(text), &value) < 0 || value < 0) {
+        return ic_option_complain(command, option, text, "a time: 250ms, 10s, 5m");
+    }
+    *out_ms = (uint64_t)value;
+    return 0;
+}
+
+int ic_option_choice(const char *command, const char *option, const char *text, const char *choices,
+                     int *out)
+{
+    const char *at = choices;
+    for (int i = 0; text != NULL; i++) {
+        size_t len = strcspn(at, "|");
+        if (strlen(text) == len && strncmp(text, at, len) == 0) {
+            *out = i;
+            return 0;
+        }
+        if (at[len] == '\0') {
+            return ic_option_complain(command, option, text, choices);
+        }
+        at += len + 1;
+    }
+    return 0;
 }

@@ -5,6 +5,8 @@
 #ifndef IC_CLI_OPTIONS_H
 #define IC_CLI_OPTIONS_H
 
+#include <stdint.h>
+
 struct ic_option {
     const char *name;   /* NULL ends a table */
     const char **value; /* set to the text given; untouched otherwise */
@@ -18,5 +20,22 @@ enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
  * IC_OPTIONS_DONE after --help, for which HELP was called; IC_OPTIONS_WRONG after a complaint.
  */
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void));
+
+/*
+ * The value TEXT of --OPTION of COMMAND. TEXT NULL (it was not given) leaves *OUT alone. 0, or
+ * IC_CLI_FAILED after a complaint.
+ */
+int ic_option_number(const char *command, const char *option, const char *text, int64_t least,
+                     int64_t most, uint64_t *out);
+int ic_option_decimal(const char *command, const char *option, const char *text, double most,
+                      double *out); /* from 0 to MOST */
+int ic_option_bytes(const char *command, const char *option, const char *text, uint64_t *out);
+int ic_option_time(const char *command, const char *option, const char *text, uint64_t *out_ms);
+/* The index of TEXT among "a|b|c". */
+int ic_option_choice(const char *command, const char *option, const char *text, const char *choices,
+                     int *out);
+/* "bad value ...: must be WANTED"; returns IC_CLI_FAILED. */
+int ic_option_complain(const char *command, const char *option, const char *text,
+                       const char *wanted);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/quantity.h"
+#include "base/random.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,9 +17,7 @@ struct ic_workload {
     enum ic_workload_order order;
     double get_share;
     struct ic_rng rng;
-    uint64_t seed;
     double *popularity; /* of a Zipf order: cumulative, keys of them */
-    struct ic_buf *block;
     enum shape shape;
     size_t sizes;
     uint64_t size[SIZES_MAX]; /* of a list; least and most of a range */
@@ -120,22 +119,6 @@ static int rank_keys(struct ic_workload *w, double exponent)
     return 0;
 }
 
-static int make_block(struct ic_workload *w)
-{
-    w->block = ic_buf_new(IC_WORKLOAD_BLOCK_BYTES + sizeof(uint64_t));
-    if (w->block == NULL) {
-        return IC_ENOMEM;
-    }
-    struct ic_rng rng;
-    ic_rng_init(&rng, w->seed);
-    for (size_t at = 0; at < IC_WORKLOAD_BLOCK_BYTES; at += sizeof(uint64_t)) {
-        uint64_t word = ic_rng_next(&rng);
-        memcpy(w->block->data + at, &word, sizeof word);
-    }
-    w->block->len = IC_WORKLOAD_BLOCK_BYTES;
-    return 0;
-}
-
 int ic_workload_new(const struct ic_workload_settings *settings, struct ic_workload **out,
                     char *why)
 {
@@ -149,15 +132,11 @@ int ic_workload_new(const struct ic_workload_settings *settings, struct ic_workl
         w->keys = settings->keys;
         w->order = settings->order;
         w->get_share = settings->get_percent / 100;
-        w->seed = settings->seed;
         ic_rng_init(&w->rng, settings->seed + 1);
         result = parse_sizes(w, settings->sizes, why);
     }
     if (result == 0 && w->order == IC_ORDER_ZIPF) {
         result = rank_keys(w, settings->zipf);
-    }
-    if (result == 0) {
-        result = make_block(w);
     }
     if (result < 0) {
         if (result == IC_ENOMEM) {
@@ -173,7 +152,6 @@ int ic_workload_new(const struct ic_workload_settings *settings, struct ic_workl
 void ic_workload_free(struct ic_workload *w)
 {
     if (w != NULL) {
-        ic_buf_unref(w->block);
         ic_free(w->popularity);
         ic_free(w);
     }
@@ -245,41 +223,4 @@ uint64_t ic_workload_next(struct ic_workload *w, bool *get)
         break;
     }
     return w->position++ % w->keys;
-}
-
-/* ---- contents --------------------------------------------------------------- */
-
-static uint64_t start_of(const struct ic_workload *w, uint64_t key)
-{
-    struct ic_rng rng;
-    ic_rng_init(&rng, w->seed ^ key * UINT64_C(0x9e3779b97f4a7c15));
-    return ic_rng_next(&rng) % IC_WORKLOAD_BLOCK_BYTES;
-}
-
-struct ic_slice ic_workload_piece(const struct ic_workload *w, uint64_t key, uint64_t offset,
-                                  uint64_t len)
-{
-    uint64_t at = (start_of(w, key) + offset) % IC_WORKLOAD_BLOCK_BYTES;
-    uint64_t row = IC_WORKLOAD_BLOCK_BYTES - at;
-    return ic_slice(w->block->data + at, (size_t)(len < row ? len : row));
-}
-
-struct ic_buf *ic_workload_block(struct ic_workload *w)
-{
-    return w->block;
-}
-
-bool ic_workload_equal(const struct ic_workload *w, uint64_t key, uint64_t offset,
-                       struct ic_slice bytes)
-{
-    while (bytes.len > 0) {
-        struct ic_slice piece = ic_workload_piece(w, key, offset, bytes.len);
-        if (memcmp(piece.data, bytes.data, piece.len) != 0) {
-            return false;
-        }
-        bytes.data += piece.len;
-        bytes.len -= piece.len;
-        offset += piece.len;
-    }
-    return true;
 }

@@ -1,22 +1,19 @@
 /*
- * workload.h - what the load generator asks for: keys with sizes, contents that follow from the
- * key, and the order of the operations. Pure; the same seed gives the same workload.
+ * workload.h - what `bench` asks for: keys with sizes, and the order of the operations. Pure; the
+ * same seed gives the same workload.
  *
  *   key 7 --> size: by the table of sizes            next --> GET key 3, GET key 7, SET key 3 ...
- *         --> contents: a block of noise, read round and round from an offset of its own
  */
 #ifndef IC_CLI_WORKLOAD_H
 #define IC_CLI_WORKLOAD_H
 
-#include "base/buf.h"
-#include "base/random.h"
+#include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum {
     IC_WORKLOAD_KEYS_MAX = 1 << 24,
-    /* Prime, so that no unit or stripe repeats in step with it; fits a core's cache. */
-    IC_WORKLOAD_BLOCK_BYTES = 1048573,
     IC_WORKLOAD_WHY_MAX = 256,
 };
 
@@ -43,15 +40,4 @@ uint64_t ic_workload_keys(const struct ic_workload *w);
 uint64_t ic_workload_size(const struct ic_workload *w, uint64_t key); /* bytes of its value */
 /* The next operation. */
 uint64_t ic_workload_next(struct ic_workload *w, bool *get);
-/*
- * The bytes of KEY's value from OFFSET on, as many of LEN as lie in a row (> 0 if LEN > 0); inside
- * the block, which is one buffer for all.
- */
-struct ic_slice ic_workload_piece(const struct ic_workload *w, uint64_t key, uint64_t offset,
-                                  uint64_t len);
-struct ic_buf *ic_workload_block(struct ic_workload *w); /* owner of the pieces; not a new ref */
-/* BYTES are what KEY's value has at OFFSET. */
-bool ic_workload_equal(const struct ic_workload *w, uint64_t key, uint64_t offset,
-                       struct ic_slice bytes);
-
 #endif
