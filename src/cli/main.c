@@ -23,6 +23,7 @@ static const struct subcommand subcommands[] = {
     {"put", "store a file or standard input under a key", ic_cli_put},
     {"get", "read a key into a file or to standard output", ic_cli_get},
     {"bench", "measure throughput and latency of this or any Redis server", ic_cli_bench},
+    {"replay", "ask this or any Redis server for what a trace asked for", ic_cli_replay},
     {"proxy", "run the proxy in the foreground", ic_cli_proxy},
     {"platform", "run the local function platform in the foreground", ic_cli_platform},
     {"config", "print the sample configuration file, every directive with its default",
