@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/random.h"
 #include "cli/contents.h"
 #include "cli/endpoint.h"
 #include "cli/load.h"
@@ -327,7 +328,7 @@ static int run_load(struct replay *r, char *why)
 static int run(struct replay *r, const char *path)
 {
     char why[IC_LOAD_WHY_MAX];
-    ic_map_init(&r->known, 0, is_known);
+    ic_map_init(&r->known, ic_random_u64(), is_known);
     int result = ic_trace_open(path, &r->trace, r->why);
     snprintf(why, sizeof why, "%.500s", result < 0 ? r->why : ic_error_text(IC_ENOMEM));
     if (result == 0) {
