@@ -413,6 +413,7 @@ struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
     } else if (instance->heard_ms == 0) {
         instance->op_sent = instance->op_done = position; /* restored: the journal has none */
     }
+    instance->since_ms = instance->since_ms == 0 ? now_ms : instance->since_ms;
     instance->heard_ms = now_ms;
     instance->capacity = capacity;
     instance->held_reported = held;

@@ -82,9 +82,10 @@ struct ic_pool_condemned {
 struct ic_pool_instance {
     uint32_t serial; /* unique for the life of the proxy; 0: free slot */
     uint8_t id[IC_INSTANCE_ID_LEN];
-    bool known;     /* its chunk set is known; else it is listed at its next HELLO */
-    bool away;      /* a sibling answered the last invocation */
-    uint8_t misses; /* invocations in a row answered by siblings */
+    bool known;        /* its chunk set is known; else it is listed at its next HELLO */
+    bool away;         /* a sibling answered the last invocation */
+    uint8_t misses;    /* invocations in a row answered by siblings */
+    uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
     uint64_t heard_ms;
     uint64_t capacity;  /* bytes, as the node reports them */
     uint64_t live;      /* bytes of sealed chunks that are wanted */

@@ -178,6 +178,14 @@ static const struct ic_pool_instance *current(const struct ic_pool_function *f)
     return NULL;
 }
 
+/* Milliseconds since SINCE_MS on the loop's clock; -1 if that is 0: it has not been. */
+static void write_elapsed(struct ic_call *c, const char *name, uint64_t since_ms)
+{
+    uint64_t elapsed_ms = ic_loop_now_ms(c->proxy->loop) - since_ms;
+    ic_resp_bulk_str(c->out, name);
+    ic_resp_int(c->out, since_ms == 0 ? -1 : (int64_t)elapsed_ms);
+}
+
 static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t index)
 {
     static const struct ic_pool_instance none;
@@ -185,7 +193,7 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     const struct ic_pool_instance *i = current(f);
     struct ic_function_figures figures = ic_functions_figures(c->proxy->functions, index);
     i = i == NULL ? &none : i;
-    ic_resp_map(c->out, 13);
+    ic_resp_map(c->out, 15);
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
     write_text(c->out, "state", ic_function_state_name(f->state));
     write_number(c->out, "capacity", ic_pool_capacity(pool, index));
@@ -199,6 +207,8 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     write_number(c->out, "invocations", figures.invocations_serve + figures.invocations_warm);
     write_number(c->out, "billed_ms", figures.billed_serve_ms + figures.billed_warm_ms);
     write_number(c->out, "failures", figures.failures + figures.crashes);
+    write_elapsed(c, "age_ms", i->since_ms);
+    write_elapsed(c, "idle_ms", figures.asked_ms);
 }
 
 void ic_command_ic_pool(struct ic_call *c)

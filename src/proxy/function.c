@@ -226,7 +226,7 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
         refuse(fn, r, IC_EUNAVAIL);
         return;
     }
-    r->submitted_ms = ic_function_now(fn);
+    r->submitted_ms = fn->figures.asked_ms = ic_function_now(fn);
     r->deadline_ms =
         ic_function_now(fn) + (uint64_t)(is_awake(fn) ? c->node_timeout : c->invoke_timeout);
     ic_list_push_back(&fn->waiters, &r->wait);

@@ -371,6 +371,7 @@ static void add(struct ic_function_figures *sum, const struct ic_function_figure
     sum->hellos_refused += one->hellos_refused;
     sum->dismissed += one->dismissed;
     sum->redials += one->redials;
+    sum->asked_ms = one->asked_ms > sum->asked_ms ? one->asked_ms : sum->asked_ms;
 }
 
 struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function)

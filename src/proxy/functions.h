@@ -170,6 +170,7 @@ struct ic_function_figures {
     uint64_t unreported; /* responses without a REPORT line, lost responses included */
     uint64_t failures, throttles, crashes, lost_responses;
     uint64_t hellos, hellos_refused, dismissed, redials;
+    uint64_t asked_ms;      /* a request was submitted last, on the loop's clock; 0: never */
     uint64_t links_refused; /* of all functions: links closed without a valid, expected HELLO */
 };
 /* Of one function, or of all with FUNCTION < 0. */

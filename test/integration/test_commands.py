@@ -155,6 +155,21 @@ def test_own_commands(cluster, client):
     assert sum(dict(zip(r[::2], r[1::2]))[b"live"] for r in rows) > MB
 
 
+def test_pool_tells_age_and_idle_time(new_cluster):
+    cluster = new_cluster(functions=12, options={"lease": "100ms"})
+    client = cluster.redis()
+
+    def rows():
+        return [dict(zip(r[::2], r[1::2])) for r in client.execute_command("IC.POOL")]
+
+    wait_until(lambda: all(r[b"age_ms"] >= 0 for r in rows()), "every function was heard of")
+    assert all(r[b"idle_ms"] == -1 for r in rows()), "nothing was asked of any"
+    client.set("small", b"x")  # 1+2: three functions are asked
+    first = rows()
+    assert sum(r[b"idle_ms"] >= 0 for r in first) == 3
+    wait_until(lambda: all(b[b"age_ms"] > a[b"age_ms"] for a, b in zip(first, rows())), "all age")
+
+
 def test_clients(cluster, client):
     client.client_setname("me")
     assert client.client_getname() == "me"

@@ -215,6 +215,20 @@ static void a_new_instance_that_holds_nothing_is_known(void **s)
     ic_pool_free(p);
 }
 
+static void an_instance_remembers_when_it_was_heard_first(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    struct ic_pool_instance *restored = ic_pool_restore(p, 0, C);
+    assert_int_equal(restored->since_ms, 0);
+    hear(p, C, 4);
+    hear(p, C, 9);
+    assert_int_equal(restored->since_ms, 4);
+    hear(p, A, 11);
+    assert_int_equal(ic_pool_find_id(p, 0, A)->since_ms, 11);
+    ic_pool_free(p);
+}
+
 static void bytes_move(void **s)
 {
     (void)s;
@@ -416,6 +430,7 @@ int main(void)
         leak_test(adoption),
         leak_test(siblings_are_away_then_gone),
         leak_test(a_new_instance_that_holds_nothing_is_known),
+        leak_test(an_instance_remembers_when_it_was_heard_first),
         leak_test(bytes_move),
         leak_test(condemning_without_memory_lists_later),
         leak_test(warm_ups_are_staggered),
