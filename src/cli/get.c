@@ -208,7 +208,7 @@ static int run(struct get *g, const struct ic_endpoint_options *o, const char *f
         result = name_file(g, file);
     }
     if (result == 0) {
-        result = ic_resp_client_open(e.host, e.port, e.password, &g->client, g->why);
+        result = ic_resp_client_open(e.host, e.port, e.password, NULL, &g->client, g->why);
     }
     if (result == 0) {
         if (g->file[0] != '\0') {

@@ -214,7 +214,7 @@ static int run(struct put *p, const struct ic_endpoint_options *o)
         result = open_input(p);
     }
     if (result == 0) {
-        result = ic_resp_client_open(e.host, e.port, e.password, &p->client, p->why);
+        result = ic_resp_client_open(e.host, e.port, e.password, NULL, &p->client, p->why);
     }
     if (result == 0) {
         ic_buf_init(&p->spool);

@@ -17,12 +17,12 @@
 
 enum {
     INPUT_BYTES = 64 * 1024,
-    SIGNAL_CHECK_MS = 100,
     CONNECT_MS = 5000,
 };
 
 struct ic_resp_client {
     int fd;
+    struct ic_resp_wait wait;
     size_t at, end; /* of input: what was received and not taken */
     uint8_t input[INPUT_BYTES];
 };
@@ -34,22 +34,22 @@ static int closed(char *why)
 }
 
 /* Waits for EVENTS; 0, or an error. *GOT are the events that came. */
-static int wait_for(int fd, short events, int wait_ms, short *got, char *why)
+static int wait_for(int fd, short events, const struct ic_resp_wait *wait, short *got, char *why)
 {
-    uint64_t end_ms = ic_clock_mono_ms() + (uint64_t)wait_ms;
+    uint64_t end_ms = ic_clock_mono_ms() + (uint64_t)wait->stall_ms;
     while (true) {
         struct pollfd p = {.fd = fd, .events = events};
-        int count = poll(&p, 1, SIGNAL_CHECK_MS);
+        int count = poll(&p, 1, IC_RESP_CHECK_MS);
         if (count > 0) {
             *got = p.revents;
             return 0;
         }
-        if (ic_signals_arrived()) {
+        if (ic_signals_arrived() || (wait->go_on != NULL && !wait->go_on(wait->ctx))) {
             snprintf(why, IC_RESP_CLIENT_WHY_MAX, "interrupted");
             return IC_ECANCELED;
         }
         if (ic_clock_mono_ms() > end_ms) {
-            snprintf(why, IC_RESP_CLIENT_WHY_MAX, "nothing moved for %d s", wait_ms / 1000);
+            snprintf(why, IC_RESP_CLIENT_WHY_MAX, "nothing moved for %d s", wait->stall_ms / 1000);
             return IC_ETIMEOUT;
         }
     }
@@ -57,8 +57,10 @@ static int wait_for(int fd, short events, int wait_ms, short *got, char *why)
 
 /* ---- connection ------------------------------------------------------------- */
 
-static int connect_to(const struct addrinfo *a, char *why)
+static int connect_to(const struct addrinfo *a, const struct ic_resp_wait *wait, char *why)
 {
+    struct ic_resp_wait shorter = *wait;
+    shorter.stall_ms = CONNECT_MS < wait->stall_ms ? CONNECT_MS : wait->stall_ms;
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -errno;
@@ -67,7 +69,7 @@ static int connect_to(const struct addrinfo *a, char *why)
     int error = connect(fd, a->ai_addr, a->ai_addrlen) < 0 ? errno : 0;
     if (error == EINPROGRESS) {
         socklen_t size = sizeof error;
-        error = wait_for(fd, POLLOUT, CONNECT_MS, &got, why) < 0 ? ETIMEDOUT : 0;
+        error = wait_for(fd, POLLOUT, &shorter, &got, why) < 0 ? ETIMEDOUT : 0;
         if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
             error = errno;
         }
@@ -81,7 +83,7 @@ static int connect_to(const struct addrinfo *a, char *why)
     return fd;
 }
 
-static int dial(const char *host, const char *port, char *why)
+static int dial(const char *host, const char *port, const struct ic_resp_wait *wait, char *why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *all;
@@ -93,7 +95,7 @@ static int dial(const char *host, const char *port, char *why)
     }
     int fd = -ECONNREFUSED;
     for (const struct addrinfo *a = all; a != NULL && fd < 0; a = a->ai_next) {
-        fd = connect_to(a, why);
+        fd = connect_to(a, wait, why);
     }
     freeaddrinfo(all);
     if (fd < 0) {
@@ -123,14 +125,16 @@ static int authenticate(struct ic_resp_client *c, const char *password, char *wh
 }
 
 int ic_resp_client_open(const char *host, const char *port, const char *password,
-                        struct ic_resp_client **out, char *why)
+                        const struct ic_resp_wait *wait, struct ic_resp_client **out, char *why)
 {
+    static const struct ic_resp_wait ordinary = {.stall_ms = IC_RESP_STALL_MS};
     struct ic_resp_client *c = ic_calloc(1, sizeof *c);
     if (c == NULL) {
         snprintf(why, IC_RESP_CLIENT_WHY_MAX, "%s", ic_error_text(IC_ENOMEM));
         return IC_ENOMEM;
     }
-    int result = dial(host, port, why);
+    c->wait = wait == NULL ? ordinary : *wait;
+    int result = dial(host, port, &c->wait, why);
     c->fd = result;
     if (result >= 0) {
         result = password[0] == '\0' ? 0 : authenticate(c, password, why);
@@ -158,7 +162,7 @@ int ic_resp_client_send(struct ic_resp_client *c, struct ic_slice bytes, char *w
     size_t sent = 0;
     while (sent < bytes.len) {
         short got = 0;
-        int result = wait_for(c->fd, POLLOUT | POLLIN, IC_RESP_STALL_MS, &got, why);
+        int result = wait_for(c->fd, POLLOUT | POLLIN, &c->wait, &got, why);
         if (result < 0) {
             return result;
         }
@@ -209,7 +213,7 @@ static int receive(struct ic_resp_client *c, void *out, size_t size, size_t *len
             return closed(why);
         }
         short events;
-        int result = wait_for(c->fd, POLLIN, IC_RESP_STALL_MS, &events, why);
+        int result = wait_for(c->fd, POLLIN, &c->wait, &events, why);
         if (result < 0) {
             return result;
         }
@@ -248,6 +252,65 @@ int ic_resp_client_line(struct ic_resp_client *c, char line[IC_RESP_REPLY_MAX], 
     }
     line[len] = '\0';
     return 0;
+}
+
+/* Appends LEN bytes as they come. */
+static int append_bulk(struct ic_resp_client *c, struct ic_buf *out, size_t len, char *why)
+{
+    int result = ic_buf_reserve(out, len);
+    if (result < 0) {
+        snprintf(why, IC_RESP_CLIENT_WHY_MAX, "%s", ic_error_text(result));
+    }
+    while (len > 0 && result == 0) {
+        size_t got = 0;
+        result = ic_resp_client_read(c, out->data + out->len, len, &got, why);
+        out->len += got;
+        len -= got;
+    }
+    return result;
+}
+
+/* One line and, of a bulk, what it announces. *MORE: how many replies a container announces. */
+static int append_piece(struct ic_resp_client *c, struct ic_buf *out, size_t max, size_t *more,
+                        char *why)
+{
+    enum { TAIL = 2 };
+    char line[IC_RESP_REPLY_MAX];
+    int64_t number = 0;
+    int result = ic_resp_client_line(c, line, why);
+    *more = 0;
+    if (result < 0) {
+        return result;
+    }
+    bool bulk = line[0] == '$' || line[0] == '=';
+    bool container = line[0] == '*' || line[0] == '~' || line[0] == '%' || line[0] == '>';
+    if (line[0] == '-' || line[0] == '\0' ||
+        ((bulk || container) && ic_slice_to_i64(ic_slice_str(line + 1), &number) < 0)) {
+        return ic_resp_client_refusal(line, why);
+    }
+    if (out->len > max || number > (int64_t)(max - out->len)) {
+        snprintf(why, IC_RESP_CLIENT_WHY_MAX, "the answer has more than %zu bytes", max);
+        return IC_ETOOBIG;
+    }
+    if (container && number > 0) {
+        *more = (size_t)number * (line[0] == '%' ? 2 : 1);
+    }
+    result = ic_buf_printf(out, "%s\r\n", line);
+    if (result < 0) {
+        snprintf(why, IC_RESP_CLIENT_WHY_MAX, "%s", ic_error_text(result));
+    }
+    return result == 0 && bulk && number >= 0 ? append_bulk(c, out, (size_t)number + TAIL, why)
+                                              : result;
+}
+
+int ic_resp_client_reply(struct ic_resp_client *c, struct ic_buf *out, size_t max, char *why)
+{
+    int result = 0;
+    for (size_t pending = 1, more; pending > 0 && result == 0; pending--) {
+        result = append_piece(c, out, max, &more, why);
+        pending += more; /* at most MAX each, and each piece takes bytes of MAX */
+    }
+    return result;
 }
 
 int ic_resp_client_refusal(const char *line, char *why)
