@@ -61,6 +61,22 @@ int ic_options_read(const struct ic_option *options, int argc, char **argv, void
     return words;
 }
 
+bool ic_options_flag(int *argc, char **argv, const char *long_name, const char *short_name)
+{
+    int kept = 1;
+    bool found = false, only_words = false;
+    for (int i = 1; i < *argc; i++) {
+        only_words |= strcmp(argv[i], "--") == 0;
+        if (!only_words && (strcmp(argv[i], long_name) == 0 || strcmp(argv[i], short_name) == 0)) {
+            found = true;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    return found;
+}
+
 /* ---- values ----------------------------------------------------------------- */
 
 int ic_option_complain(const char *command, const char *option, const char *text,

@@ -5,6 +5,7 @@
 #ifndef IC_CLI_OPTIONS_H
 #define IC_CLI_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ic_option {
@@ -20,6 +21,12 @@ enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
  * IC_OPTIONS_DONE after --help, for which HELP was called; IC_OPTIONS_WRONG after a complaint.
  */
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void));
+
+/*
+ * Takes the flag LONG_NAME ("--batch"; or SHORT_NAME, "-b"), which has no value, out of
+ * ARGV[1..*ARGC-1], before ic_options_read sees it. True if it was there.
+ */
+bool ic_options_flag(int *argc, char **argv, const char *long_name, const char *short_name);
 
 /*
  * The value TEXT of --OPTION of COMMAND. TEXT NULL (it was not given) leaves *OUT alone. 0, or

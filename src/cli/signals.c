@@ -2,12 +2,13 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <sys/signalfd.h>
 
 static const int held[] = {SIGINT, SIGTERM, SIGHUP};
 
 enum { HELD = sizeof held / sizeof held[0] };
 
-static void change(int how)
+static sigset_t all_held(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -17,6 +18,12 @@ static void change(int how)
             sigaddset(&set, held[i]); /* one that is ignored (nohup) would end nothing later */
         }
     }
+    return set;
+}
+
+static void change(int how)
+{
+    sigset_t set = all_held();
     sigprocmask(how, &set, NULL);
 }
 
@@ -35,6 +42,12 @@ bool ic_signals_arrived(void)
         }
     }
     return false;
+}
+
+int ic_signals_descriptor(void)
+{
+    sigset_t set = all_held();
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 void ic_signals_release(void)

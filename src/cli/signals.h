@@ -10,6 +10,8 @@
 
 void ic_signals_hold(void);
 bool ic_signals_arrived(void); /* one of them waits */
+/* A descriptor of the caller's that is readable while one of those held now waits. */
+int ic_signals_descriptor(void);
 void ic_signals_release(void); /* does not return if one waits */
 
 #endif
