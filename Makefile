@@ -34,7 +34,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 # ---- packages ---------------------------------------------------------------
 # What a build needs, and what the tests need beyond it (Debian's names).
 BUILD_PACKAGES := gcc libc6-dev pkg-config libuv1-dev libisal-dev libcurl4-openssl-dev libssl-dev \
-    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev libarchive-dev
+    libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev libarchive-dev libncurses-dev
 TEST_PACKAGES  := libcmocka-dev clang clang-format llvm libclang-rt-14-dev python3-pytest python3-redis redis-server redis-tools \
     awscli curl libhiredis-dev procps iproute2
 
@@ -67,6 +67,7 @@ cli_stamp   := $(BUILD)/.cli-$(call stamp_of,$(CLI_DEFINES))
 $(flags_stamp) $(cli_stamp):
 	@mkdir -p $(@D) && rm -f $(BUILD)/$(firstword $(subst -, ,$(@F)))-* && touch $@
 LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -lzip -larchive -lm -lpthread
+CLI_LIBS := -lncursesw -ltinfo
 
 # ---- what is built ----------------------------------------------------------
 LIB_SOURCES  := $(filter-out src/node/main.c,$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
@@ -114,7 +115,7 @@ $(BUILD)/libcli.a: $(filter-out %/main.o,$(cli_objects))
 
 $(BUILD)/infinicache: $(cli_objects) $(BUILD)/libinternal.a
 	@echo '  CC    $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CLI_LIBS)
 
 NODE_STATIC := $(if $(filter asan,$(FLAVOR)),,-static)
 $(BUILD)/bootstrap: $(node_objects)

@@ -16,6 +16,7 @@ enum ic_cli_status {
 int ic_cli_up(int argc, char **argv);
 int ic_cli_down(int argc, char **argv);
 int ic_cli_status(int argc, char **argv);
+int ic_cli_top(int argc, char **argv);
 int ic_cli_put(int argc, char **argv);
 int ic_cli_get(int argc, char **argv);
 int ic_cli_bench(int argc, char **argv);

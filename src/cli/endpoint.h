@@ -1,5 +1,5 @@
 /*
- * endpoint.h - which proxy `put` and `get` speak to, and with which password.
+ * endpoint.h - which proxy `put`, `get` and `top` speak to, and with which password.
  */
 #ifndef IC_CLI_ENDPOINT_H
 #define IC_CLI_ENDPOINT_H

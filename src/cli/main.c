@@ -20,6 +20,7 @@ static const struct subcommand subcommands[] = {
     {"up", "start the platform, the functions and the proxy on this machine", ic_cli_up},
     {"down", "stop what `up` started", ic_cli_down},
     {"status", "what runs, where, and how much memory it uses", ic_cli_status},
+    {"top", "watch requests, memory, cost and every function, as top does", ic_cli_top},
     {"put", "store a file or standard input under a key", ic_cli_put},
     {"get", "read a key into a file or to standard output", ic_cli_get},
     {"bench", "measure throughput and latency of this or any Redis server", ic_cli_bench},
