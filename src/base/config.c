@@ -91,6 +91,19 @@ static int set_number(struct ic_config *c, const struct ic_directive *d, struct 
     return result;
 }
 
+static int set_real(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    double number = 0;
+    int result = ic_slice_to_real(value, &number);
+    if (result == 0 && (number < (double)d->least || number > (double)d->most)) {
+        result = IC_ERANGE;
+    }
+    if (result == 0) {
+        *(double *)field_of(c, d) = number;
+    }
+    return result;
+}
+
 static int set_string(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
 {
     if (memchr(value.data == NULL ? (const void *)"" : value.data, '\0', value.len) != NULL) {
@@ -117,6 +130,8 @@ static int set_field(struct ic_config *c, const struct ic_directive *d, struct i
     case IC_DIRECTIVE_SIZE:
     case IC_DIRECTIVE_TIME:
         return set_number(c, d, value);
+    case IC_DIRECTIVE_REAL:
+        return set_real(c, d, value);
     case IC_DIRECTIVE_BOOL: {
         int choice = parse_choice("no|yes", value);
         if (choice >= 0) {
@@ -142,12 +157,15 @@ static void describe_values(const struct ic_directive *d, char *out, size_t out_
 {
     switch (d->kind) {
     case IC_DIRECTIVE_INT:
+    case IC_DIRECTIVE_REAL: {
+        const char *number = d->kind == IC_DIRECTIVE_INT ? "number" : "decimal number";
         if (d->most == IC_NO_LIMIT) {
-            snprintf(out, out_size, "a number of at least %" PRId64, d->least);
+            snprintf(out, out_size, "a %s of at least %" PRId64, number, d->least);
         } else {
-            snprintf(out, out_size, "a number from %" PRId64 " to %" PRId64, d->least, d->most);
+            snprintf(out, out_size, "a %s from %" PRId64 " to %" PRId64, number, d->least, d->most);
         }
         break;
+    }
     case IC_DIRECTIVE_SIZE:
         snprintf(out, out_size, "a size in bytes, or with kb, mb or gb, of at least %" PRId64 "%s",
                  d->least, d->most == IC_NO_LIMIT ? "" : " and within its maximum");
@@ -204,6 +222,8 @@ int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struc
         return ic_buf_printf(out, "%" PRId64, *(const int64_t *)(const void *)field);
     case IC_DIRECTIVE_TIME:
         return ic_quantity_print_ms(out, *(const int64_t *)(const void *)field);
+    case IC_DIRECTIVE_REAL: /* as many digits as text to double to text keeps */
+        return ic_buf_printf(out, "%.15g", *(const double *)(const void *)field);
     case IC_DIRECTIVE_BOOL:
         return ic_buf_append_str(out, *(const bool *)field ? "yes" : "no");
     case IC_DIRECTIVE_ENUM:

@@ -16,6 +16,7 @@ enum ic_directive_kind {
     IC_DIRECTIVE_INT,
     IC_DIRECTIVE_SIZE,
     IC_DIRECTIVE_TIME,
+    IC_DIRECTIVE_REAL,
     IC_DIRECTIVE_BOOL,
     IC_DIRECTIVE_ENUM,
     IC_DIRECTIVE_STRING,
@@ -26,6 +27,7 @@ enum { IC_SCOPE_P = 1, IC_SCOPE_L = 2, IC_SCOPE_PL = 3, IC_SCOPE_U = 4 };
 #define IC_FIELD_INT(field)    int64_t field;
 #define IC_FIELD_SIZE(field)   int64_t field;
 #define IC_FIELD_TIME(field)   int64_t field;
+#define IC_FIELD_REAL(field)   double field;
 #define IC_FIELD_BOOL(field)   bool field;
 #define IC_FIELD_ENUM(field)   int field;
 #define IC_FIELD_STRING(field) char *field;

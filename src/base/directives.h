@@ -9,6 +9,7 @@
  *   INT     int64_t, decimal                        BOOL   bool: yes | no
  *   SIZE    int64_t, bytes: 64kb 1mb 4gb (1024s)     ENUM   int, an index into choices
  *   TIME    int64_t, milliseconds: 250ms 10s 5m 1h   STRING char *, owned
+ *   REAL    double, decimal: 2 0.05 1e-6 (its bounds are whole numbers)
  *
  * Scope: P the proxy, L the local platform, PL both; U only `infinicache up`.
  */

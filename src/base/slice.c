@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
@@ -39,5 +42,31 @@ int ic_slice_to_i64(struct ic_slice a, int64_t *out)
         value = value * 10 + digit;
     }
     *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return 0;
+}
+
+/* strtod reads it (the process never leaves the C locale); what else strtod knows is kept out. */
+int ic_slice_to_real(struct ic_slice a, double *out)
+{
+    char text[64];
+    if (a.len == 0 || a.len >= sizeof text) {
+        return IC_EINVAL;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (a.data[i] == '\0' || strchr("0123456789+-.eE", a.data[i]) == NULL) {
+            return IC_EINVAL;
+        }
+    }
+    memcpy(text, a.data, a.len);
+    text[a.len] = '\0';
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0') {
+        return IC_EINVAL;
+    }
+    if (!isfinite(value)) {
+        return IC_ERANGE;
+    }
+    *out = value;
     return 0;
 }

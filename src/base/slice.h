@@ -35,4 +35,10 @@ bool ic_slice_equal_nocase(struct ic_slice a, const char *text);
 /* The whole slice as a decimal integer (optional '-'). IC_EINVAL: not one; IC_ERANGE: too large. */
 int ic_slice_to_i64(struct ic_slice a, int64_t *out) __attribute__((warn_unused_result));
 
+/*
+ * The whole slice as a decimal number: 2, -0.25, 1e-6. IC_EINVAL: not one (hexadecimal numbers,
+ * infinities, blanks and more than 63 bytes are none); IC_ERANGE: beyond a double.
+ */
+int ic_slice_to_real(struct ic_slice a, double *out) __attribute__((warn_unused_result));
+
 #endif

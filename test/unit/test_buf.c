@@ -87,6 +87,39 @@ static void test_numbers(void **state)
     assert_false(ic_slice_equal_nocase(ic_slice_str("gets"), "get"));
 }
 
+static void check_real(const char *text, int result, double value)
+{
+    double out = 0;
+    assert_int_equal(ic_slice_to_real(ic_slice_str(text), &out), result);
+    assert_true(out == value);
+}
+
+static void test_reals(void **state)
+{
+    (void)state;
+    check_real("0", 0, 0.0);
+    check_real("0.25", 0, 0.25);
+    check_real("-2.5", 0, -2.5);
+    check_real("1e-6", 0, 1e-6);
+    check_real("1.5E3", 0, 1500.0);
+    check_real("1e999", IC_ERANGE, 0.0);
+    check_real("", IC_EINVAL, 0.0);
+    check_real("-", IC_EINVAL, 0.0);
+    check_real(".", IC_EINVAL, 0.0);
+    check_real("1.2.3", IC_EINVAL, 0.0);
+    check_real("1e", IC_EINVAL, 0.0);
+    check_real(" 1", IC_EINVAL, 0.0);
+    check_real("1 ", IC_EINVAL, 0.0);
+    check_real("0x10", IC_EINVAL, 0.0);
+    check_real("inf", IC_EINVAL, 0.0);
+    check_real("nan", IC_EINVAL, 0.0);
+    check_real("0.000000000000000000000000000000000000000000000000000000000000001", IC_EINVAL, 0.0);
+    double out = 0; /* a slice ends where it says, not at a zero byte, and may hold one */
+    assert_int_equal(ic_slice_to_real(ic_slice("1234", 2), &out), 0);
+    assert_true(out == 12.0);
+    assert_int_equal(ic_slice_to_real(ic_slice("1\0", 2), &out), IC_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +127,7 @@ int main(void)
         leak_test(test_without_memory),
         leak_test(test_references_and_pool),
         leak_test(test_numbers),
+        leak_test(test_reals),
     };
     return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
 }
