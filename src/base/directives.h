@@ -92,6 +92,10 @@ X(STRING, credentials_file, "credentials-file", "", 0, 0, "", PL, FIXED, \
   "File with two lines, access key id and secret; empty: AWS_ACCESS_KEY_ID and " \
   "AWS_SECRET_ACCESS_KEY, or else test and test.") \
 X(ENUM, billing, "billing", "1ms", 0, 0, "1ms|100ms", PL, FIXED, "Billed durations are rounded up to this.") \
+X(ENUM, architecture, "architecture", "x86_64", 0, 0, "x86_64|arm64", P, FIXED, \
+  "Architecture of the functions, for what they cost.") \
+X(STRING, prices, "prices", "", 0, 0, "", P, FIXED, \
+  "Overrides list prices: NAME=DOLLARS,NAME=DOLLARS; an unknown name is answered with all names.") \
 X(ENUM, routing, "routing", "mru", 0, 0, "mru|lru|random", L, FIXED, \
   "Which idle instance of a function gets an invocation.") \
 X(INT, concurrency, "concurrency", "1000", 1, 100000, "", L, FIXED, \

@@ -43,7 +43,7 @@ struct process {
     struct ic_reap turn_end;
     uv_signal_t on_term, on_int;
     bool commit_scheduled, stopping;
-    char why[IC_WHY_MAX];
+    char why[IC_PRICE_WHY_MAX];
 };
 
 /* ---- the store's wishes ---- */
@@ -215,11 +215,16 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static_assert((int)IC_PRICE_WHY_MAX >= (int)IC_WHY_MAX, "whoever says why has room");
+
 static int start(struct process *p)
 {
     struct ic_proxy *proxy = &p->proxy;
     raise_descriptor_limit();
-    int result = open_journal(p);
+    int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
+    if (result == 0) {
+        result = open_journal(p);
+    }
     if (result == 0) {
         result = open_functions(p);
     }

@@ -13,6 +13,7 @@
 
 #include "base/config.h"
 #include "base/random.h"
+#include "core/price.h"
 #include "net/net.h"
 
 struct ic_functions;
@@ -30,6 +31,7 @@ struct ic_proxy {
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
     struct ic_sessions *sessions;   /* clients */
+    struct ic_prices prices;        /* list prices and the directive `prices` */
     struct ic_rng rng;              /* placement, back-off, sampling */
     uint64_t started_ms;            /* monotonic */
 };

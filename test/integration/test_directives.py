@@ -123,6 +123,21 @@ def test_password(new_cluster, tmp_path):
     assert "hunter2" not in str(shown)
 
 
+# ---- money --------------------------------------------------------------------
+
+@observes("prices")
+def test_prices(new_cluster):
+    for text in ("gold=1", "r7g.large=cheap", "r7g.large"):
+        c = new_cluster(up=False, options={"prices": text})
+        done = c.up(check=False)
+        assert done.returncode != 0
+        log = (c.dir / "proxy.log").read_text()
+        assert "prices:" in log and text.split("=")[0] in log, log
+    c = new_cluster(up=False, options={"prices": "gold=1"})
+    c.up(check=False)
+    assert "lambda-million-requests" in (c.dir / "proxy.log").read_text()
+
+
 # ---- clients ------------------------------------------------------------------
 
 @observes("maxclients")
