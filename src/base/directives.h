@@ -57,7 +57,11 @@ X(STRING, platform_endpoint, "platform-endpoint", "http://127.0.0.1:6382", 0, 0,
 X(STRING, region, "region", "us-east-1", 0, 0, "", PL, FIXED, "AWS region, part of signatures and ARNs.") \
 X(TIME, function_timeout, "function-timeout", "300s", 20000, 900000, "", P, FIXED, \
   "Timeout the functions are created with; an invocation ends before it (at most 300 s).") \
-X(TIME, lease, "lease", "1s", 1, 300000, "", P, RUNTIME, "How long a node stays after its last request.") \
+X(TIME, lease, "lease", "0", 0, 300000, "", P, RUNTIME, \
+  "How long a node stays after its last request; 0: as long as that is expected to pay, by `billing`.") \
+X(REAL, latency_value, "latency-value", "0.00003", 0, 1000, "", P, RUNTIME, \
+  "Dollars that a second of waiting for a sleeping function costs whoever waits. The default is a server " \
+  "of two processors at $0.10 an hour that waits; a person's time is some 0.01.") \
 X(TIME, warm_interval, "warm-interval", "60s", 0, 86400000, "", P, RUNTIME, \
   "Each function is invoked at least so often, so that the platform keeps it; 0: never.") \
 X(TIME, invoke_timeout, "invoke-timeout", "10s", 100, 300000, "", P, RUNTIME, \

@@ -115,10 +115,15 @@ static void note_regret(struct ic_lease *l, double gap_ms, double break_even_ms)
     l->regret = fmax(l->regret + (paid - without) / break_even_ms, 0);
 }
 
+/* t*; within the buckets, so that it is a number whatever the prices. */
 static double break_even(const struct ic_lease *l, const struct ic_lease_settings *s)
 {
-    assert(s->stay > 0 && s->leave > 0);
-    return ic_lease_leaving(l, s) / s->stay;
+    const double least_ms = 1, most_ms = upper_edge(IC_LEASE_BUCKETS - 1);
+    double leaving = ic_lease_leaving(l, s);
+    if (leaving >= most_ms * s->stay) {
+        return most_ms;
+    }
+    return fmax(leaving / s->stay, least_ms);
 }
 
 /* ---- visits ----------------------------------------------------------------- */
@@ -176,15 +181,23 @@ static uint64_t to_cycles_end(const struct ic_lease *l, const struct ic_lease_se
     return end_ms - IC_LEASE_MARGIN_MS - now_ms;
 }
 
+static uint64_t bounded(double lease_ms, const struct ic_lease_settings *s)
+{
+    uint64_t whole_ms = (uint64_t)ceil(lease_ms);
+    whole_ms = whole_ms < s->most_ms ? whole_ms : s->most_ms;
+    return whole_ms > 0 ? whole_ms : 1;
+}
+
 uint64_t ic_lease_ms(const struct ic_lease *l, const struct ic_lease_settings *s, uint64_t now_ms)
 {
-    uint64_t lease_ms;
-    if (s->cycle_ms > 1) {
-        lease_ms = to_cycles_end(l, s, now_ms);
-    } else {
-        double best_ms = ceil(threshold(l, break_even(l, s)));
-        lease_ms = best_ms < (double)s->most_ms ? (uint64_t)best_ms : s->most_ms;
-    }
-    lease_ms = lease_ms < s->most_ms ? lease_ms : s->most_ms;
-    return lease_ms > 0 ? lease_ms : 1;
+    double lease_ms =
+        s->cycle_ms > 1 ? (double)to_cycles_end(l, s, now_ms) : threshold(l, break_even(l, s));
+    return bounded(lease_ms, s);
+}
+
+uint64_t ic_lease_promised_ms(const struct ic_lease *l, const struct ic_lease_settings *s,
+                              uint64_t now_ms)
+{
+    double lease_ms = s->cycle_ms > 1 ? (double)to_cycles_end(l, s, now_ms) : break_even(l, s);
+    return bounded(lease_ms, s);
 }

@@ -60,7 +60,7 @@ enum {
 /* What staying and leaving cost at present, in dollars. */
 struct ic_lease_settings {
     uint32_t cycle_ms; /* billed time is a multiple: 1 is ski rental, else the paper's rule */
-    double stay;       /* a billed ms */
+    double stay;       /* a billed ms; any of these may be 0 */
     double leave;      /* the next invocation: its fee, and the billed ms before it can serve */
     double wait;       /* its client's wait for it; shared by the nodes it waits for */
     uint64_t most_ms;  /* no lease is longer */
@@ -90,7 +90,11 @@ void ic_lease_quiet(struct ic_lease *l, uint64_t now_ms);
 
 /* What leaving costs at the next visit, B. */
 double ic_lease_leaving(const struct ic_lease *l, const struct ic_lease_settings *s);
-/* How long a node stays from NOW_MS on if no visit comes; 1 .. most_ms. */
+/* How long a node stays from NOW_MS on if no visit comes: up to most_ms, but at least 1. */
 uint64_t ic_lease_ms(const struct ic_lease *l, const struct ic_lease_settings *s, uint64_t now_ms);
+/* The same of a node that was woken because a visit is known to follow: whatever the gaps were, t*.
+ */
+uint64_t ic_lease_promised_ms(const struct ic_lease *l, const struct ic_lease_settings *s,
+                              uint64_t now_ms);
 
 #endif

@@ -192,8 +192,9 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     const struct ic_pool_function *f = ic_pool_function(pool, index);
     const struct ic_pool_instance *i = current(f);
     struct ic_function_figures figures = ic_functions_figures(c->proxy->functions, index);
+    struct ic_function_stay stay = ic_functions_stay(c->proxy->functions, index);
     i = i == NULL ? &none : i;
-    ic_resp_map(c->out, 15);
+    ic_resp_map(c->out, 17);
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
     write_text(c->out, "state", ic_function_state_name(f->state));
     write_number(c->out, "capacity", ic_pool_capacity(pool, index));
@@ -209,6 +210,8 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     write_number(c->out, "failures", figures.failures + figures.crashes);
     write_elapsed(c, "age_ms", i->since_ms);
     write_elapsed(c, "idle_ms", figures.asked_ms);
+    write_number(c->out, "lease_ms", stay.lease_ms);
+    write_number(c->out, "gap_ms", stay.gap_ms);
 }
 
 void ic_command_ic_pool(struct ic_call *c)

@@ -11,7 +11,6 @@
 enum {
     LEFT_GRACE_MS = 300, /* from BYE_OK to the node's return, where no response will tell */
     REDIAL_MS = 3000,    /* a node without link leaves after 1 s; with room for its clock */
-    FAREWELL_MS = 15000, /* before an invocation's end it is sent home, if it has not said BYE */
     STAGE_FAILED = 100,  /* r->stage: on the list of ic_functions_fail_later */
 };
 
@@ -47,11 +46,7 @@ static uint64_t lost_at(const struct ic_function *fn)
 /* When an active node is to be sent home, that its invocation does not last too long. */
 static uint64_t farewell_at(const struct ic_function *fn)
 {
-    uint64_t max_ms = ic_pool_invocation_max(fn->all->pool);
-    uint64_t margin_ms = max_ms / 4 < FAREWELL_MS ? max_ms / 4 : FAREWELL_MS;
-    return fn->leaving || !ic_link_attached(fn->link)
-               ? UINT64_MAX
-               : ic_function_state(fn)->deadline_ms - margin_ms;
+    return fn->leaving || !ic_link_attached(fn->link) ? UINT64_MAX : ic_function_farewell_ms(fn);
 }
 
 bool ic_function_is_lost(const struct ic_function *fn)
@@ -129,6 +124,10 @@ static void expire(struct ic_function *fn)
         if (active) {
             check_progress(fn);
         }
+        if (ic_function_state(fn)->state == IC_FUNCTION_INVOKING) {
+            ic_function_note_trouble(fn, "no node has dialled in within invoke-timeout",
+                                     "can functions reach node-address?");
+        }
         ic_function_cancel(fn, r);
         r->done(r, active ? IC_ETIMEOUT : IC_EUNAVAIL);
     }
@@ -197,9 +196,17 @@ static int elsewhere(const struct ic_function *fn, const struct ic_node_request 
     return ic_pool_holds(fn->all->pool, r->function, r->instance) ? IC_EAWAY : IC_ESTALE;
 }
 
-static void refuse(struct ic_function *fn, struct ic_node_request *r, int result)
+/* R waits no longer. */
+static void leave_queue(struct ic_function *fn, struct ic_node_request *r)
 {
     ic_list_remove(&r->wait);
+    if (ic_list_empty(&fn->waiters)) {
+        ic_lease_quiet(&fn->lease, ic_function_now(fn));
+    }
+}
+
+static void refuse(struct ic_function *fn, struct ic_node_request *r, int result)
+{
     ic_functions_fail_later(fn->all, r, result == 0 ? elsewhere(fn, r) : result);
     r->stage = STAGE_FAILED;
 }
@@ -229,8 +236,13 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
     r->submitted_ms = fn->figures.asked_ms = ic_function_now(fn);
     r->deadline_ms =
         ic_function_now(fn) + (uint64_t)(is_awake(fn) ? c->node_timeout : c->invoke_timeout);
+    if (ic_list_empty(&fn->waiters)) {
+        ic_function_lease_arrival(fn, r->nodes);
+    }
     ic_list_push_back(&fn->waiters, &r->wait);
-    ic_link_set_lease(fn->link, (uint32_t)c->lease);
+    if (is_awake(fn)) { /* else its HELLO will see to it */
+        ic_link_set_lease(fn->link, ic_function_lease_ms(fn, false));
+    }
     ic_link_submit(fn->link, r);
     ic_function_pursue(fn);
 }
@@ -239,25 +251,28 @@ void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
 {
     if (r->stage == STAGE_FAILED) {
         r->stage = 0;
+        ic_list_remove(&r->wait);
     } else if (r->stage != 0) {
         ic_link_cancel(fn->link, r);
-    } else {
-        return;
+        leave_queue(fn, r);
     }
-    ic_list_remove(&r->wait);
 }
 
 /* ---- the link's words ------------------------------------------------------- */
 
 static void on_answered(void *ctx, struct ic_node_request *r, int result)
 {
-    (void)ctx;
-    ic_list_remove(&r->wait);
+    struct ic_function *fn = ctx;
+    leave_queue(fn, r);
     r->done(r, result);
+    if (ic_list_empty(&fn->waiters)) {
+        ic_function_lease_quiet(fn);
+    }
 }
 
 static void on_refused(void *ctx, struct ic_node_request *r, int result)
 {
+    leave_queue(ctx, r);
     refuse(ctx, r, result);
 }
 

@@ -11,7 +11,9 @@
 #define IC_PROXY_FUNCTION_H
 
 #include "base/random.h"
+#include "core/lease.h"
 #include "core/pool.h"
+#include "core/price.h"
 #include "net/net.h"
 #include "platform/lambda.h"
 #include "proto/link_auth.h"
@@ -30,6 +32,9 @@ struct ic_function {
     uint8_t invocation[IC_INVOCATION_ID_BYTES]; /* outstanding, active, or the last */
     uint8_t instance[IC_INSTANCE_ID_BYTES];     /* greeted: who said HELLO in it */
     uint32_t dial;                              /* greeted: the last dial counter accepted */
+    uint64_t invoked_ms;                        /* when the last Invoke was sent */
+    struct ic_lease lease;
+    uint32_t lease_ms; /* the last given to its node; 0: none yet */
     bool greeted;
     bool begun;  /* invoked or adopted since the start: an older invocation's node comes too late */
     bool heard;  /* an Invoke has come to an end or a HELLO was accepted since the start */
@@ -44,6 +49,9 @@ struct ic_function {
 struct ic_functions {
     struct ic_loop *loop;
     const struct ic_config *config;
+    const struct ic_prices *prices;
+    double wake_ms;    /* smoothed: from Invoke to HELLO */
+    double startup_ms; /* smoothed, of that: billed */
     uint8_t secret[IC_SECRET_LEN];
     uint32_t epoch;
     const struct ic_functions_handler *handler;
@@ -64,7 +72,9 @@ struct ic_functions {
     void *stopped_ctx;
     uint32_t warming;        /* warm-ups outstanding */
     uint64_t adopt_until_ms; /* a function that was not begun is not invoked before */
-    uint64_t refused;        /* links without a valid HELLO */
+    char trouble[320];       /* ic_functions_trouble */
+    uint64_t trouble_ms;
+    uint64_t refused; /* links without a valid HELLO */
     bool adopt, stopping;
 };
 

@@ -120,8 +120,10 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     bool again = ic_function_state(fn)->state == IC_FUNCTION_ACTIVE;
     ic_function_save_numbers(fn);
     ic_link_detach(fn->link);
+    bool invoked = ic_function_state(fn)->state == IC_FUNCTION_INVOKING;
     if (!again) {
         ic_function_event(fn, IC_POOL_HELLO);
+        ic_function_lease_hello(fn, hello->deadline_ms, invoked);
     }
     memcpy(fn->invocation, hello->invocation, sizeof fn->invocation);
     memcpy(fn->instance, hello->instance, sizeof fn->instance);
@@ -143,7 +145,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     struct ic_link_attach a = {.stream = stream,
                                .serial = instance->serial,
                                .position = hello->position,
-                               .lease_ms = (uint32_t)f->config->lease,
+                               .lease_ms = ic_function_lease_ms(fn, !ic_link_asked(fn->link)),
                                .list = !instance->known};
     memcpy(a.id, hello->instance, sizeof a.id);
     ic_link_attach(fn->link, &a);

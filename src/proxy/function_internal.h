@@ -2,7 +2,7 @@
  * function_internal.h - what the files of one function share:
  *
  *   function.c          requests, deadlines, the link's words    function_hello.c   HELLO
- *   function_invoke.c   Invoke and its answer
+ *   function_invoke.c   Invoke and its answer            function_lease.c   the lease
  */
 #ifndef IC_PROXY_FUNCTION_INTERNAL_H
 #define IC_PROXY_FUNCTION_INTERNAL_H
@@ -37,9 +37,26 @@ void ic_function_forget_link_loss(struct ic_function *fn);
 /* The numbering of operations outlives the link's stay with an instance. */
 void ic_function_save_numbers(struct ic_function *fn);
 
+/* ---- function_lease.c ------------------------------------------------------- */
+
+void ic_function_lease_invoked(struct ic_function *fn);
+/* HELLO of an invocation with LEFT_MS left; OURS: the one that was invoked last, its first HELLO.
+ */
+void ic_function_lease_hello(struct ic_function *fn, uint64_t left_ms, bool ours);
+/* A request comes and nobody waits for another; NODES: as in struct ic_node_request. */
+void ic_function_lease_arrival(struct ic_function *fn, uint32_t nodes);
+/* Nobody waits any more. */
+void ic_function_lease_quiet(struct ic_function *fn);
+/* What a node is to be told now; PROMISED: it is woken for a request that will come. */
+uint32_t ic_function_lease_ms(struct ic_function *fn, bool promised);
+/* When the running invocation's node is sent home at the latest. */
+uint64_t ic_function_farewell_ms(const struct ic_function *fn);
+
 /* ---- function_invoke.c ------------------------------------------------------ */
 
 /* Sends an Invoke; the pool permits it. */
 void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind);
+/* Remembers WHAT went wrong with it and the ADVICE for it, for clients that ask in vain. */
+void ic_function_note_trouble(struct ic_function *fn, const char *what, const char *advice);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/function_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -76,6 +77,45 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
     }
 }
 
+/* An error's text goes to clients in one line. */
+void ic_function_note_trouble(struct ic_function *fn, const char *what, const char *advice)
+{
+    struct ic_functions *f = fn->all;
+    snprintf(f->trouble, sizeof f->trouble, "%s: %.120s (%s)", fn->name, what, advice);
+    for (char *c = f->trouble; *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+    }
+    f->trouble_ms = ic_function_now(fn);
+}
+
+static void note_failure(struct ic_function *fn, const struct ic_lambda_reply *reply)
+{
+    const char *what = reply->why.message[0] != '\0' ? reply->why.message
+                       : reply->why.type[0] != '\0'  ? reply->why.type
+                                                     : ic_error_text(reply->error);
+    const char *advice = "see the proxy's log";
+    switch (reply->error) {
+    case 0:
+        advice = "the function failed: see its log";
+        break;
+    case IC_EUNAVAIL:
+        advice = "is platform-endpoint right, and the platform up?";
+        break;
+    case IC_ETHROTTLED:
+        advice = "throttled: allow more concurrent executions, or use fewer functions";
+        break;
+    case IC_ENOENT:
+        advice = "are the functions created, and function-prefix and region right?";
+        break;
+    case IC_EAUTH:
+        advice = "are the credentials right?";
+        break;
+    default:
+        break;
+    }
+    ic_function_note_trouble(fn, what, advice);
+}
+
 static void log_reply(const struct ic_function *fn, const struct ic_lambda_reply *reply)
 {
     if (reply->error == 0 && !reply->function_error) {
@@ -100,6 +140,9 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     fn->call = NULL;
     fn->heard = true;
     log_reply(fn, reply);
+    if (reply->error < 0 || reply->function_error) {
+        note_failure(fn, reply);
+    }
     if (e != IC_POOL_THROTTLED && e != IC_POOL_FAILED) {
         count_bill(fn, kind, reply);
     }
@@ -129,7 +172,7 @@ static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
         .function = fn->name,
         .proxy = f->node_address,
         .epoch = f->epoch,
-        .lease_ms = (uint64_t)f->config->lease,
+        .lease_ms = ic_function_lease_ms(fn, true),
     };
     memcpy(payload.invocation, fn->invocation, sizeof payload.invocation);
     ic_link_key(ic_slice(f->secret, sizeof f->secret), ic_slice_str(fn->name), fn->invocation,
@@ -155,6 +198,7 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     for (int i = 0; i < 4; i++) {
         fn->invocation[i] = (uint8_t)(fn->all->epoch >> (24 - 8 * i));
     }
+    ic_function_lease_invoked(fn);
     fn->greeted = false;
     fn->begun = true;
     fn->dial = 0;

@@ -11,8 +11,11 @@
 #include <string.h>
 
 enum {
-    WARM_LOOK_MS = 1000, /* CONFIG SET warm-interval is noticed within this */
-    WARMING_MAX = 32,    /* warm-ups outstanding: a start of 4,096 functions is not one burst */
+    WAKE_GUESS_MS = 30,   /* from Invoke to HELLO, until it has been measured, */
+    STARTUP_GUESS_MS = 3, /* and of that, billed */
+    TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
+    WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval is noticed within this */
+    WARMING_MAX = 32,     /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
     INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
@@ -237,6 +240,9 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     }
     f->loop = setup->loop;
     f->config = setup->config;
+    f->prices = setup->prices;
+    f->wake_ms = WAKE_GUESS_MS;
+    f->startup_ms = STARTUP_GUESS_MS;
     f->epoch = setup->epoch;
     f->adopt = setup->adopt;
     f->handler = setup->handler;
@@ -385,6 +391,18 @@ struct ic_function_figures ic_functions_figures(const struct ic_functions *f, in
     }
     sum.links_refused = f->refused;
     return sum;
+}
+
+const char *ic_functions_trouble(const struct ic_functions *f)
+{
+    return ic_loop_now_ms(f->loop) - f->trouble_ms <= TROUBLE_MS ? f->trouble : "";
+}
+
+struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function)
+{
+    const struct ic_function *fn = at(f, function);
+    return (struct ic_function_stay){.lease_ms = fn->lease_ms,
+                                     .gap_ms = (uint64_t)fn->lease.gap_ms};
 }
 
 const char *ic_functions_name(const struct ic_functions *f, uint16_t function)

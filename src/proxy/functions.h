@@ -23,6 +23,7 @@ struct ic_link_slot;
 struct ic_loop;
 struct ic_object; /* core/catalog.h */
 struct ic_pool;   /* core/pool.h */
+struct ic_prices; /* core/price.h */
 
 enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL };
 
@@ -57,6 +58,7 @@ struct ic_node_request {
      * is not bound yet: they go to the same node, or to one that refuses them (IC_EIO).
      */
     uint32_t instance;
+    uint32_t nodes; /* that the same client waits for at once, this one included; 0 counts as 1 */
     uint64_t object_id;
     uint64_t offset; /* in the chunk, on a unit's bound */
     uint32_t length; /* READ: bytes wanted, up to a unit's bound or the chunk's end */
@@ -142,9 +144,10 @@ enum { IC_SECRET_LEN = 32 };
 struct ic_functions_setup {
     struct ic_loop *loop;
     const struct ic_config *config;
-    uint8_t secret[IC_SECRET_LEN]; /* persisted: link keys derive from it */
-    uint32_t epoch;                /* raised at every start of the proxy */
-    bool adopt;                    /* the proxy before did not send its nodes home: wait for them */
+    const struct ic_prices *prices; /* of functions: the leases' */
+    uint8_t secret[IC_SECRET_LEN];  /* persisted: link keys derive from it */
+    uint32_t epoch;                 /* raised at every start of the proxy */
+    bool adopt; /* the proxy before did not send its nodes home: wait for them */
     const struct ic_functions_handler *handler;
     void *ctx;
 };
@@ -175,6 +178,15 @@ struct ic_function_figures {
 };
 /* Of one function, or of all with FUNCTION < 0. */
 struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function);
+/* The last trouble with a function in words, for clients: which, what and what helps; "" if there
+ * was none for a minute. Valid until the next turn. */
+const char *ic_functions_trouble(const struct ic_functions *f);
+/* What FUNCTION's node is told of its stay, and why. */
+struct ic_function_stay {
+    uint32_t lease_ms; /* the last given; 0: none yet */
+    uint64_t gap_ms;   /* between visits, smoothed; 0: not known */
+};
+struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function);
 const char *ic_functions_name(const struct ic_functions *f, uint16_t function);
 
 #endif

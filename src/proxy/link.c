@@ -53,6 +53,7 @@ struct ic_link {
     uint32_t next_request;
     uint32_t fast_run;
     uint32_t lease_ms;
+    uint64_t stay_until_ms; /* the end of the lease that runs, if nothing is under way */
     uint32_t serial;
     uint8_t id[IC_INSTANCE_ID_LEN];
     uint64_t op_sent, op_done;
@@ -147,6 +148,17 @@ static void broken(struct ic_link *l, int error)
 
 /* ---- sending ---------------------------------------------------------------- */
 
+/* Only what somebody waits for renews the lease; the others leave it as it is. */
+static uint32_t lease_of(const struct ic_link *l, enum slot_kind kind)
+{
+    bool prolongs = kind != SLOT_DELETE && kind != SLOT_LIST;
+    if (prolongs || l->asked > 0) {
+        return l->lease_ms;
+    }
+    uint64_t now_ms = ic_loop_now_ms(l->loop);
+    return l->stay_until_ms > now_ms ? (uint32_t)(l->stay_until_ms - now_ms) : 0;
+}
+
 static int put_frame(struct ic_link *l, const struct ic_link_slot *slot, uint8_t type,
                      uint8_t flags, uint32_t length)
 {
@@ -159,7 +171,7 @@ static int put_frame(struct ic_link *l, const struct ic_link_slot *slot, uint8_t
         .object_id = slot->object_id,
         .op = slot->op,
         .offset = slot->offset,
-        .lease_ms = l->lease_ms,
+        .lease_ms = lease_of(l, slot->kind),
     };
     uint8_t header[IC_FRAME_HEADER_BYTES];
     ic_frame_encode(&frame, header);
@@ -467,6 +479,7 @@ static void answer(struct ic_link *l, int result)
     if (slot.condemned != NULL) {
         l->handler->deleted(l->ctx, l->serial, slot.condemned);
     } else if (slot.r != NULL) {
+        l->stay_until_ms = ic_loop_now_ms(l->loop) + l->lease_ms;
         l->handler->answered(l->ctx, slot.r, result);
     }
 }
@@ -643,6 +656,7 @@ void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
     l->lease_ms = a->lease_ms;
     l->stream = a->stream;
     l->heard_ms = ic_loop_now_ms(l->loop);
+    l->stay_until_ms = l->heard_ms + l->lease_ms;
     ic_frame_parser_init(&l->parser);
     ic_stream_start(a->stream, &stream_handler, l);
     ic_stream_resume(a->stream);
@@ -657,6 +671,23 @@ void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
 void ic_link_set_lease(struct ic_link *l, uint32_t lease_ms)
 {
     l->lease_ms = lease_ms;
+}
+
+void ic_link_keep(struct ic_link *l, uint32_t lease_ms)
+{
+    if (l->stream == NULL || l->draining) {
+        return;
+    }
+    struct ic_link_slot slot = {.request = ++l->next_request};
+    l->lease_ms = lease_ms;
+    l->stay_until_ms = ic_loop_now_ms(l->loop) + lease_ms;
+    int result = put_frame(l, &slot, IC_FRAME_KEEP, 0, 0);
+    if (result == 0) {
+        result = ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL);
+    }
+    if (result < 0) {
+        broken(l, result);
+    }
 }
 
 enum { GOODBYE_LINGER_MS = 1000 };

@@ -79,7 +79,10 @@ struct ic_link_attach {
     bool list;
 };
 void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a);
+/* The lease that requests sent from now on carry. */
 void ic_link_set_lease(struct ic_link *l, uint32_t lease_ms);
+/* Renews the lease without a request, if attached and not draining. */
+void ic_link_keep(struct ic_link *l, uint32_t lease_ms);
 /* Lets go of the connection; queued and unanswered requests stay. */
 void ic_link_detach(struct ic_link *l);
 /* Writes BYE_OK and detaches; nothing may be outstanding (ic_link_idle). */

@@ -143,6 +143,7 @@ static int open_functions(struct process *p)
     struct ic_functions_setup setup = {
         .loop = p->proxy.loop,
         .config = p->proxy.config,
+        .prices = &p->proxy.prices,
         .epoch = p->meta.epoch,
         .adopt = p->meta.crashed,
         .handler = &functions_handler,

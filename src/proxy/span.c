@@ -95,6 +95,7 @@ void ic_span_ask(struct ic_span *span, uint16_t chunk)
         .function = place->function,
         .chunk = chunk,
         .instance = place->instance,
+        .nodes = span->object->data,
         .object_id = span->object->id,
         .offset = ic_layout_chunk_offset(span->layout, span->first),
         .length = span->length,

@@ -413,7 +413,41 @@ def test_lease(cluster):
         client.get("k")
         wait_until(lambda: len(serving(cluster)) <= 4, "the nodes that served go home")
     finally:
-        client.config_set("lease", "1s")
+        client.config_set("lease", 0)
+
+
+def leases(client):
+    rows = client.execute_command("IC.POOL")
+    return [row[row.index(b"lease_ms") + 1] for row in rows]
+
+
+@observes("architecture")
+def test_architecture(new_cluster):
+    """What staying costs is the architecture's: for nothing nodes stay."""
+    free = {"prices": "lambda-arm64-gb-second=0", "latency-value": "0"}
+    for architecture, stays in (("arm64", True), ("x86_64", False)):
+        c = new_cluster(options={**free, "architecture": architecture})
+        c.redis().set("k", noise(2 * MB))
+        assert (max(leases(c.redis())) > 60000) == stays
+
+
+@observes("latency-value")
+def test_latency_value(cluster):
+    """Whose time is dear keeps the nodes that serve; whose time is free lets them go."""
+    client = cluster.redis()
+    assert client.config_get("latency-value") == {"latency-value": "3e-05"}
+    client.set("k", noise(2 * MB))
+    client.config_set("latency-value", 1000)
+    try:
+        client.get("k")
+        assert sum(ms > 60000 for ms in leases(client)) >= 10
+        assert len(serving(cluster)) >= 10
+        client.config_set("latency-value", 0)
+        client.get("k")
+        assert sum(0 < ms < 1000 for ms in leases(client)) >= 10
+        wait_until(lambda: len(serving(cluster)) <= 4, "the nodes that served go home")
+    finally:
+        client.config_set("latency-value", 0.00003)
 
 
 @observes("warm-interval")
@@ -494,8 +528,10 @@ def test_adopt_wait(new_cluster):
 
 @observes("billing")
 def test_billing(new_cluster):
-    c = new_cluster(options={"billing": "100ms", "lease": "1ms"})
+    """The platform rounds up to it, and the proxy's nodes stay to its end, twice at most."""
+    c = new_cluster(options={"billing": "100ms"})
     c.redis().set("k", noise(MB))
+    assert max(leases(c.redis())) in range(1, 191)
     wait_until(lambda: not serving(c), "every node sleeps")
     bill = c.bill()
     assert bill["billed_ms"] > 0

@@ -55,6 +55,7 @@ struct fake_node { /* an instance */
     uint8_t *body;
     uint32_t requests;   /* answered or swallowed */
     uint32_t seen[16];   /* requests by type */
+    uint32_t lease[16];  /* ms, the last of each type */
     bool welcomed, mute; /* mute: swallows requests */
     uint32_t drop_after; /* closes the link at the Nth request, unanswered; 0: never */
     bool drop_half;      /* and sends half a header first */
@@ -71,6 +72,7 @@ struct fake_world {
     uint16_t port;
     enum fake_mode mode;
     struct ic_lambda_reply error; /* FAKE_ERROR: what every Invoke is answered */
+    uint32_t lease_ms;            /* of the last serving Invoke's payload */
     uint32_t invokes, warm_invokes, outstanding, outstanding_max;
     struct ic_timer poll;
     bool (*until)(void *ctx);

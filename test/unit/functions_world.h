@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "core/catalog.h"
 #include "core/pool.h"
+#include "core/price.h"
 #include "fake_node.inc"
 
 enum { UNIT = 64, CHUNK = 3 * UNIT };
@@ -19,6 +20,7 @@ struct world {
     struct fake_world fake;
     struct ic_loop *loop;
     struct ic_config *config;
+    struct ic_prices prices;
     struct ic_functions *f;
     struct ic_pool *pool;
     struct ic_object *object;
@@ -211,6 +213,7 @@ static inline void start(struct world *w, uint32_t epoch)
 {
     struct ic_functions_setup setup = {.loop = w->loop,
                                        .config = w->config,
+                                       .prices = &w->prices,
                                        .secret = {1, 2, 3},
                                        .epoch = epoch,
                                        .adopt = epoch > 1,
@@ -227,6 +230,7 @@ static inline void open_world(struct world *w, uint32_t epoch)
     memset(w, 0, sizeof *w);
     w->loop = ic_loop_new();
     w->config = ic_config_new();
+    ic_prices_init(&w->prices);
     set(w, "node-port", "0");
     set(w, "functions", "2");
     set(w, "warm-interval", "0");

@@ -76,6 +76,19 @@ struct ic_function_figures ic_functions_figures(const struct ic_functions *f, in
     return (struct ic_function_figures){0};
 }
 
+struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function)
+{
+    (void)f;
+    (void)function;
+    return (struct ic_function_stay){0};
+}
+
+const char *ic_functions_trouble(const struct ic_functions *f)
+{
+    (void)f;
+    return "";
+}
+
 enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
                                             uint32_t serial)
 {

@@ -47,6 +47,10 @@ static void test_values(void **state)
     assert_int_equal(c->eviction, IC_EVICTION_LRU);
     get(c, "eviction", text, sizeof text);
     assert_string_equal(text, "lru");
+    assert_int_equal(set(c, "latency-value", "0.0125"), 0);
+    assert_true(c->latency_value == 0.0125);
+    get(c, "latency-value", text, sizeof text);
+    assert_string_equal(text, "0.0125");
     ic_config_free(c);
 }
 
@@ -62,6 +66,10 @@ static void test_complaints(void **state)
     assert_int_equal(set(c, "port", ""), IC_EINVAL);
     assert_int_equal(set(c, "lease", "1 s"), IC_EINVAL);
     assert_int_equal(set(c, "memory", "99999999999gb"), IC_ERANGE);
+    assert_int_equal(set(c, "latency-value", "-0.1"), IC_ERANGE);
+    assert_non_null(strstr(why, "a decimal number from 0 to 1000"));
+    assert_int_equal(set(c, "latency-value", "1000.5"), IC_ERANGE);
+    assert_int_equal(set(c, "latency-value", "dear"), IC_EINVAL);
     assert_int_equal(set(c, "appendfsync", "sometimes"), IC_EINVAL);
     assert_non_null(strstr(why, "always|everysec|no"));
     assert_int_equal(c->port, 6378);

@@ -111,7 +111,7 @@ static void test_differences_are_named(void **state)
     assert_int_equal(ic_settings_difference(a, b, &text), 0);
     assert_int_equal(ic_buf_append(&text, "", 1), 0);
     assert_string_equal((const char *)text.data, "functions (runs with 16, asked for 12), "
-                                                 "lease (runs with 1s, asked for 2s)");
+                                                 "lease (runs with 0ms, asked for 2s)");
     ic_buf_deinit(&text);
     ic_config_free(a);
     ic_config_free(b);
