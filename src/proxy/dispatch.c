@@ -10,6 +10,7 @@
 #include "proxy/command_handlers.h"
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
+#include "proxy/unavailable.h"
 #include "proxy/value.h"
 
 #include <assert.h>
@@ -98,8 +99,8 @@ static void say_value_error(const struct ic_session *s, char *why)
     default:
         break;
     }
-    snprintf(why, REASON_MAX, "-UNAVAILABLE the value cannot be stored now: %s",
-             ic_error_text(s->value_error));
+    static_assert((int)IC_UNAVAILABLE_MAX <= (int)REASON_MAX, "room for its text");
+    ic_unavailable_text(s->proxy->functions, "the value cannot be stored now", s->value_error, why);
 }
 
 static bool writes(const struct ic_session *s, const struct ic_command *command)

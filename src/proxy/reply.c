@@ -9,6 +9,7 @@
 #include "proxy/get.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
+#include "proxy/unavailable.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -234,7 +235,6 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
 /* The bulk of P is over, or could not be read. False: the connection is broken. */
 static bool end_object(struct ic_reply *r, const struct part *p, int result)
 {
-    char text[128];
     if (result == 0) {
         return (r->begun || send_header(r, p->length)) && send_text(r, "\r\n");
     }
@@ -245,9 +245,9 @@ static bool end_object(struct ic_reply *r, const struct part *p, int result)
     if (result == IC_ENOENT) {
         return send_text(r, p->version == 3 ? "_\r\n" : "$-1\r\n");
     }
-    snprintf(text, sizeof(text), "-UNAVAILABLE the object cannot be read now: %s\r\n",
-             ic_error_text(result));
-    return send_text(r, text);
+    char text[IC_UNAVAILABLE_MAX];
+    ic_unavailable_text(r->proxy->functions, "the object cannot be read now", result, text);
+    return send_text(r, text) && send_text(r, "\r\n");
 }
 
 static void on_end(void *ctx, int result)

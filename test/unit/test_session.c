@@ -122,7 +122,9 @@ static void test_object_that_cannot_be_read(void **state)
     give(fd, request, length);
     expect(fd, "+OK\r\n");
     script = refuse_reads;
-    ask(fd, "GET small\r\nPING\r\n", "-UNAVAILABLE the object cannot be read now: unavailable\r\n");
+    ask(fd, "GET small\r\nPING\r\n",
+        "-UNAVAILABLE the object cannot be read now: too few of its functions can be "
+        "had; try again, IC.POOL shows the functions\r\n");
     expect(fd, "+PONG\r\n");
     script = lose_reads; /* the value is gone: a miss, from then on */
     ask(fd, "GET small\r\nPING\r\n", "$-1\r\n+PONG\r\n");
