@@ -26,6 +26,7 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t no
 {
     assert(settings->functions > 0 && settings->functions <= IC_POOL_FUNCTIONS_MAX);
     assert(settings->backoff_min_ms > 0 && settings->backoff_min_ms <= settings->backoff_max_ms);
+    assert(settings->backoff_min_ms <= settings->throttle_max_ms);
     struct ic_pool *pool = ic_calloc(1, sizeof *pool);
     if (pool == NULL) {
         return NULL;
@@ -104,12 +105,12 @@ static enum ic_function_state at_rest(const struct ic_pool_function *f)
 }
 
 /* The first failure waits half of MIN to MIN, each further one twice as long, up to MAX. */
-static uint64_t backoff(const struct ic_pool_settings *s, uint32_t failures, uint64_t random)
+static uint64_t backoff(uint64_t min_ms, uint64_t max_ms, uint32_t failures, uint64_t random)
 {
     uint32_t shift = failures - 1 < BACKOFF_SHIFT_MAX ? failures - 1 : BACKOFF_SHIFT_MAX;
-    uint64_t full = s->backoff_min_ms << shift;
-    if (full > s->backoff_max_ms) {
-        full = s->backoff_max_ms;
+    uint64_t full = min_ms << shift;
+    if (full > max_ms) {
+        full = max_ms;
     }
     return full / 2 + random % (full / 2 + 1);
 }
@@ -128,15 +129,45 @@ static void start_invocation(const struct ic_pool *pool, struct ic_pool_function
 static void back_off(const struct ic_pool *pool, struct ic_pool_function *f, uint64_t now_ms,
                      uint64_t random)
 {
+    const struct ic_pool_settings *s = &pool->settings;
     f->failures++;
-    f->retry_ms = now_ms + backoff(&pool->settings, f->failures, random);
+    f->retry_ms = now_ms + backoff(s->backoff_min_ms, s->backoff_max_ms, f->failures, random);
 }
 
-/* The state after an Invoke's answer. One that was to serve and never said HELLO has failed. */
+/* A burst of Invokes that are throttled together is one refusal, not one each. */
+static void throttle(struct ic_pool *pool, uint64_t now_ms, uint64_t random)
+{
+    const struct ic_pool_settings *s = &pool->settings;
+    if (now_ms < pool->throttled_until_ms) {
+        return;
+    }
+    pool->throttles++;
+    pool->throttled_until_ms =
+        now_ms + backoff(s->backoff_min_ms, s->throttle_max_ms, pool->throttles, random);
+}
+
+/* It served, but did not end as it should: once, it may be invoked again at once; time after time
+ * it is a failing function. */
+static enum ic_function_state after_mishap(struct ic_pool *pool, struct ic_pool_function *f,
+                                           uint64_t now_ms, uint64_t random)
+{
+    if (f->failures > 0) {
+        back_off(pool, f, now_ms, random);
+        return IC_FUNCTION_LOST;
+    }
+    f->failures = 1;
+    return at_rest(f);
+}
+
+/*
+ * The state after an Invoke's answer. One that was to serve and never said HELLO has failed; one
+ * whose node left without our BYE_OK had a mishap.
+ */
 static enum ic_function_state after_response(struct ic_pool *pool, struct ic_pool_function *f,
                                              uint64_t now_ms, uint64_t random)
 {
     bool no_show = f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_SERVE;
+    bool left_early = f->state == IC_FUNCTION_ACTIVE;
     f->response_due = false;
     f->used_ms = now_ms;
     pool->throttles = 0;
@@ -144,11 +175,13 @@ static enum ic_function_state after_response(struct ic_pool *pool, struct ic_poo
         back_off(pool, f, now_ms, random);
         return IC_FUNCTION_LOST;
     }
+    if (left_early) {
+        return after_mishap(pool, f, now_ms, random);
+    }
     f->failures = 0;
     return at_rest(f);
 }
 
-/* An invocation that crashes time after time is a failing function as well. */
 static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_function *f,
                                           uint16_t function, uint64_t now_ms, uint64_t random)
 {
@@ -161,6 +194,14 @@ static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_f
         back_off(pool, f, now_ms, random);
         return IC_FUNCTION_LOST;
     }
+    return after_mishap(pool, f, now_ms, random);
+}
+
+/* No response is to come, but the invocation is over. */
+static enum ic_function_state after_leaving(struct ic_pool_function *f, uint64_t now_ms)
+{
+    f->used_ms = now_ms;
+    f->failures = f->state == IC_FUNCTION_UNKNOWN ? f->failures : 0;
     return at_rest(f);
 }
 
@@ -183,7 +224,7 @@ enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
         break;
     case IC_POOL_HELLO:
         assert(ic_pool_may_hello(pool, function));
-        f->failures = 0;
+        pool->throttles = 0;
         f->used_ms = now_ms;
         if (f->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
             f->deadline_ms = now_ms + pool->settings.invocation_max_ms;
@@ -206,8 +247,7 @@ enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
     case IC_POOL_THROTTLED:
         assert(f->response_due && f->state == IC_FUNCTION_INVOKING);
         f->response_due = false;
-        pool->throttles++;
-        pool->throttled_until_ms = now_ms + backoff(&pool->settings, pool->throttles, random);
+        throttle(pool, now_ms, random);
         f->state = f->from;
         break;
     case IC_POOL_FAILED:
@@ -231,8 +271,7 @@ enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
         assert(!f->response_due);
         if (f->state == IC_FUNCTION_ACTIVE || f->state == IC_FUNCTION_LEAVING ||
             f->state == IC_FUNCTION_UNKNOWN) {
-            f->used_ms = now_ms;
-            f->state = at_rest(f);
+            f->state = after_leaving(f, now_ms);
         }
         break;
     }

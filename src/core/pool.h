@@ -40,9 +40,12 @@ enum {
  *   UNKNOWN <-------+---------- RESPONSE_LOST ------------------------'   UNKNOWN --HELLO--> ACTIVE
  *
  * LOST behaves as ASLEEP once its back-off has passed. THROTTLED returns INVOKING to where it
- * came from and holds up the whole pool. CRASHED (function error or timeout): the instance's
- * memory is gone; the function is ABSENT if no other instance is remembered, else ASLEEP.
- * HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has no response to come.
+ * came from and holds up the whole pool; Invokes that were under way by then tell nothing new.
+ * CRASHED (function error or timeout): the instance's memory is gone; the function is ABSENT if no
+ * other instance is remembered, else ASLEEP; LOST, if it crashed without a HELLO. An
+ * invocation that served and then crashed, or ended without our BYE_OK, backs off as well if the
+ * one before was no better. HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has
+ * no response to come.
  */
 enum ic_function_state {
     IC_FUNCTION_ABSENT, /* no instance of it is known */
@@ -104,7 +107,7 @@ struct ic_pool_function {
     enum ic_function_state from; /* the state the Invoke was sent from */
     bool response_due;           /* an Invoke of ours is outstanding */
     uint32_t current;            /* serial of the instance heard last; 0: none */
-    uint32_t failures;           /* in a row */
+    uint32_t failures;           /* without an invocation that ended well in between */
     uint64_t retry_ms;           /* LOST: not before */
     uint64_t deadline_ms;        /* the running invocation ends by then */
     uint64_t used_ms;            /* last invocation's start or end: the warm-up's clock */
@@ -119,6 +122,7 @@ struct ic_pool_settings {
     uint64_t warm_interval_ms;  /* 0: no warm-ups */
     uint64_t invocation_max_ms; /* an invocation lasts no longer */
     uint64_t backoff_min_ms, backoff_max_ms;
+    uint64_t throttle_max_ms; /* and of the pool after 429; at least backoff_min_ms */
     /* An instance's memory is gone (the pool has forgotten it already). May be NULL. */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
     void *ctx;

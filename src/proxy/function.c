@@ -11,7 +11,8 @@
 enum {
     LEFT_GRACE_MS = 300, /* from BYE_OK to the node's return, where no response will tell */
     REDIAL_MS = 3000,    /* a node without link leaves after 1 s; with room for its clock */
-    STAGE_FAILED = 100,  /* r->stage: on the list of ic_functions_fail_later */
+    WAKINGS_MAX = 3, /* a node may leave before it has answered, and the next; then it is enough */
+    STAGE_FAILED = 100, /* r->stage: on the list of ic_functions_fail_later */
 };
 
 static struct ic_pool_instance *attached_instance(struct ic_function *fn)
@@ -98,9 +99,13 @@ void ic_function_schedule(struct ic_function *fn)
 
 void ic_function_set_deadlines(struct ic_function *fn, int64_t timeout_ms)
 {
+    const struct ic_config *c = fn->all->config;
     uint64_t deadline_ms = ic_function_now(fn) + (uint64_t)timeout_ms;
+    uint64_t longest_ms = WAKINGS_MAX * (uint64_t)(c->invoke_timeout + c->node_timeout);
     IC_LIST_EACH (node, &fn->waiters) {
-        IC_CONTAINER(node, struct ic_node_request, wait)->deadline_ms = deadline_ms;
+        struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, wait);
+        r->deadline_ms = deadline_ms;
+        least(&r->deadline_ms, r->submitted_ms + longest_ms);
     }
 }
 

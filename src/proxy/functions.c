@@ -18,6 +18,7 @@ enum {
     WARMING_MAX = 32,     /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
+    THROTTLE_MAX_MS = 1000,     /* requests wait meanwhile: some tries within `invoke-timeout` */
     INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
     CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
 };
@@ -210,6 +211,7 @@ static struct ic_pool *make_pool(struct ic_functions *f)
                                                                : INVOCATION_MAX_MS),
         .backoff_min_ms = BACKOFF_MIN_MS,
         .backoff_max_ms = BACKOFF_MAX_MS,
+        .throttle_max_ms = THROTTLE_MAX_MS,
         .gone = on_gone,
         .ctx = f,
     };

@@ -95,6 +95,7 @@ static inline void world_start(struct world *w)
                                     .invocation_max_ms = 1000,
                                     .backoff_min_ms = 1,
                                     .backoff_max_ms = 1,
+                                    .throttle_max_ms = 1,
                                     .gone = world_gone,
                                     .ctx = w};
     w->pool = ic_pool_new(&pool, w->now_ms);

@@ -27,6 +27,7 @@ static struct ic_pool *make(uint32_t functions, uint64_t warm_ms)
                                  .invocation_max_ms = 300000,
                                  .backoff_min_ms = 100,
                                  .backoff_max_ms = 3000,
+                                 .throttle_max_ms = 400,
                                  .gone = on_gone};
     gone_serial = gone_count = 0;
     struct ic_pool *pool = ic_pool_new(&s, 1000);
@@ -126,6 +127,31 @@ static void throttling_holds_up_the_pool(void **s)
     ic_pool_free(p);
 }
 
+/* Ten Invokes refused together are one refusal; the waits double up to their maximum. */
+static void throttled_together_counts_once(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(10, 0);
+    uint64_t now = 1000;
+    static const uint64_t waits[] = {50, 100, 200, 200, 200};
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        for (uint16_t f = 0; f < 10; f++) {
+            ic_pool_event(p, f, IC_POOL_INVOKE_SERVE, now, 0);
+        }
+        for (uint16_t f = 0; f < 10; f++) {
+            ic_pool_event(p, f, IC_POOL_THROTTLED, now + f, 0);
+        }
+        assert_int_equal(ic_pool_invoke_at(p, 9) - now, waits[i]);
+        now += waits[i];
+    }
+    EVENT(p, INVOKE_SERVE, now, INVOKING);
+    EVENT(p, HELLO, now, ACTIVE); /* one got through: the next refusal is a first one */
+    ic_pool_event(p, 1, IC_POOL_INVOKE_SERVE, now, 0);
+    ic_pool_event(p, 1, IC_POOL_THROTTLED, now, 0);
+    assert_int_equal(ic_pool_invoke_at(p, 1) - now, 50);
+    ic_pool_free(p);
+}
+
 static void lost_response_makes_unknown(void **s)
 {
     (void)s;
@@ -168,6 +194,40 @@ static void crash_takes_the_memory(void **s)
     EVENT(p, INVOKE_SERVE, 1003, INVOKING);
     EVENT(p, CRASHED, 1004, LOST); /* before any HELLO: backs off */
     ic_pool_free(p);
+}
+
+/* Serves a little and ends badly, again and again: as good as one that does not serve. */
+static void ends_badly(enum ic_pool_event end, enum ic_function_state once)
+{
+    struct ic_pool *p = make(1, 0);
+    uint64_t now = 1000;
+    uint64_t last = 0;
+    for (int i = 0; i < 5; i++) {
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, HELLO, now, ACTIVE);
+        hear(p, A, now);
+        enum ic_function_state after = ic_pool_event(p, 0, end, now, 0);
+        assert_int_equal(after, i == 0 ? once : IC_FUNCTION_LOST);
+        uint64_t at = ic_pool_invoke_at(p, 0);
+        uint64_t wait = at > now ? at - now : 0;
+        assert_true(i == 0 ? wait == 0 : wait > last);
+        last = wait;
+        now += wait;
+    }
+    EVENT(p, INVOKE_SERVE, now, INVOKING);
+    EVENT(p, HELLO, now, ACTIVE);
+    hear(p, A, now);
+    EVENT(p, GOODBYE, now, LEAVING);
+    EVENT(p, RESPONSE, now, ASLEEP); /* it ended well: all is forgiven */
+    assert_int_equal(ic_pool_function(p, 0)->failures, 0);
+    ic_pool_free(p);
+}
+
+static void ending_badly_again_and_again_backs_off(void **s)
+{
+    (void)s;
+    ends_badly(IC_POOL_CRASHED, IC_FUNCTION_ABSENT);
+    ends_badly(IC_POOL_RESPONSE, IC_FUNCTION_ASLEEP); /* its node left without our BYE_OK */
 }
 
 static void adoption(void **s)
@@ -303,6 +363,7 @@ static void warm_ups_are_staggered(void **s)
         if (now % 5000 == 0) { /* function 0 is busy */
             ic_pool_event(p, 0, IC_POOL_INVOKE_SERVE, now, 0);
             ic_pool_event(p, 0, IC_POOL_HELLO, now, 0);
+            ic_pool_event(p, 0, IC_POOL_GOODBYE, now, 0);
             ic_pool_event(p, 0, IC_POOL_RESPONSE, now, 0);
             last[0] = now;
         }
@@ -425,8 +486,10 @@ int main(void)
         leak_test(no_show_is_a_failure),
         leak_test(failure_backs_off_exponentially),
         leak_test(throttling_holds_up_the_pool),
+        leak_test(throttled_together_counts_once),
         leak_test(lost_response_makes_unknown),
         leak_test(crash_takes_the_memory),
+        leak_test(ending_badly_again_and_again_backs_off),
         leak_test(adoption),
         leak_test(siblings_are_away_then_gone),
         leak_test(a_new_instance_that_holds_nothing_is_known),
