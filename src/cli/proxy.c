@@ -5,7 +5,7 @@
 
 #include "cli/daemons.h"
 #include "cli/settings.h"
-#include "proxy/proxy.h"
+#include "proxy/process.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /*
- * proxy.c - builds the proxy's parts in order, runs the loop, takes them apart in
- * reverse.
+ * proxy.c - builds the proxy's parts in order, takes them apart in reverse.
  *
  *   journal -> functions (pool) -> store (catalog loaded) -> window -> listeners: functions,
- *   sessions, admin -> ready -> ... SIGTERM -> sessions closed -> nodes sent home -> journal closed
+ *   sessions, admin -> ready -> ... stop -> sessions closed -> nodes sent home -> journal closed
  */
 #include "proxy/proxy.h"
 
@@ -11,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "code/rs.h"
-#include "net/net_uv.h"
 #include "proxy/admin.h"
 #include "proxy/functions.h"
 #include "proxy/journal.h"
@@ -21,19 +19,16 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
 };
 
-/* A proxy with what only its start and stop need. */
+/* The proxy with what only its start and stop need. */
 struct process {
     struct ic_proxy proxy;
     struct ic_journal *journal;
@@ -41,7 +36,6 @@ struct process {
     struct ic_admin *admin;
     struct ic_timer tick;
     struct ic_reap turn_end;
-    uv_signal_t on_term, on_int;
     bool commit_scheduled, stopping;
     char why[IC_PRICE_WHY_MAX];
 };
@@ -206,22 +200,11 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
-/* The proxy may need a descriptor per client, function and Invoke: takes what the system grants. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static_assert((int)IC_PRICE_WHY_MAX >= (int)IC_WHY_MAX, "whoever says why has room");
 
 static int start(struct process *p)
 {
     struct ic_proxy *proxy = &p->proxy;
-    raise_descriptor_limit();
     int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
     if (result == 0) {
         result = open_journal(p);
@@ -268,25 +251,9 @@ void ic_proxy_stop(struct ic_proxy *proxy)
     ic_functions_stop(p->proxy.functions, GOODBYE_WITHIN_MS, on_nodes_gone, p);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+void ic_proxy_free(struct ic_proxy *proxy)
 {
-    (void)number;
-    ic_proxy_stop(&((struct process *)signal->data)->proxy);
-}
-
-static void watch_signals(struct process *p)
-{
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
-    uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_term);
-    uv_signal_init(ic_loop_uv(p->proxy.loop), &p->on_int);
-    p->on_term.data = p->on_int.data = p;
-    uv_signal_start(&p->on_term, on_signal, SIGTERM);
-    uv_signal_start(&p->on_int, on_signal, SIGINT);
-}
-
-static void finish(struct process *p)
-{
+    struct process *p = IC_CONTAINER(proxy, struct process, proxy);
     ic_timer_stop(&p->tick);
     ic_admin_free(p->admin);
     ic_sessions_free(p->proxy.sessions);
@@ -300,49 +267,42 @@ static void finish(struct process *p)
     ic_store_free(p->proxy.store);
     ic_rs_set_free(p->proxy.codes);
     ic_journal_close(p->journal);
-    uv_close((uv_handle_t *)&p->on_term, NULL);
-    uv_close((uv_handle_t *)&p->on_int, NULL);
-    ic_loop_free(p->proxy.loop);
+    ic_free(p);
 }
 
-static void announce(const struct process *p, int ready_fd)
+static void announce(const struct process *p)
 {
     const struct ic_config *c = p->proxy.config;
     ic_log(IC_LOG_INFO, "ready", "clients=%s:%d functions=%s:%d keys=%llu epoch=%u", c->bind,
            (int)c->port, c->node_bind, (int)c->node_port,
            (unsigned long long)ic_store_count(p->proxy.store), p->meta.epoch);
-    if (ready_fd >= 0) {
-        ssize_t written = write(ready_fd, "ready\n", 6);
-        (void)written; /* who asked has gone: not our concern */
-        close(ready_fd);
-    }
 }
 
-int ic_proxy_run(struct ic_config *config, int ready_fd)
+static struct process *process_new(struct ic_loop *loop, struct ic_config *config)
 {
     struct process *p = ic_must(ic_calloc(1, sizeof *p));
-    ic_log_set_level((enum ic_log_level)config->loglevel);
     p->proxy.config = config;
-    p->proxy.loop = ic_must(ic_loop_new());
-    p->proxy.started_ms = ic_loop_now_ms(p->proxy.loop);
+    p->proxy.loop = loop;
+    p->proxy.started_ms = ic_loop_now_ms(loop);
     p->proxy.codes = ic_must(ic_rs_set_new());
     ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     ic_list_init(&p->turn_end.node);
-    ic_timer_init(&p->tick, p->proxy.loop, on_tick, p);
-    watch_signals(p);
+    ic_timer_init(&p->tick, loop, on_tick, p);
+    return p;
+}
+
+int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy **out, char *why)
+{
+    struct process *p = process_new(loop, config);
     int result = start(p);
-    if (result == 0) {
-        ic_timer_start(&p->tick, TICK_MS);
-        announce(p, ready_fd);
-        ic_loop_run(p->proxy.loop);
-        ic_log(IC_LOG_INFO, "stopped", "uptime_ms=%llu",
-               (unsigned long long)(ic_loop_now_ms(p->proxy.loop) - p->proxy.started_ms));
-    } else {
-        fprintf(stderr, "infinicache proxy: %s\n",
-                p->why[0] == '\0' ? ic_error_text(result) : p->why);
+    if (result < 0) {
+        snprintf(why, IC_WHY_MAX, "%s", p->why[0] == '\0' ? ic_error_text(result) : p->why);
+        ic_proxy_free(&p->proxy);
+        return result;
     }
-    finish(p);
-    ic_free(p);
-    return result == 0 ? 0 : 1;
+    ic_timer_start(&p->tick, TICK_MS);
+    announce(p);
+    *out = &p->proxy;
+    return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * proxy.h - the proxy process: its one context struct, passed down to everything,
- * and its life from configuration to exit.
+ * proxy.h - the proxy: its one context struct, passed down to everything, and its life
+ * on a loop from configuration to end. process.h makes a process of it.
  *
  *   clients -- sessions -- commands -- store (catalog, journal, eviction)
  *                             |          |
@@ -37,12 +37,16 @@ struct ic_proxy {
 };
 
 /*
- * Runs a proxy until SIGTERM, SIGINT or SHUTDOWN. Returns the process's exit status; a start that
- * fails says why on standard error. If READY_FD >= 0, a line "ready\n" is written there, and the
- * descriptor closed, when clients are served.
+ * Builds a proxy on LOOP and opens its doors; clients are served from the next turn on. LOOP and
+ * CONFIG are the caller's and outlive it. On an error WHY (IC_WHY_MAX bytes) says the reason and
+ * nothing is left.
  */
-int ic_proxy_run(struct ic_config *config, int ready_fd);
-/* Begins to stop, from within the loop: SHUTDOWN and the signals. */
+int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy **out,
+                 char *why) IC_MUST_USE;
+/* Closes everything, whether it was stopped before or not; the loop runs no more meanwhile. */
+void ic_proxy_free(struct ic_proxy *proxy);
+/* Begins to stop, from within the loop: SHUTDOWN and the signals. The loop is stopped when clients
+ * and nodes are gone. */
 void ic_proxy_stop(struct ic_proxy *proxy);
 
 #endif
