@@ -147,8 +147,10 @@ bool ic_call_integer(struct ic_call *c, uint32_t index, int64_t *out, const char
  */
 bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t count);
 bool ic_call_change(struct ic_call *c, struct ic_change change);
-/* Replies with LENGTH bytes of O from OFFSET on, as a bulk; pins O until they are sent. */
-void ic_call_object(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length);
+/* Replies with the value O as a bulk, or null if it is lost; pins O until it is sent. */
+void ic_call_object(struct ic_call *c, struct ic_object *o);
+/* The same with LENGTH bytes of O from OFFSET on, or the empty string if it is lost. */
+void ic_call_range(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length);
 /* The reply waits so long; other clients go on. */
 void ic_call_delay(struct ic_call *c, uint64_t delay_ms);
 

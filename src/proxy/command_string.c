@@ -60,7 +60,7 @@ void ic_command_getrange(struct ic_call *c)
         ic_resp_bulk_str(c->out, "");
         return;
     }
-    ic_call_object(c, e->object, offset, length);
+    ic_call_range(c, e->object, offset, length);
 }
 
 void ic_command_substr(struct ic_call *c)

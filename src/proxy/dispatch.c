@@ -481,9 +481,14 @@ bool ic_call_change(struct ic_call *c, struct ic_change change)
     return ic_call_commit(c, &change, 1);
 }
 
-void ic_call_object(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length)
+void ic_call_object(struct ic_call *c, struct ic_object *o)
 {
-    ic_reply_object(&c->session->reply, o, offset, length);
+    ic_reply_object(&c->session->reply, o, 0, o->size, false);
+}
+
+void ic_call_range(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length)
+{
+    ic_reply_object(&c->session->reply, o, offset, length, true);
 }
 
 void ic_call_delay(struct ic_call *c, uint64_t delay_ms)

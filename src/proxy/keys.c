@@ -26,7 +26,7 @@ void ic_key_reply(struct ic_call *c, const struct ic_entry *e)
     } else if (e->object->size == 0) {
         ic_resp_bulk_str(c->out, "");
     } else {
-        ic_call_object(c, e->object, 0, e->object->size);
+        ic_call_object(c, e->object);
     }
 }
 

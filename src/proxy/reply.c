@@ -19,10 +19,11 @@ enum { COPY_MAX = 2048 }; /* shorter bytes are copied into the stream's blocks *
 
 struct part {
     struct ic_list node;
+    uint64_t number;          /* in the order they were made */
     struct ic_buf *bytes;     /* or NULL: a bulk of an object */
     struct ic_object *object; /* pinned */
     uint64_t offset, length;
-    int version; /* RESP2 or RESP3 when it was asked for */
+    const char *absent; /* what is said if the value turns out to be lost */
 };
 
 static void reset_writer(struct ic_reply *r)
@@ -74,6 +75,12 @@ void ic_reply_deinit(struct ic_reply *r)
     ic_buf_deinit(&r->tail);
 }
 
+static void push_part(struct ic_reply *r, struct part *p)
+{
+    p->number = ++r->parts_made;
+    ic_list_push_back(&r->parts, &p->node);
+}
+
 /* What the handlers wrote as a buffer of its own, which takes the bytes over. NULL: out of memory.
  */
 static struct ic_buf *take_tail(struct ic_reply *r)
@@ -105,11 +112,18 @@ static bool close_tail(struct ic_reply *r)
     }
     p->bytes = bytes;
     r->part_bytes += bytes->len;
-    ic_list_push_back(&r->parts, &p->node);
+    push_part(r, p);
     return true;
 }
 
-bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length)
+/* A range of no value is an empty string, as in Redis; a value that is not there is null. */
+static const char *absent_text(const struct ic_reply *r, bool is_range)
+{
+    return is_range ? "$0\r\n\r\n" : r->out.version == 3 ? "_\r\n" : "$-1\r\n";
+}
+
+bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
+                     bool is_range)
 {
     struct part *p = close_tail(r) ? ic_calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {
@@ -117,34 +131,39 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         return false;
     }
     *p = (struct part){
-        .object = object, .offset = offset, .length = length, .version = r->out.version};
+        .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
     ic_store_pin(r->proxy->store, object);
     r->objects++;
-    ic_list_push_back(&r->parts, &p->node);
+    push_part(r, p);
     return true;
 }
 
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r)
 {
-    return (struct ic_reply_mark){.part = r->parts.prev, .length = r->tail.len};
+    return (struct ic_reply_mark){.parts = r->parts_made, .length = r->tail.len};
+}
+
+/* The tail of the mark has become the first part behind it, if it was not empty. */
+static void shorten_part(struct ic_reply *r, struct part *p, size_t length)
+{
+    r->part_bytes -= p->bytes->len - length;
+    p->bytes->len = length;
 }
 
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
 {
-    if (mark.part == r->parts.prev) {
+    if (mark.parts == r->parts_made) {
         r->tail.len = mark.length;
         return;
     }
-    /* The tail of then has become the first part behind the mark, if it was not empty. */
     r->tail.len = 0;
-    struct part *p = IC_CONTAINER(mark.part->next, struct part, node);
-    if (p->bytes != NULL && mark.length > 0) {
-        r->part_bytes -= p->bytes->len - mark.length;
-        p->bytes->len = mark.length;
-        mark.part = &p->node;
-    }
-    while (r->parts.prev != mark.part) {
-        part_free(r, IC_CONTAINER(r->parts.prev, struct part, node));
+    IC_LIST_EACH (node, &r->parts) {
+        struct part *p = IC_CONTAINER(node, struct part, node);
+        if (p->number == mark.parts + 1 && p->bytes != NULL && mark.length > 0) {
+            shorten_part(r, p, mark.length);
+        } else if (p->number > mark.parts) {
+            part_free(r, p);
+        }
     }
 }
 
@@ -243,7 +262,7 @@ static bool end_object(struct ic_reply *r, const struct part *p, int result)
         return false;
     }
     if (result == IC_ENOENT) {
-        return send_text(r, p->version == 3 ? "_\r\n" : "$-1\r\n");
+        return send_text(r, p->absent);
     }
     char text[IC_UNAVAILABLE_MAX];
     ic_unavailable_text(r->proxy->functions, "the object cannot be read now", result, text);

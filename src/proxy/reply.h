@@ -37,6 +37,7 @@ struct ic_reply {
     void *ctx;
     struct ic_buf tail;   /* written by handlers, not yet a part */
     struct ic_list parts; /* before it */
+    uint64_t parts_made;  /* ever */
     size_t part_bytes;
     unsigned objects;
     unsigned holds;     /* while not 0 nothing goes out */
@@ -49,8 +50,8 @@ struct ic_reply {
 };
 
 struct ic_reply_mark {
-    struct ic_list *part;
-    size_t length;
+    uint64_t parts; /* made by then */
+    size_t length;  /* of the tail */
 };
 
 void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
@@ -58,11 +59,12 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
                    void *ctx);
 void ic_reply_deinit(struct ic_reply *r); /* drops everything, unpins */
 
-/* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on, and pins it. False: out of memory; the
- * writer has failed. */
-bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset,
-                     uint64_t length);
-/* A place in what waits, valid while nothing goes out; rewind drops what was added since. */
+/* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on, and pins it. If it turns out to be lost,
+ * null is said, or the empty string if IS_RANGE. False: out of memory; the writer has failed. */
+bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
+                     bool is_range);
+/* A place in what waits, valid while nothing behind it goes out; rewind drops what was added since.
+ * The object before it, of which a part was sent already, may come to its end meanwhile. */
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark);
 /* Between hold and release nothing goes out. */

@@ -118,7 +118,7 @@ static void test_object_that_cannot_be_read(void **state)
     static char request[REPLY_MAX];
     int fd = dial();
     size_t length = make_set(request, "k", 300000);
-    ask(fd, "SET small v\r\n", "+OK\r\n");
+    ask(fd, "SET small v\r\nSET range abc\r\n", "+OK\r\n+OK\r\n");
     give(fd, request, length);
     expect(fd, "+OK\r\n");
     script = refuse_reads;
@@ -129,6 +129,7 @@ static void test_object_that_cannot_be_read(void **state)
     script = lose_reads; /* the value is gone: a miss, from then on */
     ask(fd, "GET small\r\nPING\r\n", "$-1\r\n+PONG\r\n");
     ask(fd, "EXISTS small\r\n", ":0\r\n");
+    ask(fd, "GETRANGE range 0 1\r\n", "$0\r\n\r\n"); /* never null, as in Redis */
     script = lose_later_reads;
     reads_left = 3;
     give(fd, "GET k\r\n", 7);
@@ -169,6 +170,29 @@ static void test_clients_that_leave(void **state)
     close(fd);
     settle(0);
     assert_int_equal(ic_store_stats(world.store).drafts, 0);
+}
+
+static int hold_reads(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_READ;
+}
+
+/* An object that was being sent when the change was made is whole when the change is undone. */
+static void test_journal_that_fails_behind_an_object(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "SET k old\r\n", "+OK\r\n");
+    script = hold_reads;
+    give(fd, "GET k\r\n", 7);
+    turn();
+    world_fail_disk(true);
+    script = NULL;
+    give(fd, "DEL k\r\n", 7); /* in one turn: the change, the object's end, the failure */
+    expect(fd, "$3\r\nold\r\n-MISCONF Errors");
+    world_fail_disk(false);
+    close(fd);
+    settle(0);
 }
 
 static void test_journal_that_fails(void **state)
@@ -448,6 +472,7 @@ int main(void)
         session_test(test_object_that_cannot_be_read),
         session_test(test_clients_that_leave),
         session_test(test_journal_that_fails),
+        session_test(test_journal_that_fails_behind_an_object),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
         session_test(test_half_closed),
