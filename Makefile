@@ -6,6 +6,8 @@
 #   make test      everything, on a fresh machine too
 #   make asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      each fuzzer for FUZZ_SECONDS (300)
+#   make sim       the whole system on virtual time: SEED=n (TRACE=1 shows all), or SEEDS=n of them
+#   make sim-soak  seeds from a random beginning for MINUTES (5)
 #   make acceptance  the long runs: 1 GiB and 1,000 files through every client
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
@@ -28,7 +30,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
 .PHONY: all packages test-packages start stop check test acceptance asan fuzz format install clean \
-        unit integration fuzz-corpus clang-check format-check includes sizes clients
+        unit integration sim sim-soak sim-seeds fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
 # ---- packages ---------------------------------------------------------------
@@ -70,11 +72,13 @@ LIBS     := -luv -lisal -lcurl -lcrypto -ljansson -lmicrohttpd -llmdb -lnettle -
 CLI_LIBS := -lncursesw -ltinfo
 
 # ---- what is built ----------------------------------------------------------
-LIB_SOURCES  := $(filter-out src/node/main.c,$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
+# The simulated network takes the place of net_uv.c in the simulation, and nowhere else.
+SIM_NET      := $(wildcard src/net/net_sim*.c) src/net/virtual_time.c
+LIB_SOURCES  := $(filter-out src/node/main.c $(SIM_NET),$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
     src/core/*.c src/proxy/*.c src/node/*.c src/platform/*.c src/platform/local/*.c))
 CLI_SOURCES  := $(wildcard src/cli/*.c)
 # The function links these and nothing else (static, without the cloud's or the proxy's libraries).
-NODE_SOURCES := $(wildcard src/base/*.c src/node/*.c) $(filter-out src/net/http_server.c,$(wildcard src/net/*.c)) \
+NODE_SOURCES := $(wildcard src/base/*.c src/node/*.c) $(filter-out src/net/http_server.c $(SIM_NET),$(wildcard src/net/*.c)) \
     $(filter-out src/proto/lambda_%.c,$(wildcard src/proto/*.c))
 TEST_SOURCES := $(wildcard test/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard test/fuzz/fuzz_*.c)
@@ -82,7 +86,9 @@ FUZZ_SOURCES := $(wildcard test/fuzz/fuzz_*.c)
 lib_objects  := $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 cli_objects  := $(CLI_SOURCES:%.c=$(BUILD)/obj/%.o)
 node_objects := $(NODE_SOURCES:%.c=$(BUILD)/node/%.o)
-unit_tests   := $(TEST_SOURCES:test/unit/%.c=$(BUILD)/unit/%)
+# The network's own test runs on both backends.
+unit_tests   := $(TEST_SOURCES:test/unit/%.c=$(BUILD)/unit/%) $(BUILD)/unit/test_net_sim
+sim_net      := $(SIM_NET:%.c=$(BUILD)/obj/%.o)
 fuzzers      := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/fuzz/%)
 
 all: packages
@@ -127,6 +133,24 @@ $(BUILD)/unit/%: test/unit/%.c $(flags_stamp) $(BUILD)/libcli.a $(BUILD)/libinte
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libinternal.a -lcmocka $(LIBS)
 
+$(BUILD)/unit/test_net_sim: test/unit/test_net.c $(flags_stamp) $(sim_net) $(BUILD)/libinternal.a
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) -Itest $(LDFLAGS) -o $@ $< $(sim_net) $(BUILD)/libinternal.a -lcmocka $(LIBS)
+
+# ---- simulation: the products' objects, with a world of our own around them ------
+SIM_SOURCES := $(wildcard test/sim/*.c)
+sim_objects := $(SIM_SOURCES:%.c=$(BUILD)/obj/%.o) $(sim_net)
+# What asks the system is asked instead; what the simulation defines itself (network, platform,
+# journal, admin HTTP) is not taken from the archive.
+SIM_WRAPPED := ic_clock_mono_us ic_clock_mono_ms ic_clock_wall_us ic_clock_wall_ms \
+    ic_random_fill ic_random_u64 ic_log
+SIM_LINK    := $(SIM_WRAPPED:%=-Wl,--wrap=%)
+$(BUILD)/obj/test/sim/%.o: CFLAGS += -Itest
+$(BUILD)/sim: $(sim_objects) $(BUILD)/libinternal.a
+	@echo '  CC    $@'
+	$(Q)$(CC) $(LDFLAGS) $(SIM_LINK) -o $@ $^ $(LIBS)
+
 # Fuzzers: every source once more, by clang with coverage hooks and sanitizers.
 FUZZ_FLAGS = $(filter-out $(FLAVOR_$(FLAVOR)),$(CFLAGS)) -O1 -fsanitize=address,undefined \
     -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping
@@ -143,7 +167,7 @@ $(BUILD)/fuzz/fuzz_%: test/fuzz/fuzz_%.c $(BUILD)/fuzz/libinternal.a
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzz/libinternal.a $(LIBS)
 
 # clang's opinion of every source, without code.
-clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c))
+clang_checks := $(patsubst %.c,$(BUILD)/clang/%.ok,$(wildcard src/*/*.c src/*/*/*.c test/unit/*.c test/sim/*.c))
 $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	@echo '  CLANG $@'
@@ -169,11 +193,14 @@ install: all
 CLIENTS ?= $(BUILD)/clients
 PYTEST := BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
 FUZZ_SECONDS ?= 300
-formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/unit/*.[ch] test/fuzz/*.c)
+SEEDS   ?= 200
+MINUTES ?= 5
+formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c)
 
 check: test-packages all
 	$(SUBMAKE) clang-check format-check includes sizes
 	$(SUBMAKE) unit
+	$(SUBMAKE) sim-seeds
 
 test: check clients
 	$(SUBMAKE) fuzz-corpus
@@ -181,6 +208,14 @@ test: check clients
 
 unit: $(unit_tests)
 	@test/run-unit $^
+
+sim: packages
+	$(SUBMAKE) sim-seeds
+sim-seeds: $(BUILD)/sim
+	@$< $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(SEEDS))
+sim-soak: packages
+	$(SUBMAKE) $(BUILD)/sim
+	@$(BUILD)/sim --minutes $(MINUTES)
 
 integration: $(BUILD)/infinicache $(BUILD)/bootstrap
 	@$(PYTEST) test/integration -m 'not acceptance'
