@@ -1,0 +1,434 @@
+#include "sim/disk.h"
+
+#include "base/alloc.h"
+#include "base/config.h"
+#include "proxy/journal.h"
+#include "proxy/journal_record.h"
+#include "sim/report.h"
+#include "sim/world.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    EVERYSEC_MS = 1000, /* as in proxy/journal.c */
+    SELDOM_MS = 30000,
+    SYNC_US = 5000, /* an fsync takes so long, at most; a slow one: */
+    SYNC_SLOW_US = 4000000,
+};
+
+enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH };
+
+struct op_header { /* in the queue, followed by LEN bytes of record */
+    uint64_t id;
+    uint32_t len;
+    uint32_t op;
+};
+
+struct ic_journal {
+    struct sim_disk *disk;
+    struct ic_buf queue;
+    int appendfsync;
+    uint32_t functions;
+    bool failed, unsynced, syncing;
+    uint64_t synced_ms;
+    struct ic_journal_stats stats;
+};
+
+/* ---- images ------------------------------------------------------------------- */
+
+static void record_unref(struct sim_record *r)
+{
+    if (--r->refs == 0) {
+        free(r);
+    }
+}
+
+/* The place of the first record whose id is not below ID. */
+static size_t place_of(const struct sim_table *t, uint64_t id)
+{
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (t->at[middle]->id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void table_remove(struct sim_table *t, uint64_t id)
+{
+    size_t place = place_of(t, id);
+    if (place < t->count && t->at[place]->id == id) {
+        record_unref(t->at[place]);
+        t->count--;
+        memmove(t->at + place, t->at + place + 1, (t->count - place) * sizeof *t->at);
+    }
+}
+
+static void table_put(struct sim_table *t, uint64_t id, const uint8_t *bytes, uint32_t len)
+{
+    struct sim_record *r = sim_alloc(sizeof *r + len);
+    *r = (struct sim_record){.id = id, .refs = 1, .len = len};
+    memcpy(r->bytes, bytes, len);
+    table_remove(t, id);
+    if (t->count == t->capacity) {
+        t->capacity = t->capacity == 0 ? 64 : t->capacity * 2;
+        t->at = realloc(t->at, t->capacity * sizeof *t->at);
+        assert(t->at != NULL);
+    }
+    size_t place = place_of(t, id);
+    memmove(t->at + place + 1, t->at + place, (t->count - place) * sizeof *t->at);
+    t->at[place] = r;
+    t->count++;
+}
+
+static void table_clear(struct sim_table *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        record_unref(t->at[i]);
+    }
+    t->count = 0;
+}
+
+static void table_copy(struct sim_table *to, const struct sim_table *from)
+{
+    table_clear(to);
+    if (to->capacity < from->count) {
+        to->capacity = from->capacity;
+        to->at = realloc(to->at, to->capacity * sizeof *to->at);
+        assert(to->at != NULL);
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        to->at[i] = from->at[i];
+        to->at[i]->refs++;
+    }
+    to->count = from->count;
+}
+
+static void image_copy(struct sim_image *to, const struct sim_image *from)
+{
+    struct sim_table objects = to->objects, entries = to->entries;
+    table_copy(&objects, &from->objects);
+    table_copy(&entries, &from->entries);
+    *to = *from;
+    to->objects = objects;
+    to->entries = entries;
+}
+
+/* ---- the disk ----------------------------------------------------------------- */
+
+static void sync_done(void *ctx)
+{
+    struct sim_disk *d = ctx;
+    image_copy(&d->durable, &d->pinned);
+    d->synced = true;
+}
+
+void sim_disk_init(struct sim_disk *d)
+{
+    *d = (struct sim_disk){0};
+    ic_event_init(&d->sync, sync_done, d);
+}
+
+static void stop_sync(struct sim_disk *d)
+{
+    ic_event_stop(sim_time(sim_world()), &d->sync);
+    d->synced = false;
+}
+
+void sim_disk_crash(struct sim_disk *d)
+{
+    stop_sync(d);
+}
+
+uint64_t sim_disk_power_failure(struct sim_disk *d)
+{
+    stop_sync(d);
+    image_copy(&d->current, &d->durable);
+    return d->current.mark;
+}
+
+static void make_durable(struct ic_journal *j)
+{
+    stop_sync(j->disk);
+    image_copy(&j->disk->durable, &j->disk->current);
+    j->syncing = j->unsynced = false;
+}
+
+/* ---- open and close ------------------------------------------------------------ */
+
+static uint32_t first_epoch(void)
+{
+    int64_t minutes = (sim_wall_us(sim_world()) / 1000 - INT64_C(1767225600000)) / 60000;
+    return minutes < 1 ? 1 : (uint32_t)minutes;
+}
+
+int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
+                    struct ic_journal_meta *meta, char *why)
+{
+    (void)why;
+    struct sim_disk *d = &sim_world()->disk;
+    struct ic_journal *j = sim_alloc(sizeof *j);
+    struct sim_image *image = &d->current;
+    j->disk = d;
+    j->appendfsync = setup->appendfsync;
+    j->functions = setup->functions;
+    ic_buf_init(&j->queue);
+    *meta = (struct ic_journal_meta){.fresh = !image->exists, .crashed = image->open};
+    if (!image->exists) {
+        image->epoch = first_epoch() - 1;
+        for (size_t i = 0; i < sizeof image->secret; i++) {
+            image->secret[i] = (uint8_t)ic_rng_next(&sim_world()->system);
+        }
+    }
+    image->exists = image->open = true;
+    meta->epoch = ++image->epoch;
+    memcpy(meta->secret, image->secret, sizeof meta->secret);
+    make_durable(j);
+    *out = j;
+    return 0;
+}
+
+void ic_journal_close(struct ic_journal *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    if (ic_journal_commit(j) == 0) {
+        j->disk->current.open = false;
+        make_durable(j);
+    }
+    ic_buf_deinit(&j->queue);
+    free(j);
+}
+
+/* ---- records ------------------------------------------------------------------- */
+
+static int queue(struct ic_journal *j, enum op op, uint64_t id, struct ic_slice record)
+{
+    struct op_header header = {.id = id, .len = (uint32_t)record.len, .op = op};
+    int result = ic_buf_reserve(&j->queue, sizeof header + record.len);
+    if (result == 0) {
+        result = ic_buf_append(&j->queue, &header, sizeof header);
+    }
+    return result < 0 ? result : ic_buf_append_slice(&j->queue, record);
+}
+
+int ic_journal_put_object(struct ic_journal *j, const struct ic_journal_object *o)
+{
+    struct ic_buf record;
+    ic_buf_init(&record);
+    int result = ic_journal_encode_object(&record, o);
+    if (result >= 0) {
+        result = queue(j, OP_PUT_OBJECT, o->id, ic_buf_slice(&record));
+    }
+    ic_buf_deinit(&record);
+    return result;
+}
+
+int ic_journal_delete_object(struct ic_journal *j, uint64_t id)
+{
+    return queue(j, OP_DELETE_OBJECT, id, ic_slice(NULL, 0));
+}
+
+int ic_journal_put_entry(struct ic_journal *j, const struct ic_journal_entry *e)
+{
+    struct ic_buf record;
+    ic_buf_init(&record);
+    int result = ic_journal_encode_entry(&record, e);
+    if (result >= 0) {
+        result = queue(j, OP_PUT_ENTRY, e->id, ic_buf_slice(&record));
+    }
+    ic_buf_deinit(&record);
+    return result;
+}
+
+int ic_journal_delete_entry(struct ic_journal *j, uint64_t id)
+{
+    return queue(j, OP_DELETE_ENTRY, id, ic_slice(NULL, 0));
+}
+
+int ic_journal_flush(struct ic_journal *j)
+{
+    return queue(j, OP_FLUSH, 0, ic_slice(NULL, 0));
+}
+
+size_t ic_journal_mark(const struct ic_journal *j)
+{
+    return j->queue.len;
+}
+
+void ic_journal_rewind(struct ic_journal *j, size_t mark)
+{
+    j->queue.len = mark;
+}
+
+/* ---- committing ---------------------------------------------------------------- */
+
+static void apply_one(struct sim_image *image, const struct op_header *op, const uint8_t *record)
+{
+    switch ((enum op)op->op) {
+    case OP_PUT_OBJECT:
+        table_put(&image->objects, op->id, record, op->len);
+        return;
+    case OP_PUT_ENTRY:
+        table_put(&image->entries, op->id, record, op->len);
+        return;
+    case OP_DELETE_OBJECT:
+        table_remove(&image->objects, op->id);
+        return;
+    case OP_DELETE_ENTRY:
+        table_remove(&image->entries, op->id);
+        return;
+    case OP_FLUSH:
+        table_clear(&image->objects);
+        table_clear(&image->entries);
+        return;
+    }
+}
+
+static void apply_queue(struct ic_journal *j)
+{
+    const uint8_t *at = j->queue.data, *end = at + j->queue.len;
+    while (at < end) {
+        struct op_header op;
+        memcpy(&op, at, sizeof op);
+        at += sizeof op;
+        apply_one(&j->disk->current, &op, at);
+        at += op.len;
+        j->stats.records++;
+    }
+}
+
+static int fail(struct ic_journal *j)
+{
+    sim_note("journal failed");
+    j->failed = true;
+    j->stats.failures++;
+    return IC_EIO;
+}
+
+int ic_journal_commit(struct ic_journal *j)
+{
+    if (j->queue.len == 0) {
+        return j->failed ? IC_EIO : 0;
+    }
+    ic_sim_act();
+    if (sim_faults_draw(&sim_world()->faults, SIM_FAULT_JOURNAL_ERROR)) {
+        j->queue.len = 0;
+        return fail(j);
+    }
+    apply_queue(j);
+    j->queue.len = 0;
+    j->stats.commits++;
+    j->disk->commits++;
+    j->disk->current.mark = sim_world()->model.events;
+    if (j->appendfsync == IC_FSYNC_ALWAYS) {
+        make_durable(j);
+        j->stats.syncs++;
+    } else {
+        j->unsynced = true;
+    }
+    ic_sim_act();
+    return 0;
+}
+
+bool ic_journal_failed(const struct ic_journal *j)
+{
+    return j->failed;
+}
+
+const char *ic_journal_failure(const struct ic_journal *j)
+{
+    (void)j;
+    return "simulated failure";
+}
+
+int ic_journal_probe(struct ic_journal *j)
+{
+    ic_sim_act();
+    if (sim_faults_draw(&sim_world()->faults, SIM_FAULT_JOURNAL_ERROR)) {
+        return fail(j);
+    }
+    make_durable(j);
+    j->failed = false;
+    return 0;
+}
+
+static void begin_sync(struct ic_journal *j, uint64_t now_ms)
+{
+    struct sim_world *w = sim_world();
+    bool slow = sim_faults_draw(&w->faults, SIM_FAULT_SYNC_SLOW);
+    image_copy(&j->disk->pinned, &j->disk->current);
+    j->disk->pinned.mark = w->model.events;
+    j->disk->synced = false;
+    j->syncing = true;
+    j->unsynced = false;
+    j->synced_ms = now_ms;
+    j->stats.syncs++;
+    ic_event_start(sim_time(w), &j->disk->sync,
+                   1 + ic_rng_below(&w->rng, slow ? SYNC_SLOW_US : SYNC_US));
+}
+
+void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
+{
+    if (j->syncing && j->disk->synced) {
+        j->syncing = false;
+        j->stats.synced++;
+    }
+    uint64_t interval_ms = j->appendfsync == IC_FSYNC_EVERYSEC ? EVERYSEC_MS : SELDOM_MS;
+    if (j->unsynced && !j->syncing && now_ms - j->synced_ms >= interval_ms) {
+        begin_sync(j, now_ms);
+    }
+}
+
+void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
+{
+    if (j->appendfsync != appendfsync) {
+        j->appendfsync = appendfsync;
+        make_durable(j);
+    }
+}
+
+struct ic_journal_stats ic_journal_stats(const struct ic_journal *j)
+{
+    return j->stats;
+}
+
+/* ---- loading ------------------------------------------------------------------- */
+
+static int load_object(struct ic_journal *j, const struct sim_record *r,
+                       const struct ic_journal_loader *loader, void *ctx)
+{
+    struct ic_journal_object o;
+    struct ic_journal_place place[IC_JOURNAL_PLACES_MAX];
+    int result =
+        ic_journal_decode_object(ic_slice(r->bytes, r->len), r->id, j->functions, &o, place);
+    return result < 0 ? result : loader->object(ctx, &o);
+}
+
+static int load_entry(const struct sim_record *r, const struct ic_journal_loader *loader, void *ctx)
+{
+    struct ic_journal_entry e;
+    int result = ic_journal_decode_entry(ic_slice(r->bytes, r->len), r->id, &e);
+    return result < 0 ? result : loader->entry(ctx, &e);
+}
+
+int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader, void *ctx,
+                    char *why)
+{
+    const struct sim_image *image = &j->disk->current;
+    int result = 0;
+    for (size_t i = 0; result >= 0 && i < image->objects.count; i++) {
+        result = load_object(j, image->objects.at[i], loader, ctx);
+    }
+    for (size_t i = 0; result >= 0 && i < image->entries.count; i++) {
+        result = load_entry(image->entries.at[i], loader, ctx);
+    }
+    strcpy(why, "the simulated journal does not load");
+    return result < 0 ? result : 0;
+}

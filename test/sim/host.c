@@ -1,0 +1,165 @@
+#include "sim/host.h"
+
+#include "proxy/proxy.h"
+#include "proxy/store.h"
+#include "sim/report.h"
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { RESTART_US = 3000000, STOP_PACE_US = 0 };
+
+/* ---- settings -------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static void set(struct sim_host *h, const char *name,
+                                                      const char *format, ...)
+{
+    char value[128], why[IC_WHY_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    if (ic_config_set(h->config, ic_slice_str(name), ic_slice_str(value), why) < 0) {
+        sim_violation("simulation: %s", why);
+    }
+    sim_note("%s %s", name, value);
+}
+
+static const char *choose(struct sim_world *w, const char *const *choices, size_t count)
+{
+    return choices[sim_below(w, count)];
+}
+
+/* Codes that the pool is large enough for; small objects, so that little data has many stripes. */
+static void set_code(struct sim_host *h, struct sim_world *w)
+{
+    static const char *const tables[] = {
+        "*:1+1",         "*:1+2", "*:2+1", "*:2+2", "1kb:1+2,*:3+2", "300:1+1,8kb:2+2,*:4+2",
+        "4kb:2+0,*:3+1",
+    };
+    static const uint32_t needs[] = {2, 3, 3, 4, 5, 6, 4};
+    uint32_t chosen;
+    do {
+        chosen = (uint32_t)sim_below(w, sizeof needs / sizeof *needs);
+    } while (needs[chosen] > w->settings.functions);
+    set(h, "code-table", "%s", tables[chosen]);
+}
+
+static void set_times(struct sim_host *h, struct sim_world *w)
+{
+    static const char *const syncs[] = {"always", "everysec", "everysec", "no"};
+    set(h, "lease", "%llums", (unsigned long long)(20 + sim_below(w, 2000)));
+    set(h, "warm-interval", "%llums", (unsigned long long)(2000 + sim_below(w, 30000)));
+    set(h, "invoke-timeout", "%llums", (unsigned long long)(1000 + sim_below(w, 4000)));
+    set(h, "node-timeout", "%llums", (unsigned long long)(500 + sim_below(w, 3000)));
+    set(h, "read-deadline", "%llums", (unsigned long long)(50 + sim_below(w, 1500)));
+    set(h, "write-deadline", "%llums", (unsigned long long)(100 + sim_below(w, 3000)));
+    set(h, "function-timeout", "%llums", (unsigned long long)(20000 + sim_below(w, 60000)));
+    set(h, "adopt-wait", "%llums", (unsigned long long)sim_below(w, 3000));
+    set(h, "appendfsync", "%s", choose(w, syncs, 4));
+}
+
+void sim_host_init(struct sim_host *h)
+{
+    static const char *const evictions[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};
+    struct sim_world *w = sim_world();
+    *h = (struct sim_host){.config = ic_config_new()};
+    set(h, "dir", ".");
+    set(h, "functions", "%u", w->settings.functions);
+    set(h, "memory", "128mb");
+    set(h, "unit-size", "%llu", (unsigned long long)(64U << sim_below(w, 7)));
+    set(h, "window-memory", "%llu", (unsigned long long)w->settings.window_bytes);
+    set(h, "eviction", "%s", choose(w, evictions, 5));
+    if (sim_below(w, 4) == 0) {
+        set(h, "maxmemory", "%llu",
+            (unsigned long long)(w->settings.size_max * (1 + sim_below(w, 8))));
+    }
+    set_code(h, w);
+    set_times(h, w);
+    w->platform.timeout_us = (uint64_t)h->config->function_timeout * 1000;
+}
+
+/* ---- lives ----------------------------------------------------------------------- */
+
+static void restart(void *ctx)
+{
+    sim_host_start(ctx);
+}
+
+void sim_host_start(struct sim_host *h)
+{
+    char why[IC_WHY_MAX];
+    h->lives++;
+    sim_note("life %u of the proxy begins", h->lives);
+    h->loop = ic_loop_new();
+    ic_sim_set_owner(h->loop, h, "proxy");
+    if (ic_proxy_new(h->loop, h->config, &h->proxy, why) < 0) {
+        sim_violation("the proxy does not start: %s", why);
+    }
+}
+
+static uint64_t evicted_now(const struct sim_host *h)
+{
+    return h->proxy == NULL ? 0 : ic_store_stats(h->proxy->store).evicted;
+}
+
+uint64_t sim_host_evicted(const struct sim_host *h)
+{
+    return h->evicted + evicted_now(h);
+}
+
+static void begin_anew(struct sim_host *h)
+{
+    struct sim_world *w = sim_world();
+    h->loop = NULL;
+    h->proxy = NULL;
+    h->lambda = NULL;
+    ic_event_init(&h->restart, restart, h);
+    ic_event_start(sim_time(w), &h->restart, 1000 + sim_below(w, RESTART_US));
+}
+
+/* The process's objects stay as they are: it is not asked. */
+void sim_host_crash(struct sim_host *h, bool power)
+{
+    struct sim_world *w = sim_world();
+    if (h->loop == NULL) {
+        return;
+    }
+    sim_note(power ? "power failure" : "the proxy is killed");
+    h->evicted += evicted_now(h);
+    sim_lambda_forget_all();
+    ic_sim_kill(h->loop, IC_SIM_CLOSED);
+    if (power) {
+        sim_model_power_failure(&w->model, sim_disk_power_failure(&w->disk));
+    } else {
+        sim_disk_crash(&w->disk);
+    }
+    sim_model_proxy_gone(&w->model);
+    begin_anew(h);
+}
+
+static void stop_now(void *ctx)
+{
+    struct sim_host *h = ctx;
+    ic_proxy_stop(h->proxy);
+}
+
+void sim_host_stop(struct sim_host *h)
+{
+    if (h->proxy != NULL) {
+        ic_list_init(&h->stop.node);
+        ic_sim_post(h->loop, &h->stop, stop_now, h);
+    }
+}
+
+void sim_host_stopped(struct sim_host *h)
+{
+    sim_note("the proxy has stopped");
+    h->evicted += evicted_now(h);
+    ic_proxy_free(h->proxy);
+    ic_sim_kill(h->loop, IC_SIM_CLOSED);
+    ic_loop_free(h->loop);
+    sim_model_proxy_gone(&sim_world()->model);
+    begin_anew(h);
+}

@@ -1,0 +1,76 @@
+/*
+ * model.h - what the answers may be. Every key is a register: writes of values and of nothing, some
+ * of them concurrent, some without an answer. A read is allowed to return what some order of
+ * them could show that respects what came before what.
+ *
+ * Time is the count of events (a request goes out, a reply comes in), which is total. Of a write:
+ *
+ *   begun ------- settled: by then it has happened or never will      gone: by then it is
+ * overwritten
+ *
+ *   1. W is known to have happened by T: what was settled before W began is gone by T.
+ *   2. A read [b, e] shows W: what was settled before b, and is not W, is gone by e.
+ *   A read [b, e] may show W if W began before e and was not gone before b.
+ *
+ * A miss that no write explains is allowed if the value was evicted (then the key stays empty), or
+ * if so many of the functions with its chunks have lost their memory since, or have siblings that
+ * answer in their place for a while, that fewer than d are at hand. After a power failure the keys
+ * are what the disk's mark says: what began later never was.
+ */
+#ifndef IC_SIM_MODEL_H
+#define IC_SIM_MODEL_H
+
+#include "base/slice.h"
+
+enum { SIM_KEYS_MAX = 24, SIM_KEY_BYTES = 80 };
+
+#define SIM_NEVER UINT64_MAX
+
+struct sim_write {
+    struct sim_write *next; /* older */
+    uint32_t key, version;  /* version 0: the key is empty */
+    uint64_t size;
+    uint64_t begun, happened, settled, gone;
+    uint64_t evicted;   /* keys that had been evicted when it began */
+    uint32_t functions; /* bit f: function f has a chunk of it, when it was answered */
+    uint32_t spare;     /* of these may be lost */
+    bool deleted;       /* the journal shows it again, but its chunks may have been deleted */
+    bool failed;        /* answered with an error: it never happened */
+    bool candidate;     /* scratch of a check */
+};
+
+struct sim_model {
+    uint64_t events, checks, hits, misses, excused, errors;
+    uint32_t keys, versions;
+    struct sim_write *write[SIM_KEYS_MAX]; /* newest first */
+};
+
+void sim_model_init(struct sim_model *m, uint32_t keys);
+void sim_key_name(uint32_t key, char out[SIM_KEY_BYTES]);
+/* -1: none of ours. */
+int sim_key_find(const struct sim_model *m, struct ic_slice name);
+
+/* The present, as an event of its own. */
+uint64_t sim_model_event(struct sim_model *m);
+
+/* A write goes out; EMPTY: of nothing. */
+struct sim_write *sim_model_begin(struct sim_model *m, uint32_t key, bool empty, uint64_t size);
+void sim_model_done(struct sim_model *m, struct sim_write *w);   /* answered: it has happened */
+void sim_model_failed(struct sim_model *m, struct sim_write *w); /* answered with an error */
+
+/* Answered with an error that does not say whether it has happened: GETDEL deletes, then reads. */
+void sim_model_unknown(struct sim_model *m, struct sim_write *w);
+
+/* What a read that began at BEGUN has shown; a violation if that cannot be. */
+void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun);
+void sim_model_saw_size(struct sim_model *m, uint32_t key, uint64_t begun, uint64_t size);
+void sim_model_saw_something(struct sim_model *m, uint32_t key, uint64_t begun);
+/* BYTES of a value from FROM on; TO: the offset of the last byte that was asked for, or SIM_NEVER:
+ * all of it. */
+void sim_model_saw_bytes(struct sim_model *m, uint32_t key, uint64_t begun, struct ic_slice bytes,
+                         uint64_t from, uint64_t to);
+
+void sim_model_proxy_gone(struct sim_model *m); /* what has no answer has happened or never will */
+void sim_model_power_failure(struct sim_model *m, uint64_t mark);
+
+#endif

@@ -1,0 +1,418 @@
+#include "sim/operation.h"
+
+#include "sim/report.h"
+#include "sim/value.h"
+#include "sim/world.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Chances in all; the rest are PING. */
+static const struct {
+    enum sim_operation_kind kind;
+    uint32_t weight;
+} weights[] = {
+    {SIM_GET, 340},   {SIM_SET, 260},      {SIM_SET_GET, 30}, {SIM_DEL, 50},
+    {SIM_GETDEL, 20}, {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},
+    {SIM_MGET, 50},   {SIM_MSET, 40},      {SIM_EXEC, 40},    {SIM_FLUSHALL, 2},
+};
+
+/* ---- bytes ------------------------------------------------------------------------ */
+
+static void must(int result)
+{
+    assert(result >= 0);
+}
+
+static void put_header(struct ic_buf *out, size_t words)
+{
+    must(ic_buf_printf(out, "*%zu\r\n", words));
+}
+
+static void put_word(struct ic_buf *out, const char *word)
+{
+    must(ic_buf_printf(out, "$%zu\r\n%s\r\n", strlen(word), word));
+}
+
+static void put_number(struct ic_buf *out, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    put_word(out, text);
+}
+
+static void put_key(struct ic_buf *out, uint32_t key)
+{
+    char name[SIM_KEY_BYTES];
+    sim_key_name(key, name);
+    put_word(out, name);
+}
+
+static void put_value(struct ic_buf *out, const struct sim_write *w)
+{
+    must(ic_buf_printf(out, "$%llu\r\n", (unsigned long long)w->size));
+    must(ic_buf_reserve(out, w->size));
+    sim_value_fill(w->key, w->version, 0, out->data + out->len, w->size);
+    out->len += w->size;
+    must(ic_buf_append(out, "\r\n", 2));
+}
+
+static struct sim_write *begin_write(struct sim_world *w, struct sim_operation *op, uint32_t index,
+                                     bool empty, uint64_t size)
+{
+    op->write[index] = sim_model_begin(&w->model, op->key[index], empty, size);
+    return op->write[index];
+}
+
+/* ---- making ----------------------------------------------------------------------- */
+
+static uint64_t draw_size(struct sim_world *w)
+{
+    uint64_t most = w->settings.size_max;
+    switch (sim_below(w, 8)) {
+    case 0:
+        return sim_below(w, 4);
+    case 1:
+        return sim_below(w, most) + 1;
+    case 2:
+    case 3:
+        return sim_below(w, most / 8 + 1);
+    default:
+        return sim_below(w, most / 64 + 64);
+    }
+}
+
+static void draw_keys(struct sim_world *w, struct sim_operation *op, uint32_t count)
+{
+    op->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        bool again;
+        do {
+            op->key[i] = (uint32_t)sim_below(w, w->model.keys);
+            again = false;
+            for (uint32_t j = 0; j < i; j++) {
+                again = again || op->key[j] == op->key[i];
+            }
+        } while (again);
+    }
+}
+
+static void make_read(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    static const char *const names[] = {
+        [SIM_GET] = "GET", [SIM_STRLEN] = "STRLEN", [SIM_EXISTS] = "EXISTS", [SIM_MGET] = "MGET"};
+    (void)w;
+    put_header(out, 1 + op->count);
+    put_word(out, names[op->kind]);
+    for (uint32_t i = 0; i < op->count; i++) {
+        put_key(out, op->key[i]);
+    }
+}
+
+static void make_range(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    uint64_t most = sim_below(w, 2) == 0 ? w->settings.size_max : w->settings.size_max / 32 + 1;
+    op->from = sim_below(w, most);
+    op->to = op->from + sim_below(w, most);
+    put_header(out, 4);
+    put_word(out, "GETRANGE");
+    put_key(out, op->key[0]);
+    put_number(out, op->from);
+    put_number(out, op->to);
+}
+
+static void make_set(struct sim_world *w, struct sim_operation *op, uint64_t size,
+                     struct ic_buf *out)
+{
+    put_header(out, op->kind == SIM_SET_GET ? 4 : 3);
+    put_word(out, "SET");
+    put_key(out, op->key[0]);
+    put_value(out, begin_write(w, op, 0, false, size));
+    if (op->kind == SIM_SET_GET) {
+        put_word(out, "GET");
+    }
+}
+
+static void make_mset(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    put_header(out, 1 + 2 * op->count);
+    put_word(out, "MSET");
+    for (uint32_t i = 0; i < op->count; i++) {
+        put_key(out, op->key[i]);
+        put_value(out, begin_write(w, op, i, false, draw_size(w) / 2));
+    }
+}
+
+static void make_del(struct sim_world *w, struct sim_operation *op, const char *name,
+                     struct ic_buf *out)
+{
+    put_header(out, 2);
+    put_word(out, name);
+    put_key(out, op->key[0]);
+    begin_write(w, op, 0, true, 0);
+}
+
+static void make_exec(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    op->replies = 5;
+    put_header(out, 1);
+    put_word(out, "MULTI");
+    put_header(out, 3);
+    put_word(out, "SET");
+    put_key(out, op->key[0]);
+    put_value(out, begin_write(w, op, 0, false, draw_size(w)));
+    put_header(out, 2);
+    put_word(out, "GET");
+    put_key(out, op->key[1]);
+    put_header(out, 2);
+    put_word(out, "DEL");
+    put_key(out, op->key[2]);
+    begin_write(w, op, 2, true, 0);
+    put_header(out, 1);
+    put_word(out, "EXEC");
+}
+
+static void make_flush(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    put_header(out, 1);
+    put_word(out, "FLUSHALL");
+    for (uint32_t key = 0; key < w->model.keys; key++) {
+        op->write[key] = sim_model_begin(&w->model, key, true, 0);
+    }
+}
+
+static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, struct ic_buf *out)
+{
+    switch (op->kind) {
+    case SIM_GET:
+    case SIM_STRLEN:
+    case SIM_EXISTS:
+    case SIM_MGET:
+        make_read(w, op, out);
+        return;
+    case SIM_GETRANGE:
+        make_range(w, op, out);
+        return;
+    case SIM_SET:
+    case SIM_SET_GET:
+        make_set(w, op, size, out);
+        return;
+    case SIM_MSET:
+        make_mset(w, op, out);
+        return;
+    case SIM_DEL:
+        make_del(w, op, "DEL", out);
+        return;
+    case SIM_GETDEL:
+        make_del(w, op, "GETDEL", out);
+        return;
+    case SIM_EXEC:
+        make_exec(w, op, out);
+        return;
+    case SIM_FLUSHALL:
+        make_flush(w, op, out);
+        return;
+    case SIM_PING:
+    case SIM_OPERATION_KINDS:
+        put_header(out, 1);
+        put_word(out, "PING");
+        return;
+    }
+}
+
+static const char *kind_name(enum sim_operation_kind kind)
+{
+    static const char *const names[] = {"GET",      "SET",      "SET GET", "DEL",  "GETDEL",
+                                        "GETRANGE", "STRLEN",   "EXISTS",  "MGET", "MSET",
+                                        "EXEC",     "FLUSHALL", "PING"};
+    return names[kind];
+}
+
+static void tell(const struct sim_operation *op)
+{
+    const struct sim_write *w = op->write[0];
+    sim_note("event %llu: %s key %u, %u keys, version %u, %llu bytes",
+             (unsigned long long)op->begun, kind_name(op->kind), op->key[0], op->count,
+             w == NULL ? 0 : w->version, w == NULL ? 0ULL : (unsigned long long)w->size);
+}
+
+static struct sim_operation *operation_new(struct sim_world *w, enum sim_operation_kind kind)
+{
+    struct sim_operation *op = sim_alloc(sizeof *op);
+    *op = (struct sim_operation){.kind = kind, .replies = 1, .begun_us = sim_now_us(w)};
+    ic_list_init(&op->node);
+    op->begun = sim_model_event(&w->model);
+    return op;
+}
+
+struct sim_operation *sim_operation_make(struct sim_world *w, enum sim_operation_kind kind,
+                                         uint32_t key, uint64_t size, struct ic_buf *out)
+{
+    struct sim_operation *op = operation_new(w, kind);
+    op->count = 1;
+    op->key[0] = key;
+    make(w, op, size, out);
+    tell(op);
+    return op;
+}
+
+static enum sim_operation_kind draw_kind(struct sim_world *w)
+{
+    uint64_t drawn = sim_below(w, 1000);
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+        if (drawn < weights[i].weight) {
+            return weights[i].kind;
+        }
+        drawn -= weights[i].weight;
+    }
+    return SIM_PING;
+}
+
+struct sim_operation *sim_operation_new(struct sim_world *w, struct ic_buf *out)
+{
+    struct sim_operation *op = operation_new(w, draw_kind(w));
+    bool many = op->kind == SIM_MGET || op->kind == SIM_MSET;
+    draw_keys(w, op, op->kind == SIM_EXEC ? 3 : many ? 1 + (uint32_t)sim_below(w, 4) : 1);
+    make(w, op, draw_size(w), out);
+    tell(op);
+    return op;
+}
+
+/* ---- replies ---------------------------------------------------------------------- */
+
+static void judge_value(struct sim_world *w, const struct sim_operation *op, uint32_t key,
+                        const struct sim_reply *reply)
+{
+    if (reply->type == '-') {
+        w->model.errors++;
+    } else if (reply->type != '$') {
+        sim_violation("%s: a reply of type %c", kind_name(op->kind), reply->type);
+    } else if (reply->null) {
+        sim_model_saw_nothing(&w->model, key, op->begun);
+    } else {
+        sim_model_saw_bytes(&w->model, key, op->begun, reply->text, 0, SIM_NEVER);
+    }
+}
+
+/* An empty string is a range of a short value, or of none. */
+static void judge_range(struct sim_world *w, const struct sim_operation *op,
+                        const struct sim_reply *reply)
+{
+    if (reply->type != '-' && (reply->type != '$' || reply->null)) {
+        sim_violation("GETRANGE: a reply of type %c, not a string", reply->type);
+    }
+    if (reply->type == '$' && reply->text.len > 0) {
+        sim_model_saw_bytes(&w->model, op->key[0], op->begun, reply->text, op->from, op->to);
+    }
+}
+
+static void judge_number(struct sim_world *w, const struct sim_operation *op,
+                         const struct sim_reply *reply)
+{
+    struct sim_model *m = &w->model;
+    if (reply->type == ':' && op->kind == SIM_STRLEN && reply->number > 0) {
+        sim_model_saw_size(m, op->key[0], op->begun, (uint64_t)reply->number);
+    } else if (reply->type == ':' && op->kind == SIM_EXISTS && reply->number > 0) {
+        sim_model_saw_something(m, op->key[0], op->begun);
+    } else if (reply->type == ':' && op->kind == SIM_EXISTS) {
+        sim_model_saw_nothing(m, op->key[0], op->begun);
+    }
+}
+
+typedef void settle_write(struct sim_model *m, struct sim_write *w);
+
+static void settle_writes(struct sim_world *w, const struct sim_operation *op, bool done,
+                          settle_write *otherwise)
+{
+    for (uint32_t i = 0; i < SIM_KEYS_MAX; i++) {
+        if (op->write[i] != NULL) {
+            (done ? sim_model_done : otherwise)(&w->model, op->write[i]);
+        }
+    }
+}
+
+static void judge_delete(struct sim_world *w, const struct sim_operation *op,
+                         const struct sim_reply *reply)
+{
+    bool error = reply->type == '-';
+    bool nothing = !error && (reply->type == '$' ? reply->null : reply->number == 0);
+    if (nothing) {
+        sim_model_saw_nothing(&w->model, op->key[0], op->begun);
+    } else if (reply->type == '$') {
+        judge_value(w, op, op->key[0], reply);
+    }
+    settle_writes(w, op, !error, op->kind == SIM_DEL ? sim_model_failed : sim_model_unknown);
+}
+
+static void judge_exec(struct sim_world *w, struct sim_operation *op, const struct sim_reply *reply)
+{
+    if (op->replies > 0) {
+        op->refused = op->refused || reply->type == '-';
+        return;
+    }
+    if (reply->type == '*' && (op->refused || reply->count != 3)) {
+        sim_violation("EXEC: %u replies", reply->count);
+    }
+    if (reply->type == '*' && reply[1].type == '+') {
+        judge_value(w, op, op->key[1], &reply[2]);
+    }
+    settle_writes(w, op, reply->type == '*', sim_model_failed);
+}
+
+static void judge_many(struct sim_world *w, const struct sim_operation *op,
+                       const struct sim_reply *reply)
+{
+    for (uint32_t i = 0; reply->type == '*' && i < reply->count; i++) {
+        judge_value(w, op, op->key[i], &reply[1 + i]);
+    }
+}
+
+static void judge(struct sim_world *w, struct sim_operation *op, const struct sim_reply *reply)
+{
+    switch (op->kind) {
+    case SIM_GET:
+        judge_value(w, op, op->key[0], reply);
+        return;
+    case SIM_SET_GET:
+        judge_value(w, op, op->key[0], reply);
+        settle_writes(w, op, reply->type != '-', sim_model_unknown);
+        return;
+    case SIM_SET:
+    case SIM_MSET:
+    case SIM_FLUSHALL:
+        settle_writes(w, op, reply->type != '-', sim_model_failed);
+        return;
+    case SIM_DEL:
+    case SIM_GETDEL:
+        judge_delete(w, op, reply);
+        return;
+    case SIM_GETRANGE:
+        judge_range(w, op, reply);
+        return;
+    case SIM_STRLEN:
+    case SIM_EXISTS:
+        judge_number(w, op, reply);
+        return;
+    case SIM_MGET:
+        judge_many(w, op, reply);
+        return;
+    case SIM_EXEC:
+        judge_exec(w, op, reply);
+        return;
+    case SIM_PING:
+    case SIM_OPERATION_KINDS:
+        return;
+    }
+}
+
+void sim_operation_answer(struct sim_world *w, struct sim_operation *op,
+                          const struct sim_reply *reply)
+{
+    int len = reply->text.len < 60 ? (int)reply->text.len : 60;
+    bool shown = reply->type == '-' || reply->type == '+' || reply->type == ':';
+    sim_note("reply to event %llu: %c%.*s (%zu bytes%s)", (unsigned long long)op->begun,
+             reply->type, shown ? len : 0, (const char *)reply->text.data, reply->text.len,
+             reply->null ? ", null" : "");
+    op->replies--;
+    judge(w, op, reply);
+}
