@@ -70,7 +70,7 @@ static void raise_descriptor_limit(void)
 
 int ic_proxy_run(struct ic_config *config, int ready_fd)
 {
-    char why[IC_WHY_MAX];
+    char why[IC_PROXY_WHY_MAX];
     struct process p = {.proxy = NULL};
     ic_log_set_level((enum ic_log_level)config->loglevel);
     signal(SIGPIPE, SIG_IGN);

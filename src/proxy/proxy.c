@@ -37,7 +37,7 @@ struct process {
     struct ic_timer tick;
     struct ic_reap turn_end;
     bool commit_scheduled, stopping;
-    char why[IC_PRICE_WHY_MAX];
+    char why[IC_PROXY_WHY_MAX];
 };
 
 /* ---- the store's wishes ---- */
@@ -200,7 +200,7 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
-static_assert((int)IC_PRICE_WHY_MAX >= (int)IC_WHY_MAX, "whoever says why has room");
+static_assert((int)IC_PROXY_WHY_MAX >= (int)IC_WHY_MAX, "whoever says why has room");
 
 static int start(struct process *p)
 {
@@ -297,7 +297,7 @@ int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy
     struct process *p = process_new(loop, config);
     int result = start(p);
     if (result < 0) {
-        snprintf(why, IC_WHY_MAX, "%s", p->why[0] == '\0' ? ic_error_text(result) : p->why);
+        snprintf(why, IC_PROXY_WHY_MAX, "%s", p->why[0] == '\0' ? ic_error_text(result) : p->why);
         ic_proxy_free(&p->proxy);
         return result;
     }

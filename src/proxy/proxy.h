@@ -22,6 +22,8 @@ struct ic_store;
 struct ic_window;
 struct ic_sessions;
 
+enum { IC_PROXY_WHY_MAX = IC_PRICE_WHY_MAX }; /* the longest reason is about prices */
+
 struct ic_proxy {
     struct ic_loop *loop;
     struct ic_config *config;
@@ -38,7 +40,7 @@ struct ic_proxy {
 
 /*
  * Builds a proxy on LOOP and opens its doors; clients are served from the next turn on. LOOP and
- * CONFIG are the caller's and outlive it. On an error WHY (IC_WHY_MAX bytes) says the reason and
+ * CONFIG are the caller's and outlive it. On an error WHY (IC_PROXY_WHY_MAX bytes) says the reason and
  * nothing is left.
  */
 int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy **out,

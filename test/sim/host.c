@@ -89,7 +89,7 @@ static void restart(void *ctx)
 
 void sim_host_start(struct sim_host *h)
 {
-    char why[IC_WHY_MAX];
+    char why[IC_PROXY_WHY_MAX];
     h->lives++;
     sim_note("life %u of the proxy begins", h->lives);
     h->loop = ic_loop_new();
