@@ -26,7 +26,8 @@ static void print_help(void)
          "\n"
          "Serves the AWS Lambda API for this machine: functions are processes, billed and\n"
          "reclaimed as in the cloud. Also under /_local/: GET instances, GET bill,\n"
-         "POST reclaim. --port and --bind are short for --platform-port, --platform-bind.\n"
+         "POST reclaim, POST fail. --port and --bind are short for --platform-port, "
+         "--platform-bind.\n"
          "\n"
          "Directives:");
     ic_config_help(stdout, IC_SCOPE_L);

@@ -41,6 +41,8 @@ static ic_api_handler *const handlers[IC_API_CALL_COUNT] = {
     [IC_API_LOCAL_INSTANCES] = ic_api_local_instances,
     [IC_API_LOCAL_BILL] = ic_api_local_bill,
     [IC_API_LOCAL_RECLAIM] = ic_api_local_reclaim,
+    [IC_API_LOCAL_FAIL] = ic_api_local_fail,
+    [IC_API_LOCAL_FAILING] = ic_api_local_failing,
     [IC_API_LOCAL_CODE] = ic_api_local_code,
 };
 
@@ -423,7 +425,9 @@ int ic_api_new(struct ic_loop *loop, struct ic_fleet *fleet, const struct ic_api
     api->account = ic_strdup(options->account);
     api->key_id = ic_strdup(options->key_id);
     api->secret = ic_strdup(options->secret);
-    if (api->region == NULL || api->account == NULL || api->key_id == NULL || api->secret == NULL) {
+    api->faults = ic_faults_new();
+    if (api->region == NULL || api->account == NULL || api->key_id == NULL || api->secret == NULL ||
+        api->faults == NULL) {
         goto fail;
     }
     result = load(api, options->dir, why);
@@ -459,6 +463,7 @@ void ic_api_free(struct ic_api *api)
     ic_api_stop(api);
     ic_registry_free(api->registry);
     ic_code_store_free(api->code);
+    ic_faults_free(api->faults);
     ic_free(api->region);
     ic_free(api->account);
     ic_free(api->key_id);

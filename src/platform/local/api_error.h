@@ -12,6 +12,7 @@
  * AWS, aws-sdk-go models/apis/lambda/2015-03-31/api-2.json and "Common Errors". */
 #define IC_API_ERRORS(X)                                                                           \
     X(IncompleteSignatureException, 403, "", "message")                                            \
+    X(EC2UnexpectedException, 502, "Service", "Message")                                           \
     X(InvalidParameterValueException, 400, "User", "message")                                      \
     X(InvalidRequestContentException, 400, "User", "message")                                      \
     X(InvalidSignatureException, 403, "", "message")                                               \
@@ -22,6 +23,7 @@
     X(ResourceConflictException, 409, "User", "message")                                           \
     X(ResourceNotFoundException, 404, "User", "Message")                                           \
     X(ServiceException, 500, "Service", "Message")                                                 \
+    X(ServiceUnavailable, 503, "", "message")                                                      \
     X(TooManyRequestsException, 429, "User", "message")                                            \
     X(UnknownOperationException, 404, "", "message")                                               \
     X(UnrecognizedClientException, 403, "", "message")                                             \

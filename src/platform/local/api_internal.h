@@ -8,6 +8,7 @@
 #include "net/http_server.h"
 #include "platform/local/api_error.h"
 #include "platform/local/code_store.h"
+#include "platform/local/faults.h"
 #include "platform/local/fleet.h"
 #include "platform/local/function_name.h"
 #include "platform/local/registry.h"
@@ -29,6 +30,7 @@ struct ic_api {
     struct ic_http_server *http; /* NULL once stopped */
     struct ic_registry *registry;
     struct ic_code_store *code;
+    struct ic_faults *faults;
     char *region, *account, *key_id, *secret;
     uint32_t concurrency;
 };
@@ -61,7 +63,8 @@ ic_api_handler ic_api_create_function, ic_api_get_function, ic_api_list_function
 ic_api_handler ic_api_invoke;
 ic_api_handler ic_api_get_code_signing, ic_api_get_account, ic_api_get_concurrency,
     ic_api_put_concurrency, ic_api_delete_concurrency, ic_api_list_tags, ic_api_tag, ic_api_untag;
-ic_api_handler ic_api_local_instances, ic_api_local_bill, ic_api_local_reclaim, ic_api_local_code;
+ic_api_handler ic_api_local_instances, ic_api_local_bill, ic_api_local_reclaim, ic_api_local_fail,
+    ic_api_local_failing, ic_api_local_code;
 
 /* The function q->ref names; with NULL, q->error is ResourceNotFoundException. */
 struct ic_function *ic_api_function(struct ic_api_request *q);

@@ -272,6 +272,23 @@ static int run_waited_for(struct ic_api_request *q, const struct ic_function *f,
     return result;
 }
 
+/* POST /_local/fail ordered STATUS for this Invoke. */
+static int fail_as_ordered(struct ic_api_request *q, unsigned status)
+{
+    static const char words[] = "As ordered by /_local/fail.";
+    switch (status) {
+    case 429:
+        q->error.reason = "CallerRateLimitExceeded";
+        return ic_api_fail(&q->error, IC_API_TooManyRequestsException, "%s", words);
+    case 502:
+        return ic_api_fail(&q->error, IC_API_EC2UnexpectedException, "%s", words);
+    case 503:
+        return ic_api_fail(&q->error, IC_API_ServiceUnavailable, "%s", words);
+    default:
+        return ic_api_fail(&q->error, IC_API_ServiceException, "%s", words);
+    }
+}
+
 int ic_api_invoke(struct ic_api_request *q, json_t **reply)
 {
     (void)reply;
@@ -283,7 +300,10 @@ int ic_api_invoke(struct ic_api_request *q, json_t **reply)
     }
     ic_buf_init(&ask.context);
     int result = take_ask(q, &ask);
-    if (result == 0 && ask.type == TYPE_REQUEST_RESPONSE) {
+    unsigned ordered = result == 0 ? ic_faults_take(q->api->faults, f->name) : 0;
+    if (ordered != 0) {
+        result = fail_as_ordered(q, ordered);
+    } else if (result == 0 && ask.type == TYPE_REQUEST_RESPONSE) {
         result = run_waited_for(q, f, config, &ask);
     } else if (result == 0 && ask.type == TYPE_EVENT) {
         result = start(q, f, config, &ask, NULL, NULL);

@@ -123,6 +123,46 @@ int ic_api_local_reclaim(struct ic_api_request *q, json_t **reply)
     return result;
 }
 
+/* ---- ordered failures of Invoke ---------------------------------------------------------------
+ */
+
+static bool can_fail_with(json_int_t status)
+{
+    return status == 429 || status == 500 || status == 502 || status == 503;
+}
+
+static int order_failures(struct ic_api_request *q)
+{
+    const json_t *function = json_object_get(q->body, "function");
+    const json_t *status = json_object_get(q->body, "status");
+    const json_t *count = json_object_get(q->body, "count");
+    if ((function != NULL && !json_is_string(function)) || !json_is_integer(status) ||
+        !can_fail_with(json_integer_value(status)) || !json_is_integer(count) ||
+        json_integer_value(count) < 0) {
+        return IC_EINVAL;
+    }
+    return ic_faults_set(q->api->faults, json_string_value(function),
+                         (unsigned)json_integer_value(status), (uint64_t)json_integer_value(count));
+}
+
+int ic_api_local_failing(struct ic_api_request *q, json_t **reply)
+{
+    *reply = json_pack("{s:I}", "left", (json_int_t)ic_faults_left(q->api->faults));
+    return *reply == NULL ? IC_ENOMEM : 0;
+}
+
+int ic_api_local_fail(struct ic_api_request *q, json_t **reply)
+{
+    int result = order_failures(q);
+    if (result == IC_EINVAL || result == IC_ERANGE || result == IC_ENOSPC) {
+        return ic_api_fail(&q->error, IC_API_ValidationException,
+                           "Say {\"function\": NAME (absent: all), \"status\": 429, 500, 502 or "
+                           "503, \"count\": 0 to %d}; for %d functions at most.",
+                           IC_FAULT_COUNT_MAX, IC_FAULTS_MAX);
+    }
+    return result < 0 ? result : ic_api_local_failing(q, reply);
+}
+
 /* ---- code: what GetFunction's Location leads to
  * ---------------------------------------------------- */
 

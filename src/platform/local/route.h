@@ -31,6 +31,8 @@
     X(LOCAL_INSTANCES, "GET", "/_local/instances", 200, 0)                                         \
     X(LOCAL_BILL, "GET", "/_local/bill", 200, 0)                                                   \
     X(LOCAL_RECLAIM, "POST", "/_local/reclaim", 200, 1 << 16)                                      \
+    X(LOCAL_FAIL, "POST", "/_local/fail", 200, 1 << 16)                                            \
+    X(LOCAL_FAILING, "GET", "/_local/fail", 200, 0)                                                \
     X(LOCAL_CODE, "GET", "/_local/code/{}", 200, 0)
 
 enum ic_api_call {
