@@ -102,6 +102,8 @@ X(STRING, prices, "prices", "", 0, 0, "", P, FIXED, \
   "Overrides list prices: NAME=DOLLARS,NAME=DOLLARS; an unknown name is answered with all names.") \
 X(ENUM, routing, "routing", "mru", 0, 0, "mru|lru|random", L, FIXED, \
   "Which idle instance of a function gets an invocation.") \
+X(TIME, reuse_delay, "reuse-delay", "0s", 0, 60000, "", L, FIXED, \
+  "An instance that has just returned gets no invocation for so long; one that comes meanwhile goes to another.") \
 X(INT, concurrency, "concurrency", "1000", 1, 100000, "", L, FIXED, \
   "Invocations the platform runs at a time; more are throttled.") \
 X(TIME, instance_idle, "instance-idle", "15m", 100, IC_NO_LIMIT, "", L, FIXED, \

@@ -601,6 +601,19 @@ def test_routing(new_cluster, routing):
         assert len(set(chosen)) == 2, "2 in 4,096 runs see one instance only"
 
 
+@observes("reuse-delay")
+def test_reuse_delay(new_cluster):
+    """Two invocations, one after the other: the second meets an instance that rests."""
+    c = new_cluster(options={"reuse-delay": "60s", "warm-interval": "0s", "lease": "1ms"})
+    wait_until(lambda: not serving(c), "every node sleeps")
+    name = "infinicache-0"
+    for _ in range(2):
+        before = len(c.instances(name))
+        assert invoke(c, name, {}).wait() == 0
+        assert len(c.instances(name)) == before + 1
+    assert c.bill()["functions"][name]["concurrent_starts"] == 2
+
+
 @observes("instance-idle")
 def test_instance_idle(new_cluster):
     c = new_cluster(options={"instance-idle": "1s", "warm-interval": "0s"})

@@ -534,7 +534,8 @@ def exchange(platform, data):
 
 def test_local_is_for_programs_of_this_machine(platform):
     assert platform.local("instances") == {"instances": []}
-    assert set(platform.local("bill")) == {"invocations", "billed_ms", "functions"}
+    assert set(platform.local("bill")) == {"invocations", "billed_ms", "outcomes", "starts",
+                                           "concurrent_starts", "functions"}
     for headers, body, status in (({"Origin": "http://evil"}, b'{"share": 1}', 403),
                                   ({}, b"{}", 400), ({}, b'{"share": 2}', 400), ({}, b"!", 400),
                                   ({}, b'{"share": "x"}', 400),
@@ -633,3 +634,42 @@ def test_without_loopback_local_is_closed(own_platform, tmp_path):
     with socket.create_connection((address, platform.port), timeout=DEADLINE_S) as s:
         s.sendall(b"GET /_local/instances HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert s.recv(65536).startswith(b"HTTP/1.1 403")
+
+
+# -- failures of Invoke to order ----------------------------------------------
+@pytest.mark.parametrize("status,kind", [
+    (429, "TooManyRequestsException"), (500, "ServiceException"),
+    (502, "EC2UnexpectedException"), (503, "ServiceUnavailable")])
+def test_ordered_failures(own_platform, status, kind):
+    platform = own_platform()
+    for name in ("one", "two"):
+        platform.create(name)
+    assert platform.local("fail", {"function": "one", "status": status, "count": 2}) == {"left": 2}
+    for _ in range(2):
+        answer = platform.invoke("one", 1)
+        assert (answer.status, answer.error) == (status, kind)
+        assert platform.invoke("two", 1).status == 200
+    assert platform.invoke("one", 1).status == 200
+    assert platform.local("fail", {"status": status, "count": 1}) == {"left": 1}
+    assert platform.invoke("two", 1).status == status
+    assert platform.local("fail") == {"left": 0}
+    assert platform.local("bill")["invocations"] == 3  # what failed so was not run
+
+
+def test_aws_cli_understands_ordered_failures(platform, tmp_path):
+    platform.create("refused")
+    platform.local("fail", {"function": "refused", "status": 429, "count": 100})
+    Cli(platform, tmp_path)("invoke", "--function-name", "refused", "out",
+                            fails="TooManyRequestsException")
+    platform.local("fail", {"function": "refused", "status": 429, "count": 0})
+    Cli(platform, tmp_path)("invoke", "--function-name", "refused", "out")
+
+
+@pytest.mark.parametrize("order", [
+    {}, {"status": 429}, {"status": 404, "count": 1}, {"status": 429, "count": -1},
+    {"status": 429, "count": 1, "function": 5}, {"status": "429", "count": 1},
+    {"status": 429, "count": 10 ** 9}])
+def test_impossible_orders(platform, order):
+    answer = platform.send("POST", "/_local/fail", json.dumps(order).encode())
+    assert (answer.status, answer.error) == (400, "ValidationException")
+    assert platform.local("fail") == {"left": 0}

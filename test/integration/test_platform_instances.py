@@ -249,10 +249,60 @@ def test_bill_is_the_sum_of_the_reports(platform):
     platform.local("reclaim", {"share": 1.0, "seed": 1})
     assert platform.instances() == []
     platform.client.delete_function(FunctionName="one")
-    assert platform.local("bill") == {
-        "invocations": 5, "billed_ms": sum(map(sum, billed.values())),
-        "functions": {n: {"invocations": len(b), "billed_ms": sum(b)} for n, b in billed.items()}}
+    bill = platform.local("bill")
+    assert (bill["invocations"], bill["billed_ms"]) == (5, sum(map(sum, billed.values())))
+    assert {n: (f["invocations"], f["billed_ms"]) for n, f in bill["functions"].items()} == \
+        {n: (len(b), sum(b)) for n, b in billed.items()}
     assert billed["two"][0] >= 30
+
+
+def totals(bill):
+    """The sums over the functions, which the bill's own must be."""
+    parts = list(bill["functions"].values())
+    return {**{k: sum(p[k] for p in parts)
+               for k in ("invocations", "billed_ms", "starts", "concurrent_starts")},
+            "outcomes": {k: sum(p["outcomes"][k] for p in parts) for k in bill["outcomes"]},
+            "functions": bill["functions"]}
+
+
+def test_each_end_is_in_the_books_once(platform):
+    """Answers, errors, timeouts, kill -9 and callers that leave: billed as REPORT says, once."""
+    platform.create("probe", timeout=1)
+    platform.create("patient", timeout=30)
+    platform.create("broken", variables={"PROBE_INIT": "error"})
+    reports = {"probe": [], "patient": [], "broken": []}
+    for order in ("x", "error", "hang", "exit 1", "signal 9"):
+        reports["probe"].append(platform.invoke("probe", order).billed_ms)
+    reports["broken"].append(platform.invoke("broken").billed_ms)
+    waiting = platform.invoke_later("patient", "hold 20000")
+    platform.wait_states(busy=1)
+    os.kill(platform.instances("busy")[0]["pid"], signal.SIGKILL)
+    killed = waiting()
+    assert killed.body["errorType"] == "Runtime.ExitError"
+    reports["patient"].append(killed.billed_ms)
+    bill = platform.local("bill")
+    assert bill == totals(bill)
+    assert {n: f["billed_ms"] for n, f in bill["functions"].items()} == \
+        {n: sum(b) for n, b in reports.items()}
+    assert bill["functions"]["probe"]["outcomes"] == \
+        {"ok": 1, "function_error": 1, "timeout": 1, "killed": 2}
+    assert bill["functions"]["broken"]["outcomes"]["function_error"] == 1
+    assert bill["functions"]["patient"]["outcomes"]["killed"] == 1
+    assert sum(bill["outcomes"].values()) == bill["invocations"] == 7
+    # probe: one after hang, exit and signal each, and the first.
+    assert bill["functions"]["probe"]["starts"] == 3 and bill["concurrent_starts"] == 0
+    log = (platform.dir / "functions.log").read_text()
+    assert sum(map(int, re.findall(r"Billed Duration: (\d+) ms", log))) == bill["billed_ms"]
+
+
+def test_second_instances_are_counted(platform):
+    platform.create("probe")
+    waiting = [platform.invoke_later("probe", "hold 1000") for _ in range(3)]
+    platform.wait_states(busy=3)
+    assert len({answer().pid for answer in waiting}) == 3
+    bill = platform.local("bill")
+    assert bill["starts"] == 3 and bill["concurrent_starts"] == 2
+    assert bill["functions"]["probe"]["concurrent_starts"] == 2
 
 
 @with_options(billing="100ms")

@@ -268,6 +268,30 @@ static void test_one_invocation_at_a_time(void **state)
     end(&f);
 }
 
+/* One that has just returned rests: an Invoke that comes meanwhile starts another. */
+static void test_reuse_delay(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, (struct ic_fleet_options){.reuse_ms = 60000});
+    int first = number_of(invoke(&f, "x"), "pid"), second = number_of(invoke(&f, "x"), "pid");
+    assert_int_not_equal(first, second);
+    assert_int_equal(look(&f), 2);
+    struct ic_bill bill;
+    ic_fleet_bill(f.fleet, &bill);
+    assert_int_equal(bill.starts, 2);
+    assert_int_equal(bill.concurrent_starts, 1);
+    ic_fleet_function_changed(f.fleet, spec.name); /* resting ones go as well */
+    end(&f);
+    begin(&f, (struct ic_fleet_options){.reuse_ms = 1});
+    int pid = number_of(invoke(&f, "x"), "pid");
+    ic_timer_init(&f.poll, f.loop, (void (*)(void *))ic_loop_stop, f.loop);
+    ic_timer_start(&f.poll, 50); /* a timer that fires after the rest is over, whatever the clock */
+    ic_loop_run(f.loop);
+    assert_int_equal(number_of(invoke(&f, "x"), "pid"), pid);
+    end(&f);
+}
+
 static void test_routing_lru(void **state)
 {
     (void)state;
@@ -349,6 +373,9 @@ static void test_failed_starts(void **state)
     ic_fleet_bill(f.fleet, &bill);
     assert_int_equal(bill.invocations, 3);
     assert_int_equal(bill.billed_ms, 0);
+    assert_int_equal(bill.ends[IC_BILL_KILLED], 1);
+    assert_int_equal(bill.ends[IC_BILL_FUNCTION_ERROR], 2);
+    assert_int_equal(bill.starts, 2);
     end(&f);
 }
 
@@ -539,6 +566,7 @@ int main(void)
         leak_test(test_answers_and_reuses),
         leak_test(test_frozen_between_invocations),
         leak_test(test_one_invocation_at_a_time),
+        leak_test(test_reuse_delay),
         leak_test(test_routing_lru),
         leak_test(test_ends_of_an_invocation),
         leak_test(test_failed_starts),

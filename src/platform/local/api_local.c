@@ -40,11 +40,29 @@ int ic_api_local_instances(struct ic_api_request *q, json_t **reply)
     return *reply == NULL ? IC_ENOMEM : 0;
 }
 
+static json_t *bill_json(const struct ic_bill *bill)
+{
+    json_t *ends = json_object();
+    int failed = ends == NULL;
+    for (enum ic_bill_end e = 0; e < IC_BILL_END_COUNT; e++) {
+        failed |=
+            json_object_set_new(ends, ic_bill_end_name(e), json_integer((json_int_t)bill->ends[e]));
+    }
+    json_t *item = json_pack(
+        "{s:I, s:I, s:o, s:I, s:I}", "invocations", (json_int_t)bill->invocations, "billed_ms",
+        (json_int_t)bill->billed_ms, "outcomes", ends, "starts", (json_int_t)bill->starts,
+        "concurrent_starts", (json_int_t)bill->concurrent_starts);
+    if (failed) {
+        json_decref(item);
+        return NULL;
+    }
+    return item;
+}
+
 static void add_bill(void *ctx, const struct ic_bill *bill)
 {
     struct listing *list = ctx;
-    json_t *item = json_pack("{s:I, s:I}", "invocations", (json_int_t)bill->invocations,
-                             "billed_ms", (json_int_t)bill->billed_ms);
+    json_t *item = bill_json(bill);
     if (json_object_set_new(list->items, bill->function, item) != 0) {
         list->failed = true;
     }
@@ -59,9 +77,11 @@ int ic_api_local_bill(struct ic_api_request *q, json_t **reply)
     }
     ic_fleet_bill(q->api->fleet, &sum);
     list.failed = ic_fleet_each_bill(q->api->fleet, add_bill, &list) < 0 || list.failed;
-    *reply = json_pack("{s:I, s:I, s:o}", "invocations", (json_int_t)sum.invocations, "billed_ms",
-                       (json_int_t)sum.billed_ms, "functions", list.items);
-    return *reply == NULL || list.failed ? IC_ENOMEM : 0;
+    *reply = bill_json(&sum);
+    if (json_object_set_new(*reply, "functions", list.items) != 0) {
+        return IC_ENOMEM;
+    }
+    return list.failed ? IC_ENOMEM : 0;
 }
 
 /* ---- reclaim ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /*
  * fleet.c - see fleet.h. Functions by name; each has its members (instances) in the order
- * of their age, and those that are idle again in the order of their last use.
+ * of their age, and those that may get an Invoke in the order of their last use.
  *
  *   fleet --functions--> function --members--> m1 m2 m3 m4     (oldest first)
  *                            +------idle-----> m3 m1           (least recently used first)
@@ -21,23 +21,23 @@
 #include "platform/local/warden.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 struct function {
     struct ic_map_node node;
     char *name;
-    struct ic_list members, idle;
-    uint32_t in_flight; /* Invokes not finished */
-    uint64_t invocations, billed_ms;
+    struct ic_list members; /* in the order of their age */
+    struct ic_list idle;    /* ready for an Invoke, in the order of their last use */
+    uint32_t in_flight;     /* Invokes not finished */
+    struct ic_bill bill;
 };
 
 struct member {
     struct ic_list node;        /* in function->members */
     struct ic_list idle_node;   /* in function->idle */
     struct ic_list launch_node; /* in fleet->launches */
+    struct ic_timer rest;       /* runs after an invocation, before it is among the idle ones */
     struct ic_fleet *fleet;
     struct function *function;
     struct ic_instance *instance;
@@ -95,6 +95,7 @@ static struct function *add_function(struct ic_fleet *fleet, const char *name)
     ic_list_init(&f->members);
     ic_list_init(&f->idle);
     f->name = ic_strdup(name);
+    f->bill.function = f->name;
     if (f->name == NULL || ic_map_insert(&fleet->functions, &f->node, ic_slice_str(f->name)) < 0) {
         ic_free(f->name);
         ic_free(f);
@@ -142,102 +143,44 @@ static int sorted_functions(struct ic_fleet *fleet, struct function_list *out)
     return 0;
 }
 
-/* ---- invocations --------------------------------------------------------------- */
-
-static void free_invocation(struct ic_invocation *v)
-{
-    if (v == NULL) {
-        return;
-    }
-    ic_buf_unref(v->payload);
-    ic_free(v->client_context);
-    ic_free(v->trace_id);
-    ic_free(v->arn);
-    ic_free(v->id);
-    ic_free(v);
-}
-
-/* As AWS X-Ray writes one. */
-static char *make_trace_id(void)
-{
-    char text[96];
-    uint64_t a = ic_random_u64(), b = ic_random_u64(), c = ic_random_u64();
-    snprintf(text, sizeof text,
-             "Root=1-%08" PRIx32 "-%08" PRIx32 "%016" PRIx64 ";Parent=%016" PRIx64 ";Sampled=0",
-             (uint32_t)(a >> 32), (uint32_t)a, b, c);
-    return ic_strdup(text);
-}
-
-/* JSON in one line, since it travels in a header: a control character can only be a space there. */
-static char *one_line(const char *json)
-{
-    char *copy = ic_strdup(json);
-    for (char *at = copy; at != NULL && *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ') {
-            *at = ' ';
-        }
-    }
-    return copy;
-}
-
-static struct ic_invocation *make_invocation(const struct ic_function_spec *spec,
-                                             const struct ic_invoke_request *request,
-                                             ic_invoke_done *done, void *ctx)
-{
-    struct ic_invocation *v = ic_calloc(1, sizeof *v);
-    if (v == NULL) {
-        return NULL;
-    }
-    v->done = done;
-    v->ctx = ctx;
-    v->unreserved = spec->reserved == IC_RESERVED_NONE;
-    v->id = ic_strdup(request->id);
-    v->arn = ic_strdup(spec->arn);
-    v->trace_id = request->trace_id == NULL ? make_trace_id() : ic_strdup(request->trace_id);
-    v->payload = request->payload == NULL ? ic_buf_new(2) : ic_buf_ref(request->payload);
-    bool complete = v->id != NULL && v->arn != NULL && v->trace_id != NULL && v->payload != NULL;
-    if (complete && request->payload == NULL) {
-        complete = ic_buf_append_str(v->payload, "{}") >= 0;
-    }
-    if (complete && request->client_context != NULL) {
-        v->client_context = one_line(request->client_context);
-        complete = v->client_context != NULL;
-    }
-    if (!complete) {
-        free_invocation(v);
-        return NULL;
-    }
-    return v;
-}
-
 /* ---- members ------------------------------------------------------------------- */
+
+static void rested(void *ctx)
+{
+    struct member *m = ctx;
+    ic_list_push_back(&m->function->idle, &m->idle_node);
+}
 
 static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invoke_result *result)
 {
     struct member *m = ctx;
     struct function *f = m->function;
-    f->invocations++;
-    f->billed_ms += result->billed_ms;
+    if (result->status != IC_EUNAVAIL) {
+        ic_bill_invocation(&f->bill, result->outcome, result->billed_ms);
+    }
     f->in_flight--;
     m->fleet->unreserved_in_flight -= v->unreserved;
     if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
         m->used = ++m->fleet->uses;
         if (m->outdated) {
             ic_instance_end(m->instance, IC_END_KILLED);
+        } else if (m->fleet->options.reuse_ms > 0) {
+            ic_timer_start(&m->rest, m->fleet->options.reuse_ms);
         } else {
-            ic_list_push_back(&f->idle, &m->idle_node);
+            rested(m);
         }
     }
     if (v->done != NULL) {
         v->done(v->ctx, result); /* may invoke again: this instance is ready for it */
     }
-    free_invocation(v);
+    ic_invocation_free(v);
 }
 
 static void end_member(struct member *m, enum ic_end why)
 {
     ic_list_remove(&m->idle_node);
     ic_list_remove(&m->launch_node);
+    ic_timer_stop(&m->rest);
     ic_instance_end(m->instance, why);
 }
 
@@ -267,6 +210,7 @@ static void on_gone(void *ctx)
     struct ic_fleet *fleet = m->fleet;
     ic_list_remove(&m->node);
     ic_list_remove(&m->idle_node);
+    ic_timer_stop(&m->rest);
     if (m->reclaim != NULL && --m->reclaim->left == 0) {
         ic_loop_reap(fleet->loop, &m->reclaim->reap, report_reclaim, m->reclaim);
     }
@@ -284,6 +228,32 @@ static const struct ic_instance_host host = {
     .gone = on_gone,
 };
 
+static bool may_be_taken(const struct member *m)
+{
+    switch (ic_instance_state(m->instance)) {
+    case IC_INSTANCE_STARTING:
+    case IC_INSTANCE_IDLE:
+    case IC_INSTANCE_BUSY:
+        return true;
+    case IC_INSTANCE_STOPPING:
+    case IC_INSTANCE_GONE:
+        return false;
+    }
+    return false;
+}
+
+/* Whether F has an instance besides ONE that runs and is not on its way out. */
+static bool has_another(const struct function *f, const struct member *one)
+{
+    IC_LIST_EACH (node, &f->members) {
+        const struct member *m = IC_CONTAINER(node, struct member, node);
+        if (m != one && ic_instance_pid(m->instance) != 0 && may_be_taken(m)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * Starts one process per turn of the loop: on a busy machine each takes milliseconds, and a burst
  * of Invokes must not keep the loop from instances that ask for their first event already.
@@ -299,6 +269,7 @@ static void launch_next(void *ctx)
     ic_instance_launch(m->instance);
     if (ic_instance_pid(m->instance) != 0) {
         ic_warden_watch(fleet->warden, ic_instance_pid(m->instance));
+        ic_bill_start(&m->function->bill, has_another(m->function, m));
     }
     if (!ic_list_empty(&fleet->launches)) {
         ic_timer_start(&fleet->launch, 0);
@@ -318,6 +289,7 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
     ic_list_init(&m->node);
     ic_list_init(&m->idle_node);
     ic_list_init(&m->launch_node);
+    ic_timer_init(&m->rest, fleet->loop, rested, m);
     const struct ic_instance_setup setup = {
         .loop = fleet->loop,
         .spec = spec,
@@ -420,7 +392,7 @@ int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
     if (throttled(fleet, f, spec)) {
         return IC_ETHROTTLED;
     }
-    struct ic_invocation *v = make_invocation(spec, request, done, ctx);
+    struct ic_invocation *v = ic_invocation_new(spec, request, done, ctx);
     if (v == NULL) {
         return IC_ENOMEM;
     }
@@ -431,7 +403,7 @@ int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
     } else {
         int result = make_room(fleet) ? start_member(fleet, f, spec, v) : IC_ETHROTTLED;
         if (result < 0) {
-            free_invocation(v);
+            ic_invocation_free(v);
             return result;
         }
     }
@@ -468,24 +440,11 @@ void ic_fleet_function_removed(struct ic_fleet *fleet, const char *name)
         return;
     }
     retire_all(f);
-    if (f->invocations == 0 && ic_list_empty(&f->members)) { /* nothing on its bill */
+    if (f->bill.invocations == 0 && f->bill.starts == 0 &&
+        ic_list_empty(&f->members)) { /* nothing on its bill */
         ic_map_remove(&fleet->functions, &f->node);
         free_function(&f->node, NULL);
     }
-}
-
-static bool may_be_taken(const struct member *m)
-{
-    switch (ic_instance_state(m->instance)) {
-    case IC_INSTANCE_STARTING:
-    case IC_INSTANCE_IDLE:
-    case IC_INSTANCE_BUSY:
-        return true;
-    case IC_INSTANCE_STOPPING:
-    case IC_INSTANCE_GONE:
-        return false;
-    }
-    return false;
 }
 
 /* Ends the COUNT members at the INDEXes of TAKEN (NULL: the first COUNT). */
@@ -586,10 +545,7 @@ int ic_fleet_each_instance(struct ic_fleet *fleet,
 
 static void add_bill(struct ic_map_node *node, void *ctx)
 {
-    const struct function *f = IC_CONTAINER(node, struct function, node);
-    struct ic_bill *sum = ctx;
-    sum->invocations += f->invocations;
-    sum->billed_ms += f->billed_ms;
+    ic_bill_add(ctx, &IC_CONTAINER(node, struct function, node)->bill);
 }
 
 void ic_fleet_bill(const struct ic_fleet *fleet, struct ic_bill *sum)
@@ -607,9 +563,7 @@ int ic_fleet_each_bill(struct ic_fleet *fleet, void (*visit)(void *ctx, const st
         return result;
     }
     for (size_t i = 0; i < functions.count; i++) {
-        const struct function *f = functions.item[i];
-        const struct ic_bill bill = {f->name, f->invocations, f->billed_ms};
-        visit(ctx, &bill);
+        visit(ctx, &functions.item[i]->bill);
     }
     ic_free(functions.item);
     return 0;

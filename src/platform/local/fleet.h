@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "platform/local/bill.h"
 #include "platform/local/instance_state.h"
 
 #include <sys/types.h>
@@ -27,6 +28,7 @@ struct ic_fleet_options {
     const char *region;   /* "us-east-1": AWS_REGION of the instances */
     int routing;          /* IC_ROUTING_... of base/config.h: which idle one gets an Invoke */
     uint32_t idle_ms;     /* an instance idle for so long is reclaimed; 0: never */
+    uint32_t reuse_ms;    /* one that has just returned gets no Invoke for so long */
     uint32_t billing_ms;  /* billed time is rounded up to a multiple: 1 or 100 */
     uint32_t concurrency; /* Invokes at once over all functions without a reservation */
     uint64_t seed;        /* of random routing */
@@ -86,6 +88,7 @@ struct ic_invoke_result {
     struct ic_slice payload;    /* the function's answer, or its error as JSON */
     struct ic_slice log_tail;   /* the last 4 KiB of its log, raw */
     const char *version;        /* X-Amz-Executed-Version */
+    enum ic_outcome outcome;
     uint64_t billed_ms;
 };
 
@@ -138,12 +141,10 @@ int ic_fleet_each_instance(struct ic_fleet *fleet,
                            void (*visit)(void *ctx, const struct ic_instance_view *view),
                            void *ctx) IC_MUST_USE;
 
-/* What was billed since the fleet began, instances and functions that are gone included. */
-struct ic_bill {
-    const char *function; /* NULL: the sum of all */
-    uint64_t invocations;
-    uint64_t billed_ms;
-};
+/*
+ * What was billed since the fleet began, instances and functions that are gone included. An Invoke
+ * for which no process was to be had (IC_EUNAVAIL) is not on it.
+ */
 void ic_fleet_bill(const struct ic_fleet *fleet, struct ic_bill *sum);
 /* By function name. IC_ENOMEM: not visited. */
 int ic_fleet_each_bill(struct ic_fleet *fleet, void (*visit)(void *ctx, const struct ic_bill *bill),

@@ -235,6 +235,7 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
         .payload = answer == NULL ? ic_slice("", 0) : ic_buf_slice(answer),
         .log_tail = ic_slice(tail, ic_log_tail_copy(&i->tail, tail)),
         .version = i->version,
+        .outcome = outcome,
         .billed_ms = report.billed_ms,
     };
     i->answer = NULL;

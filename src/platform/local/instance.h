@@ -11,22 +11,13 @@
 #include "base/buf.h"
 #include "platform/local/fleet.h"
 #include "platform/local/instance_state.h"
+#include "platform/local/invocation.h"
 
 struct ic_function_log;
 struct ic_instance;
 struct ic_loop;
 
 enum { IC_INSTANCE_ID_HEX = 32, IC_INIT_TIMEOUT_MS = 10000 };
-
-/* One Invoke. The fields are the interface; all are owned by whoever holds the invocation. */
-struct ic_invocation {
-    char *id, *arn, *trace_id;
-    char *client_context;   /* or NULL */
-    struct ic_buf *payload; /* or NULL */
-    ic_invoke_done *done;   /* or NULL */
-    void *ctx;
-    bool unreserved; /* counts against the account's concurrency */
-};
 
 /* Why an instance is ended. */
 enum ic_end {

@@ -156,6 +156,7 @@ static int start_fleet(struct ic_platform *p, struct ic_loop *loop, const struct
         .region = c->region,
         .routing = c->routing,
         .idle_ms = c->instance_idle > UINT32_MAX ? 0 : (uint32_t)c->instance_idle,
+        .reuse_ms = (uint32_t)c->reuse_delay,
         .billing_ms = c->billing == IC_BILLING_100MS ? 100 : 1,
         .concurrency = (uint32_t)c->concurrency,
         .seed = ic_random_u64(),
