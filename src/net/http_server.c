@@ -89,6 +89,7 @@ struct ic_http_server {
     int listen_fd;
     uint16_t port;
     bool serving; /* inside the library */
+    bool resumed; /* while serving: one was answered that the library has passed already */
 };
 
 /* ---- connections --------------------------------------------------------------- */
@@ -480,6 +481,7 @@ static void settle(struct ic_http_request *r)
     if (r->suspended) {
         r->suspended = false;
         MHD_resume_connection(r->connection->mhd);
+        r->connection->server->resumed = true;
         ic_timer_start(&r->connection->server->run_timer, 0);
     }
 }
@@ -598,10 +600,13 @@ static void serve(struct ic_http_server *s)
 {
     assert(!s->serving);
     s->serving = true;
+    s->resumed = false;
     (void)MHD_run(s->daemon);
     s->serving = false;
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    if (MHD_get_timeout(s->daemon, &wait_ms) == MHD_YES) {
+    if (s->resumed) { /* from a handler of this run: MHD_get_timeout does not know */
+        ic_timer_start(&s->run_timer, 0);
+    } else if (MHD_get_timeout(s->daemon, &wait_ms) == MHD_YES) {
         ic_timer_start(&s->run_timer, wait_ms);
     } else {
         ic_timer_stop(&s->run_timer);

@@ -57,6 +57,9 @@ static void handle(void *ctx, struct ic_http_request *r)
         ic_timer_start(&f->later, 20);
     } else if (ic_slice_equal(path, ic_slice_str("/hold"))) {
         f->held = r;
+    } else if (ic_slice_equal(path, ic_slice_str("/swap"))) {
+        ic_http_reply_text(f->held, 200, "text/plain", ic_slice_str("swapped"));
+        f->held = r;
     } else if (ic_slice_equal(path, ic_slice_str("/drop"))) {
         ic_http_drop(r);
     } else if (ic_slice_equal(path, ic_slice_str("/big"))) {
@@ -418,6 +421,36 @@ static void hold_one(struct fixture *f)
     ask_plainly(f);
 }
 
+/* Each request answers the one before, from its own handler, and waits in turn. */
+static void answer_one_another(struct fixture *f)
+{
+    f->fd[0] = dial(f);
+    say(f->fd[0], "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (f->held == NULL) {
+        usleep(1000);
+    }
+    for (int i = 1; i < 4; i++) {
+        f->fd[i] = dial(f);
+        say(f->fd[i], "GET /swap HTTP/1.1\r\nHost: x\r\n\r\n");
+        hear(f, f->fd[i - 1], "swapped");
+        if (strstr(f->reply, "swapped") == NULL) {
+            return;
+        }
+    }
+}
+
+static void test_a_handler_answers_another_request(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){0});
+    run(f, answer_one_another);
+    assert_non_null(strstr(f->reply, "swapped"));
+    for (int i = 0; i < 4; i++) {
+        close(f->fd[i]);
+    }
+    teardown(f);
+}
+
 static void test_server_ends_before_the_answer(void **state)
 {
     (void)state;
@@ -455,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_half_requests_end),
         cmocka_unit_test(test_old_connections_make_room),
         cmocka_unit_test(test_hostile_requests),
+        cmocka_unit_test(test_a_handler_answers_another_request),
         cmocka_unit_test(test_server_ends_before_the_answer),
         cmocka_unit_test(test_port_in_use),
     };
