@@ -20,6 +20,8 @@ static void test_outcomes(void **state)
         {IC_OUTCOME_INIT_TIMEOUT, IC_BILL_TIMEOUT},
         {IC_OUTCOME_NO_ENTRY, IC_BILL_FUNCTION_ERROR},
         {IC_OUTCOME_TOO_LARGE, IC_BILL_FUNCTION_ERROR},
+        {IC_OUTCOME_EXTENSION_INIT, IC_BILL_FUNCTION_ERROR},
+        {IC_OUTCOME_EXTENSION_EXIT, IC_BILL_FUNCTION_ERROR},
     };
     struct ic_bill bill = {0};
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -31,9 +33,9 @@ static void test_outcomes(void **state)
     for (size_t i = 0; i < IC_BILL_END_COUNT; i++) {
         sum += bill.ends[i];
     }
-    assert_int_equal(sum, 8);
-    assert_int_equal(bill.invocations, 8);
-    assert_int_equal(bill.billed_ms, 8 * 10 + 28);
+    assert_int_equal(sum, 10);
+    assert_int_equal(bill.invocations, 10);
+    assert_int_equal(bill.billed_ms, 10 * 10 + 45);
     assert_string_equal(ic_bill_end_name(IC_BILL_OK), "ok");
     assert_string_equal(ic_bill_end_name(IC_BILL_FUNCTION_ERROR), "function_error");
     assert_string_equal(ic_bill_end_name(IC_BILL_TIMEOUT), "timeout");

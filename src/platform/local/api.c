@@ -46,18 +46,6 @@ static ic_api_handler *const handlers[IC_API_CALL_COUNT] = {
     [IC_API_LOCAL_CODE] = ic_api_local_code,
 };
 
-void ic_uuid(char out[IC_UUID_SIZE])
-{
-    uint8_t b[16];
-    ic_random_fill(b, sizeof b);
-    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* RFC 4122: version 4, */
-    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80); /* variant 1 */
-    snprintf(out, IC_UUID_SIZE,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-             b[15]);
-}
-
 /* ---- answers ---------------------------------------------------------------------------- */
 
 void ic_api_send(struct ic_http_request *http, const char *request_id, unsigned status,

@@ -14,11 +14,11 @@
 #include "platform/local/registry.h"
 #include "platform/local/route.h"
 #include "platform/local/sigv4.h"
+#include "platform/local/uuid.h"
 
 #include <jansson.h>
 
 enum {
-    IC_UUID_SIZE = 37,         /* 36 characters and a zero */
     IC_API_VALUES_MAX = 20000, /* JSON values in a control request */
     IC_LIST_PAGE_MAX = 50,     /* AWS: functions per page, whatever MaxItems says */
     IC_LOG_TAIL_MAX = 4096,    /* AWS: bytes of X-Amz-Log-Result before base64 */
@@ -45,9 +45,6 @@ struct ic_api_request {
     json_t *body;          /* of calls with one: an object; else NULL */
     char id[IC_UUID_SIZE]; /* X-Amzn-RequestId */
 };
-
-/* A random UUID (version 4). */
-void ic_uuid(char out[IC_UUID_SIZE]);
 
 /*
  * A handler returns 0 with *REPLY (an object; NULL: no body), which goes out with the call's status

@@ -11,6 +11,8 @@ enum ic_bill_end ic_bill_end_of(enum ic_outcome outcome)
     case IC_OUTCOME_INIT_FAILED:
     case IC_OUTCOME_NO_ENTRY:
     case IC_OUTCOME_TOO_LARGE:
+    case IC_OUTCOME_EXTENSION_INIT:
+    case IC_OUTCOME_EXTENSION_EXIT:
         return IC_BILL_FUNCTION_ERROR;
     case IC_OUTCOME_TIMED_OUT:
     case IC_OUTCOME_INIT_TIMEOUT:

@@ -163,7 +163,7 @@ static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invo
     if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
         m->used = ++m->fleet->uses;
         if (m->outdated) {
-            ic_instance_end(m->instance, IC_END_KILLED);
+            ic_instance_end(m->instance, IC_END_RECLAIMED);
         } else if (m->fleet->options.reuse_ms > 0) {
             ic_timer_start(&m->rest, m->fleet->options.reuse_ms);
         } else {
@@ -186,7 +186,7 @@ static void end_member(struct member *m, enum ic_end why)
 
 static void on_idle_for_long(void *ctx)
 {
-    end_member(ctx, IC_END_KILLED);
+    end_member(ctx, IC_END_RECLAIMED);
 }
 
 static void report_reclaim(void *ctx)
@@ -235,6 +235,7 @@ static bool may_be_taken(const struct member *m)
     case IC_INSTANCE_IDLE:
     case IC_INSTANCE_BUSY:
         return true;
+    case IC_INSTANCE_ENDING:
     case IC_INSTANCE_STOPPING:
     case IC_INSTANCE_GONE:
         return false;
@@ -420,7 +421,7 @@ static void retire_all(struct function *f)
         struct member *m = IC_CONTAINER(node, struct member, node);
         m->outdated = true;
         if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
-            end_member(m, IC_END_KILLED);
+            end_member(m, IC_END_RECLAIMED);
         }
     }
 }
@@ -459,7 +460,7 @@ static int reclaim(struct ic_fleet *fleet, struct member **taken, const size_t *
     for (size_t i = 0; i < count; i++) {
         struct member *m = taken[index == NULL ? i : index[i]];
         m->reclaim = r;
-        end_member(m, IC_END_KILLED);
+        end_member(m, IC_END_RECLAIMED);
     }
     if (count == 0) {
         ic_loop_reap(fleet->loop, &r->reap, report_reclaim, r);

@@ -273,6 +273,10 @@ static void on_deadline(void *ctx)
     case IC_INSTANCE_IDLE:
         i->host->idle_for_long(i->ctx);
         return;
+    case IC_INSTANCE_ENDING: /* it had its time */
+        change_state(i, IC_INSTANCE_END);
+        ic_group_kill(i->pid);
+        return;
     case IC_INSTANCE_STOPPING:
     case IC_INSTANCE_GONE:
         return;
@@ -340,7 +344,8 @@ static void on_asked(void *ctx)
     case IC_INSTANCE_BUSY:
         settle(i, now_us);
         return;
-    case IC_INSTANCE_STOPPING: /* too late */
+    case IC_INSTANCE_ENDING: /* too late */
+    case IC_INSTANCE_STOPPING:
     case IC_INSTANCE_GONE:
         return;
     case IC_INSTANCE_IDLE:
@@ -384,10 +389,16 @@ static void on_init_failed(void *ctx, const char *type, struct ic_buf *body)
     ic_instance_end(i, IC_END_INIT_FAILED);
 }
 
+static void on_extension_failed(void *ctx, bool exited)
+{
+    ic_instance_end(ctx, exited ? IC_END_EXTENSION_EXIT : IC_END_EXTENSION_INIT);
+}
+
 static const struct ic_runtime_handler runtime_handler = {
     .asked = on_asked,
     .answered = on_answered,
     .init_failed = on_init_failed,
+    .extension_failed = on_extension_failed,
 };
 
 /* ---- start --------------------------------------------------------------------- */
@@ -433,7 +444,12 @@ static int open_output(struct ic_instance *i, int *child_end)
 /* What the process will need of the setup, kept until it is launched. */
 static int prepare(struct ic_instance *i, const struct ic_instance_setup *setup)
 {
-    int result = ic_runtime_api_new(i->loop, &runtime_handler, i, &i->api);
+    const struct ic_extensions_facts registration = {
+        .function = setup->spec->name,
+        .version = setup->spec->version,
+        .handler = setup->spec->handler,
+    };
+    int result = ic_runtime_api_new(i->loop, &registration, &runtime_handler, i, &i->api);
     if (result < 0) {
         return result == IC_ENOMEM ? IC_ENOMEM : IC_EUNAVAIL;
     }
@@ -574,34 +590,54 @@ static enum ic_outcome outcome_of(enum ic_end why)
         return IC_OUTCOME_INIT_TIMEOUT;
     case IC_END_INIT_FAILED:
         return IC_OUTCOME_INIT_FAILED;
+    case IC_END_EXTENSION_INIT:
+        return IC_OUTCOME_EXTENSION_INIT;
+    case IC_END_EXTENSION_EXIT:
+        return IC_OUTCOME_EXTENSION_EXIT;
     case IC_END_KILLED:
+    case IC_END_RECLAIMED:
     case IC_END_SHUTDOWN:
         return IC_OUTCOME_EXITED;
     }
     return IC_OUTCOME_EXITED;
 }
 
+static bool has_shutdown_phase(const struct ic_instance *i, enum ic_end why)
+{
+    return (why == IC_END_RECLAIMED || why == IC_END_SHUTDOWN) &&
+           ic_runtime_api_extensions(i->api) > 0;
+}
+
 void ic_instance_end(struct ic_instance *i, enum ic_end why)
 {
+    bool ending = i->state == IC_INSTANCE_ENDING, phase = has_shutdown_phase(i, why);
     i->shutdown = i->shutdown || why == IC_END_SHUTDOWN;
-    if (i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_GONE) {
+    if (i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_GONE || (ending && phase)) {
         return;
     }
     if (i->pid == 0) {
         end_without_process(i, IC_OUTCOME_EXITED);
         return;
     }
-    change_state(i, IC_INSTANCE_END);
-    i->outcome = outcome_of(why);
-    i->ended_us = ic_clock_mono_us();
-    ic_timer_stop(&i->deadline);
+    if (!ending) { /* else the invocation, if any, ended then */
+        i->outcome = outcome_of(why);
+        i->ended_us = ic_clock_mono_us();
+    }
     ic_timer_stop(&i->sampler);
-    ic_group_kill(i->pid);
+    if (phase) {
+        change_state(i, IC_INSTANCE_TERMINATE);
+        ic_timer_start(&i->deadline, IC_SHUTDOWN_MS);
+        ic_group_terminate(i->pid);
+    } else {
+        change_state(i, IC_INSTANCE_END);
+        ic_timer_stop(&i->deadline);
+        ic_group_kill(i->pid);
+    }
 }
 
 void ic_instance_reaped(struct ic_instance *i, int wait_status)
 {
-    bool ended_by_us = i->state == IC_INSTANCE_STOPPING;
+    bool ended_by_us = i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_ENDING;
     uint64_t end_us = ended_by_us && i->ended_us != 0 ? i->ended_us : ic_clock_mono_us();
     if (!ended_by_us) {
         i->outcome = IC_OUTCOME_EXITED;

@@ -17,15 +17,22 @@ struct ic_function_log;
 struct ic_instance;
 struct ic_loop;
 
-enum { IC_INSTANCE_ID_HEX = 32, IC_INIT_TIMEOUT_MS = 10000 };
+enum {
+    IC_INSTANCE_ID_HEX = 32,
+    IC_INIT_TIMEOUT_MS = 10000,
+    IC_SHUTDOWN_MS = 500, /* AWS: the shutdown phase of one with an internal extension */
+};
 
 /* Why an instance is ended. */
 enum ic_end {
-    IC_END_TIMEOUT,      /* its invocation takes too long */
-    IC_END_INIT_TIMEOUT, /* it does not ask for its first event */
-    IC_END_INIT_FAILED,  /* it said so */
-    IC_END_KILLED,       /* memory exceeded, idle for long, reclaimed, outdated */
-    IC_END_SHUTDOWN,     /* the platform stops */
+    IC_END_TIMEOUT,        /* its invocation takes too long */
+    IC_END_INIT_TIMEOUT,   /* it does not ask for its first event */
+    IC_END_INIT_FAILED,    /* it said so */
+    IC_END_EXTENSION_INIT, /* an extension could not start, */
+    IC_END_EXTENSION_EXIT, /* or gave up later */
+    IC_END_KILLED,         /* memory exceeded; room wanted at once */
+    IC_END_RECLAIMED,      /* idle for long, reclaimed, outdated: with a shutdown phase */
+    IC_END_SHUTDOWN,       /* the platform stops: with a shutdown phase */
 };
 
 struct ic_instance_host {
@@ -70,7 +77,11 @@ void ic_instance_free(struct ic_instance *i);
 
 /* IDLE -> BUSY: thaws it and hands INVOCATION out, which it takes over. */
 void ic_instance_assign(struct ic_instance *i, struct ic_invocation *invocation);
-/* Kills it; nothing if it is STOPPING already. `finished` and `gone` follow when it is reaped. */
+/*
+ * Kills it, or asks it to end and kills it IC_SHUTDOWN_MS later if WHY has a shutdown phase and it
+ * has an extension (without one it would not know what for). Nothing if that has begun already,
+ * but that a kill cuts the phase short. `finished` and `gone` follow when it is reaped.
+ */
 void ic_instance_end(struct ic_instance *i, enum ic_end why);
 /* The process was reaped with WAIT_STATUS (as of waitpid). */
 void ic_instance_reaped(struct ic_instance *i, int wait_status);

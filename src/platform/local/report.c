@@ -42,6 +42,10 @@ static const char *status_words(enum ic_outcome outcome)
         return "Status: error\tError Type: Runtime.InvalidEntrypoint";
     case IC_OUTCOME_TOO_LARGE:
         return "Status: error\tError Type: Function.ResponseSizeTooLarge";
+    case IC_OUTCOME_EXTENSION_INIT:
+        return "Status: error\tError Type: Extension.InitError";
+    case IC_OUTCOME_EXTENSION_EXIT:
+        return "Status: error\tError Type: Extension.ExitError";
     }
     return "";
 }
@@ -185,6 +189,14 @@ int ic_report_error(const struct ic_platform_error *e, struct ic_buf *body, stru
         type = "Function.ResponseSizeTooLarge";
         snprintf(words, sizeof words,
                  "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
+        break;
+    case IC_OUTCOME_EXTENSION_INIT:
+        type = "Extension.InitError";
+        snprintf(words, sizeof words, "Extension reported an error in its init");
+        break;
+    case IC_OUTCOME_EXTENSION_EXIT:
+        type = "Extension.ExitError";
+        snprintf(words, sizeof words, "Extension reported an error and exits");
         break;
     case IC_OUTCOME_ANSWERED:
     case IC_OUTCOME_FAILED:

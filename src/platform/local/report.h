@@ -15,14 +15,16 @@
 
 /* How an invocation ended. */
 enum ic_outcome {
-    IC_OUTCOME_ANSWERED,     /* a response, then `next` */
-    IC_OUTCOME_FAILED,       /* the function reported an error, then asked `next` */
-    IC_OUTCOME_TIMED_OUT,    /* killed at the function's timeout */
-    IC_OUTCOME_EXITED,       /* the process ended by itself or was killed */
-    IC_OUTCOME_INIT_FAILED,  /* it posted init/error */
-    IC_OUTCOME_INIT_TIMEOUT, /* it never asked for an event */
-    IC_OUTCOME_NO_ENTRY,     /* there is no bootstrap that could be executed */
-    IC_OUTCOME_TOO_LARGE,    /* a response above the limit */
+    IC_OUTCOME_ANSWERED,       /* a response, then `next` */
+    IC_OUTCOME_FAILED,         /* the function reported an error, then asked `next` */
+    IC_OUTCOME_TIMED_OUT,      /* killed at the function's timeout */
+    IC_OUTCOME_EXITED,         /* the process ended by itself or was killed */
+    IC_OUTCOME_INIT_FAILED,    /* it posted init/error */
+    IC_OUTCOME_INIT_TIMEOUT,   /* it never asked for an event */
+    IC_OUTCOME_NO_ENTRY,       /* there is no bootstrap that could be executed */
+    IC_OUTCOME_TOO_LARGE,      /* a response above the limit */
+    IC_OUTCOME_EXTENSION_INIT, /* an extension posted init/error */
+    IC_OUTCOME_EXTENSION_EXIT, /* an extension posted exit/error */
 };
 
 struct ic_report {

@@ -17,6 +17,7 @@ enum {
 /* A frozen instance answers nothing for hours; its connections are bounded, not timed. */
 static const uint32_t FOREVER_S = 10u * 365 * 86400;
 static const char prefix[] = "/2018-06-01/runtime/";
+static const char extensions_prefix[] = IC_EXTENSIONS_PREFIX;
 
 enum state { STATE_INIT, STATE_READY, STATE_RUNNING, STATE_ANSWERED, STATE_FAILED };
 
@@ -24,8 +25,10 @@ struct ic_runtime_api {
     struct ic_http_server *server;
     const struct ic_runtime_handler *handler;
     void *ctx;
+    struct ic_extensions *extensions;
     struct ic_http_request *next; /* in READY: the request that waits for an event */
     enum state state;
+    bool told;               /* in READY: `asked` was called */
     char request_id[ID_MAX]; /* in RUNNING and ANSWERED */
     char address[IC_RUNTIME_ADDRESS_MAX];
 };
@@ -73,6 +76,28 @@ static void reply_bad_transition(struct ic_runtime_api *api, struct ic_http_requ
     reply_error(r, 403, "InvalidStateTransition", words);
 }
 
+/* ---- readiness ----------------------------------------------------------------- */
+
+static void tell(void *ctx)
+{
+    struct ic_runtime_api *api = ctx;
+    if (api->state == STATE_READY && !api->told && ic_extensions_ready(api->extensions)) {
+        api->told = true;
+        api->handler->asked(api->ctx);
+    }
+}
+
+static void on_extension_failed(void *ctx, bool exited)
+{
+    struct ic_runtime_api *api = ctx;
+    api->handler->extension_failed(api->ctx, exited);
+}
+
+static const struct ic_extensions_handler extensions_handler = {
+    .ready = tell,
+    .failed = on_extension_failed,
+};
+
 /* ---- requests ------------------------------------------------------------------ */
 
 static void on_next(struct ic_runtime_api *api, struct ic_http_request *r)
@@ -86,7 +111,8 @@ static void on_next(struct ic_runtime_api *api, struct ic_http_request *r)
     case STATE_ANSWERED:
         api->state = STATE_READY;
         api->next = r;
-        api->handler->asked(api->ctx);
+        ic_extensions_close_registration(api->extensions);
+        tell(api);
         return;
     case STATE_RUNNING:
     case STATE_FAILED:
@@ -160,7 +186,12 @@ static void on_request(void *ctx, struct ic_http_request *r)
 {
     struct ic_runtime_api *api = ctx;
     struct ic_slice path = ic_http_path(r);
-    size_t skip = sizeof prefix - 1;
+    size_t skip = sizeof extensions_prefix - 1;
+    if (path.len > skip && memcmp(path.data, extensions_prefix, skip) == 0) {
+        ic_extensions_request(api->extensions, ic_slice(path.data + skip, path.len - skip), r);
+        return;
+    }
+    skip = sizeof prefix - 1;
     if (path.len > skip && memcmp(path.data, prefix, skip) == 0) {
         path = ic_slice(path.data + skip, path.len - skip);
         struct ic_slice id, rest;
@@ -234,7 +265,8 @@ static int listen_somewhere(struct ic_loop *loop, struct ic_runtime_api *api)
     return result;
 }
 
-int ic_runtime_api_new(struct ic_loop *loop, const struct ic_runtime_handler *handler, void *ctx,
+int ic_runtime_api_new(struct ic_loop *loop, const struct ic_extensions_facts *facts,
+                       const struct ic_runtime_handler *handler, void *ctx,
                        struct ic_runtime_api **out)
 {
     struct ic_runtime_api *api = ic_calloc(1, sizeof *api);
@@ -243,8 +275,10 @@ int ic_runtime_api_new(struct ic_loop *loop, const struct ic_runtime_handler *ha
     }
     api->handler = handler;
     api->ctx = ctx;
-    int result = listen_somewhere(loop, api);
+    api->extensions = ic_extensions_new(facts, &extensions_handler, api);
+    int result = api->extensions == NULL ? IC_ENOMEM : listen_somewhere(loop, api);
     if (result < 0) {
+        ic_extensions_free(api->extensions);
         ic_free(api);
         return result;
     }
@@ -260,8 +294,14 @@ void ic_runtime_api_free(struct ic_runtime_api *api)
     if (api->next != NULL) {
         ic_http_drop(api->next);
     }
+    ic_extensions_free(api->extensions);
     ic_http_server_free(api->server);
     ic_free(api);
+}
+
+size_t ic_runtime_api_extensions(const struct ic_runtime_api *api)
+{
+    return ic_extensions_count(api->extensions);
 }
 
 const char *ic_runtime_api_address(const struct ic_runtime_api *api)
@@ -271,7 +311,7 @@ const char *ic_runtime_api_address(const struct ic_runtime_api *api)
 
 void ic_runtime_api_hand_out(struct ic_runtime_api *api, const struct ic_event *event)
 {
-    assert(api->state == STATE_READY && api->next != NULL);
+    assert(api->state == STATE_READY && api->told && api->next != NULL);
     assert(strlen(event->request_id) < sizeof api->request_id);
     strcpy(api->request_id, event->request_id);
     char deadline[24];
@@ -288,6 +328,8 @@ void ic_runtime_api_hand_out(struct ic_runtime_api *api, const struct ic_event *
     struct ic_http_request *next = api->next;
     api->next = NULL;
     api->state = STATE_RUNNING;
+    api->told = false;
+    ic_extensions_invoke(api->extensions, event);
     ic_http_reply(next, 200, headers, count,
                   event->payload == NULL ? NULL : ic_buf_ref(event->payload));
 }

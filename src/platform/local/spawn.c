@@ -127,3 +127,10 @@ void ic_group_kill(pid_t leader)
 {
     send_group(leader, SIGKILL);
 }
+
+void ic_group_terminate(pid_t leader)
+{
+    assert(leader > 1);
+    ic_group_thaw(leader);
+    (void)kill(leader, SIGTERM); /* now: while stopped, any of its threads might be given it */
+}

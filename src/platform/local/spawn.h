@@ -35,5 +35,7 @@ int ic_spawn(const struct ic_spawn *what, pid_t *pid, int *why) IC_MUST_USE;
 void ic_group_freeze(pid_t leader);
 void ic_group_thaw(pid_t leader);
 void ic_group_kill(pid_t leader);
+/* Thaws the group and asks the leader, nobody else, to end: SIGTERM. */
+void ic_group_terminate(pid_t leader);
 
 #endif
