@@ -2,29 +2,31 @@
  * main.c - the function's program, named `bootstrap` in its zip: everything is in node.h.
  */
 #include "base/alloc.h"
-#include "net/net.h"
+#include "net/net_uv.h"
 #include "node/node.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-/* The platform ends the instance: there is nothing to save. */
-static void on_terminate(int signal_number)
+static void on_terminate(uv_signal_t *handle, int number)
 {
-    (void)signal_number;
-    _exit(0);
+    (void)number;
+    ic_node_terminate(handle->data);
 }
 
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, on_terminate);
     struct ic_loop *loop = ic_must(ic_loop_new());
     struct ic_node *node = ic_node_new(loop);
     if (node == NULL) {
         return EXIT_FAILURE;
     }
+    uv_signal_t terminate = {.data = node};
+    if (uv_signal_init(ic_loop_uv(loop), &terminate) == 0) {
+        (void)uv_signal_start(&terminate, on_terminate, SIGTERM);
+    }
     ic_loop_run(loop);
-    return EXIT_FAILURE; /* a function runs until its platform ends it */
+    /* Otherwise a function runs until its platform ends it. */
+    return ic_node_terminated(node) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

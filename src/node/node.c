@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "node/chunks.h"
+#include "node/extension.h"
 #include "node/payload.h"
 #include "node/runtime.h"
 #include "node/serve.h"
@@ -15,6 +16,8 @@ struct ic_node {
     struct ic_chunks *chunks;
     struct ic_runtime *runtime;
     struct ic_serve *serve;
+    struct ic_extension *extension;
+    bool terminating, terminated;
 };
 
 static void respond(struct ic_node *n, bool served)
@@ -29,9 +32,20 @@ static void respond(struct ic_node *n, bool served)
     ic_buf_deinit(&body);
 }
 
+static void conclude(struct ic_node *n)
+{
+    n->terminated = true;
+    ic_loop_stop(n->loop);
+}
+
 static void on_served(void *ctx, bool served)
 {
-    respond(ctx, served);
+    struct ic_node *n = ctx;
+    if (n->terminating) {
+        conclude(n); /* an invocation that was under way ends with the instance */
+    } else {
+        respond(n, served);
+    }
 }
 
 static void on_invoked(void *ctx, struct ic_slice text, uint64_t deadline_ms)
@@ -60,6 +74,13 @@ static void on_lost(void *ctx)
 }
 
 static const struct ic_runtime_handler runtime_handler = {.invoked = on_invoked, .lost = on_lost};
+
+/* Registered as an extension, or not: too late for it from here on. */
+static void on_settled(void *ctx)
+{
+    struct ic_node *n = ctx;
+    ic_runtime_start(n->runtime);
+}
 
 static uint64_t memory_bytes(void)
 {
@@ -97,8 +118,29 @@ struct ic_node *ic_node_new(struct ic_loop *loop)
     if (n->serve == NULL) {
         ic_runtime_init_error(n->runtime, "Node.Memory",
                               "AWS_LAMBDA_FUNCTION_MEMORY_SIZE is missing or too small");
+        return n;
+    }
+    n->extension = ic_extension_new(loop, address, on_settled, n);
+    if (n->extension == NULL) {
+        ic_runtime_start(n->runtime);
     }
     return n;
+}
+
+void ic_node_terminate(struct ic_node *n)
+{
+    if (n->terminating) {
+        return;
+    }
+    n->terminating = true;
+    if (n->serve == NULL || !ic_serve_die(n->serve)) {
+        conclude(n);
+    }
+}
+
+bool ic_node_terminated(const struct ic_node *n)
+{
+    return n->terminated;
 }
 
 void ic_node_free(struct ic_node *n)
@@ -106,6 +148,7 @@ void ic_node_free(struct ic_node *n)
     if (n == NULL) {
         return;
     }
+    ic_extension_free(n->extension);
     ic_serve_free(n->serve);
     ic_runtime_free(n->runtime);
     ic_chunks_free(n->chunks);

@@ -19,4 +19,9 @@ struct ic_node;
 struct ic_node *ic_node_new(struct ic_loop *loop);
 void ic_node_free(struct ic_node *n); /* NULL is fine */
 
+/* The platform ends the instance soon: offers what it holds, then stops the loop. Again: no effect.
+ */
+void ic_node_terminate(struct ic_node *n);
+bool ic_node_terminated(const struct ic_node *n); /* asked to, and through with it */
+
 #endif

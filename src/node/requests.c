@@ -395,6 +395,7 @@ static int begin_frame(struct ic_requests *r)
     case IC_FRAME_ITEM:
     case IC_FRAME_BYE:
     case IC_FRAME_ERROR:
+    case IC_FRAME_OFFER:
         break;
     }
     return IC_EPROTO; /* those are ours to send */

@@ -34,16 +34,18 @@ struct ic_runtime_handler {
     void (*lost)(void *ctx);
 };
 
-/* ADDRESS: "127.0.0.1:9001". Asks for the first invocation. NULL: no memory, or no address. */
+/* ADDRESS: "127.0.0.1:9001". Connects, and asks nothing yet. NULL: no memory, or no address. */
 struct ic_runtime *ic_runtime_new(struct ic_loop *loop, const char *address,
                                   const struct ic_runtime_handler *handler, void *ctx);
 void ic_runtime_free(struct ic_runtime *rt); /* NULL is fine */
+/* Asks for the first invocation. Once. */
+void ic_runtime_start(struct ic_runtime *rt);
 
 /* The invocation's result, a JSON document: copied. */
 void ic_runtime_respond(struct ic_runtime *rt, struct ic_slice body);
 /* The invocation has failed. TYPE and MESSAGE are plain text without quotes. */
 void ic_runtime_fail(struct ic_runtime *rt, const char *type, const char *message);
-/* The program could not start: says so instead of asking for an invocation. Right after new. */
+/* The program could not start: says so instead of asking for an invocation. Instead of start. */
 void ic_runtime_init_error(struct ic_runtime *rt, const char *type, const char *message);
 
 #endif

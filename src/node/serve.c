@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "node/offer.h"
 #include "node/requests.h"
 #include "proto/link_auth.h"
 
@@ -26,12 +27,13 @@ struct ic_serve {
     uint64_t gone_since_ms; /* no welcomed link since; the invocation's start at first */
     bool welcomed;          /* at least once in this invocation */
     bool deadline_near;     /* BYE goes out for the deadline; requests do not keep us */
+    bool dying;             /* OFFER instead of BYE */
 
     struct ic_timer dial_timer, gone_timer, lease_timer, deadline_timer;
 };
 
 enum event {
-    EVENT_BEGIN,     /* an invocation */
+    EVENT_BEGIN,     /* an invocation, or the end of the instance after one */
     EVENT_CONNECTED, /* and HELLO queued */
     EVENT_WELCOME,
     EVENT_BROKEN, /* the link */
@@ -134,7 +136,7 @@ static void broken(struct ic_serve *s, const char *why)
         ic_log(IC_LOG_WARNING, "link-broken", "reason=\"%s\"", why);
         s->gone_since_ms = now_ms(s);
         ic_timer_start(&s->gone_timer, IC_LINK_GONE_MS);
-    } else if (now_ms(s) - s->gone_since_ms >= IC_LINK_GONE_MS) {
+    } else if (s->dying || now_ms(s) - s->gone_since_ms >= IC_LINK_GONE_MS) {
         end(s, "no-link");
         return;
     }
@@ -157,6 +159,7 @@ static int send_hello(struct ic_serve *s)
 {
     struct ic_hello hello = {.function = ic_slice_str(s->payload.function),
                              .dial = ++s->dial,
+                             .flags = s->dying ? IC_HELLO_DYING : 0,
                              .highest_epoch = ic_chunks_epoch(s->chunks),
                              .position = ic_chunks_position(s->chunks),
                              .held_bytes = ic_chunks_held(s->chunks),
@@ -210,6 +213,29 @@ static void send_bye(struct ic_serve *s)
     int result = ic_stream_write(s->stream, ic_slice(header, sizeof(header)), NULL);
     if (result < 0) {
         broken(s, ic_error_text(result));
+    }
+}
+
+/* All the proxy may want of us; with nothing sealed, there is nothing to wait for. */
+static void send_offer(struct ic_serve *s)
+{
+    struct ic_buf *body = ic_buf_new(0);
+    int result = body == NULL ? IC_ENOMEM : ic_offer_encode(s->chunks, body);
+    if (result >= 0 && body->len > 0) {
+        uint8_t header[IC_FRAME_HEADER_BYTES];
+        ic_frame_encode(&(struct ic_frame){.type = IC_FRAME_OFFER,
+                                           .length = (uint32_t)body->len,
+                                           .offset = left_ms(s)},
+                        header);
+        result = ic_stream_write(s->stream, ic_slice(header, sizeof(header)), NULL);
+    }
+    if (result >= 0 && body->len > 0) {
+        result = ic_stream_write(s->stream, ic_buf_slice(body), body);
+    }
+    bool nothing = result >= 0 && body->len == 0;
+    ic_buf_unref(body);
+    if (result < 0 || nothing) {
+        end(s, nothing ? "nothing-to-offer" : ic_error_text(result));
     }
 }
 
@@ -268,6 +294,10 @@ static int on_welcome(struct ic_serve *s, struct ic_slice body)
     s->requests.welcomed = true;
     s->welcomed = true;
     ic_timer_stop(&s->gone_timer);
+    if (s->dying) {
+        send_offer(s);
+        return 0;
+    }
     ic_timer_start(&s->lease_timer, s->payload.lease_ms);
     if (s->deadline_near) {
         send_bye(s);
@@ -289,7 +319,9 @@ static void on_answered(void *ctx, uint32_t lease_ms)
 {
     struct ic_serve *s = ctx;
     settle(s, EVENT_ANSWERED);
-    ic_timer_start(&s->lease_timer, lease_ms);
+    if (!s->dying) {
+        ic_timer_start(&s->lease_timer, lease_ms);
+    }
 }
 
 static size_t on_room(void *ctx, struct iovec *iov, size_t max)
@@ -390,4 +422,32 @@ void ic_serve_begin(struct ic_serve *s, const struct ic_payload *payload, uint64
     ic_timer_start(&s->deadline_timer, deadline_ms - margin);
     ic_timer_start(&s->gone_timer, IC_LINK_GONE_MS);
     dial(s);
+}
+
+bool ic_serve_die(struct ic_serve *s)
+{
+    if (s->state == IDLE || ic_chunks_count(s->chunks) == 0) {
+        return false;
+    }
+    s->dying = true;
+    s->deadline_ms = now_ms(s) + IC_DYING_MS;
+    s->deadline_timer.fire = too_near;
+    ic_timer_start(&s->deadline_timer, IC_DYING_MS);
+    ic_timer_stop(&s->lease_timer);
+    ic_timer_stop(&s->gone_timer);
+    switch (s->state) {
+    case DONE:
+        settle(s, EVENT_BEGIN);
+        dial(s);
+        break;
+    case ACTIVE:
+    case LEAVING:
+        send_offer(s);
+        break;
+    case IDLE:
+    case DIALLING:
+    case GREETING: /* the offer follows the WELCOME */
+        break;
+    }
+    return true;
 }

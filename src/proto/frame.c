@@ -35,6 +35,7 @@ static const struct type_info types[] = {
     {IC_FRAME_ITEM, IC_ITEM_LAST, 0, IC_ITEM_BYTES_MAX, "item"},
     {IC_FRAME_BYE, IC_BYE_DEADLINE, 0, 0, "bye"},
     {IC_FRAME_ERROR, 0, 0, IC_ERROR_TEXT_MAX, "error"},
+    {IC_FRAME_OFFER, 0, IC_ITEM_FIXED_BYTES, IC_OFFER_BYTES_MAX, "offer"},
 };
 
 static const struct type_info *type_info(uint8_t type)

@@ -55,6 +55,7 @@ enum ic_frame_type {
     IC_FRAME_ITEM = 68,
     IC_FRAME_BYE = 69,
     IC_FRAME_ERROR = 70,
+    IC_FRAME_OFFER = 71,
 };
 
 /* Flags mean something for one type each. */
@@ -96,7 +97,7 @@ struct ic_frame { /* a header; fields a type has no use for are 0 */
     uint32_t length;  /* bytes of body */
     uint64_t object_id;
     uint64_t op;       /* WRITE SEAL DELETE: number of the operation, and in its answer */
-    uint64_t offset;   /* READ WRITE DATA: in the chunk. BYE: ms left to the deadline */
+    uint64_t offset;   /* READ WRITE DATA: in the chunk. BYE OFFER: ms left to the end */
     uint32_t lease_ms; /* proxy -> node: stay this long after this request */
 };
 

@@ -27,6 +27,7 @@ enum {
     IC_SEAL_BYTES_MAX = IC_SEAL_FIXED_BYTES + IC_KEY_BYTES_MAX,
     IC_ITEM_FIXED_BYTES = 8 + 2 + 2 + 2 * 8 + 3 * 8 + 4 + 2 + 2 + 4,
     IC_ITEM_BYTES_MAX = 1024 * 1024, /* body of one ITEM frame: many entries */
+    IC_OFFER_BYTES_MAX = 512 * 1024, /* of an OFFER: the newest chunks, as ITEM has them */
 };
 
 /* A chunk is no longer than the largest object, which keeps every sum of lengths far from 2^64. */

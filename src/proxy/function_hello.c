@@ -47,8 +47,10 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
 {
     struct ic_functions *f = fn->all;
     enum ic_door_verdict verdict;
-    if (hello->highest_epoch > f->epoch || (hello->flags & IC_HELLO_DYING) != 0) {
+    if (hello->highest_epoch > f->epoch) {
         verdict = IC_DOOR_REFUSE;
+    } else if ((hello->flags & IC_HELLO_DYING) != 0) {
+        verdict = IC_DOOR_DISMISS; /* it need not wait for its end: nothing is taken over */
     } else if ((fn->begun || fn->greeted) &&
                memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
         verdict = judge_current(fn, hello);

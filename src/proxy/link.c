@@ -429,6 +429,9 @@ static int on_header(struct ic_link *l)
     if (f->type == IC_FRAME_BYE) {
         return 0;
     }
+    if (f->type == IC_FRAME_OFFER) {
+        return place_items(l, f->length);
+    }
     if (l->count == 0 || f->request != slot_at(l, 0)->request) {
         return IC_EPROTO;
     }
@@ -491,6 +494,9 @@ static int on_end(struct ic_link *l)
     switch (f.type) {
     case IC_FRAME_BYE:
         l->handler->bye(l->ctx, (f.flags & IC_BYE_DEADLINE) != 0, f.offset);
+        return 0;
+    case IC_FRAME_OFFER: /* declined: what was asked is served until the node ends */
+        ic_buf_deinit(&l->list);
         return 0;
     case IC_FRAME_ITEM: {
         bool last = (f.flags & IC_ITEM_LAST) != 0;

@@ -141,6 +141,7 @@ static void decode_body(const struct ic_frame *frame, struct ic_slice body)
         decode_seal(body);
         break;
     case IC_FRAME_ITEM:
+    case IC_FRAME_OFFER:
         decode_items(body);
         break;
     case IC_FRAME_ERROR:

@@ -16,7 +16,8 @@ HEADER = struct.Struct("<2sBBBBHIIQQQII")
 MIB = 1 << 20
 
 WELCOME, READ, WRITE, SEAL, DELETE, LIST, BYE_OK, KEEP = range(1, 9)
-HELLO, DATA, DONE, ITEM, BYE, ERROR = range(65, 71)
+HELLO, DATA, DONE, ITEM, BYE, ERROR, OFFER = range(65, 72)
+HELLO_DYING = 1
 OK, NOSPACE, NOENT, GAP, STALE, HOLE, RANGE, SEALED, NOMEM = range(9)
 
 WRITE_FIRST = ITEM_LAST = BYE_DEADLINE = 1
@@ -61,6 +62,22 @@ class Frame:
         head = HEADER.pack(b"IC", 1, self.type, self.flags, self.status, self.chunk, self.request,
                            len(self.body), self.object_id, self.op, self.offset, self.lease_ms, 0)
         return head[:44] + struct.pack("<I", crc32c(head[:44])) + self.body
+
+
+def read_items(body):
+    """The entries of an ITEM or OFFER body."""
+    items, at = [], 0
+    fixed = struct.Struct("<QQHHQQQqIHHI")
+    while at < len(body):
+        (object_id, written, chunk, sealed, length, size, version, expires, unit, data, parity,
+         key_len) = fixed.unpack_from(body, at)
+        at += fixed.size
+        key = body[at:at + key_len]
+        at += key_len
+        items.append(dict(object_id=object_id, chunk=chunk, sealed=bool(sealed), written=written,
+                          length=length, size=size, version=version, unit=unit, data=data,
+                          parity=parity, key=key))
+    return items
 
 
 class Closed(Exception):
@@ -211,17 +228,7 @@ class Link:
         while True:
             reply = self.receive()
             assert reply.type == ITEM and reply.request == frame.request, reply
-            at = 0
-            fixed = struct.Struct("<QQHHQQQqIHHI")
-            while at < len(reply.body):
-                (object_id, written, chunk, sealed, length, size, version, expires, unit, data,
-                 parity, key_len) = fixed.unpack_from(reply.body, at)
-                at += fixed.size
-                key = reply.body[at:at + key_len]
-                at += key_len
-                items.append(dict(object_id=object_id, chunk=chunk, sealed=bool(sealed),
-                                  written=written, length=length, size=size, version=version,
-                                  unit=unit, data=data, parity=parity, key=key))
+            items += read_items(reply.body)
             if reply.flags & ITEM_LAST:
                 return items
 
@@ -237,7 +244,11 @@ class Link:
 class FakeRuntime:
     """The Runtime API of one instance: hands out what `invoke` queues, keeps what is posted."""
 
-    def __init__(self):
+    def __init__(self, extensions=None):
+        """EXTENSIONS: None, there is no Extensions API; True; or what answers a registration."""
+        self.extensions = extensions
+        self.registered = queue.Queue()  # (fields, body) of each registration
+        self.held = queue.Queue()        # the fields of each event/next, and a time
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.events = queue.Queue()
@@ -254,12 +265,13 @@ class FakeRuntime:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
         stream = sock.makefile("rb")
         try:
+            if b"/2018" in sock.recv(64, socket.MSG_PEEK):
+                self.connections += 1
             while self._one(sock, stream):
                 pass
         except (OSError, ValueError):
@@ -279,6 +291,8 @@ class FakeRuntime:
             name, value = line.split(":", 1)
             fields[name.lower()] = value.strip()
         body = stream.read(int(fields.get("content-length", 0)))
+        if path.startswith("/2020-01-01/extension/"):
+            return self._extension(sock, path, fields, body)
         if method == "GET":
             return self._next(sock)
         if self.drop_post.is_set():
@@ -286,6 +300,20 @@ class FakeRuntime:
             return False
         self.posts.put((path, body))
         sock.sendall(b'HTTP/1.1 202 Accepted\r\nContent-Length: 15\r\n\r\n{"status":"OK"}')
+        return True
+
+    def _extension(self, sock, path, fields, body):
+        if self.extensions is None:
+            sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone")
+        elif path.endswith("/register"):
+            self.registered.put((fields, body))
+            if self.extensions is not True:
+                sock.sendall(self.extensions)
+                return len(self.extensions) > 0
+            sock.sendall(b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: "
+                         b"01234567-89ab-cdef-0123-456789abcdef\r\nContent-Length: 2\r\n\r\n{}")
+        else:
+            self.held.put((fields, time.monotonic()))
         return True
 
     def _next(self, sock):
@@ -309,10 +337,10 @@ class FakeRuntime:
 class Node:
     """A bootstrap process between a fake Runtime API and a fake proxy."""
 
-    def __init__(self, memory_mb=128, name="infinicache-0"):
+    def __init__(self, memory_mb=128, name="infinicache-0", extensions=None):
         build = os.environ.get("BUILD", "build")
         root = os.path.join(os.path.dirname(__file__), "..", "..")
-        self.runtime = FakeRuntime()
+        self.runtime = FakeRuntime(extensions)
         self.proxy = socket.create_server(("127.0.0.1", 0))
         self.name = name
         self.key = b""

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from node_link import (BYE, BYE_DEADLINE, BYE_OK, DATA, DONE, ERROR, GAP, HOLE, KEEP, MIB, NOENT, NOSPACE,
-                       RANGE, SEALED, STALE, Closed, Frame, Link, Node, chunk_cost)
+from node_link import (BYE, BYE_DEADLINE, BYE_OK, DATA, DONE, ERROR, GAP, HELLO_DYING, HOLE, KEEP, MIB,
+                       NOENT, NOSPACE, OFFER, RANGE, SEALED, STALE, Closed, Frame, Link, Node,
+                       chunk_cost, read_items)
 
 
 @pytest.fixture
@@ -102,6 +103,163 @@ def test_lost_runtime_connection_is_made_again(node):
 def test_sigterm_ends_it(node):
     node.runtime.asked.get(timeout=20)
     node.process.send_signal(signal.SIGTERM)
+    assert node.process.wait(timeout=20) == 0
+
+
+# ---- the shutdown phase
+
+
+@pytest.fixture
+def make_node():
+    made = []
+
+    def make(**options):
+        made.append(Node(**options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.stop()
+
+
+def test_it_registers_as_an_extension_before_its_first_next(make_node):
+    node = make_node(extensions=True)
+    fields, body = node.runtime.registered.get(timeout=20)
+    assert fields["lambda-extension-name"] == "infinicache" and json.loads(body) == {"events": []}
+    fields, _ = node.runtime.held.get(timeout=20)
+    assert fields["lambda-extension-identifier"] == "01234567-89ab-cdef-0123-456789abcdef"
+    node.runtime.asked.get(timeout=20)
+    node.invoke(kind="warm")
+    assert node.response()["served"] is False
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: a b\r\nContent-Length: 0\r\n\r\n",
+    b"what do you want\r\n\r\n", b"HTTP/1.1 200", b""])
+def test_it_goes_on_without_the_extensions_api(make_node, answer):
+    node = make_node(extensions=answer)
+    node.runtime.asked.get(timeout=20)
+    assert node.runtime.held.empty()
+    node.invoke(kind="warm")
+    assert node.response()["served"] is False
+
+
+def terminate(node):
+    node.process.send_signal(signal.SIGTERM)
+
+
+def hold_chunks(node, count, leave=True, key=b"key"):
+    link = node.serve()
+    for n in range(1, count + 1):
+        link.put(n, n % 3, random_bytes(n, 1000 + n), key=key)
+    if leave:
+        link.send(Frame(KEEP, lease_ms=1))
+        link.leave()
+        node.response()
+        link.close()
+    return link
+
+
+def test_dying_it_offers_what_it_holds(node):
+    """After an invocation: dials under its key and id, with the next dial counter."""
+    hold_chunks(node, 5)
+    terminate(node)
+    link = node.accept()
+    hello = link.read_hello(node.key)
+    assert (hello["flags"], hello["dial"]) == (HELLO_DYING, 2)
+    assert hello["invocation"] == node.invocation and hello["chunks"] == 5
+    assert 0 < hello["deadline_ms"] <= 450
+    link.send_welcome(node.key, 1)
+    offer = link.receive()
+    assert offer.type == OFFER and 0 < offer.offset <= 450
+    items = read_items(offer.body)
+    assert [(i["object_id"], i["chunk"], i["length"]) for i in items] == \
+        [(n, n % 3, 1000 + n) for n in (5, 4, 3, 2, 1)]
+    assert all(i["sealed"] and i["key"] == b"key" and i["data"] == 10 for i in items)
+    for item in items[:2]:
+        _, data = link.get(item["object_id"], item["chunk"], 0, item["length"])
+        assert data == random_bytes(item["object_id"], item["length"])
+    link.send(Frame(BYE_OK))
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_dying_while_it_serves(node):
+    """The link there is carries the offer; requests under way are answered."""
+    link = hold_chunks(node, 3, leave=False)
+    terminate(node)
+    offer = link.receive()
+    assert offer.type == OFFER
+    assert [i["object_id"] for i in read_items(offer.body)] == [3, 2, 1]
+    _, data = link.get(1, 1, 0, 1001)
+    assert data == random_bytes(1, 1001)
+    link.send(Frame(BYE_OK))
+    assert node.process.wait(timeout=20) == 0
+    assert node.runtime.posts.empty(), "the invocation ends with the instance"
+
+
+def test_dying_its_time_is_bounded(node):
+    """A proxy that says nothing more, and one that does not even welcome."""
+    link = hold_chunks(node, 1)
+    terminate(node)
+    link = node.accept()
+    link.read_hello(node.key)
+    link.send_welcome(node.key, 1)
+    assert link.receive().type == OFFER
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_dying_it_is_not_welcomed(node):
+    hold_chunks(node, 1)
+    terminate(node)
+    node.accept().read_hello(node.key)
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_dying_it_is_dismissed(node):
+    hold_chunks(node, 1)
+    terminate(node)
+    link = node.accept()
+    link.read_hello(node.key)
+    link.send(Frame(BYE_OK))
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_dying_nobody_is_there(node):
+    hold_chunks(node, 1)
+    node.proxy.close()
+    terminate(node)
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_dying_with_nothing_it_does_not_dial(node):
+    link = node.serve(lease_ms=1)
+    link.leave()
+    node.response()
+    terminate(node)
+    assert node.process.wait(timeout=20) == 0
+    node.proxy.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        node.proxy.accept()
+
+
+def test_dying_with_unsealed_chunks_only(node):
+    link = node.serve()
+    assert link.ask(link.write_frame(7, 0, 0, bytes(1000), 1024, 1000)).type == DONE
+    terminate(node)
+    assert node.process.wait(timeout=20) == 0
+
+
+def test_an_offer_is_bounded(node):
+    """Long keys: what fits into half a MiB, the newest first."""
+    link = hold_chunks(node, 12, leave=False, key=b"k" * 60000)
+    terminate(node)
+    offer = link.receive()
+    assert [i["object_id"] for i in read_items(offer.body)] == [12, 11, 10, 9, 8, 7, 6, 5]
+    assert len(offer.body) <= MIB // 2
+    link.send(Frame(BYE_OK))
     assert node.process.wait(timeout=20) == 0
 
 

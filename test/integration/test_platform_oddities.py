@@ -82,3 +82,23 @@ def test_other_failures_of_invoke(new_cluster, status):
 
     wait_until(served, "it is served again")
     assert c.local("fail") == {"left": 0}
+
+
+def test_dying_nodes_are_dismissed(new_cluster):
+    """Reclaimed nodes offer what they hold; the proxy declines, and reads what is left."""
+    c = new_cluster(functions=13, options={"lease": "250s", "warm-interval": "0s"})
+    client = c.redis()
+    value = noise(4 * MB)
+    assert client.set("k", value)
+    busy = sorted(r["function"] for r in c.instances() if r["state"] == "busy")
+    assert len(busy) >= 12
+    assert c.reclaim(function=busy[0]) == {"reclaimed": 1}  # offers on the link it has
+    assert client.get("k") == value
+    client.config_set("lease", "1ms")
+    assert client.get("k") == value
+    wait_until(lambda: client.get("k") == value and
+               sum(r["state"] == "idle" for r in c.instances(busy[1])) == 1, "one sleeps")
+    dismissed = c.logs(1 << 20).count("node-dismissed")
+    assert c.reclaim(function=busy[1]) == {"reclaimed": 1}  # dials, to be dismissed
+    assert c.logs(1 << 20).count("node-dismissed") > dismissed
+    assert client.get("k") == value
