@@ -104,6 +104,13 @@ X(ENUM, routing, "routing", "mru", 0, 0, "mru|lru|random", L, FIXED, \
   "Which idle instance of a function gets an invocation.") \
 X(TIME, reuse_delay, "reuse-delay", "0s", 0, 60000, "", L, FIXED, \
   "An instance that has just returned gets no invocation for so long; one that comes meanwhile goes to another.") \
+X(STRING, reclaim, "reclaim", "none", 0, 0, "", L, FIXED, \
+  "Model of the cloud that takes instances back: none, or poisson:RATE (a minute), zipf:S, mass:TIME, " \
+  "age:TIME, idle:TIME, several joined by +; see doc/reclaim.md.") \
+X(INT, reclaim_speed, "reclaim-speed", "1", 1, 60000, "", L, FIXED, \
+  "The time of that model goes by so many times faster than ours.") \
+X(INT, reclaim_seed, "reclaim-seed", "1", 0, IC_NO_LIMIT, "", L, FIXED, \
+  "Seed of that model: the same instances are taken in the same minutes.") \
 X(INT, concurrency, "concurrency", "1000", 1, 100000, "", L, FIXED, \
   "Invocations the platform runs at a time; more are throttled.") \
 X(TIME, instance_idle, "instance-idle", "15m", 100, IC_NO_LIMIT, "", L, FIXED, \

@@ -6,6 +6,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -612,6 +613,31 @@ def test_reuse_delay(new_cluster):
         assert invoke(c, name, {}).wait() == 0
         assert len(c.instances(name)) == before + 1
     assert c.bill()["functions"][name]["concurrent_starts"] == 2
+
+
+@observes("reclaim", "reclaim-speed")
+def test_reclaim_model(new_cluster):
+    """All go at the end of a minute, of which there are thirty in ours."""
+    c = new_cluster(options={"reclaim": "mass:1m", "reclaim-speed": 30, "warm-interval": "0s"})
+    wait_until(lambda: not c.instances(), "the model took every instance")
+    assert "instance-reclaimed" in c.logs(1 << 20)
+
+
+@observes("reclaim-seed")
+def test_reclaim_seed(new_cluster):
+    """What is taken in the first minute, ten seconds long, follows from the seed."""
+    taken = {}
+    clusters = {(seed, turn): new_cluster(functions=12, options={
+        "reclaim": "poisson:4", "reclaim-speed": 6, "reclaim-seed": seed, "warm-interval": "0s"})
+        for seed, turn in ((1, 1), (1, 2), (7, 1))}
+    for which, c in clusters.items():
+        def first_minute():
+            return sorted(set(re.findall(r"instance-reclaimed function=(\S+) .* minute=1\n",
+                                         c.logs(1 << 20))))
+        wait_until(first_minute, "the first minute's reclaims")
+        c.instances()  # answered once the platform is through with that minute
+        taken[which] = first_minute()
+    assert taken[1, 1] == taken[1, 2] != taken[7, 1]
 
 
 @observes("instance-idle")

@@ -599,6 +599,7 @@ def test_the_daemon_refuses_bad_settings(platform, tmp_path):
     assert "--dir" in refuses("--port", 0)
     assert "12 digits" in refuses(*directory, "--port", 0, "--account", "1")
     assert "region" in refuses(*directory, "--port", 0, "--region", "a/b")
+    assert "reclaim: 'monthly'" in refuses(*directory, "--port", 0, "--reclaim", "monthly")
     assert "colour" in refuses(*directory, "--colour", "red")
     assert "port" in refuses(*directory, "--port", "x")
     assert "credentials-file" in refuses(*directory, "--port", 0, "--credentials-file", "/none")

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/config.h"
+#include "model/reclaim.h"
 #include "net/net.h"
 #include "probe_bootstrap.h"
 #include "unit/unit.h"
@@ -490,6 +491,29 @@ static void test_idle_instances_go(void **state)
     end(&f);
 }
 
+/* The model takes all each minute, of a millisecond: idle ones at once, busy ones afterwards. */
+static void test_reclaim_model(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct ic_reclaim_model model;
+    char why[IC_RECLAIM_WHY_MAX];
+    assert_int_equal(ic_reclaim_model_init(&model, "mass:1m", 1, why), 0);
+    begin(&f, (struct ic_fleet_options){.reclaim = &model, .reclaim_speed = 60000});
+    struct answer *a = invoke(&f, "hold 100");
+    assert_int_equal(a->status, 0);
+    assert_false(a->failed);
+    ic_timer_init(&f.poll, f.loop, stop_when_empty, &f);
+    ic_timer_start(&f.poll, 1);
+    ic_loop_run(f.loop);
+    assert_false(f.late);
+    assert_int_equal(look(&f), 0);
+    struct ic_bill bill;
+    ic_fleet_bill(f.fleet, &bill);
+    assert_int_equal(bill.ends[IC_BILL_OK], 1);
+    end(&f);
+}
+
 static void test_changed_function(void **state)
 {
     (void)state;
@@ -574,6 +598,7 @@ int main(void)
         leak_test(test_environment_and_headers),
         leak_test(test_reclaim),
         leak_test(test_idle_instances_go),
+        leak_test(test_reclaim_model),
         leak_test(test_changed_function),
         leak_test(test_stop_cancels),
         leak_test(test_without_memory),

@@ -8,14 +8,11 @@
 #include "platform/local/fleet.h"
 
 #include "base/alloc.h"
-#include "base/list.h"
 #include "base/log.h"
-#include "base/map.h"
-#include "base/random.h"
 #include "net/net.h"
 #include "platform/local/children.h"
+#include "platform/local/fleet_internal.h"
 #include "platform/local/function_log.h"
-#include "platform/local/instance.h"
 #include "platform/local/routing.h"
 #include "platform/local/spawn.h"
 #include "platform/local/warden.h"
@@ -24,55 +21,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-struct function {
-    struct ic_map_node node;
-    char *name;
-    struct ic_list members; /* in the order of their age */
-    struct ic_list idle;    /* ready for an Invoke, in the order of their last use */
-    uint32_t in_flight;     /* Invokes not finished */
-    struct ic_bill bill;
-};
-
-struct member {
-    struct ic_list node;        /* in function->members */
-    struct ic_list idle_node;   /* in function->idle */
-    struct ic_list launch_node; /* in fleet->launches */
-    struct ic_timer rest;       /* runs after an invocation, before it is among the idle ones */
-    struct ic_fleet *fleet;
-    struct function *function;
-    struct ic_instance *instance;
-    struct reclaim *reclaim; /* waits for the end of this one; or NULL */
-    uint64_t used;           /* of fleet->uses, at its last use */
-    bool outdated;           /* ends when its invocation is over */
-};
-
-struct reclaim {
-    size_t count, left;
-    ic_reclaim_done *done;
-    void *ctx;
-    struct ic_reap reap;
-};
-
-struct ic_fleet {
-    struct ic_loop *loop;
-    struct ic_fleet_options options;
-    char *region;
-    struct ic_function_log *log;
-    struct ic_warden *warden;
-    struct ic_map functions;
-    struct ic_list launches; /* members without a process yet */
-    struct ic_timer launch;
-    size_t member_count, members_max;
-    uint32_t unreserved_in_flight;
-    uint64_t uses;
-    struct ic_rng rng;
-    struct ic_children *children;
-    bool stopping;
-    void (*stopped)(void *ctx);
-    void *stopped_ctx;
-    struct ic_reap reap;
-};
-
 /* ---- functions ----------------------------------------------------------------- */
 
 static bool matches(const struct ic_map_node *node, struct ic_slice key)
@@ -80,7 +28,7 @@ static bool matches(const struct ic_map_node *node, struct ic_slice key)
     return ic_slice_equal(ic_slice_str(IC_CONTAINER(node, const struct function, node)->name), key);
 }
 
-static struct function *find_function(const struct ic_fleet *fleet, const char *name)
+struct function *ic_fleet_find(const struct ic_fleet *fleet, const char *name)
 {
     struct ic_map_node *node = ic_map_find(&fleet->functions, ic_slice_str(name));
     return node == NULL ? NULL : IC_CONTAINER(node, struct function, node);
@@ -112,11 +60,6 @@ static void free_function(struct ic_map_node *node, void *ctx)
     ic_free(f);
 }
 
-struct function_list {
-    struct function **item; /* NULL: count only */
-    size_t count;
-};
-
 static void list_function(struct ic_map_node *node, void *ctx)
 {
     struct function_list *list = ctx;
@@ -128,8 +71,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(struct function *const *)a)->name, (*(struct function *const *)b)->name);
 }
 
-/* All functions by name; to be freed by ic_free. */
-static int sorted_functions(struct ic_fleet *fleet, struct function_list *out)
+int ic_fleet_sorted(struct ic_fleet *fleet, struct function_list *out)
 {
     *out = (struct function_list){
         .item = ic_malloc(fleet->functions.count * sizeof(struct function *))};
@@ -160,6 +102,7 @@ static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invo
     }
     f->in_flight--;
     m->fleet->unreserved_in_flight -= v->unreserved;
+    m->idle_since_ms = ic_loop_now_ms(m->fleet->loop);
     if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
         m->used = ++m->fleet->uses;
         if (m->outdated) {
@@ -176,7 +119,7 @@ static void on_finished(void *ctx, struct ic_invocation *v, const struct ic_invo
     ic_invocation_free(v);
 }
 
-static void end_member(struct member *m, enum ic_end why)
+void ic_fleet_end_member(struct member *m, enum ic_end why)
 {
     ic_list_remove(&m->idle_node);
     ic_list_remove(&m->launch_node);
@@ -186,16 +129,7 @@ static void end_member(struct member *m, enum ic_end why)
 
 static void on_idle_for_long(void *ctx)
 {
-    end_member(ctx, IC_END_RECLAIMED);
-}
-
-static void report_reclaim(void *ctx)
-{
-    struct reclaim *r = ctx;
-    if (r->done != NULL) {
-        r->done(r->ctx, r->count);
-    }
-    ic_free(r);
+    ic_fleet_end_member(ctx, IC_END_RECLAIMED);
 }
 
 static void report_stopped(void *ctx)
@@ -211,8 +145,8 @@ static void on_gone(void *ctx)
     ic_list_remove(&m->node);
     ic_list_remove(&m->idle_node);
     ic_timer_stop(&m->rest);
-    if (m->reclaim != NULL && --m->reclaim->left == 0) {
-        ic_loop_reap(fleet->loop, &m->reclaim->reap, report_reclaim, m->reclaim);
+    if (m->reclaim != NULL) {
+        ic_fleet_reclaimed(fleet, m->reclaim);
     }
     ic_instance_free(m->instance);
     ic_free(m);
@@ -228,7 +162,7 @@ static const struct ic_instance_host host = {
     .gone = on_gone,
 };
 
-static bool may_be_taken(const struct member *m)
+bool ic_fleet_may_take(const struct member *m)
 {
     switch (ic_instance_state(m->instance)) {
     case IC_INSTANCE_STARTING:
@@ -248,7 +182,7 @@ static bool has_another(const struct function *f, const struct member *one)
 {
     IC_LIST_EACH (node, &f->members) {
         const struct member *m = IC_CONTAINER(node, struct member, node);
-        if (m != one && ic_instance_pid(m->instance) != 0 && may_be_taken(m)) {
+        if (m != one && ic_instance_pid(m->instance) != 0 && ic_fleet_may_take(m)) {
             return true;
         }
     }
@@ -291,6 +225,7 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
     ic_list_init(&m->idle_node);
     ic_list_init(&m->launch_node);
     ic_timer_init(&m->rest, fleet->loop, rested, m);
+    m->started_ms = ic_loop_now_ms(fleet->loop);
     const struct ic_instance_setup setup = {
         .loop = fleet->loop,
         .spec = spec,
@@ -367,7 +302,7 @@ static bool make_room(struct ic_fleet *fleet)
         ic_log(IC_LOG_WARNING, "fleet-full", "instances=%zu", fleet->member_count);
         return false;
     }
-    end_member(oldest, IC_END_KILLED);
+    ic_fleet_end_member(oldest, IC_END_KILLED);
     return true;
 }
 
@@ -386,7 +321,7 @@ int ic_fleet_invoke(struct ic_fleet *fleet, const struct ic_function_spec *spec,
     if (fleet->stopping) {
         return IC_ECANCELED;
     }
-    struct function *f = find_function(fleet, spec->name);
+    struct function *f = ic_fleet_find(fleet, spec->name);
     if (f == NULL && (f = add_function(fleet, spec->name)) == NULL) {
         return IC_ENOMEM;
     }
@@ -421,14 +356,14 @@ static void retire_all(struct function *f)
         struct member *m = IC_CONTAINER(node, struct member, node);
         m->outdated = true;
         if (ic_instance_state(m->instance) == IC_INSTANCE_IDLE) {
-            end_member(m, IC_END_RECLAIMED);
+            ic_fleet_end_member(m, IC_END_RECLAIMED);
         }
     }
 }
 
 void ic_fleet_function_changed(struct ic_fleet *fleet, const char *name)
 {
-    struct function *f = find_function(fleet, name);
+    struct function *f = ic_fleet_find(fleet, name);
     if (f != NULL) {
         retire_all(f);
     }
@@ -436,7 +371,7 @@ void ic_fleet_function_changed(struct ic_fleet *fleet, const char *name)
 
 void ic_fleet_function_removed(struct ic_fleet *fleet, const char *name)
 {
-    struct function *f = find_function(fleet, name);
+    struct function *f = ic_fleet_find(fleet, name);
     if (f == NULL) {
         return;
     }
@@ -448,86 +383,13 @@ void ic_fleet_function_removed(struct ic_fleet *fleet, const char *name)
     }
 }
 
-/* Ends the COUNT members at the INDEXes of TAKEN (NULL: the first COUNT). */
-static int reclaim(struct ic_fleet *fleet, struct member **taken, const size_t *index, size_t count,
-                   ic_reclaim_done *done, void *ctx)
-{
-    struct reclaim *r = ic_calloc(1, sizeof *r);
-    if (r == NULL) {
-        return IC_ENOMEM;
-    }
-    *r = (struct reclaim){.count = count, .left = count, .done = done, .ctx = ctx};
-    for (size_t i = 0; i < count; i++) {
-        struct member *m = taken[index == NULL ? i : index[i]];
-        m->reclaim = r;
-        end_member(m, IC_END_RECLAIMED);
-    }
-    if (count == 0) {
-        ic_loop_reap(fleet->loop, &r->reap, report_reclaim, r);
-    }
-    return 0;
-}
-
-/* Adds the members of F that may be taken to TAKEN; returns the new count. */
-static size_t gather(struct function *f, struct member **taken, size_t count)
-{
-    IC_LIST_EACH (node, &f->members) {
-        struct member *m = IC_CONTAINER(node, struct member, node);
-        if (may_be_taken(m)) {
-            taken[count++] = m;
-        }
-    }
-    return count;
-}
-
-int ic_fleet_reclaim_function(struct ic_fleet *fleet, const char *name, ic_reclaim_done *done,
-                              void *ctx)
-{
-    struct member **taken = ic_malloc(fleet->member_count * sizeof *taken);
-    if (taken == NULL) {
-        return IC_ENOMEM;
-    }
-    struct function *f = find_function(fleet, name);
-    size_t count = f == NULL ? 0 : gather(f, taken, 0);
-    int result = reclaim(fleet, taken, NULL, count, done, ctx);
-    ic_free(taken);
-    return result;
-}
-
-int ic_fleet_reclaim_share(struct ic_fleet *fleet, double share, uint64_t seed,
-                           ic_reclaim_done *done, void *ctx)
-{
-    if (!(share >= 0.0 && share <= 1.0)) {
-        return IC_ERANGE;
-    }
-    struct function_list functions = {0};
-    struct member **all = ic_malloc(fleet->member_count * sizeof *all);
-    size_t *index = ic_malloc(fleet->member_count * sizeof *index);
-    int result = IC_ENOMEM;
-    if (all == NULL || index == NULL || sorted_functions(fleet, &functions) < 0) {
-        goto out;
-    }
-    size_t count = 0;
-    for (size_t i = 0; i < functions.count; i++) {
-        count = gather(functions.item[i], all, count);
-    }
-    size_t take = ic_reclaim_count(count, share);
-    ic_reclaim_choose(count, take, seed, index);
-    result = reclaim(fleet, all, index, take, done, ctx);
-out:
-    ic_free(functions.item);
-    ic_free(index);
-    ic_free(all);
-    return result;
-}
-
 /* ---- what is there and what it cost -------------------------------------------- */
 
 int ic_fleet_each_instance(struct ic_fleet *fleet,
                            void (*visit)(void *ctx, const struct ic_instance_view *view), void *ctx)
 {
     struct function_list functions;
-    int result = sorted_functions(fleet, &functions);
+    int result = ic_fleet_sorted(fleet, &functions);
     if (result < 0) {
         return result;
     }
@@ -559,7 +421,7 @@ int ic_fleet_each_bill(struct ic_fleet *fleet, void (*visit)(void *ctx, const st
                        void *ctx)
 {
     struct function_list functions;
-    int result = sorted_functions(fleet, &functions);
+    int result = ic_fleet_sorted(fleet, &functions);
     if (result < 0) {
         return result;
     }
@@ -656,6 +518,7 @@ struct ic_fleet *ic_fleet_new(struct ic_loop *loop, const struct ic_fleet_option
     ic_list_init(&fleet->launches);
     ic_timer_init(&fleet->launch, loop, launch_next, fleet);
     ic_rng_init(&fleet->rng, options->seed);
+    ic_fleet_begin_reclaiming(fleet);
     fleet->region = ic_strdup(options->region);
     if (fleet->region == NULL || ic_warden_new(&fleet->warden) < 0 ||
         ic_children_new(loop, &children_handler, fleet, &fleet->children) < 0) {
@@ -674,7 +537,7 @@ static void end_all(struct ic_map_node *node, void *ctx)
 {
     (void)ctx;
     IC_LIST_EACH (member_node, &IC_CONTAINER(node, struct function, node)->members) {
-        end_member(IC_CONTAINER(member_node, struct member, node), IC_END_SHUTDOWN);
+        ic_fleet_end_member(IC_CONTAINER(member_node, struct member, node), IC_END_SHUTDOWN);
     }
 }
 
@@ -682,6 +545,7 @@ void ic_fleet_stop(struct ic_fleet *fleet, void (*stopped)(void *ctx), void *ctx
 {
     assert(!fleet->stopping);
     fleet->stopping = true;
+    ic_timer_stop(&fleet->reclaim_timer);
     fleet->stopped = stopped;
     fleet->stopped_ctx = ctx;
     ic_map_each(&fleet->functions, end_all, NULL);
@@ -697,6 +561,7 @@ void ic_fleet_free(struct ic_fleet *fleet)
     }
     assert(fleet->member_count == 0);
     ic_timer_stop(&fleet->launch);
+    ic_timer_stop(&fleet->reclaim_timer);
     ic_children_free(fleet->children);
     ic_map_each(&fleet->functions, free_function, NULL);
     ic_map_deinit(&fleet->functions);

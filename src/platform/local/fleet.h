@@ -23,6 +23,7 @@
 
 struct ic_fleet;
 struct ic_loop;
+struct ic_reclaim_model;
 
 struct ic_fleet_options {
     const char *region;   /* "us-east-1": AWS_REGION of the instances */
@@ -32,6 +33,8 @@ struct ic_fleet_options {
     uint32_t billing_ms;  /* billed time is rounded up to a multiple: 1 or 100 */
     uint32_t concurrency; /* Invokes at once over all functions without a reservation */
     uint64_t seed;        /* of random routing */
+    const struct ic_reclaim_model *reclaim; /* copied; NULL: none */
+    uint32_t reclaim_speed;                 /* the model's time to ours, > 0 with a model */
     const char *log_file; /* what functions print, START END REPORT included; NULL: nowhere */
 };
 

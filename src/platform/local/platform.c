@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/random.h"
+#include "model/reclaim.h"
 #include "net/net.h"
 #include "platform/local/api.h"
 #include "platform/local/files.h"
@@ -147,11 +148,26 @@ static int lock_dir(struct ic_platform *p, const char *dir, char *why)
     return 0;
 }
 
+static int take_model(const struct ic_config *c, struct ic_reclaim_model *model, char *why)
+{
+    char reason[IC_RECLAIM_WHY_MAX];
+    int result = ic_reclaim_model_init(model, c->reclaim, (uint64_t)c->reclaim_seed, reason);
+    if (result < 0) {
+        snprintf(why, IC_PLATFORM_WHY_MAX, "reclaim: %s", reason);
+    }
+    return result;
+}
+
 static int start_fleet(struct ic_platform *p, struct ic_loop *loop, const struct ic_config *c,
                        char *why)
 {
     char log_file[PATH_MAX];
     snprintf(log_file, sizeof log_file, "%.*s/functions.log", PATH_MAX - 32, c->dir);
+    struct ic_reclaim_model model;
+    int result = take_model(c, &model, why);
+    if (result < 0) {
+        return result;
+    }
     const struct ic_fleet_options options = {
         .region = c->region,
         .routing = c->routing,
@@ -160,6 +176,8 @@ static int start_fleet(struct ic_platform *p, struct ic_loop *loop, const struct
         .billing_ms = c->billing == IC_BILLING_100MS ? 100 : 1,
         .concurrency = (uint32_t)c->concurrency,
         .seed = ic_random_u64(),
+        .reclaim = &model,
+        .reclaim_speed = (uint32_t)c->reclaim_speed,
         .log_file = log_file,
     };
     p->fleet = ic_fleet_new(loop, &options);
