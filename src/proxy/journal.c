@@ -20,7 +20,7 @@ enum {
     SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
 };
 
-enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH };
+enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH, OP_PUT_LEDGER };
 
 struct op_header { /* in the queue, followed by LEN bytes of record */
     uint64_t id;
@@ -87,6 +87,11 @@ int ic_journal_flush(struct ic_journal *j)
     return queue(j, OP_FLUSH, 0, ic_slice(NULL, 0));
 }
 
+int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record)
+{
+    return queue(j, OP_PUT_LEDGER, key, record);
+}
+
 size_t ic_journal_mark(const struct ic_journal *j)
 {
     return j->queue.len;
@@ -112,6 +117,8 @@ static int apply_one(struct ic_journal *j, MDB_txn *txn, const struct op_header 
         return mdb_put(txn, j->objects, &key, &value, 0);
     case OP_PUT_ENTRY:
         return mdb_put(txn, j->entries, &key, &value, 0);
+    case OP_PUT_LEDGER:
+        return mdb_put(txn, j->ledger, &key, &value, 0);
     case OP_DELETE_OBJECT:
         rc = mdb_del(txn, j->objects, &key, NULL);
         return rc == MDB_NOTFOUND ? 0 : rc;

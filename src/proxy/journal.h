@@ -4,7 +4,7 @@
  * and loading it is one pass. No byte of a value, ever.
  *
  *     entry  id -> object, expiry, key          object  id -> size, code, unit, places
- *     meta   format, epoch, secret, pool shape
+ *     meta   format, epoch, secret, pool shape      ledger  what was spent (books.h)
  *
  *   changes of a turn --queue--> commit = one transaction --> done(result) of each
  *                                   | fsync: always: here; everysec: on a thread; no: never
@@ -89,6 +89,8 @@ int ic_journal_delete_object(struct ic_journal *j, uint64_t id) IC_MUST_USE;
 int ic_journal_put_entry(struct ic_journal *j, const struct ic_journal_entry *e) IC_MUST_USE;
 int ic_journal_delete_entry(struct ic_journal *j, uint64_t id) IC_MUST_USE;
 int ic_journal_flush(struct ic_journal *j) IC_MUST_USE; /* every entry and object so far */
+/* RECORD of the ledger, in place of the one with this KEY; its format is its owner's. */
+int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record) IC_MUST_USE;
 
 /* A mark in the queue, to take back what was queued after it. */
 size_t ic_journal_mark(const struct ic_journal *j);
@@ -120,6 +122,12 @@ struct ic_journal_loader { /* < 0 from either ends the load with that error */
  * be. */
 int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader, void *ctx,
                     char *why) IC_MUST_USE;
+
+/* Every record of the ledger, in the order of the keys; one that EACH does not take ends the load
+ * with its error and its WHY. Errors as ic_journal_load. */
+int ic_journal_load_ledger(struct ic_journal *j,
+                           int (*each)(void *ctx, uint64_t key, struct ic_slice record), void *ctx,
+                           char *why) IC_MUST_USE;
 
 struct ic_journal_stats {
     uint64_t commits, records, failures;

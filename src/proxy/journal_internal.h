@@ -19,7 +19,7 @@ struct ic_journal {
     char path[PATH_MAX], lock_path[PATH_MAX];
     int lock_fd;
     MDB_env *env; /* NULL: nothing is kept, or (while FAILED) the file could not be opened again */
-    MDB_dbi meta, objects, entries;
+    MDB_dbi meta, objects, entries, ledger;
     bool memory_only;
     bool failed;
     uint64_t commits_unsynced;

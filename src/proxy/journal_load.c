@@ -82,3 +82,33 @@ int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader
     mdb_txn_abort(txn);
     return result < 0 ? result : 0;
 }
+
+struct ledger_load {
+    int (*each)(void *ctx, uint64_t key, struct ic_slice record);
+    void *ctx;
+};
+
+static int load_ledger(const struct load *l, uint64_t key, struct ic_slice record)
+{
+    const struct ledger_load *ledger = l->ctx;
+    return ledger->each(ledger->ctx, key, record);
+}
+
+int ic_journal_load_ledger(struct ic_journal *j,
+                           int (*each)(void *ctx, uint64_t key, struct ic_slice record), void *ctx,
+                           char *why)
+{
+    if (j->memory_only) {
+        return 0;
+    }
+    struct ledger_load ledger = {.each = each, .ctx = ctx};
+    struct load l = {.j = j, .ctx = &ledger, .why = why};
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return ic_journal_explain(j, rc, why);
+    }
+    int result = load_database(&l, txn, j->ledger, load_ledger);
+    mdb_txn_abort(txn);
+    return result < 0 ? result : 0;
+}

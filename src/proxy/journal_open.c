@@ -16,7 +16,7 @@
 enum {
     FORMAT = 1,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
-    DATABASES = 3,
+    DATABASES = 4,
     MAP_BYTES_MIN = 64 << 20, /* grown by doubling; address space, not memory or disk */
 };
 
@@ -93,6 +93,9 @@ static int open_databases(struct ic_journal *j)
     }
     if (rc == 0) {
         rc = mdb_dbi_open(txn, "entries", MDB_CREATE | MDB_INTEGERKEY, &j->entries);
+    }
+    if (rc == 0) {
+        rc = mdb_dbi_open(txn, "ledger", MDB_CREATE | MDB_INTEGERKEY, &j->ledger);
     }
     if (rc != 0) {
         mdb_txn_abort(txn);

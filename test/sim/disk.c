@@ -17,7 +17,7 @@ enum {
     SYNC_SLOW_US = 4000000,
 };
 
-enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH };
+enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH, OP_PUT_LEDGER };
 
 struct op_header { /* in the queue, followed by LEN bytes of record */
     uint64_t id;
@@ -111,12 +111,14 @@ static void table_copy(struct sim_table *to, const struct sim_table *from)
 
 static void image_copy(struct sim_image *to, const struct sim_image *from)
 {
-    struct sim_table objects = to->objects, entries = to->entries;
+    struct sim_table objects = to->objects, entries = to->entries, ledger = to->ledger;
     table_copy(&objects, &from->objects);
     table_copy(&entries, &from->entries);
+    table_copy(&ledger, &from->ledger);
     *to = *from;
     to->objects = objects;
     to->entries = entries;
+    to->ledger = ledger;
 }
 
 /* ---- the disk ----------------------------------------------------------------- */
@@ -257,6 +259,11 @@ int ic_journal_flush(struct ic_journal *j)
     return queue(j, OP_FLUSH, 0, ic_slice(NULL, 0));
 }
 
+int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record)
+{
+    return queue(j, OP_PUT_LEDGER, key, record);
+}
+
 size_t ic_journal_mark(const struct ic_journal *j)
 {
     return j->queue.len;
@@ -277,6 +284,9 @@ static void apply_one(struct sim_image *image, const struct op_header *op, const
         return;
     case OP_PUT_ENTRY:
         table_put(&image->entries, op->id, record, op->len);
+        return;
+    case OP_PUT_LEDGER:
+        table_put(&image->ledger, op->id, record, op->len);
         return;
     case OP_DELETE_OBJECT:
         table_remove(&image->objects, op->id);
@@ -430,5 +440,19 @@ int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader
         result = load_entry(image->entries.at[i], loader, ctx);
     }
     strcpy(why, "the simulated journal does not load");
+    return result < 0 ? result : 0;
+}
+
+int ic_journal_load_ledger(struct ic_journal *j,
+                           int (*each)(void *ctx, uint64_t key, struct ic_slice record), void *ctx,
+                           char *why)
+{
+    const struct sim_table *ledger = &j->disk->current.ledger;
+    int result = 0;
+    (void)why;
+    for (size_t i = 0; result >= 0 && i < ledger->count; i++) {
+        const struct sim_record *r = ledger->at[i];
+        result = each(ctx, r->id, ic_slice(r->bytes, r->len));
+    }
     return result < 0 ? result : 0;
 }

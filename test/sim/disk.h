@@ -23,7 +23,7 @@ struct sim_table { /* by id */
 };
 
 struct sim_image {
-    struct sim_table objects, entries;
+    struct sim_table objects, entries, ledger;
     bool exists, open; /* open: it was not closed by its process */
     uint32_t epoch, functions;
     uint64_t memory;
