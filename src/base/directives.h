@@ -100,6 +100,10 @@ X(ENUM, architecture, "architecture", "x86_64", 0, 0, "x86_64|arm64", P, FIXED, 
   "Architecture of the functions, for what they cost.") \
 X(STRING, prices, "prices", "", 0, 0, "", P, FIXED, \
   "Overrides list prices: NAME=DOLLARS,NAME=DOLLARS; an unknown name is answered with all names.") \
+X(ENUM, transfer_zones, "transfer-zones", "same", 0, 0, "same|cross", P, FIXED, \
+  "Whether the functions are in the proxy's zone; between zones each byte costs.") \
+X(REAL, budget_per_hour, "budget-per-hour", "0", 0, 1000000, "", P, RUNTIME, \
+  "Dollars per 60 minutes: at 80 % of it no warm-ups, at 90 % no backups, at 100 % no new keys; 0: none.") \
 X(ENUM, routing, "routing", "mru", 0, 0, "mru|lru|random", L, FIXED, \
   "Which idle instance of a function gets an invocation.") \
 X(TIME, reuse_delay, "reuse-delay", "0s", 0, 60000, "", L, FIXED, \

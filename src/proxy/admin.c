@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "core/pool.h"
 #include "net/http_server.h"
+#include "proxy/books.h"
+#include "proxy/cost_figures.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
@@ -18,6 +20,8 @@ struct ic_admin {
 struct figures {
     struct ic_store_stats store;
     struct ic_function_figures functions;
+    struct ic_cost_figures cost;
+    uint64_t budget_level;
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
@@ -38,8 +42,10 @@ static void add_function(struct figures *f, const struct ic_pool_function *funct
 static struct figures gather(const struct ic_proxy *p)
 {
     struct figures f = {
+        .budget_level = (uint64_t)ic_books_budget(p->books),
         .store = ic_store_stats(p->store),
         .functions = ic_functions_figures(p->functions, -1),
+        .cost = ic_cost_figures(p->books),
         .keys = ic_store_count(p->store),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
@@ -51,8 +57,11 @@ static struct figures gather(const struct ic_proxy *p)
     return f;
 }
 
-/* type, name after "infinicache_", field of struct figures, help */
+/* type, name after "infinicache_", field of struct figures (uint64_t or double), help; those about
+ * money are the rows of cost_figures.h. */
 /* clang-format off */
+#define COST_METRIC(type, name, field, help) METRIC_PRINT(type, name, cost.field, help)
+#define COST_METRICS(X) IC_COST_FIGURES(COST_METRIC)
 #define METRICS(X)                                                                                  \
     X(gauge,   "uptime_seconds",            uptime_s,                    "Since the proxy's start.") \
     X(gauge,   "keys",                      keys,                        "Keys in the catalog.")    \
@@ -68,28 +77,52 @@ static struct figures gather(const struct ic_proxy *p)
     X(gauge,   "pool_capacity_bytes",       capacity_bytes,              "Bytes the functions could hold.") \
     X(counter, "invocations_serve_total",   functions.invocations_serve, "Invocations to serve requests.") \
     X(counter, "invocations_warm_total",    functions.invocations_warm,  "Invocations to keep functions warm.") \
-    X(counter, "billed_ms_serve",           functions.billed_serve_ms,   "Billed milliseconds of those that served.") \
-    X(counter, "billed_ms_warm",            functions.billed_warm_ms,    "Billed milliseconds of warm-ups.") \
-    X(counter, "unreported_invocations",    functions.unreported,        "Invocations without a REPORT line.") \
     X(counter, "invoke_failures_total",     functions.failures,          "Invokes that were not run.") \
     X(counter, "invoke_throttles_total",    functions.throttles,         "Invokes answered with 429.") \
     X(counter, "function_crashes_total",    functions.crashes,           "Invocations that ended in a function error.") \
     X(counter, "hellos_total",              functions.hellos,            "Nodes that dialled in and were accepted.") \
-    X(counter, "hellos_refused_total",      functions.hellos_refused,    "Links refused: wrong, replayed or missing HELLO.")
+    X(counter, "hellos_refused_total",      functions.hellos_refused,    "Links refused: wrong, replayed or missing HELLO.") \
+    X(gauge,   "budget_level",              budget_level,                "0 open, 1 no warm-ups, 2 no backups, 3 no new keys.") \
+    COST_METRICS(X)
 /* clang-format on */
+
+static int begin_metric(struct ic_buf *out, const char *name, const char *type, const char *help)
+{
+    return ic_buf_printf(out, "# HELP infinicache_%s %s\n# TYPE infinicache_%s %s\n", name, help,
+                         name, type);
+}
 
 static int print_metrics(const struct figures *f, struct ic_buf *out)
 {
     int result = 0;
 #define METRIC_PRINT(type, name, field, help)                                                      \
     if (result == 0) {                                                                             \
-        result = ic_buf_printf(out,                                                                \
-                               "# HELP infinicache_" name " " help "\n# TYPE infinicache_" name    \
-                               " " #type "\ninfinicache_" name " %" PRIu64 "\n",                   \
-                               f->field);                                                          \
+        result = begin_metric(out, name, #type, help);                                             \
+    }                                                                                              \
+    if (result == 0) {                                                                             \
+        result = ic_buf_append_str(out, "infinicache_" name " ");                                  \
+    }                                                                                              \
+    if (result == 0) {                                                                             \
+        result = IC_FIGURE_PRINT(out, f->field);                                                   \
+    }                                                                                              \
+    if (result == 0) {                                                                             \
+        result = ic_buf_append_str(out, "\n");                                                     \
     }
     METRICS(METRIC_PRINT)
 #undef METRIC_PRINT
+    return result;
+}
+
+/* What each function was billed, by its name. */
+static int print_functions(const struct ic_proxy *p, struct ic_buf *out)
+{
+    const struct ic_cost *cost = ic_books_cost(p->books);
+    int result = begin_metric(out, "function_billed_ms", "counter", "Billed milliseconds.");
+    for (uint32_t i = 0; i < ic_pool_count(ic_functions_pool(p->functions)) && result == 0; i++) {
+        result = ic_buf_printf(out, "infinicache_function_billed_ms{function=\"%s\"} %" PRIu64 "\n",
+                               ic_functions_name(p->functions, (uint16_t)i),
+                               ic_cost_account(cost, (uint16_t)i)->billed_ms);
+    }
     return result;
 }
 
@@ -98,7 +131,7 @@ static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
     struct figures f = gather(a->proxy);
     struct ic_buf text;
     ic_buf_init(&text);
-    if (print_metrics(&f, &text) == 0) {
+    if (print_metrics(&f, &text) == 0 && print_functions(a->proxy, &text) == 0) {
         ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", ic_buf_slice(&text));
     } else {
         ic_http_drop(r);

@@ -61,6 +61,7 @@ enum {
 struct ic_arg {
     struct ic_slice bytes;   /* data NULL: a value, which is a draft */
     struct ic_object *draft; /* the value, sealed; owned by the call until it is committed */
+    double dollars;          /* what storing the value cost */
 };
 
 /* One command of one client, being executed. */

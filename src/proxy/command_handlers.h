@@ -103,6 +103,11 @@ ic_command_handler ic_command_watch;
 ic_command_handler ic_command_unwatch;
 ic_command_handler ic_command_ic_object;
 ic_command_handler ic_command_ic_pool;
+ic_command_handler ic_command_ic_cost;
+ic_command_handler ic_command_ic_cost_hour;
+ic_command_handler ic_command_ic_cost_functions;
+ic_command_handler ic_command_ic_cost_key;
+ic_command_handler ic_command_ic_cost_help;
 
 bool ic_command_prepare_set(struct ic_call *c, int64_t *expires_ms);
 bool ic_command_prepare_setex(struct ic_call *c, int64_t *expires_ms); /* and PSETEX */

@@ -1,10 +1,11 @@
 /*
  * command_info.c - INFO: one function per section, one table of sections. Fields have
- * Redis's names where Redis has them; section `pool` and what begins with ic_ are ours.
+ * Redis's names where Redis has them; sections `pool` and `cost` and what begins with ic_ are ours.
  */
 #include "base/clock.h"
 #include "core/pool.h"
 #include "proxy/command_handlers.h"
+#include "proxy/cost_figures.h"
 #include "proxy/functions.h"
 #include "proxy/journal.h"
 #include "proxy/proxy.h"
@@ -297,12 +298,24 @@ static void write_pool(struct report *r)
     number(r, "pool_dead_bytes", store.dead_bytes);
     number(r, "pool_invocations_serve", f.invocations_serve);
     number(r, "pool_invocations_warm", f.invocations_warm);
-    number(r, "pool_billed_serve_ms", f.billed_serve_ms);
-    number(r, "pool_billed_warm_ms", f.billed_warm_ms);
     number(r, "pool_failures", f.failures);
     number(r, "pool_throttles", f.throttles);
     number(r, "pool_crashes", f.crashes);
     number(r, "pool_lost_responses", f.lost_responses);
+}
+
+static void write_cost(struct report *r)
+{
+    struct ic_cost_figures f = ic_cost_figures(r->call->proxy->books);
+#define COST_LINE(type, name, field, help)                                                         \
+    r->failed |= ic_buf_append_str(&r->text, name ":") != 0 ||                                     \
+                 IC_FIGURE_PRINT(&r->text, f.field) != 0 ||                                        \
+                 ic_buf_append_str(&r->text, "\r\n") != 0;
+    IC_COST_FIGURES(COST_LINE)
+#undef COST_LINE
+    line(r, "elasticache_node:%s", ic_price(f.elsewhere.node)->name);
+    number(r, "elasticache_nodes", f.elsewhere.nodes);
+    line(r, "budget_level:%s", ic_budget_level_name(f.level));
 }
 
 static const struct section {
@@ -324,6 +337,7 @@ static const struct section {
     {"cluster", "Cluster", true, write_cluster},
     {"keyspace", "Keyspace", true, write_keyspace},
     {"pool", "Pool", true, write_pool},
+    {"cost", "Cost", true, write_cost},
 };
 
 static bool is_wanted(const struct ic_call *c, const struct section *s)

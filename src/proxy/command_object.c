@@ -3,6 +3,7 @@
  * IC.OBJECT and IC.POOL for what only this server knows.
  */
 #include "core/pool.h"
+#include "proxy/books.h"
 #include "proxy/command_handlers.h"
 #include "proxy/functions.h"
 #include "proxy/keys.h"
@@ -193,6 +194,7 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     const struct ic_pool_instance *i = current(f);
     struct ic_function_figures figures = ic_functions_figures(c->proxy->functions, index);
     struct ic_function_stay stay = ic_functions_stay(c->proxy->functions, index);
+    const struct ic_cost_account *account = ic_cost_account(ic_books_cost(c->proxy->books), index);
     i = i == NULL ? &none : i;
     ic_resp_map(c->out, 17);
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
@@ -205,8 +207,8 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     write_number(c->out, "held", i->held_reported);
     write_number(c->out, "chunks", i->live_chunks);
     write_number(c->out, "room", ic_pool_room(pool, index));
-    write_number(c->out, "invocations", figures.invocations_serve + figures.invocations_warm);
-    write_number(c->out, "billed_ms", figures.billed_serve_ms + figures.billed_warm_ms);
+    write_number(c->out, "invocations", account->invocations);
+    write_number(c->out, "billed_ms", account->billed_ms);
     write_number(c->out, "failures", figures.failures + figures.crashes);
     write_elapsed(c, "age_ms", i->since_ms);
     write_elapsed(c, "idle_ms", figures.asked_ms);

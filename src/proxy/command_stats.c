@@ -7,13 +7,14 @@
 
 static void write_slow_entry(struct ic_resp_writer *w, const struct ic_slow_entry *e)
 {
-    ic_resp_array(w, 6);
+    ic_resp_array(w, 7);
     ic_resp_int(w, (int64_t)e->id);
     ic_resp_int(w, e->wall_s);
     ic_resp_int(w, (int64_t)e->microseconds);
     ic_resp_raw(w, ic_buf_slice(&e->args));
     ic_resp_bulk_str(w, e->peer == NULL ? "" : e->peer);
     ic_resp_bulk_str(w, e->name == NULL ? "" : e->name);
+    ic_resp_bulkf(w, "%.12f", e->dollars);
 }
 
 void ic_command_slowlog_get(struct ic_call *c)
@@ -64,7 +65,7 @@ void ic_command_slowlog_help(struct ic_call *c)
         "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
         "    Entries are made of:",
         "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-        "    client name",
+        "    client name, cost in dollars",
         "LEN",
         "    Return the length of the slowlog.",
         "RESET",

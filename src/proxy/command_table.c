@@ -121,6 +121,20 @@ static const struct ic_command memory_subcommands[] = {
         "O(1)", "Shows what MEMORY can do."),
 };
 
+static const struct ic_command cost_subcommands[] = {
+    ROW("ic.cost|hour", ic_command_ic_cost_hour, 2, "1.0.0", INFINICACHE, READONLY, 0,
+        "O(1)", "Tells what was charged in each of the last 60 minutes.",
+        .tips = "nondeterministic_output"),
+    ROW("ic.cost|functions", ic_command_ic_cost_functions, 2, "1.0.0", INFINICACHE, READONLY, 0,
+        "O(N) with N functions", "Tells what each function was billed.",
+        .tips = "nondeterministic_output"),
+    ROW("ic.cost|key", ic_command_ic_cost_key, 3, "1.0.0", INFINICACHE, READONLY, C_KEYSPACE,
+        "O(N^2) with N chunks", "Tells what one GET of a key costs.",
+        .key = {{"RO", 2, 0, 1}}, .tips = "nondeterministic_output"),
+    ROW("ic.cost|help", ic_command_ic_cost_help, 2, "1.0.0", INFINICACHE, LOADING | STALE, 0,
+        "O(1)", "Shows what IC.COST can do."),
+};
+
 static const struct ic_command slowlog_subcommands[] = {
     ROW("slowlog|get", ic_command_slowlog_get, -2, "2.2.12", SERVER, ADMIN | LOADING | STALE, 0,
         "O(N) with N entries", "Returns entries of the slow log.",
@@ -367,6 +381,10 @@ const struct ic_command ic_command_table[] = {
     ROW("ic.pool", ic_command_ic_pool, 1, "1.0.0", INFINICACHE, READONLY, 0,
         "O(N) with N functions", "Tells the state of every function of the pool.",
         .tips = "nondeterministic_output"),
+    ROW("ic.cost", ic_command_ic_cost, -1, "1.0.0", INFINICACHE, READONLY, 0,
+        "O(N) with N functions", "Tells what was spent, by cause, and what it would have cost elsewhere.",
+        .tips = "nondeterministic_output",
+        .subcommands = cost_subcommands, .subcommand_count = COUNT(cost_subcommands)),
 };
 /* clang-format on */
 

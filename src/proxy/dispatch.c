@@ -85,6 +85,7 @@ static void say_value_error(const struct ic_session *s, char *why)
 {
     switch (s->value_error) {
     case IC_ETOOBIG:
+    case IC_ETHROTTLED:
         snprintf(why, REASON_MAX, "%s", s->value_why);
         return;
     case IC_ENOSPC:
@@ -160,23 +161,90 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 
 /* ---- running ---- */
 
+/* A command whose reply has objects in it: the slow log hears of it when they have gone out. */
+struct streamed {
+    struct ic_reply_bill bill;
+    struct ic_session *session;
+    struct ic_slow_entry *entry;
+    int64_t begun_us;
+};
+
+static bool is_slow(const struct ic_session *s, uint64_t us)
+{
+    int64_t limit_us = s->proxy->config->slowlog_log_slower_than;
+    return limit_us >= 0 && us >= (uint64_t)limit_us;
+}
+
+static void keep_slow(struct ic_session *s, struct ic_slow_entry *e, uint64_t us, double dollars)
+{
+    e->microseconds = us;
+    e->dollars += dollars;
+    ic_stats_slow_keep(&s->sessions->stats, e, s->peer, s->name == NULL ? "" : s->name,
+                       (uint64_t)s->proxy->config->slowlog_max_len);
+}
+
+static void on_settled(struct ic_reply_bill *bill)
+{
+    struct streamed *streamed = IC_CONTAINER(bill, struct streamed, bill);
+    uint64_t us = (uint64_t)((int64_t)ic_clock_mono_us() - streamed->begun_us);
+    if (is_slow(streamed->session, us)) {
+        keep_slow(streamed->session, streamed->entry, us, bill->dollars);
+    } else {
+        ic_stats_slow_drop(streamed->entry);
+    }
+    ic_free(streamed);
+}
+
+static double cost_of_values(const struct ic_call *c)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < c->argc; i++) {
+        sum += c->argv[i].dollars;
+    }
+    return sum;
+}
+
+/* The slow log hears of C, which ran for US: now, or when the OBJECTS in its reply since MARK have
+ * gone out. Nothing depends on the log: without memory there is no entry. */
+static void log_if_slow(struct ic_session *s, const struct ic_call *c, int64_t begun_us,
+                        uint64_t us, unsigned objects, struct ic_reply_mark mark)
+{
+    bool logged = s->proxy->config->slowlog_log_slower_than >= 0 &&
+                  (c->command->flags & IC_COMMAND_SKIP_SLOWLOG) == 0;
+    if (!logged || (objects == 0 && !is_slow(s, us))) {
+        return;
+    }
+    struct ic_slow_entry *e = ic_stats_slow_new(c);
+    if (e == NULL || objects == 0) {
+        if (e != NULL) {
+            keep_slow(s, e, us, cost_of_values(c));
+        }
+        return;
+    }
+    struct streamed *streamed = ic_calloc(1, sizeof(*streamed));
+    if (streamed == NULL) {
+        ic_stats_slow_drop(e);
+        return;
+    }
+    e->dollars = cost_of_values(c);
+    *streamed = (struct streamed){
+        .bill.settled = on_settled, .session = s, .entry = e, .begun_us = begun_us};
+    ic_reply_put_on_bill(&s->reply, mark, &streamed->bill);
+}
+
 void ic_session_execute(struct ic_session *s, struct ic_call *c)
 {
-    const struct ic_config *config = s->proxy->config;
     int64_t begun_us = s->in_exec ? (int64_t)ic_clock_mono_us() : s->begun_us;
     uint64_t delay_ms = s->delay_ms;
+    unsigned objects = s->reply.objects;
     c->failed = false;
-    s->call_mark = ic_reply_mark(&s->reply);
+    struct ic_reply_mark mark = s->call_mark = ic_reply_mark(&s->reply);
     c->command->handler(c);
     uint64_t us =
         (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) + (s->delay_ms - delay_ms) * 1000;
     ic_stats_called(&s->sessions->stats, c->command, us, c->failed);
     s->last_command = c->command;
-    if (config->slowlog_log_slower_than >= 0 && us >= (uint64_t)config->slowlog_log_slower_than &&
-        (c->command->flags & IC_COMMAND_SKIP_SLOWLOG) == 0) {
-        ic_stats_slow(&s->sessions->stats, c, s->peer, s->name == NULL ? "" : s->name, us,
-                      (uint64_t)config->slowlog_max_len);
-    }
+    log_if_slow(s, c, begun_us, us, s->reply.objects - objects, mark);
 }
 
 void ic_dispatch_drop(struct ic_session *s)
@@ -237,6 +305,7 @@ static void run(struct ic_session *s, struct ic_call *c)
     IC_LIST_EACH (node, &s->values) {
         struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
         c->argv[v->index].draft = v->draft;
+        c->argv[v->index].dollars = v->dollars;
         v->draft = NULL;
     }
     c->wall_ms = ic_clock_wall_ms();

@@ -2,6 +2,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "proxy/books.h"
 #include "proxy/function_internal.h"
 
 #include <assert.h>
@@ -178,6 +179,7 @@ static void check_left(struct ic_function *fn)
         ic_link_detach(fn->link);
         ic_function_forget_link_loss(fn);
         fn->left_ms = 0;
+        ic_function_settle(fn, left || lost);
         ic_function_event(fn, left || lost ? IC_POOL_NODE_LEFT : IC_POOL_DEADLINE);
         ic_log(IC_LOG_INFO, "node-left", "function=%s response=none", fn->name);
     }
@@ -265,9 +267,29 @@ void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
 
 /* ---- the link's words ------------------------------------------------------- */
 
+/*
+ * What R cost: the node's time from what earlier requests have paid until R's own lease is over,
+ * and the invocation's fee if nobody has paid it. So the sum over requests is what serving costs,
+ * but for the rounding of billed durations.
+ */
+static void price(struct ic_function *fn, struct ic_node_request *r)
+{
+    struct ic_rate rate = ic_cost_rate(ic_books_cost(fn->all->books));
+    uint64_t until_ms = ic_function_now(fn) + fn->lease_ms;
+    if (until_ms > fn->paid_until_ms) {
+        r->dollars += (double)(until_ms - fn->paid_until_ms) * rate.per_ms;
+        fn->paid_until_ms = until_ms;
+    }
+    if (fn->fee_due) {
+        r->dollars += rate.per_invocation;
+        fn->fee_due = false;
+    }
+}
+
 static void on_answered(void *ctx, struct ic_node_request *r, int result)
 {
     struct ic_function *fn = ctx;
+    price(fn, r);
     leave_queue(fn, r);
     r->done(r, result);
     if (ic_list_empty(&fn->waiters)) {

@@ -39,6 +39,11 @@ struct ic_function {
     bool begun;  /* invoked or adopted since the start: an older invocation's node comes too late */
     bool heard;  /* an Invoke has come to an end or a HELLO was accepted since the start */
     bool wanted; /* ic_functions_wake */
+    bool outstanding;         /* an Invoke whose cost is not in the books yet */
+    bool fee_due;             /* nobody's request has been charged the invocation yet */
+    enum ic_cost_cause cause; /* of the last Invoke */
+    uint64_t paid_until_ms;   /* the node's time until then is in the cost of requests answered */
+    uint8_t doubled[IC_INVOCATION_ID_BYTES]; /* the last one that two instances ran */
     uint64_t left_ms;      /* the node has surely returned by then; 0: not known */
     uint64_t link_lost_ms; /* the link of an active node broke; 0: it did not */
     bool given_up;         /* it has not dialled again either: ic_function_is_lost */
@@ -52,6 +57,7 @@ struct ic_functions {
     const struct ic_prices *prices;
     double wake_ms;    /* smoothed: from Invoke to HELLO */
     double startup_ms; /* smoothed, of that: billed */
+    struct ic_books *books;
     uint8_t secret[IC_SECRET_LEN];
     uint32_t epoch;
     const struct ic_functions_handler *handler;

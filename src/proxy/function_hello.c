@@ -59,6 +59,11 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
     } else {
         verdict = fn->begun || f->stopping ? IC_DOOR_DISMISS : IC_DOOR_ENTER; /* adopted */
     }
+    bool other = fn->greeted && memcmp(fn->instance, hello->instance, sizeof fn->instance) != 0;
+    if (verdict == IC_DOOR_DISMISS && other &&
+        memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
+        ic_function_count_double(fn);
+    }
     fn->figures.hellos_refused += verdict == IC_DOOR_REFUSE;
     fn->figures.dismissed += verdict == IC_DOOR_DISMISS;
     if (verdict == IC_DOOR_DISMISS) {
@@ -126,6 +131,9 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     if (!again) {
         ic_function_event(fn, IC_POOL_HELLO);
         ic_function_lease_hello(fn, hello->deadline_ms, invoked);
+    }
+    if (memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) != 0) {
+        fn->paid_until_ms = ic_function_now(fn); /* adopted: its own proxy's requests paid for it */
     }
     memcpy(fn->invocation, hello->invocation, sizeof fn->invocation);
     memcpy(fn->instance, hello->instance, sizeof fn->instance);

@@ -58,5 +58,14 @@ uint64_t ic_function_farewell_ms(const struct ic_function *fn);
 void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind);
 /* Remembers WHAT went wrong with it and the ADVICE for it, for clients that ask in vain. */
 void ic_function_note_trouble(struct ic_function *fn, const char *what, const char *advice);
+/* No response is to come any more: the invocation is unreported. LEFT: its node is known to have
+ * returned by now. */
+void ic_function_settle(struct ic_function *fn, bool left);
+/*
+ * A second instance has shown itself for the current invocation, because its request was sent
+ * twice: one more invocation, whose response nobody will see. Which of the two the response belongs
+ * to that is still to come cannot be told, so the bound is that of any.
+ */
+void ic_function_count_double(struct ic_function *fn);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "base/config.h"
 #include "base/log.h"
+#include "proxy/books.h"
 #include "proxy/function_internal.h"
 
 #include <stdio.h>
@@ -14,15 +15,44 @@ enum {
     WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
 };
 
-static void count_bill(struct ic_function *fn, enum ic_invoke_kind kind,
+/*
+ * Enters in the books what E says about the Invoke's cost. A lost response leaves it open until
+ * its node has left (ic_function_settle), since only then it is known how long it can have lasted.
+ */
+static void count_bill(struct ic_function *fn, enum ic_pool_event e,
                        const struct ic_lambda_reply *reply)
 {
-    if (!reply->reported) {
-        fn->figures.unreported++;
-    } else if (kind == IC_INVOKE_WARM) {
-        fn->figures.billed_warm_ms += reply->report.billed_ms;
+    struct ic_books *books = fn->all->books;
+    if (!fn->outstanding) {
+        return;
+    }
+    if (reply->reported && e != IC_POOL_THROTTLED && e != IC_POOL_FAILED) {
+        ic_books_charge(books, fn->index, fn->cause, reply->report.billed_ms);
+    } else if (e == IC_POOL_THROTTLED || e == IC_POOL_FAILED) {
+        ic_books_not_run(books, fn->index);
+    } else if (e != IC_POOL_RESPONSE_LOST) {
+        ic_books_unreported(books, fn->index, ic_function_now(fn) - fn->invoked_ms);
     } else {
-        fn->figures.billed_serve_ms += reply->report.billed_ms;
+        return;
+    }
+    fn->outstanding = false;
+}
+
+void ic_function_settle(struct ic_function *fn, bool left)
+{
+    if (fn->outstanding) {
+        fn->outstanding = false;
+        ic_books_unreported(fn->all->books, fn->index,
+                            left ? ic_function_now(fn) - fn->invoked_ms : UINT64_MAX);
+    }
+}
+
+void ic_function_count_double(struct ic_function *fn)
+{
+    if (memcmp(fn->doubled, fn->invocation, sizeof fn->doubled) != 0) {
+        memcpy(fn->doubled, fn->invocation, sizeof fn->doubled);
+        ic_books_invoke(fn->all->books, fn->index);
+        ic_books_unreported(fn->all->books, fn->index, UINT64_MAX);
     }
 }
 
@@ -143,9 +173,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     if (reply->error < 0 || reply->function_error) {
         note_failure(fn, reply);
     }
-    if (e != IC_POOL_THROTTLED && e != IC_POOL_FAILED) {
-        count_bill(fn, kind, reply);
-    }
+    count_bill(fn, e, reply);
     if (e == IC_POOL_RESPONSE) {
         read_reply(fn, kind, reply);
     }
@@ -191,6 +219,14 @@ static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     return result;
 }
 
+/* Whoever asked first gives the invocation its cause. */
+static enum ic_cost_cause cause_of(const struct ic_function *fn)
+{
+    bool asked = !fn->wanted && !ic_list_empty(&fn->waiters);
+    return asked ? IC_CONTAINER(fn->waiters.next, struct ic_node_request, wait)->cause
+                 : IC_COST_SERVE;
+}
+
 void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
 {
     ic_function_event(fn, kind == IC_INVOKE_WARM ? IC_POOL_INVOKE_WARM : IC_POOL_INVOKE_SERVE);
@@ -204,6 +240,11 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     fn->dial = 0;
     fn->left_ms = 0;
     ic_function_forget_link_loss(fn);
+    fn->cause = kind == IC_INVOKE_WARM ? IC_COST_WARM : cause_of(fn);
+    fn->paid_until_ms = fn->invoked_ms;
+    fn->outstanding = true;
+    fn->fee_due = kind != IC_INVOKE_WARM;
+    ic_books_invoke(fn->all->books, fn->index);
     if (kind == IC_INVOKE_WARM) {
         fn->figures.invocations_warm++;
         fn->all->warming++;
@@ -216,6 +257,8 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
         fn->call = NULL;
         fn->wanted = false;
         fn->figures.failures++;
+        fn->outstanding = false;
+        ic_books_not_run(fn->all->books, fn->index);
         ic_function_event(fn, IC_POOL_FAILED);
         if (kind == IC_INVOKE_WARM) {
             ic_functions_warm_ended(fn->all);

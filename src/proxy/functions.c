@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "proxy/books.h"
 #include "proxy/function.h"
 
 #include <assert.h>
@@ -133,7 +134,8 @@ static void warm(void *ctx)
     uint64_t next_ms = UINT64_MAX;
     int function = -1;
     ic_pool_set_warm_interval(f->pool, (uint64_t)f->config->warm_interval, now_ms);
-    while (!f->stopping && f->warming < WARMING_MAX &&
+    bool affordable = ic_books_budget(f->books) < IC_BUDGET_NO_WARM;
+    while (!f->stopping && affordable && f->warming < WARMING_MAX &&
            (function = ic_pool_warm_next(f->pool, now_ms, &next_ms)) >= 0) {
         ic_function_warm(at(f, (uint16_t)function));
     }
@@ -245,6 +247,7 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     f->prices = setup->prices;
     f->wake_ms = WAKE_GUESS_MS;
     f->startup_ms = STARTUP_GUESS_MS;
+    f->books = setup->books;
     f->epoch = setup->epoch;
     f->adopt = setup->adopt;
     f->handler = setup->handler;
@@ -302,7 +305,7 @@ static void stop_if_done(void *ctx)
     struct ic_functions *f = ctx;
     bool done = true;
     for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
-        done = ic_function_dismiss(&f->function[i]) && done;
+        done = ic_function_dismiss(&f->function[i]) && f->function[i].call == NULL && done;
     }
     enum { POLL_MS = 10 };
     if (done || f->stop_until_ms <= ic_loop_now_ms(f->loop)) {
@@ -368,9 +371,6 @@ static void add(struct ic_function_figures *sum, const struct ic_function_figure
 {
     sum->invocations_serve += one->invocations_serve;
     sum->invocations_warm += one->invocations_warm;
-    sum->billed_serve_ms += one->billed_serve_ms;
-    sum->billed_warm_ms += one->billed_warm_ms;
-    sum->unreported += one->unreported;
     sum->failures += one->failures;
     sum->throttles += one->throttles;
     sum->crashes += one->crashes;
@@ -405,6 +405,35 @@ struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t
     const struct ic_function *fn = at(f, function);
     return (struct ic_function_stay){.lease_ms = fn->lease_ms,
                                      .gap_ms = (uint64_t)fn->lease.gap_ms};
+}
+
+void ic_functions_count_transfer(struct ic_functions *f)
+{
+    uint64_t sent = 0, received = 0;
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        ic_link_take_traffic(f->function[i].link, &sent, &received);
+    }
+    if (sent + received > 0) {
+        ic_books_transfer(f->books, sent, received);
+    }
+}
+
+struct ic_read_price ic_functions_read_price(const struct ic_functions *f, uint16_t function,
+                                             bool asleep)
+{
+    const struct ic_function *fn = at(f, function);
+    struct ic_rate rate = ic_cost_rate(ic_books_cost(f->books));
+    uint64_t now_ms = ic_loop_now_ms(f->loop);
+    double stay_ms = fn->lease_ms > 0 ? (double)fn->lease_ms : (double)f->config->lease;
+    bool awake = ic_pool_function(f->pool, function)->state == IC_FUNCTION_ACTIVE;
+    if (asleep || !awake) {
+        return (struct ic_read_price){.invokes = true,
+                                      .dollars = rate.per_invocation +
+                                                 (f->startup_ms + stay_ms) * rate.per_ms};
+    }
+    double paid_ms = fn->paid_until_ms > now_ms ? (double)(fn->paid_until_ms - now_ms) : 0;
+    return (struct ic_read_price){.dollars =
+                                      paid_ms < stay_ms ? (stay_ms - paid_ms) * rate.per_ms : 0};
 }
 
 const char *ic_functions_name(const struct ic_functions *f, uint16_t function)

@@ -15,7 +15,9 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/slice.h"
+#include "core/cost.h"
 
+struct ic_books;
 struct ic_config;
 struct ic_item; /* proto/link_body.h: one chunk of a list */
 struct ic_functions;
@@ -48,6 +50,7 @@ enum {
  */
 struct ic_node_request {
     enum ic_node_op op;
+    enum ic_cost_cause cause; /* of the invocation, if this request is what makes one necessary */
     uint16_t function;
     uint16_t chunk;
     /*
@@ -86,6 +89,9 @@ struct ic_node_request {
     void (*done)(struct ic_node_request *r, int result);
     void *ctx;
 
+    /* Set when it is answered: the invocation it caused and the time it made the node stay. */
+    double dollars;
+
     /* Private to functions.c and link.c. */
     struct ic_list node, wait;
     uint64_t deadline_ms, submitted_ms;
@@ -100,7 +106,7 @@ void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r);
  * a WRITE that was sent may still be applied: drop its chunk. Fine if R is not submitted.
  */
 void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r);
-/* Invokes the function if it sleeps: a request is about to follow. */
+/* Invokes the function if it sleeps, to serve: a request is about to follow. */
 void ic_functions_wake(struct ic_functions *f, uint16_t function);
 
 enum ic_function_status {
@@ -145,6 +151,7 @@ struct ic_functions_setup {
     struct ic_loop *loop;
     const struct ic_config *config;
     const struct ic_prices *prices; /* of functions: the leases' */
+    struct ic_books *books;         /* told of every invocation */
     uint8_t secret[IC_SECRET_LEN];  /* persisted: link keys derive from it */
     uint32_t epoch;                 /* raised at every start of the proxy */
     bool adopt; /* the proxy before did not send its nodes home: wait for them */
@@ -168,9 +175,7 @@ uint16_t ic_functions_node_port(const struct ic_functions *f);
 /* ---- figures ---------------------------------------------------------------- */
 
 struct ic_function_figures {
-    uint64_t invocations_serve, invocations_warm;
-    uint64_t billed_serve_ms, billed_warm_ms;
-    uint64_t unreported; /* responses without a REPORT line, lost responses included */
+    uint64_t invocations_serve, invocations_warm; /* sent; what they cost is in the books */
     uint64_t failures, throttles, crashes, lost_responses;
     uint64_t hellos, hellos_refused, dismissed, redials;
     uint64_t asked_ms;      /* a request was submitted last, on the loop's clock; 0: never */
@@ -187,6 +192,16 @@ struct ic_function_stay {
     uint64_t gap_ms;   /* between visits, smoothed; 0: not known */
 };
 struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function);
+/* Call often: what went over the links since is entered in the books. */
+void ic_functions_count_transfer(struct ic_functions *f);
+/* What a read of a chunk on FUNCTION would cost now, and whether it would invoke the function; with
+ * ASLEEP: if it slept. */
+struct ic_read_price {
+    bool invokes;
+    double dollars;
+};
+struct ic_read_price ic_functions_read_price(const struct ic_functions *f, uint16_t function,
+                                             bool asleep);
 const char *ic_functions_name(const struct ic_functions *f, uint16_t function);
 
 #endif

@@ -72,6 +72,11 @@ void ic_get_resume(struct ic_get *g)
     }
 }
 
+double ic_get_dollars(const struct ic_get *g)
+{
+    return g->tap.dollars;
+}
+
 static void reap_get(void *ctx)
 {
     ic_free(ctx);

@@ -42,6 +42,8 @@ struct ic_get *ic_get_new(struct ic_proxy *p, struct ic_object *object, uint64_t
  */
 void ic_get_pause(struct ic_get *g);
 void ic_get_resume(struct ic_get *g);
+/* What it has cost so far. */
+double ic_get_dollars(const struct ic_get *g);
 /* At any time; no handler is called any more. NULL is fine. */
 void ic_get_free(struct ic_get *g);
 

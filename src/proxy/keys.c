@@ -3,6 +3,7 @@
  */
 #include "proxy/keys.h"
 
+#include "proxy/books.h"
 #include "proxy/proxy.h"
 #include "proxy/session.h"
 
@@ -25,6 +26,7 @@ void ic_key_reply(struct ic_call *c, const struct ic_entry *e)
         ic_resp_null(c->out);
     } else if (e->object->size == 0) {
         ic_resp_bulk_str(c->out, "");
+        ic_books_get(c->proxy->books, 0);
     } else {
         ic_call_object(c, e->object);
     }

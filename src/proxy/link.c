@@ -57,9 +57,10 @@ struct ic_link {
     uint32_t serial;
     uint8_t id[IC_INSTANCE_ID_LEN];
     uint64_t op_sent, op_done;
-    uint64_t in_flight;    /* bytes of the slots */
-    uint64_t queued_bytes; /* of fast and bulk */
-    uint32_t asked;        /* slots with a request whose owner waits */
+    uint64_t sent, received; /* bytes, since they were taken */
+    uint64_t in_flight;      /* bytes of the slots */
+    uint64_t queued_bytes;   /* of fast and bulk */
+    uint32_t asked;          /* slots with a request whose owner waits */
     uint64_t heard_ms;
     struct ic_buf out;  /* a frame being put together */
     struct ic_buf list; /* body of an ITEM */
@@ -239,9 +240,11 @@ static bool transmit(struct ic_link *l, const struct ic_link_slot *slot)
 {
     int result = encode(l, slot);
     if (result == 0) {
+        l->sent += l->out.len;
         result = ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL);
     }
     if (result == 0 && slot->kind == SLOT_WRITE) {
+        l->sent += slot->r->body.len;
         result = ic_stream_write(l->stream, slot->r->body, slot->r->owner);
     }
     if (result < 0) {
@@ -535,6 +538,7 @@ static void received(void *ctx, size_t len)
     struct ic_link *l = ctx;
     struct ic_stream *stream = l->stream;
     l->heard_ms = ic_loop_now_ms(l->loop);
+    l->received += len;
     ic_frame_parser_received(&l->parser, len);
     int event;
     /* A handler may detach the link, and a new connection be attached: then these bytes are
@@ -750,6 +754,13 @@ uint64_t ic_link_op_sent(const struct ic_link *l)
 uint64_t ic_link_op_done(const struct ic_link *l)
 {
     return l->op_done;
+}
+
+void ic_link_take_traffic(struct ic_link *l, uint64_t *sent, uint64_t *received)
+{
+    *sent += l->sent;
+    *received += l->received;
+    l->sent = l->received = 0;
 }
 
 uint64_t ic_link_heard_ms(const struct ic_link *l)

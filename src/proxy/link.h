@@ -103,6 +103,8 @@ size_t ic_link_backlog(const struct ic_link *l);
 uint32_t ic_link_serial(const struct ic_link *l);
 uint64_t ic_link_op_sent(const struct ic_link *l);
 uint64_t ic_link_op_done(const struct ic_link *l);
+/* Adds the bytes sent and received since the last call. */
+void ic_link_take_traffic(struct ic_link *l, uint64_t *sent, uint64_t *received);
 uint64_t ic_link_heard_ms(const struct ic_link *l); /* when bytes came last */
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * proxy.c - builds the proxy's parts in order, takes them apart in reverse.
  *
- *   journal -> functions (pool) -> store (catalog loaded) -> window -> listeners: functions,
- *   sessions, admin -> ready -> ... stop -> sessions closed -> nodes sent home -> journal closed
+ *   journal -> books -> functions (pool) -> store (catalog loaded) -> window -> listeners:
+ *   functions, sessions, admin -> ready -> ... stop -> sessions closed -> nodes sent home ->
+ *   journal closed
  */
 #include "proxy/proxy.h"
 
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "code/rs.h"
 #include "proxy/admin.h"
+#include "proxy/books.h"
 #include "proxy/functions.h"
 #include "proxy/journal.h"
 #include "proxy/session.h"
@@ -46,7 +48,9 @@ static void end_turn(void *ctx)
 {
     struct process *p = ctx;
     p->commit_scheduled = false;
+    ic_books_save(p->proxy.books);
     ic_store_turn_end(p->proxy.store);
+    ic_books_saved(p->proxy.books);
 }
 
 static void schedule_commit(void *ctx)
@@ -67,6 +71,8 @@ static void on_condemned(void *ctx, uint16_t function)
 static void on_tick(void *ctx)
 {
     struct process *p = ctx;
+    ic_functions_count_transfer(p->proxy.functions);
+    ic_books_tick(p->proxy.books, ic_store_stats(p->proxy.store).bytes);
     bool more = ic_store_tick(p->proxy.store, ic_loop_now_ms(p->proxy.loop), ic_clock_wall_ms());
     ic_timer_start(&p->tick, more ? 0 : TICK_MS);
 }
@@ -132,12 +138,25 @@ static int open_journal(struct process *p)
     return ic_journal_open(&setup, &p->journal, &p->meta, p->why);
 }
 
+static int open_books(struct process *p)
+{
+    struct ic_books_setup setup = {
+        .config = p->proxy.config,
+        .prices = &p->proxy.prices,
+        .journal = p->journal,
+        .schedule = schedule_commit,
+        .ctx = p,
+    };
+    return ic_books_new(&setup, &p->proxy.books, p->why);
+}
+
 static int open_functions(struct process *p)
 {
     struct ic_functions_setup setup = {
         .loop = p->proxy.loop,
         .config = p->proxy.config,
         .prices = &p->proxy.prices,
+        .books = p->proxy.books,
         .epoch = p->meta.epoch,
         .adopt = p->meta.crashed,
         .handler = &functions_handler,
@@ -210,6 +229,9 @@ static int start(struct process *p)
         result = open_journal(p);
     }
     if (result == 0) {
+        result = open_books(p);
+    }
+    if (result == 0) {
         result = open_functions(p);
     }
     if (result == 0) {
@@ -257,14 +279,17 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_timer_stop(&p->tick);
     ic_admin_free(p->admin);
     ic_sessions_free(p->proxy.sessions);
-    if (p->proxy.store != NULL && p->commit_scheduled) {
+    if (p->proxy.store != NULL && p->proxy.books != NULL) {
+        ic_books_close(p->proxy.books);
         ic_store_turn_end(p->proxy.store);
+        ic_books_saved(p->proxy.books);
     }
     ic_list_remove(&p->turn_end.node);
     ic_functions_free(p->proxy.functions);
     ic_loop_settle(p->proxy.loop); /* streams let go of the window's buffers */
     ic_window_free(p->proxy.window);
     ic_store_free(p->proxy.store);
+    ic_books_free(p->proxy.books);
     ic_rs_set_free(p->proxy.codes);
     ic_journal_close(p->journal);
     ic_free(p);

@@ -16,6 +16,7 @@
 #include "core/price.h"
 #include "net/net.h"
 
+struct ic_books;
 struct ic_functions;
 struct ic_rs_set;
 struct ic_store;
@@ -28,6 +29,7 @@ struct ic_proxy {
     struct ic_loop *loop;
     struct ic_config *config;
     struct ic_store *store;         /* what lies where; journal, eviction */
+    struct ic_books *books;         /* what it all costs */
     struct ic_functions *functions; /* the pool, the links, Invoke */
     struct ic_window *window;       /* buffers */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
@@ -40,8 +42,8 @@ struct ic_proxy {
 
 /*
  * Builds a proxy on LOOP and opens its doors; clients are served from the next turn on. LOOP and
- * CONFIG are the caller's and outlive it. On an error WHY (IC_PROXY_WHY_MAX bytes) says the reason and
- * nothing is left.
+ * CONFIG are the caller's and outlive it. On an error WHY (IC_PROXY_WHY_MAX bytes) says the reason
+ * and nothing is left.
  */
 int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy **out,
                  char *why) IC_MUST_USE;

@@ -60,6 +60,7 @@ struct ic_put {
     uint64_t progress_ms; /* when the client's last bytes came, or could have */
     uint32_t stripe_count;
     uint32_t sealed, failed; /* chunks */
+    double dollars;          /* of the requests answered */
     int error;
     enum put_state state;
     bool admitted, blocked, freed;
@@ -328,6 +329,7 @@ static void on_write_done(struct ic_node_request *r, int result)
 {
     struct stripe *s = r->ctx;
     struct ic_put *put = s->put;
+    put->dollars += r->dollars;
     s->pending &= ~(UINT64_C(1) << r->chunk);
     bool right = bind_instance(put, r);
     if (s->pending == 0) {
@@ -346,6 +348,7 @@ static void on_seal_done(struct ic_node_request *r, int result)
     struct ic_put *put = r->ctx;
     struct chunk *c = &put->chunk[r->chunk];
     c->sealing = false;
+    put->dollars += r->dollars;
     bool right = bind_instance(put, r);
     if (result < 0 || !right) {
         chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
@@ -630,6 +633,11 @@ struct ic_object *ic_put_take(struct ic_put *put)
     put->state = PUT_TAKEN;
     put->object = NULL;
     return object;
+}
+
+double ic_put_dollars(const struct ic_put *put)
+{
+    return put->dollars;
 }
 
 static void reap_put(void *ctx)

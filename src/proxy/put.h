@@ -56,6 +56,7 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms);
 /* After `ready` with 0: the sealed draft, the caller's from now on (for ic_store_commit). Chunks
  * not sealed by then are given up. */
 struct ic_object *ic_put_take(struct ic_put *put);
-void ic_put_free(struct ic_put *put); /* NULL is fine */
+double ic_put_dollars(const struct ic_put *put); /* what its requests cost so far */
+void ic_put_free(struct ic_put *put);            /* NULL is fine */
 
 #endif

@@ -493,9 +493,23 @@ static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
     return true;
 }
 
+/* Whoever reads together shares what it costs. */
+static void share_cost(struct ic_reader *r, double dollars)
+{
+    size_t taps = 0;
+    IC_LIST_EACH (node, &r->taps) {
+        taps++;
+        (void)node;
+    }
+    IC_LIST_EACH (node, &r->taps) {
+        IC_CONTAINER(node, struct ic_tap, node)->dollars += dollars / (double)taps;
+    }
+}
+
 static void on_answered(struct ic_span *span, uint16_t chunk, int result)
 {
     struct ic_reader *r = span->owner;
+    share_cost(r, span->segment[chunk].read.dollars);
     if (result < 0) {
         r->failed |= UINT64_C(1) << chunk;
         r->chosen &= ~r->failed;

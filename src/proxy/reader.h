@@ -28,6 +28,7 @@ struct ic_tap {
     struct ic_list node;
     struct ic_reader *reader; /* NULL: none (any more) */
     uint64_t at, end;         /* the next byte of the object it wants, and where it stops */
+    double dollars;           /* what its reads cost; shared by those who read together */
     bool paused;
     /* Both from the loop; they may leave, pause, and join others. */
     void (*data)(struct ic_tap *tap, struct ic_slice bytes, struct ic_buf *owner);

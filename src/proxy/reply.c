@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "net/net.h"
+#include "proxy/books.h"
 #include "proxy/get.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
@@ -19,9 +20,10 @@ enum { COPY_MAX = 2048 }; /* shorter bytes are copied into the stream's blocks *
 
 struct part {
     struct ic_list node;
-    uint64_t number;          /* in the order they were made */
-    struct ic_buf *bytes;     /* or NULL: a bulk of an object */
-    struct ic_object *object; /* pinned */
+    uint64_t number;            /* in the order they were made */
+    struct ic_buf *bytes;       /* or NULL: a bulk of an object */
+    struct ic_object *object;   /* pinned */
+    struct ic_reply_bill *bill; /* or NULL */
     uint64_t offset, length;
     const char *absent; /* what is said if the value turns out to be lost */
 };
@@ -55,6 +57,9 @@ static void part_free(struct ic_reply *r, struct part *p)
     } else {
         r->objects--;
         ic_store_unpin(r->proxy->store, p->object);
+    }
+    if (p->bill != NULL && --p->bill->objects == 0) {
+        p->bill->settled(p->bill);
     }
     ic_free(p);
 }
@@ -167,6 +172,22 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
     }
 }
 
+void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark, struct ic_reply_bill *bill)
+{
+    bill->objects = 0;
+    for (struct ic_list *node = r->parts.prev; node != &r->parts; node = node->prev) {
+        struct part *p = IC_CONTAINER(node, struct part, node);
+        if (p->number <= mark.parts) {
+            break;
+        }
+        if (p->object != NULL) {
+            p->bill = bill;
+            bill->objects++;
+        }
+    }
+    assert(bill->objects > 0);
+}
+
 void ic_reply_hold(struct ic_reply *r)
 {
     r->holds++;
@@ -273,6 +294,12 @@ static void on_end(void *ctx, int result)
 {
     struct ic_reply *r = ctx;
     struct part *p = first_part(r);
+    if (p->bill != NULL) {
+        p->bill->dollars += ic_get_dollars(r->get);
+    }
+    if (result == 0) {
+        ic_books_get(r->proxy->books, p->length);
+    }
     ic_get_free(r->get);
     r->get = NULL;
     r->paused = false;

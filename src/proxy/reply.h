@@ -27,6 +27,16 @@ enum {
     IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
 };
 
+/*
+ * What the objects of one command cost, and when the last of them has gone out, or will not:
+ * SETTLED is called then, once.
+ */
+struct ic_reply_bill {
+    unsigned objects; /* still in line */
+    double dollars;
+    void (*settled)(struct ic_reply_bill *bill);
+};
+
 struct ic_reply {
     struct ic_resp_writer out; /* where handlers write */
     /* ---- */
@@ -67,6 +77,10 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
  * The object before it, of which a part was sent already, may come to its end meanwhile. */
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark);
+/* The objects added since MARK are on BILL, which must stay until it is settled. There is at least
+ * one. */
+void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark,
+                          struct ic_reply_bill *bill);
 /* Between hold and release nothing goes out. */
 void ic_reply_hold(struct ic_reply *r);
 void ic_reply_release(struct ic_reply *r);

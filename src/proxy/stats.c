@@ -147,20 +147,35 @@ static void write_arguments(struct ic_buf *out, const struct ic_call *c)
     }
 }
 
-void ic_stats_slow(struct ic_stats *s, const struct ic_call *c, const char *peer, const char *name,
-                   uint64_t microseconds, uint64_t most)
+struct ic_slow_entry *ic_stats_slow_new(const struct ic_call *c)
 {
-    struct ic_slow_entry *e = most == 0 ? NULL : ic_calloc(1, sizeof(*e));
-    if (e == NULL) {
-        return; /* nothing depends on the log */
+    struct ic_slow_entry *e = ic_calloc(1, sizeof(*e));
+    if (e != NULL) {
+        ic_list_init(&e->node);
+        e->wall_s = c->wall_ms / 1000;
+        ic_buf_init(&e->args);
+        write_arguments(&e->args, c);
+    }
+    return e;
+}
+
+void ic_stats_slow_drop(struct ic_slow_entry *e)
+{
+    if (e != NULL) {
+        slow_entry_free(e);
+    }
+}
+
+void ic_stats_slow_keep(struct ic_stats *s, struct ic_slow_entry *e, const char *peer,
+                        const char *name, uint64_t most)
+{
+    if (most == 0) {
+        slow_entry_free(e);
+        return;
     }
     e->id = s->slow_next_id++;
-    e->microseconds = microseconds;
-    e->wall_s = c->wall_ms / 1000;
     e->peer = ic_strdup(peer);
     e->name = ic_strdup(name);
-    ic_buf_init(&e->args);
-    write_arguments(&e->args, c);
     ic_list_push_front(&s->slow, &e->node);
     s->slow_count++;
     cut_to(s, most);

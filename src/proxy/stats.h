@@ -30,6 +30,7 @@ struct ic_slow_entry {
     struct ic_list node;
     uint64_t id, microseconds;
     int64_t wall_s;
+    double dollars;     /* the command's own cost */
     char *peer, *name;  /* owned */
     struct ic_buf args; /* the arguments as a RESP array */
 };
@@ -57,9 +58,14 @@ void ic_stats_rejected(struct ic_stats *s, const struct ic_command *c);
 void ic_stats_error(struct ic_stats *s, const char *text);
 /* Call about once a second. */
 void ic_stats_sample(struct ic_stats *s, uint64_t now_ms);
-/* Keeps CALL in the slow log, which is cut to MOST entries. */
-void ic_stats_slow(struct ic_stats *s, const struct ic_call *c, const char *peer, const char *name,
-                   uint64_t microseconds, uint64_t most);
+/* CALL as an entry of the slow log, to be kept or dropped when it is known how long it took. NULL:
+ * out of memory. */
+struct ic_slow_entry *ic_stats_slow_new(const struct ic_call *c);
+void ic_stats_slow_drop(struct ic_slow_entry *e); /* NULL is fine */
+/* Keeps E, which is the log's now, with its `microseconds` and `dollars`; the log is cut to MOST
+ * entries. */
+void ic_stats_slow_keep(struct ic_stats *s, struct ic_slow_entry *e, const char *peer,
+                        const char *name, uint64_t most);
 void ic_stats_slow_reset(struct ic_stats *s);
 
 #endif

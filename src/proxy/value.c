@@ -4,11 +4,14 @@
 #include "proxy/value.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "proxy/books.h"
 #include "proxy/dispatch.h"
 #include "proxy/proxy.h"
 #include "proxy/put.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* The first failure of a request is the one it is answered with. */
 static void note_error(struct ic_value *v, int result, struct ic_slice key)
@@ -16,6 +19,12 @@ static void note_error(struct ic_value *v, int result, struct ic_slice key)
     struct ic_session *s = v->session;
     if (s->value_error == 0) {
         s->value_error = result;
+        if (result == IC_ETHROTTLED) {
+            snprintf(s->value_why, sizeof(s->value_why),
+                     "budget: no new keys, as $%.6f were spent in the last 60 minutes and "
+                     "budget-per-hour is $%.6f; raise it or wait (overwriting, DEL and GET go on)",
+                     ic_books_spent(s->proxy->books), ic_books_limit(s->proxy->books));
+        }
         if (result == IC_ETOOBIG) {
             ic_store_too_big_text(s->proxy->store, key, v->size, s->value_why,
                                   sizeof(s->value_why));
@@ -35,9 +44,11 @@ static void on_ready(void *ctx, int result)
     struct ic_session *s = v->session;
     if (result == 0) {
         v->draft = ic_put_take(v->put);
+        ic_books_set(s->proxy->books, v->size);
     } else {
         note_error(v, result, ic_slice(NULL, 0));
     }
+    v->dollars = ic_put_dollars(v->put);
     ic_put_free(v->put);
     v->put = NULL;
     if (v->sealing) {
@@ -54,6 +65,13 @@ static void on_ready(void *ctx, int result)
 
 static const struct ic_put_handler put_handler = {.resume = on_resume, .ready = on_ready};
 
+/* Whether a value for KEY may be stored as far as money goes. */
+static bool affordable(const struct ic_session *s, struct ic_slice key)
+{
+    return ic_books_budget(s->proxy->books) < IC_BUDGET_NO_NEW_KEY ||
+           ic_store_find(s->proxy->store, key, ic_clock_wall_ms()) != NULL;
+}
+
 struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
                                 uint64_t size)
 {
@@ -65,7 +83,11 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
     }
     *v = (struct ic_value){.session = s, .index = index, .size = size, .left = size};
     ic_list_init(&v->node);
-    v->put = ic_put_new(s->proxy, key, size, &put_handler, v, &error);
+    if (affordable(s, key)) {
+        v->put = ic_put_new(s->proxy, key, size, &put_handler, v, &error);
+    } else {
+        error = IC_ETHROTTLED;
+    }
     if (v->put == NULL) {
         note_error(v, error, key);
         ic_value_free(v);

@@ -18,6 +18,7 @@ struct ic_value {
     struct ic_put *put;      /* NULL: it failed, or is taken */
     struct ic_object *draft; /* owned until the command takes it */
     uint32_t index;          /* of the argument */
+    double dollars;          /* what storing it cost */
     uint64_t size, left;     /* bytes; those that have not come yet */
     bool sealing;
 };

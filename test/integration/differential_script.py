@@ -795,7 +795,7 @@ def _client_fields(reply):
 
 def _info_sections(reply):
     names = [line[2:] for line in parse(reply).decode().splitlines() if line.startswith("# ")]
-    return [n for n in names if n not in ("Pool",)]
+    return [n for n in names if n not in ("Pool", "Cost")]
 
 
 def _keyspace(reply):
@@ -809,8 +809,10 @@ def _docs(reply):
 
 
 def _slow_commands(reply):
-    """Names of the commands, and how an entry looks."""
-    return [[(type(f)) for f in entry] + [entry[3][0].upper()] for entry in parse(reply)]
+    """Names of the commands, and how an entry looks. Ours has a seventh element, its cost."""
+    entries = parse(reply)
+    assert all(len(e) == 6 or (len(e) == 7 and float(e[6]) >= 0) for e in entries)
+    return [[(type(f)) for f in entry[:6]] + [entry[3][0].upper()] for entry in entries]
 
 
 def _histogram(reply):
@@ -852,7 +854,8 @@ MASKS = [
      if r[:1] == b"*" else r, "an object cache has fewer commands"),
     (r"INFO.*", lambda r: sorted(set(_info_sections(r)) - {"Modules"}),
      "figures; the sections are compared"),
-    (r"SLOWLOG GET.*", lambda r: _slow_commands(r) if r[:1] == b"*" else r, "durations and times"),
+    (r"SLOWLOG GET.*", lambda r: _slow_commands(r) if r[:1] == b"*" else r,
+     "durations and times; ours tells the cost in a seventh element"),
     (r"LATENCY HISTOGRAM.*", _histogram, "durations of commands"),
     (r"LATENCY DOCTOR", lambda r: r[:1], "advice in words"),
     (r"(CLIENT|OBJECT|MEMORY|COMMAND|CONFIG|SLOWLOG|LATENCY) HELP", _is_help,

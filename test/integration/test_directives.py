@@ -139,6 +139,36 @@ def test_prices(new_cluster):
     assert "lambda-million-requests" in (c.dir / "proxy.log").read_text()
 
 
+@observes("architecture", "transfer-zones")
+def test_architecture_and_zones(new_cluster):
+    """The price of a billed millisecond, and of a byte between zones."""
+    c = new_cluster(options={"architecture": "arm64", "transfer-zones": "cross",
+                             "prices": "lambda-million-requests=0", "lease": "100ms"})
+    client = c.redis()
+    assert client.set("k", noise(MB)) and client.get("k") == noise(MB)
+    wait_until(lambda: info(client, "dollars_transfer") > 0, "transfer was counted")
+    client.config_set("warm-interval", 0)
+    wait_until(lambda: info(client, "outstanding_invocations") == 0, "all are billed")
+    now = client.info("cost")
+    each = 0.0000133334 * 128 / 1024 / 1000
+    assert now["dollars_serve"] == pytest.approx(now["billed_ms_serve"] * each, rel=1e-6)
+    moved = now["transfer_sent_bytes"] + now["transfer_received_bytes"]
+    assert now["dollars_transfer"] == pytest.approx(moved / (1 << 30) * 0.02, rel=1e-6)
+
+
+@observes("budget-per-hour")
+def test_budget_per_hour(cluster):
+    """test_books.py has what follows from each level."""
+    client = cluster.redis()
+    client.config_set("budget-per-hour", "0.000000001")
+    try:
+        with pytest.raises(redis.exceptions.ResponseError, match="budget-per-hour"):
+            client.set("a key that is not there", b"v")
+    finally:
+        client.config_set("budget-per-hour", "0")
+    assert client.set("k", b"v")
+
+
 # ---- clients ------------------------------------------------------------------
 
 @observes("maxclients")

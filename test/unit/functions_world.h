@@ -13,6 +13,7 @@
 #include "core/pool.h"
 #include "core/price.h"
 #include "fake_node.inc"
+#include "proxy/books.h"
 
 enum { UNIT = 64, CHUNK = 3 * UNIT };
 
@@ -21,6 +22,7 @@ struct world {
     struct ic_loop *loop;
     struct ic_config *config;
     struct ic_prices prices;
+    struct ic_books *books;
     struct ic_functions *f;
     struct ic_pool *pool;
     struct ic_object *object;
@@ -211,9 +213,15 @@ static inline void set(struct world *w, const char *name, const char *value)
 
 static inline void start(struct world *w, uint32_t epoch)
 {
+    struct ic_books_setup books = {.config = w->config, .prices = &w->prices};
+    char why[IC_BOOKS_WHY_MAX];
+    ic_prices_init(&w->prices);
+    ic_books_free(w->books); /* of the life before */
+    assert_int_equal(ic_books_new(&books, &w->books, why), 0);
     struct ic_functions_setup setup = {.loop = w->loop,
                                        .config = w->config,
                                        .prices = &w->prices,
+                                       .books = w->books,
                                        .secret = {1, 2, 3},
                                        .epoch = epoch,
                                        .adopt = epoch > 1,
@@ -249,6 +257,7 @@ static inline bool is_ready(void *ctx)
 static inline void close_world(struct world *w)
 {
     ic_functions_free(w->f);
+    ic_books_free(w->books);
     fake_world_deinit(&w->fake);
     ic_loop_free(w->loop);
     ic_config_free(w->config);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "code/rs.h"
 #include "net/net_uv.h"
+#include "proxy/books.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
@@ -87,6 +88,14 @@ const char *ic_functions_trouble(const struct ic_functions *f)
 {
     (void)f;
     return "";
+}
+
+struct ic_read_price ic_functions_read_price(const struct ic_functions *f, uint16_t function,
+                                             bool asleep)
+{
+    (void)f;
+    (void)function;
+    return (struct ic_read_price){.invokes = asleep, .dollars = asleep ? 2 : 1};
 }
 
 enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
@@ -242,6 +251,9 @@ static inline int begin(void **state)
     proxy = (struct ic_proxy){.loop = ic_loop_new(), .config = world.config, .store = world.store};
     ic_list_init(&proxy.readers);
     ic_rng_init(&proxy.rng, 1);
+    struct ic_books_setup books = {.config = world.config, .prices = &proxy.prices};
+    ic_prices_init(&proxy.prices);
+    assert_int_equal(ic_books_new(&books, &proxy.books, why), 0);
     proxy.codes = ic_rs_set_new();
     proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
     proxy.sessions = ic_sessions_new(&proxy, why);
@@ -266,6 +278,7 @@ static int end(void **state)
     assert_int_equal(proxy.sessions->query_bytes, 0);
     ic_sessions_free(proxy.sessions);
     ic_window_free(proxy.window);
+    ic_books_free(proxy.books);
     ic_rs_set_free(proxy.codes);
     ic_loop_free(proxy.loop);
     forget_chunks();

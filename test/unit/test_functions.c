@@ -26,8 +26,11 @@ static void writes_seals_and_reads(void **s)
     assert_int_equal(w.fake.outstanding_max, 2);
     struct ic_function_figures figures = ic_functions_figures(w.f, -1);
     assert_int_equal(figures.invocations_serve, 2);
-    assert_int_equal(figures.billed_warm_ms, 14);
-    assert_int_equal(figures.billed_serve_ms, 7);
+    const struct ic_cost_totals *totals = ic_cost_totals(ic_books_cost(w.books));
+    assert_int_equal(totals->billed_ms[IC_COST_WARM], 14);
+    assert_int_equal(totals->billed_ms[IC_COST_SERVE], 7);
+    assert_int_equal(totals->unreported, 0);
+    assert_int_equal(ic_cost_outstanding(ic_books_cost(w.books)), 1);
     close_world(&w);
 }
 

@@ -1,0 +1,238 @@
+/*
+ * test_books.c - what was spent is known to the next process, however this one ends; what it
+ * waited for is unreported then; a disk that was full loses nothing; a ledger of another
+ * program is refused.
+ */
+#include "proxy/books.h"
+
+#include "base/config.h"
+#include "proxy/journal.h"
+#include "unit/unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+static char why[IC_BOOKS_WHY_MAX];
+static struct ic_config *config;
+static struct ic_prices prices;
+static struct ic_journal *journal;
+static struct ic_books *books;
+static unsigned scheduled;
+
+static void schedule(void *ctx)
+{
+    (void)ctx;
+    scheduled++;
+}
+
+static int open_books(void)
+{
+    struct ic_journal_setup j = {.dir = dir,
+                                 .appendfsync = IC_FSYNC_NO,
+                                 .prefix = "infinicache",
+                                 .functions = 16,
+                                 .memory = 256 << 20};
+    struct ic_journal_meta meta;
+    assert_int_equal(ic_journal_open(&j, &journal, &meta, why), 0);
+    struct ic_books_setup setup = {
+        .config = config, .prices = &prices, .journal = journal, .schedule = schedule};
+    return ic_books_new(&setup, &books, why);
+}
+
+static void close_books(void)
+{
+    ic_books_free(books);
+    ic_journal_close(journal);
+    books = NULL;
+}
+
+static void end_turn(void)
+{
+    scheduled = 0;
+    ic_books_save(books);
+    ic_books_saved(books);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    ic_alloc_fail_at(0);
+    config = ic_config_new();
+    ic_prices_init(&prices);
+    scheduled = 0;
+    snprintf(dir, sizeof dir, "/tmp/ic-books-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int end(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ic_config_free(config);
+    return system(command) != 0 ? -1 : unit_no_leak(state);
+}
+
+static const struct ic_cost_totals *totals(void)
+{
+    return ic_cost_totals(ic_books_cost(books));
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(open_books(), 0);
+    ic_books_invoke(books, 3);
+    ic_books_charge(books, 3, IC_COST_SERVE, 70);
+    ic_books_invoke(books, 3);
+    ic_books_invoke(books, 5);
+    ic_books_not_run(books, 5);
+    ic_books_get(books, 1000);
+    ic_books_transfer(books, 1, 2);
+    assert_int_equal(scheduled, 1); /* once a turn */
+    end_turn();
+    double hour = ic_books_hour(books).dollars;
+    assert_true(hour > 0);
+    close_books();
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->billed_ms[IC_COST_SERVE], 70);
+    assert_int_equal(totals()->gets, 1);
+    assert_int_equal(totals()->received_bytes, 2);
+    assert_int_equal(totals()->unreported, 1);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 3)->unreported, 1);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 5)->unreported, 0);
+    assert_true(ic_books_hour(books).dollars == hour);
+    assert_int_equal(scheduled, 1); /* that the unreported one is, is news */
+    end_turn();
+    close_books();
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->unreported, 1); /* and counted once */
+    assert_int_equal(scheduled, 0);
+    close_books();
+}
+
+/* Killed in the middle of a turn: the last one saved counts. */
+static void test_killed(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        if (open_books() == 0) {
+            ic_books_invoke(books, 0);
+            end_turn();
+            ic_books_charge(books, 0, IC_COST_WARM, 5);
+            end_turn();
+            ic_books_invoke(books, 1);
+            end_turn();
+            ic_books_charge(books, 1, IC_COST_WARM, 7); /* not saved: unreported it is */
+        }
+        raise(SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->billed_ms[IC_COST_WARM], 5);
+    assert_int_equal(totals()->unreported, 1);
+    close_books();
+}
+
+/* A commit that failed is made up for by the next. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct rlimit limit, none;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(open_books(), 0);
+    ic_books_invoke(books, 2);
+    ic_books_charge(books, 2, IC_COST_REPAIR, 9);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 4096;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    end_turn();
+    assert_true(ic_journal_failed(journal));
+    ic_books_tick(books, 0);
+    end_turn(); /* not tried while it is failed */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(ic_journal_probe(journal), 0);
+    ic_books_tick(books, 0);
+    assert_int_equal(scheduled, 1);
+    end_turn();
+    close_books();
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->billed_ms[IC_COST_REPAIR], 9);
+    assert_true(ic_books_hour(books).billed_ms == 9);
+    close_books();
+}
+
+static void test_foreign_ledger(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t key;
+        uint32_t format;
+        size_t len;
+    } bad[] = {{0, 2, 400}, {0, 1, 5}, {0, 1, 3}, {1, 1, 400}, {1000, 1, 4}, {2000, 1, 56}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        uint8_t record[400] = {0};
+        memcpy(record, &bad[i].format, sizeof bad[i].format);
+        end(state); /* a folder of its own */
+        begin(state);
+        assert_int_equal(open_books(), 0);
+        assert_int_equal(ic_journal_put_ledger(journal, bad[i].key, ic_slice(record, bad[i].len)),
+                         0);
+        assert_int_equal(ic_journal_commit(journal), 0);
+        close_books();
+        why[0] = '\0';
+        assert_int_equal(open_books(), IC_ECORRUPT);
+        assert_non_null(strstr(why, "ledger"));
+        ic_journal_close(journal);
+    }
+}
+
+static void test_budget(void **state)
+{
+    (void)state;
+    assert_int_equal(open_books(), 0);
+    ic_books_invoke(books, 0);
+    ic_books_charge(books, 0, IC_COST_SERVE, 1000);
+    assert_int_equal(ic_books_budget(books), IC_BUDGET_OPEN);
+    config->budget_per_hour = ic_books_spent(books);
+    assert_int_equal(ic_books_budget(books), IC_BUDGET_NO_NEW_KEY);
+    config->budget_per_hour = ic_books_spent(books) / 0.85;
+    assert_int_equal(ic_books_budget(books), IC_BUDGET_NO_WARM);
+    close_books();
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    struct ic_books_setup setup = {.config = config, .prices = &prices};
+    for (size_t i = 1; i <= 4; i++) {
+        ic_alloc_fail_at(i);
+        assert_int_equal(ic_books_new(&setup, &books, why), IC_ENOMEM);
+    }
+    ic_alloc_fail_at(0);
+    assert_int_equal(ic_books_new(&setup, &books, why), 0);
+    ic_books_invoke(books, 0);
+    ic_books_unreported(books, 0, 10);
+    end_turn(); /* without a journal nothing is kept */
+    ic_books_free(books);
+    ic_books_free(NULL);
+}
+
+#define books_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        books_test(test_kept),           books_test(test_killed), books_test(test_full_disk),
+        books_test(test_foreign_ledger), books_test(test_budget), books_test(test_without_memory),
+    };
+    return cmocka_run_group_tests_name("books", tests, NULL, NULL);
+}
