@@ -219,6 +219,7 @@ static void answer(void)
         struct ic_node_request *r = take(i);
         struct ic_buf *owner = r->owner;
         result = result == 0 ? perform(r) : result;
+        r->dollars = 1;
         r->done(r, result);
         ic_buf_unref(owner);
     }

@@ -380,6 +380,59 @@ static void test_long_arguments(void **state)
     close(fd);
 }
 
+static const struct ic_slow_entry *slow_entry(size_t at)
+{
+    struct ic_list *node = proxy.sessions->stats.slow.next;
+    while (at-- > 0) {
+        node = node->next;
+    }
+    return IC_CONTAINER(node, struct ic_slow_entry, node);
+}
+
+/* Each request to a function costs a dollar: WRITEs and SEALs of a value, the READs of its way out,
+ * which the entry waits for; nothing else. */
+static void test_slow_log_tells_the_cost(void **state)
+{
+    (void)state;
+    int fd = dial();
+    world.config->slowlog_log_slower_than = 0;
+    ask(fd, "SET a 1\r\n", "+OK\r\n");
+    assert_true(slow_entry(0)->dollars == 6); /* 1+2 chunks, each written and sealed */
+    ask(fd, "GET a\r\n", "$1\r\n1\r\n");
+    assert_true(slow_entry(0)->dollars == 1);
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    assert_true(slow_entry(0)->dollars == 0);
+    ask(fd, "MULTI\r\nSET a 2\r\nGET a\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\n2\r\n");
+    assert_true(slow_entry(0)->dollars == 1);
+    assert_true(slow_entry(1)->dollars == 6);
+    uint64_t before = proxy.sessions->stats.slow_count;
+    ask(fd, "CLIENT REPLY OFF\r\nGET a\r\nCLIENT REPLY ON\r\n", "+OK\r\n");
+    assert_int_equal(proxy.sessions->stats.slow_count, before + 3); /* also of what is not sent */
+    close(fd);
+}
+
+/* No new keys; what is there can be replaced, read and deleted. */
+static void test_budget_that_is_spent(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "SET old 1\r\n", "+OK\r\n");
+    ic_books_invoke(proxy.books, 0);
+    ic_books_charge(proxy.books, 0, IC_COST_SERVE, 1000);
+    world.config->budget_per_hour = ic_books_spent(proxy.books) / 2;
+    give(fd, "SET new 1\r\n", 11);
+    expect(fd, "-ERR budget: no new keys, as $0.00000");
+    char byte = 0;
+    while (byte != '\n') {
+        assert_int_equal(take_reply(fd, &byte, 1), 1);
+    }
+    ask(fd, "SET old 2\r\nGET old\r\nEXISTS new\r\nDEL old\r\n", "+OK\r\n$1\r\n2\r\n:0\r\n:1\r\n");
+    world.config->budget_per_hour = 0;
+    ask(fd, "SET new 1\r\n", "+OK\r\n");
+    close(fd);
+}
+
 static void test_password(void **state)
 {
     (void)state;
@@ -480,6 +533,8 @@ int main(void)
         session_test(test_nobody_reads),
         session_test(test_requests_too_large_for_memory),
         session_test(test_long_arguments),
+        session_test(test_slow_log_tells_the_cost),
+        session_test(test_budget_that_is_spent),
         session_test(test_password),
         session_test(test_maxclients),
         session_test(test_failing_allocations),
