@@ -1,0 +1,379 @@
+#include "core/rebuild.h"
+
+#include "base/random.h"
+#include "code/layout.h"
+#include "proto/frame.h"
+#include "proto/link_body.h"
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EPOCH = 100, FUNCTIONS = 12, SERIAL = 7, UNIT = 64 };
+#define ID(n) ((UINT64_C(5) << 40) + (n))
+
+struct owner {
+    struct ic_rebuild *r;
+    uint64_t unwanted, unwanted_bytes;
+    uint32_t gone; /* this serial does not count as there */
+};
+
+static bool holds(void *ctx, uint16_t function, uint32_t serial)
+{
+    (void)function;
+    return serial != ((struct owner *)ctx)->gone;
+}
+
+static void unwanted(void *ctx, uint16_t function, uint32_t serial, uint64_t object_id,
+                     uint16_t chunk, uint64_t cost)
+{
+    (void)object_id;
+    (void)chunk;
+    struct owner *o = ctx;
+    assert_true(function < FUNCTIONS && serial > 0 && cost > 0);
+    o->unwanted++;
+    o->unwanted_bytes += cost;
+}
+
+static void begin(struct owner *o, uint64_t memory_max)
+{
+    *o = (struct owner){0};
+    struct ic_rebuild_settings s = {
+        .seed = 1, .memory_max = memory_max, .holds = holds, .unwanted = unwanted, .ctx = o};
+    o->r = ic_rebuild_new(&s);
+    assert_non_null(o->r);
+}
+
+/* Chunk CHUNK of object ID, version VERSION of KEY: SIZE bytes as 4+2. */
+static struct ic_item seal(uint64_t id, uint64_t version, const char *key, uint64_t size,
+                           uint16_t chunk)
+{
+    struct ic_layout l;
+    ic_layout_init(&l, size, 4, 2, UNIT);
+    return (struct ic_item){.object_id = id,
+                            .chunk = chunk,
+                            .sealed = true,
+                            .written_bytes = l.chunk_length,
+                            .seal = {.chunk_length = l.chunk_length,
+                                     .object_size = size,
+                                     .version = version,
+                                     .unit = UNIT,
+                                     .data = 4,
+                                     .parity = 2,
+                                     .key = ic_slice_str(key)}};
+}
+
+static void give(struct owner *o, uint16_t function, uint32_t serial, struct ic_item item)
+{
+    assert_int_equal(ic_rebuild_item(o->r, function, serial, EPOCH, &item), 0);
+}
+
+static uint32_t found(const struct ic_rebuilt *v)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < v->data + v->parity; i++) {
+        n += v->place[i].serial != 0;
+    }
+    return n;
+}
+
+static void test_newest_version_wins(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    begin(&o, 1 << 20);
+    for (uint16_t i = 0; i < 6; i++) {
+        give(&o, i, SERIAL, seal(ID(1), ID(2), "a", 1000, i));
+    }
+    give(&o, 6, SERIAL, seal(ID(3), ID(4), "a", 50, 0)); /* one chunk of four */
+    assert_int_equal(o.unwanted, 6);
+    give(&o, 0, SERIAL, seal(ID(1), ID(2), "a", 1000, 0));
+    assert_int_equal(o.unwanted, 7);
+    assert_true(ic_rebuild_next(o.r, &v));
+    assert_int_equal(v.id, ID(3));
+    assert_int_equal(v.size, 50);
+    assert_int_equal(found(&v), 1);
+    assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
+    assert_false(ic_rebuild_next(o.r, &v));
+    ic_rebuild_free(o.r);
+}
+
+static void test_impossible_items(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    begin(&o, 1 << 20);
+    struct ic_item bad[10];
+    for (int i = 0; i < 10; i++) {
+        bad[i] = seal(ID(1), ID(2), "a", 1000, 0);
+    }
+    bad[0].sealed = false;
+    bad[1].chunk = 6;
+    bad[2].seal.data = 0;
+    bad[3].seal.data = bad[3].seal.parity = 40;
+    bad[4] = seal(ID(1), ID(2), "a", 0, 0);
+    bad[4].seal.unit = 0;
+    bad[5].seal.unit = 65;
+    bad[6].seal.chunk_length++;
+    bad[7].seal.object_size = UINT64_MAX;
+    bad[8].object_id = (uint64_t)EPOCH << 40; /* of this proxy's epoch: it has stored nothing */
+    bad[9].seal.version = UINT64_MAX;
+    for (int i = 0; i < 10; i++) {
+        give(&o, 0, SERIAL, bad[i]);
+    }
+    assert_int_equal(o.unwanted, 10);
+    assert_int_equal(ic_rebuild_stats(o.r).impossible, 9);
+    assert_false(ic_rebuild_next(o.r, &v));
+    ic_rebuild_free(o.r);
+}
+
+static void test_same_chunk_twice(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    begin(&o, 1 << 20);
+    give(&o, 3, SERIAL, seal(ID(1), ID(2), "a", 1000, 0));
+    give(&o, 3, SERIAL, seal(ID(1), ID(2), "a", 1000, 0)); /* listed again */
+    assert_int_equal(o.unwanted, 0);
+    give(&o, 4, SERIAL + 1, seal(ID(1), ID(2), "a", 1000, 0)); /* a copy */
+    assert_int_equal(o.unwanted, 1);
+    o.gone = SERIAL;
+    give(&o, 4, SERIAL + 1, seal(ID(1), ID(2), "a", 1000, 0)); /* the only one now */
+    assert_int_equal(o.unwanted, 1);
+    assert_true(ic_rebuild_next(o.r, &v));
+    assert_int_equal(v.place[0].serial, SERIAL + 1);
+    assert_int_equal(v.place[0].function, 4);
+    assert_int_equal(found(&v), 1);
+    ic_rebuild_refuse(o.r, &v);
+    assert_int_equal(o.unwanted, 2);
+    ic_rebuild_free(o.r);
+}
+
+/* One node says another size: the majority is believed; of equals, nobody. */
+static void test_contradiction(void **state)
+{
+    (void)state;
+    for (uint16_t liars = 1; liars <= 3; liars++) {
+        struct owner o;
+        struct ic_rebuilt v;
+        begin(&o, 1 << 20);
+        for (uint16_t i = 0; i < 6; i++) {
+            give(&o, i, SERIAL, seal(ID(1), ID(2), "a", i < liars ? 512 : 1000, i));
+        }
+        if (liars < 3) {
+            assert_true(ic_rebuild_next(o.r, &v));
+            assert_int_equal(v.size, 1000);
+            assert_int_equal(found(&v), 6 - liars);
+        }
+        assert_false(ic_rebuild_next(o.r, &v));
+        assert_int_equal(o.unwanted, liars < 3 ? liars : 6);
+        assert_int_equal(ic_rebuild_stats(o.r).contested, liars < 3 ? 1 : 2);
+        ic_rebuild_free(o.r);
+    }
+}
+
+/* An id that is claimed under another key does not become two objects. */
+static void test_stolen_id(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    begin(&o, 1 << 20);
+    give(&o, 9, SERIAL, seal(ID(1), ID(9), "thief", 1000, 5));
+    for (uint16_t i = 0; i < 6; i++) {
+        give(&o, i, SERIAL, seal(ID(1), ID(2), "a", 1000, i));
+    }
+    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
+    assert_false(ic_rebuild_next(o.r, &v));
+    ic_rebuild_free(o.r);
+}
+
+/* A node that claims one id in ever new ways takes no more memory than its rivals may. */
+static void test_flood_of_one_id(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    begin(&o, 1 << 20);
+    for (uint64_t i = 0; i < 1000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", (int)i);
+        give(&o, 0, SERIAL, seal(ID(1), ID(2 + i), key, 1000, 0));
+    }
+    assert_true(ic_rebuild_stats(o.r).claims <= 8);
+    assert_int_equal(o.unwanted, 1000 - ic_rebuild_stats(o.r).claims);
+    assert_false(ic_rebuild_next(o.r, &v));
+    ic_rebuild_free(o.r);
+}
+
+/* Beyond the memory the oldest go, and no older version of their keys comes back. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct owner o;
+    struct ic_rebuilt v;
+    enum { KEYS = 2000 };
+    begin(&o, 200 << 10);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", (int)i);
+        give(&o, 0, SERIAL, seal(ID(3 * i + 2), ID(3 * i + 3), key, 1000, 0));
+        assert_true(ic_rebuild_stats(o.r).memory <= 200 << 10);
+    }
+    uint64_t dropped = ic_rebuild_stats(o.r).dropped;
+    assert_true(dropped > 1000 && dropped < KEYS);
+    give(&o, 0, SERIAL, seal(ID(1), ID(1), "k0", 1000, 0));
+    assert_int_equal(o.unwanted, dropped + 1);
+    uint64_t expected = dropped;
+    while (ic_rebuild_next(o.r, &v)) {
+        assert_int_equal(v.version, ID(3 * expected + 3));
+        expected++;
+    }
+    assert_int_equal(expected, KEYS);
+    ic_rebuild_free(o.r);
+}
+
+/* ---- random orders ---- */
+
+enum { NAMES = 20, OBJECTS = 60, CHUNKS = 6 };
+
+struct truth {
+    char key[8];
+    uint64_t id, version, size;
+    bool there[CHUNKS];
+};
+
+static void shuffle(struct ic_rng *rng, struct ic_item *item, uint16_t *function, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t j = ic_rng_next(rng) % i;
+        struct ic_item swap = item[i - 1];
+        uint16_t function_swap = function[i - 1];
+        item[i - 1] = item[j];
+        function[i - 1] = function[j];
+        item[j] = swap;
+        function[j] = function_swap;
+    }
+}
+
+/* The object that KEY is to show: the highest version of which any seal is there. */
+static const struct truth *expected(const struct truth *t, const char *key)
+{
+    const struct truth *best = NULL;
+    for (int i = 0; i < OBJECTS; i++) {
+        bool any = false;
+        for (int c = 0; c < CHUNKS; c++) {
+            any |= t[i].there[c];
+        }
+        if (any && strcmp(t[i].key, key) == 0 && (best == NULL || t[i].version > best->version)) {
+            best = &t[i];
+        }
+    }
+    return best;
+}
+
+static void check_outcome(struct owner *o, const struct truth *t, size_t distinct)
+{
+    struct ic_rebuilt v;
+    uint64_t last = 0, places = 0, keys = 0;
+    while (ic_rebuild_next(o->r, &v)) {
+        char key[8] = "";
+        memcpy(key, v.key.data, v.key.len);
+        const struct truth *want = expected(t, key);
+        assert_non_null(want);
+        assert_int_equal(v.id, want->id);
+        assert_int_equal(v.version, want->version);
+        assert_int_equal(v.size, want->size);
+        for (int c = 0; c < CHUNKS; c++) {
+            assert_int_equal(v.place[c].serial != 0, want->there[c]);
+            places += want->there[c];
+        }
+        assert_true(v.version > last);
+        last = v.version;
+        keys++;
+    }
+    for (int i = 0; i < NAMES; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "n%d", i);
+        keys -= expected(t, key) != NULL;
+    }
+    assert_int_equal(keys, 0);
+    assert_int_equal(places + o->unwanted, distinct);
+}
+
+static void test_random_orders(void **state)
+{
+    (void)state;
+    static struct truth t[OBJECTS];
+    static struct ic_item item[OBJECTS * CHUNKS];
+    static uint16_t function[OBJECTS * CHUNKS];
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct ic_rng rng;
+        struct owner o;
+        size_t count = 0;
+        ic_rng_init(&rng, seed);
+        begin(&o, 1 << 20);
+        for (uint64_t i = 0; i < OBJECTS; i++) {
+            t[i] = (struct truth){
+                .id = ID(2 * i + 1), .version = ID(2 * i + 2), .size = ic_rng_next(&rng) % 5000};
+            snprintf(t[i].key, sizeof t[i].key, "n%d", (int)(ic_rng_next(&rng) % NAMES));
+            for (uint16_t c = 0; c < CHUNKS; c++) {
+                t[i].there[c] = ic_rng_next(&rng) % 3 > 0;
+                if (t[i].there[c]) {
+                    function[count] = (uint16_t)((i + c) % FUNCTIONS);
+                    item[count++] = seal(t[i].id, t[i].version, t[i].key, t[i].size, c);
+                }
+            }
+        }
+        shuffle(&rng, item, function, count);
+        for (size_t i = 0; i < count; i++) {
+            give(&o, function[i], SERIAL, item[i]);
+        }
+        check_outcome(&o, t, count);
+        ic_rebuild_free(o.r);
+    }
+}
+
+static void test_failing_memory(void **state)
+{
+    (void)state;
+    int failures = 0;
+    for (unsigned n = 1; n < 30; n++) {
+        struct owner o;
+        struct ic_rebuilt v;
+        begin(&o, 1 << 20);
+        ic_alloc_fail_at(n);
+        for (uint16_t i = 0; i < 6; i++) {
+            struct ic_item item = seal(ID(i), ID(10 + i), i % 2 == 0 ? "a" : "b", 1000, i);
+            int result = ic_rebuild_item(o.r, i, SERIAL, EPOCH, &item);
+            assert_true(result == 0 || result == IC_ENOMEM);
+            failures += result < 0;
+        }
+        ic_alloc_fail_at(0);
+        while (ic_rebuild_next(o.r, &v)) {
+            assert_true(found(&v) <= 1);
+        }
+        ic_rebuild_free(o.r);
+    }
+    assert_true(failures > 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_newest_version_wins),
+        leak_test(test_impossible_items),
+        leak_test(test_same_chunk_twice),
+        leak_test(test_contradiction),
+        leak_test(test_stolen_id),
+        leak_test(test_flood_of_one_id),
+        leak_test(test_memory),
+        leak_test(test_random_orders),
+        leak_test(test_failing_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
