@@ -87,6 +87,7 @@ struct ic_pool_instance {
     uint8_t id[IC_INSTANCE_ID_LEN];
     bool known;        /* its chunk set is known; else it is listed at its next HELLO */
     bool away;         /* a sibling answered the last invocation */
+    bool greeted;      /* it has said HELLO, so the highest epoch it knows is ours; not pool.c's */
     uint8_t misses;    /* invocations in a row answered by siblings */
     uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
     uint64_t heard_ms;

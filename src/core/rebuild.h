@@ -78,7 +78,8 @@ struct ic_rebuild_stats {
     uint64_t bytes;      /* of chunks seen (ic_chunk_cost) */
     uint64_t impossible; /* items that no proxy of ours can have stored */
     uint64_t contested;  /* versions given up because their seals contradict each other */
-    uint64_t dropped;    /* versions given up because of memory_max */
+    uint64_t
+        dropped; /* versions given up because of memory_max; later items of theirs do not count */
 };
 struct ic_rebuild_stats ic_rebuild_stats(const struct ic_rebuild *r);
 

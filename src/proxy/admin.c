@@ -7,6 +7,7 @@
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
+#include "proxy/rebuilder.h"
 #include "proxy/store.h"
 
 #include <inttypes.h>
@@ -25,7 +26,7 @@ struct figures {
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
-    uint64_t uptime_s;
+    uint64_t uptime_s, loading;
 };
 
 static void add_function(struct figures *f, const struct ic_pool_function *function)
@@ -47,6 +48,7 @@ static struct figures gather(const struct ic_proxy *p)
         .functions = ic_functions_figures(p->functions, -1),
         .cost = ic_cost_figures(p->books),
         .keys = ic_store_count(p->store),
+        .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
     const struct ic_pool *pool = ic_functions_pool(p->functions);
@@ -64,6 +66,7 @@ static struct figures gather(const struct ic_proxy *p)
 #define COST_METRICS(X) IC_COST_FIGURES(COST_METRIC)
 #define METRICS(X)                                                                                  \
     X(gauge,   "uptime_seconds",            uptime_s,                    "Since the proxy's start.") \
+    X(gauge,   "loading",                   loading,                     "1 while the catalog is rebuilt.") \
     X(gauge,   "keys",                      keys,                        "Keys in the catalog.")    \
     X(gauge,   "objects_bytes",             store.bytes,                 "Bytes of committed objects.") \
     X(gauge,   "catalog_memory_bytes",      store.catalog_memory,        "Memory of the catalog.")  \
@@ -150,8 +153,11 @@ static void handle(void *ctx, struct ic_http_request *r)
         reply_metrics(a, r);
     } else if (ic_slice_equal(path, ic_slice_str("/healthz"))) {
         bool writable = ic_store_writable(a->proxy->store);
-        ic_http_reply_text(r, writable ? 200 : 503, "text/plain",
-                           ic_slice_str(writable ? "ok\n" : "the journal cannot be written\n"));
+        bool loading = ic_rebuilder_loading(a->proxy->rebuilder);
+        ic_http_reply_text(r, writable && !loading ? 200 : 503, "text/plain",
+                           ic_slice_str(loading    ? "the catalog is being rebuilt\n"
+                                        : writable ? "ok\n"
+                                                   : "the journal cannot be written\n"));
     } else {
         ic_http_reply_text(r, 404, "text/plain",
                            ic_slice_str("not found: try /metrics or /healthz\n"));

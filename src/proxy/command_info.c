@@ -9,6 +9,7 @@
 #include "proxy/functions.h"
 #include "proxy/journal.h"
 #include "proxy/proxy.h"
+#include "proxy/rebuilder.h"
 #include "proxy/redis_version.h"
 #include "proxy/sessions.h"
 #include "proxy/window.h"
@@ -133,11 +134,50 @@ static void write_memory(struct report *r)
     number(r, "ic_window_waiting", window.waiting);
 }
 
+/* As Redis's while it loads; a function that has answered counts as loaded. */
+static void write_loading(struct report *r, const struct ic_rebuilder_progress *p,
+                          const struct ic_store_rebuild_stats *s)
+{
+    uint64_t done = p->answered + p->given_up, left = p->functions - done;
+    number(r, "loading_start_time", (uint64_t)p->started_wall_ms / 1000);
+    number(r, "loading_total_bytes", p->bytes > s->bytes ? p->bytes : s->bytes);
+    number(r, "loading_loaded_bytes", s->bytes);
+    line(r, "loading_loaded_perc:%.2f", 100 * (double)done / (double)p->functions);
+    number(r, "loading_eta_seconds", done == 0 ? 1 : p->elapsed_ms * left / done / 1000);
+}
+
+static void write_rebuild(struct report *r)
+{
+    const struct ic_rebuilder *rebuilder = r->call->proxy->rebuilder;
+    bool loading = ic_rebuilder_loading(rebuilder);
+    number(r, "loading", loading);
+    number(r, "async_loading", 0);
+    if (rebuilder == NULL) {
+        return;
+    }
+    struct ic_rebuilder_progress p = ic_rebuilder_progress(rebuilder);
+    struct ic_store_rebuild_stats s = ic_store_rebuild_stats(r->call->proxy->store);
+    if (loading) {
+        write_loading(r, &p, &s);
+    }
+    number(r, "ic_rebuild_functions_total", p.functions);
+    number(r, "ic_rebuild_functions_done", p.answered + p.given_up);
+    number(r, "ic_rebuild_functions_given_up", p.given_up);
+    number(r, "ic_rebuild_ms", p.elapsed_ms);
+    number(r, "ic_rebuild_objects", s.objects);
+    number(r, "ic_rebuild_restored_keys", s.restored);
+    number(r, "ic_rebuild_unreadable_keys", s.unreadable);
+    number(r, "ic_rebuild_expired_keys", s.expired);
+    number(r, "ic_rebuild_contested_keys", s.contested);
+    number(r, "ic_rebuild_dropped_keys", s.dropped);
+    line(r, "ic_rebuild_note:%s", s.restored > 0 ? ic_rebuilder_note() : "");
+}
+
 static void write_persistence(struct report *r)
 {
     bool writable = ic_store_writable(r->call->proxy->store);
     struct ic_journal_stats journal = ic_journal_stats(ic_store_journal(r->call->proxy->store));
-    number(r, "loading", 0);
+    write_rebuild(r);
     number(r, "rdb_bgsave_in_progress", 0);
     number(r, "aof_enabled", 1);
     number(r, "aof_rewrite_in_progress", 0);

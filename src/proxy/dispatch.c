@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "proxy/command_handlers.h"
 #include "proxy/proxy.h"
+#include "proxy/rebuilder.h"
 #include "proxy/sessions.h"
 #include "proxy/unavailable.h"
 #include "proxy/value.h"
@@ -80,9 +81,23 @@ static void say_misconf(const struct ic_session *s, char *why)
              ic_store_failure(s->proxy->store));
 }
 
+static bool is_loading(const struct ic_session *s)
+{
+    return ic_rebuilder_loading(s->proxy->rebuilder);
+}
+
+static void say_loading(char *why)
+{
+    snprintf(why, REASON_MAX, "-LOADING InfiniCache is rebuilding its catalog from the functions");
+}
+
 /* What is wrong with the value that failed. */
 static void say_value_error(const struct ic_session *s, char *why)
 {
+    if (is_loading(s)) {
+        say_loading(why);
+        return;
+    }
     switch (s->value_error) {
     case IC_ETOOBIG:
     case IC_ETHROTTLED:
@@ -138,6 +153,8 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
                  (long long)s->proxy->config->max_key_size);
     } else if (writes(s, c->command) && !ic_store_writable(s->proxy->store)) {
         say_misconf(s, why);
+    } else if (is_loading(s) && (c->command->flags & IC_COMMAND_LOADING) == 0) {
+        say_loading(why);
     } else {
         return true;
     }
@@ -331,6 +348,8 @@ bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
                   (s->command->value_step == 0 || total % 2 == 1);
     if (wanted && !ic_store_writable(s->proxy->store)) {
         s->value_error = IC_EIO;
+    } else if (wanted && is_loading(s)) {
+        s->value_error = IC_EUNAVAIL;
     }
     return wanted && s->value_error == 0;
 }

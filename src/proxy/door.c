@@ -115,6 +115,7 @@ static void hello(struct visitor *v)
     ic_link_key(d->secret, h.function, h.invocation, key);
     ic_link_hello_mac(key, signed_bytes, expected);
     if (!ic_link_mac_equal(expected, mac.data)) {
+        d->handler->stranger(d->ctx, (uint16_t)function);
         refuse(v, "wrong-mac");
         return;
     }
@@ -236,6 +237,11 @@ void ic_door_free(struct ic_door *door)
         leave(IC_CONTAINER(node, struct visitor, node));
     }
     ic_free(door);
+}
+
+void ic_door_set_epoch(struct ic_door *door, uint32_t epoch)
+{
+    door->epoch = epoch;
 }
 
 uint16_t ic_door_port(const struct ic_door *door)

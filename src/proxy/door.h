@@ -37,13 +37,17 @@ struct ic_door_handler {
                   struct ic_stream *stream);
     /* A link was closed without a valid HELLO. */
     void (*refused)(void *ctx);
+    /* Somebody who calls himself FUNCTION has no key of ours: perhaps its node, with a key whose
+     * secret was lost. Refused follows. */
+    void (*stranger)(void *ctx, uint16_t function);
 };
 
 /* SECRET outlives the door. IC_EEXIST, IC_EIO, IC_EINVAL: the address cannot be had; IC_ENOMEM. */
 int ic_door_new(struct ic_loop *loop, const char *host, uint16_t port, struct ic_slice secret,
                 uint32_t epoch, const struct ic_door_handler *handler, void *ctx,
                 struct ic_door **out) IC_MUST_USE;
-void ic_door_free(struct ic_door *door); /* NULL is fine */
+void ic_door_free(struct ic_door *door);                      /* NULL is fine */
+void ic_door_set_epoch(struct ic_door *door, uint32_t epoch); /* in WELCOMEs to come */
 uint16_t ic_door_port(const struct ic_door *door);
 
 #endif

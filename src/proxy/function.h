@@ -44,10 +44,12 @@ struct ic_function {
     enum ic_cost_cause cause; /* of the last Invoke */
     uint64_t paid_until_ms;   /* the node's time until then is in the cost of requests answered */
     uint8_t doubled[IC_INVOCATION_ID_BYTES]; /* the last one that two instances ran */
-    uint64_t left_ms;      /* the node has surely returned by then; 0: not known */
-    uint64_t link_lost_ms; /* the link of an active node broke; 0: it did not */
-    bool given_up;         /* it has not dialled again either: ic_function_is_lost */
-    bool leaving;          /* its invocation has lasted long enough: it is being drained */
+    uint64_t left_ms;       /* the node has surely returned by then; 0: not known */
+    uint64_t link_lost_ms;  /* the link of an active node broke; 0: it did not */
+    bool given_up;          /* it has not dialled again either: ic_function_is_lost */
+    bool leaving;           /* its invocation has lasted long enough: it is being drained */
+    bool missing;           /* the platform knows no such function, as it said last */
+    uint64_t hold_until_ms; /* before it is begun: not invoked, its node may be there */
     struct ic_function_figures figures;
 };
 
@@ -77,11 +79,11 @@ struct ic_functions {
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uint32_t warming;        /* warm-ups outstanding */
-    uint64_t adopt_until_ms; /* a function that was not begun is not invoked before */
     char trouble[320];       /* ic_functions_trouble */
     uint64_t trouble_ms;
+    uint64_t strangers_until_ms; /* until then a stranger at the door puts off its function */
     uint64_t refused; /* links without a valid HELLO */
-    bool adopt, stopping;
+    bool adopt, strangers, rebuild, stopping;
 };
 
 /* IC_EINVAL: its name is too long; IC_ENOMEM. */

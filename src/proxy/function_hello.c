@@ -43,12 +43,25 @@ static enum ic_door_verdict judge_current(const struct ic_function *fn,
     return IC_DOOR_REFUSE; /* that invocation is over */
 }
 
+/* A proxy has been there whose epoch is not below ours: above it, or, if our journal is new and its
+ * epoch a guess, the same. */
+static bool has_seen_another(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    const struct ic_functions *f = fn->all;
+    if (hello->highest_epoch != f->epoch || !f->strangers) {
+        return hello->highest_epoch > f->epoch;
+    }
+    const struct ic_pool_instance *i = ic_pool_find_id(f->pool, fn->index, hello->instance);
+    return i == NULL || !i->greeted;
+}
+
 enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello)
 {
     struct ic_functions *f = fn->all;
     enum ic_door_verdict verdict;
-    if (hello->highest_epoch > f->epoch) {
-        verdict = IC_DOOR_REFUSE;
+    if (has_seen_another(fn, hello)) {
+        f->handler->epoch_seen(f->ctx, hello->highest_epoch);
+        verdict = IC_DOOR_REFUSE; /* it dials again, and finds a higher one */
     } else if ((hello->flags & IC_HELLO_DYING) != 0) {
         verdict = IC_DOOR_DISMISS; /* it need not wait for its end: nothing is taken over */
     } else if ((fn->begun || fn->greeted) &&
@@ -109,6 +122,7 @@ static struct ic_pool_instance *meet(struct ic_function *fn, const struct ic_hel
         instance = ic_pool_heard(pool, fn->index, hello->instance, hello->capacity_bytes,
                                  hello->position, hello->held_bytes, ic_function_now(fn));
     }
+    instance->greeted = true;
     instance->held_reported = hello->held_bytes;
     if (instance->known && !held_fits(fn, instance)) {
         ic_log(IC_LOG_WARNING, "instance-differs",

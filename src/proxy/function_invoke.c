@@ -13,6 +13,7 @@
 enum {
     REPLY_MARGIN_MS = 15000, /* an Invoke's response may be so much later than its deadline */
     WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
+    NOT_FOUND = 404,         /* ResourceNotFoundException */
 };
 
 /*
@@ -96,6 +97,9 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
         return;
     }
     struct ic_pool *pool = fn->all->pool;
+    if (node.epoch > fn->all->epoch) {
+        fn->all->handler->epoch_seen(fn->all->ctx, node.epoch);
+    }
     if (kind == IC_INVOKE_WARM && !fn->greeted) {
         ic_pool_heard(pool, fn->index, node.instance, node.capacity, node.position, node.held,
                       ic_function_now(fn));
@@ -169,6 +173,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     enum ic_pool_event e = event_of(fn, ic_function_state(fn)->state, reply);
     fn->call = NULL;
     fn->heard = true;
+    fn->missing = reply->status == NOT_FOUND;
     log_reply(fn, reply);
     if (reply->error < 0 || reply->function_error) {
         note_failure(fn, reply);

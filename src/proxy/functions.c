@@ -21,6 +21,9 @@ enum {
     BACKOFF_MAX_MS = 30000,
     THROTTLE_MAX_MS = 1000,     /* requests wait meanwhile: some tries within `invoke-timeout` */
     INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
+    STRANGERS_MS = 10000,       /* a node that is not welcomed leaves after 5 s at most */
+    KNOCK_WAIT_MS = 250,        /* one whose proxy is gone dials every 50 ms */
+    KNOCK_QUIET_MS = 500,       /* it has left when it has not dialled for so long */
     CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
 };
 
@@ -187,8 +190,18 @@ static void refused(void *ctx)
     f->refused++;
 }
 
+static void stranger(void *ctx, uint16_t function)
+{
+    struct ic_functions *f = ctx;
+    struct ic_function *fn = at(f, function);
+    uint64_t until_ms = ic_loop_now_ms(f->loop) + KNOCK_QUIET_MS;
+    if (until_ms <= f->strangers_until_ms && until_ms > fn->hold_until_ms) {
+        fn->hold_until_ms = until_ms;
+    }
+}
+
 static const struct ic_door_handler door_handler = {
-    .find = find, .judge = judge, .enter = enter, .refused = refused};
+    .find = find, .judge = judge, .enter = enter, .refused = refused, .stranger = stranger};
 
 /* ---- start and stop --------------------------------------------------------- */
 
@@ -250,6 +263,8 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     f->books = setup->books;
     f->epoch = setup->epoch;
     f->adopt = setup->adopt;
+    f->strangers = setup->strangers;
+    f->rebuild = setup->rebuild;
     f->handler = setup->handler;
     f->ctx = setup->ctx;
     memcpy(f->secret, setup->secret, sizeof f->secret);
@@ -294,10 +309,42 @@ int ic_functions_start(struct ic_functions *f)
         snprintf(f->node_address, sizeof f->node_address, v6 ? "[%s]:%u" : "%s:%u", c->node_bind,
                  ic_door_port(f->door));
     }
-    uint64_t wait_ms = f->adopt ? (uint64_t)c->adopt_wait : 0;
-    f->adopt_until_ms = ic_loop_now_ms(f->loop) + wait_ms;
-    ic_timer_start(&f->warm_timer, wait_ms);
+    uint64_t now_ms = ic_loop_now_ms(f->loop);
+    uint64_t wait_ms = f->adopt ? (uint64_t)c->adopt_wait : f->strangers ? KNOCK_WAIT_MS : 0;
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        f->function[i].hold_until_ms = now_ms + wait_ms;
+    }
+    f->strangers_until_ms = f->strangers ? now_ms + STRANGERS_MS : 0;
+    if (!f->rebuild) {
+        ic_timer_start(&f->warm_timer, wait_ms);
+    }
     return 0;
+}
+
+void ic_functions_begin_warm_ups(struct ic_functions *f)
+{
+    f->rebuild = false;
+    if (!f->stopping) {
+        ic_timer_start(&f->warm_timer, 0);
+    }
+}
+
+void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch)
+{
+    assert(epoch > f->epoch);
+    f->epoch = epoch;
+    ic_door_set_epoch(f->door, epoch);
+}
+
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
+{
+    return at(f, function)->missing;
+}
+
+void ic_functions_dismiss(struct ic_functions *f, uint16_t function)
+{
+    bool gone = ic_function_dismiss(at(f, function));
+    (void)gone; /* if not at once, then when it is idle */
 }
 
 static void stop_if_done(void *ctx)

@@ -144,6 +144,9 @@ struct ic_functions_handler {
     void (*list_end)(void *ctx, uint16_t function, uint32_t serial);
     /* The instance's memory is gone (ic_pool_holds is false by now). */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
+    /* A node has seen another proxy, of EPOCH, which is not below ours: to be answered with
+     * ic_functions_set_epoch, or not at all; then it is not spoken to. */
+    void (*epoch_seen)(void *ctx, uint32_t epoch);
 };
 
 enum { IC_SECRET_LEN = 32 };
@@ -155,6 +158,10 @@ struct ic_functions_setup {
     uint8_t secret[IC_SECRET_LEN];  /* persisted: link keys derive from it */
     uint32_t epoch;                 /* raised at every start of the proxy */
     bool adopt; /* the proxy before did not send its nodes home: wait for them */
+    /* A proxy may have run before whose secret is lost. A node of its does not answer to us and
+     * leaves soon; meanwhile its function must not be invoked, or another instance would answer. */
+    bool strangers; /* the epoch is a guess, too */
+    bool rebuild;   /* no warm-up until ic_functions_begin_warm_ups */
     const struct ic_functions_handler *handler;
     void *ctx;
 };
@@ -162,12 +169,20 @@ struct ic_functions_setup {
  * IC_EINVAL. */
 int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions **out) IC_MUST_USE;
 /* Listens on `node-bind`:`node-port`, adopts nodes that dial in for `adopt-wait`, then warms every
- * function up. IC_EIO, IC_EEXIST: the address cannot be had. */
+ * function up (unless the catalog is to be rebuilt first). IC_EIO, IC_EEXIST: the address cannot be
+ * had. */
 int ic_functions_start(struct ic_functions *f) IC_MUST_USE;
+void ic_functions_begin_warm_ups(struct ic_functions *f);
+/* The epoch of WELCOMEs and payloads from now on, above the present one. */
+void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch);
 /* Sends every awake node home (BYE_OK); DONE(ctx) when all links are closed, or after WITHIN_MS. */
 void ic_functions_stop(struct ic_functions *f, uint64_t within_ms, void (*done)(void *ctx),
                        void *ctx);
 void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may be pending */
+/* The platform said last that there is no such function. */
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function);
+/* Sends FUNCTION's node home, if it is awake, once nothing is outstanding. */
+void ic_functions_dismiss(struct ic_functions *f, uint16_t function);
 /* Every function has been heard of since the start, or is given up. */
 bool ic_functions_ready(const struct ic_functions *f);
 uint16_t ic_functions_node_port(const struct ic_functions *f);

@@ -30,14 +30,6 @@ enum {
 
 struct ic_journal;
 
-struct ic_journal_setup {
-    const char *dir;    /* must exist; NULL or "": keep nothing (an in-memory cache; for tests) */
-    int appendfsync;    /* IC_FSYNC_... of base/config.h */
-    const char *prefix; /* the pool's shape: names of the functions ... */
-    uint32_t functions; /* ... and how many */
-    uint64_t memory;    /* of each; may change between starts */
-};
-
 struct ic_journal_meta {
     /*
      * Raised by every open. A fresh journal begins with the minutes since 2026, so that a folder
@@ -46,21 +38,52 @@ struct ic_journal_meta {
     uint32_t epoch;
     bool fresh;   /* there was no journal before */
     bool crashed; /* it was not closed last time */
+    bool rebuild; /* it is empty: the catalog must come from the functions (ic_journal_rebuilt) */
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
+};
+
+struct ic_journal_setup {
+    const char *dir;    /* must exist; NULL or "": keep nothing (an in-memory cache; for tests) */
+    int appendfsync;    /* IC_FSYNC_... of base/config.h */
+    const char *prefix; /* the pool's shape: names of the functions ... */
+    uint32_t functions; /* ... and how many */
+    uint64_t memory;    /* of each; may change between starts */
+    /* A fresh journal, or one whose rebuild was not finished, is to be rebuilt; else it is empty.
+     */
+    bool rebuild;
+    /* A fresh journal goes on with this secret and above this epoch; NULL: with its own. */
+    const struct ic_journal_meta *heir_of;
 };
 
 /*
  * Opens or creates the journal, raises the epoch, and makes both durable before it returns. On an
  * error WHY (IC_JOURNAL_WHY_MAX bytes) says the reason and names the file:
  *   IC_EBUSY     another process has it
- *   IC_ECORRUPT  damaged, or not a journal, or of another format
- *   IC_EINVAL    the pool was another one: other prefix, or it had more functions
+ *   IC_ECORRUPT  damaged, or not a journal
+ *   IC_EINVAL    the pool was another one: other prefix, or it had more functions; or the journal
+ *                has another format
  *   IC_ENOSPC, IC_EIO, IC_ENOENT, IC_ENOMEM
  */
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
                     struct ic_journal_meta *meta, char *why) IC_MUST_USE;
 /* Commits what is queued, forces it to the disk. NULL is fine. */
 void ic_journal_close(struct ic_journal *j);
+/*
+ * Reads all of the journal of SETUP in a child process, before it is opened: pages that were
+ * damaged can end or hold up whoever follows them. IC_ECORRUPT and WHY: it is damaged. 0: it is
+ * not, there is none, or opening it will say what is wrong.
+ */
+int ic_journal_verify(const struct ic_journal_setup *setup, char *why) IC_MUST_USE;
+/*
+ * Gives the closed journal in DIR another name, so that a fresh one takes its place; nothing is
+ * deleted. PATH (IC_JOURNAL_WHY_MAX bytes) becomes the new name. IC_EIO, WHY.
+ */
+int ic_journal_set_aside(const char *dir, char *path, char *why) IC_MUST_USE;
+/* The rebuild is complete: a later open loads the journal. Durable. IC_EIO. */
+int ic_journal_rebuilt(struct ic_journal *j) IC_MUST_USE;
+/* The epoch becomes *EPOCH, above SEEN, durably; unchanged if it is above already. IC_EIO;
+ * IC_ERANGE: there is no such epoch. */
+int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch) IC_MUST_USE;
 
 /* ---- records ---------------------------------------------------------------- */
 

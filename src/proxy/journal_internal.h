@@ -4,6 +4,7 @@
  *   journal.c         queue, transactions, failure     journal_record.c  bytes of a record
  *   journal_open.c    the file, epoch, secret          journal_sync.c    fsync on a thread
  *   journal_load.c    reading it all                journal_safe.c    whole after a power failure
+ *   journal_check.c   is it damaged, away with it
  */
 #ifndef IC_PROXY_JOURNAL_INTERNAL_H
 #define IC_PROXY_JOURNAL_INTERNAL_H
@@ -44,6 +45,10 @@ __attribute__((format(printf, 2, 3))) void ic_journal_say(char *why, const char 
 int ic_journal_explain(const struct ic_journal *j, int rc, char *why);
 /* Flags of LMDB for a mode of appendfsync. */
 unsigned ic_journal_sync_flag(int appendfsync);
+/* Fills in the paths in DIR. IC_EINVAL and WHY: too long. */
+int ic_journal_name(struct ic_journal *j, const char *dir, char *why);
+/* One process at a time. IC_EBUSY, IC_ENOENT, IC_ENOSPC, IC_EIO, with WHY. */
+int ic_journal_lock(struct ic_journal *j, char *why);
 /* Opens j->env and its databases; an LMDB code, and j->env NULL if it is not 0. */
 int ic_journal_open_environment(struct ic_journal *j);
 int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t len);

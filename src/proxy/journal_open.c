@@ -17,6 +17,8 @@ enum {
     FORMAT = 1,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
+    META_CRASHED = 1,         /* not closed: it is in use, or its proxy died */
+    META_REBUILDING = 2,      /* what is in it is not all that the functions have */
     MAP_BYTES_MIN = 64 << 20, /* grown by doubling; address space, not memory or disk */
 };
 
@@ -172,7 +174,7 @@ int ic_journal_make_durable(struct ic_journal *j)
     return rc;
 }
 
-static int take_lock(struct ic_journal *j, char *why)
+int ic_journal_lock(struct ic_journal *j, char *why)
 {
     j->lock_fd = open(j->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (j->lock_fd < 0) {
@@ -222,7 +224,7 @@ static uint32_t first_epoch(void)
 }
 
 struct stored_meta {
-    uint32_t format, epoch, functions, crashed;
+    uint32_t format, epoch, functions, flags;
     uint64_t memory;
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
     char prefix[128];
@@ -235,7 +237,7 @@ static int check_meta(struct ic_journal *j, const struct ic_journal_setup *setup
     if (m->format != FORMAT) {
         ic_journal_say(why, "journal %s has format %u, this program reads format %d", j->path,
                        m->format, FORMAT);
-        return IC_ECORRUPT;
+        return IC_EINVAL;
     }
     m->prefix[sizeof m->prefix - 1] = '\0';
     if (strcmp(m->prefix, setup->prefix) != 0) {
@@ -255,6 +257,34 @@ static int check_meta(struct ic_journal *j, const struct ic_journal_setup *setup
     return 0;
 }
 
+/* The meta record of a journal that begins. */
+static void begin_meta(struct stored_meta *m, const struct ic_journal_setup *setup)
+{
+    const struct ic_journal_meta *before = setup->heir_of;
+    *m = (struct stored_meta){.format = FORMAT, .epoch = first_epoch() - 1};
+    if (setup->rebuild) {
+        m->flags = META_REBUILDING;
+    }
+    snprintf(m->prefix, sizeof m->prefix, "%s", setup->prefix);
+    ic_random_fill(m->secret, sizeof m->secret);
+    if (before != NULL) {
+        memcpy(m->secret, before->secret, sizeof m->secret);
+        m->epoch = before->epoch > m->epoch ? before->epoch : m->epoch;
+    }
+}
+
+/* A rebuild that was not finished begins anew, or is given up. */
+static int drop_half_rebuilt(struct ic_journal *j, MDB_txn *txn, struct stored_meta *m,
+                             const struct ic_journal_setup *setup)
+{
+    if ((m->flags & META_REBUILDING) == 0) {
+        return 0;
+    }
+    m->flags = setup->rebuild ? m->flags : m->flags & ~(uint32_t)META_REBUILDING;
+    int rc = mdb_drop(txn, j->objects, 0);
+    return rc == 0 ? mdb_drop(txn, j->entries, 0) : rc;
+}
+
 /* Reads, checks, raises and writes the meta record. Returns an LMDB code; *RESULT < 0 with WHY says
  * what check_meta found. */
 static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
@@ -265,10 +295,7 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     int rc = get_meta(txn, j->meta, "meta", &m, sizeof m);
     out->fresh = rc == MDB_NOTFOUND;
     if (rc == MDB_NOTFOUND) {
-        m.format = FORMAT;
-        m.epoch = first_epoch() - 1;
-        snprintf(m.prefix, sizeof m.prefix, "%s", setup->prefix);
-        ic_random_fill(m.secret, sizeof m.secret);
+        begin_meta(&m, setup);
     } else if (rc != 0) {
         return rc;
     }
@@ -276,17 +303,22 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     if (*result < 0) {
         return 0;
     }
-    out->crashed = m.crashed != 0;
+    rc = drop_half_rebuilt(j, txn, &m, setup);
+    if (rc != 0) {
+        return rc;
+    }
+    out->crashed = (m.flags & META_CRASHED) != 0;
+    out->rebuild = (m.flags & META_REBUILDING) != 0;
     out->epoch = ++m.epoch;
     memcpy(out->secret, m.secret, sizeof out->secret);
     m.functions = setup->functions;
     m.memory = setup->memory;
-    m.crashed = 1;
+    m.flags |= META_CRASHED;
     return ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m);
 }
 
-static int raise_epoch(struct ic_journal *j, const struct ic_journal_setup *setup,
-                       struct ic_journal_meta *meta, char *why)
+static int begin_life(struct ic_journal *j, const struct ic_journal_setup *setup,
+                      struct ic_journal_meta *meta, char *why)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
@@ -306,17 +338,24 @@ static int raise_epoch(struct ic_journal *j, const struct ic_journal_setup *setu
     return rc == 0 ? 0 : ic_journal_explain(j, rc, why);
 }
 
-static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
-                     struct ic_journal_meta *meta, char *why)
+int ic_journal_name(struct ic_journal *j, const char *dir, char *why)
 {
-    if ((size_t)snprintf(j->path, sizeof j->path, "%s/journal.lmdb", setup->dir) >=
-            sizeof j->path ||
-        (size_t)snprintf(j->lock_path, sizeof j->lock_path, "%s/journal.lock", setup->dir) >=
+    if ((size_t)snprintf(j->path, sizeof j->path, "%s/journal.lmdb", dir) >= sizeof j->path ||
+        (size_t)snprintf(j->lock_path, sizeof j->lock_path, "%s/journal.lock", dir) >=
             sizeof j->lock_path) {
         ic_journal_say(why, "dir is too long for a path");
         return IC_EINVAL;
     }
-    int result = take_lock(j, why);
+    return 0;
+}
+
+static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
+                     struct ic_journal_meta *meta, char *why)
+{
+    int result = ic_journal_name(j, setup->dir, why);
+    if (result == 0) {
+        result = ic_journal_lock(j, why);
+    }
     if (result < 0) {
         return result;
     }
@@ -328,7 +367,7 @@ static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
     if (rc != 0) {
         return ic_journal_explain(j, rc, why);
     }
-    return raise_epoch(j, setup, meta, why);
+    return begin_life(j, setup, meta, why);
 }
 
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
@@ -370,23 +409,56 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     return 0;
 }
 
-static void mark_closed(struct ic_journal *j)
+/* Takes FLAGS off the meta record, and makes its epoch at least EPOCH; *NOW: what it is. */
+static int change_meta(struct ic_journal *j, uint32_t flags, uint32_t epoch, uint32_t *now)
 {
     MDB_txn *txn;
     struct stored_meta m;
-    if (mdb_txn_begin(j->env, NULL, 0, &txn) != 0) {
-        return;
+    int rc = j->env == NULL ? EIO : mdb_txn_begin(j->env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
     }
-    if (get_meta(txn, j->meta, "meta", &m, sizeof m) != 0) {
+    rc = get_meta(txn, j->meta, "meta", &m, sizeof m);
+    if (rc == 0) {
+        m.flags &= ~flags;
+        m.epoch = m.epoch < epoch ? epoch : m.epoch;
+        *now = m.epoch;
+        rc = ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m);
+    }
+    if (rc != 0) {
         mdb_txn_abort(txn);
-        return;
+        return rc;
     }
-    m.crashed = 0;
-    if (ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m) != 0) {
-        mdb_txn_abort(txn);
-        return;
+    return mdb_txn_commit(txn);
+}
+
+int ic_journal_rebuilt(struct ic_journal *j)
+{
+    uint32_t epoch;
+    if (j->memory_only) {
+        return 0;
     }
-    if (mdb_txn_commit(txn) == 0 && mdb_env_sync(j->env, 1) == 0) {
+    int rc = change_meta(j, META_REBUILDING, 0, &epoch);
+    return rc != 0 || ic_journal_make_durable(j) != 0 ? IC_EIO : 0;
+}
+
+int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch)
+{
+    if (seen >= EPOCH_MAX) {
+        return IC_ERANGE;
+    }
+    if (j->memory_only) {
+        *epoch = *epoch > seen ? *epoch : seen + 1;
+        return 0;
+    }
+    int rc = change_meta(j, 0, seen + 1, epoch);
+    return rc != 0 || ic_journal_make_durable(j) != 0 ? IC_EIO : 0;
+}
+
+static void mark_closed(struct ic_journal *j)
+{
+    uint32_t epoch;
+    if (change_meta(j, META_CRASHED, 0, &epoch) == 0 && mdb_env_sync(j->env, 1) == 0) {
         ic_journal_safe_remove(&j->safe); /* all is on the disk */
     }
 }

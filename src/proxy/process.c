@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ struct process {
     struct ic_loop *loop;
     struct ic_proxy *proxy; /* NULL until it is started */
     uv_signal_t on_term, on_int;
+    int ready_fd; /* -1: nobody waits there (any more) */
 };
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -40,21 +42,33 @@ static void close_loop(struct process *p)
     ic_loop_free(p->loop); /* runs it once more, so that the handles are let go */
 }
 
-static void run(struct process *p)
+/* Returns the exit status. */
+static int run(struct process *p)
 {
+    ic_proxy_tell(p->proxy, on_told, p);
     ic_loop_run(p->loop);
     ic_log(IC_LOG_INFO, "stopped", "uptime_ms=%llu",
            (unsigned long long)(ic_loop_now_ms(p->loop) - p->proxy->started_ms));
+    const char *failure = ic_proxy_failure(p->proxy);
+    if (failure != NULL) {
+        fprintf(stderr, "infinicache proxy: %s\n", failure);
+    }
+    int status = failure == NULL ? 0 : 1;
     ic_proxy_free(p->proxy);
+    return status;
 }
 
-/* Says on FD that clients are served; whether anybody reads it is not our concern. */
-static void tell_ready(int fd)
+/* Says on ready_fd that clients are served, or will be; whether anybody reads it is not our concern.
+ */
+static void on_told(void *ctx, bool ready)
 {
-    if (fd >= 0) {
-        ssize_t written = write(fd, "ready\n", 6);
+    struct process *p = ctx;
+    const char *word = ready ? "ready\n" : "loading\n";
+    if (p->ready_fd >= 0) {
+        ssize_t written = write(p->ready_fd, word, strlen(word));
         (void)written;
-        close(fd);
+        close(p->ready_fd);
+        p->ready_fd = -1;
     }
 }
 
@@ -71,7 +85,8 @@ static void raise_descriptor_limit(void)
 int ic_proxy_run(struct ic_config *config, int ready_fd)
 {
     char why[IC_PROXY_WHY_MAX];
-    struct process p = {.proxy = NULL};
+    struct process p = {.ready_fd = ready_fd};
+    int status = 1;
     ic_log_set_level((enum ic_log_level)config->loglevel);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
@@ -80,11 +95,10 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     watch_signals(&p);
     int result = ic_proxy_new(p.loop, config, &p.proxy, why);
     if (result == 0) {
-        tell_ready(ready_fd);
-        run(&p);
+        status = run(&p);
     } else {
         fprintf(stderr, "infinicache proxy: %s\n", why);
     }
     close_loop(&p);
-    return result == 0 ? 0 : 1;
+    return status;
 }

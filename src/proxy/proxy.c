@@ -2,8 +2,8 @@
  * proxy.c - builds the proxy's parts in order, takes them apart in reverse.
  *
  *   journal -> books -> functions (pool) -> store (catalog loaded) -> window -> listeners:
- *   functions, sessions, admin -> ready -> ... stop -> sessions closed -> nodes sent home ->
- *   journal closed
+ *   functions, sessions, admin -> (catalog rebuilt) -> ready -> ... stop -> sessions closed ->
+ *   nodes sent home -> journal closed
  */
 #include "proxy/proxy.h"
 
@@ -14,7 +14,8 @@
 #include "proxy/admin.h"
 #include "proxy/books.h"
 #include "proxy/functions.h"
-#include "proxy/journal.h"
+#include "proxy/rebuilder.h"
+#include "proxy/recovery.h"
 #include "proxy/session.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
@@ -28,15 +29,21 @@
 enum {
     TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
+    EPOCH_MARGIN = 1000,      /* starts of a lost proxy of which no node knows that answers */
+    LOADING_SAID_MS = 10000,  /* who waits for the start is told that it takes longer */
 };
 
 /* The proxy with what only its start and stop need. */
 struct process {
     struct ic_proxy proxy;
-    struct ic_journal *journal;
-    struct ic_journal_meta meta;
+    struct ic_recovery recovery;
+    uint32_t epoch;
     struct ic_admin *admin;
     struct ic_timer tick;
+    struct ic_timer loading; /* runs out when whoever waits is to be told that it takes long */
+    void (*told)(void *ctx, bool ready);
+    void *told_ctx;
+    bool failed; /* it stopped by itself: `why` */
     struct ic_reap turn_end;
     bool commit_scheduled, stopping;
     char why[IC_PROXY_WHY_MAX];
@@ -86,7 +93,9 @@ static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
 
 static void on_list_item(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item)
 {
-    ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
+    struct process *p = ctx;
+    ic_store_list_item(p->proxy.store, function, serial, item);
+    ic_rebuilder_heard(p->proxy.rebuilder, function);
 }
 
 static void on_list_end(void *ctx, uint16_t function, uint32_t serial)
@@ -99,11 +108,29 @@ static void on_gone(void *ctx, uint16_t function, uint32_t serial)
     ic_store_instance_gone(((struct process *)ctx)->proxy.store, function, serial);
 }
 
+static void on_epoch_seen(void *ctx, uint32_t epoch)
+{
+    struct process *p = ctx;
+    /* A node that does not answer now may have seen a little more. */
+    uint32_t margin = p->recovery.meta.fresh ? EPOCH_MARGIN : 0;
+    uint32_t above = epoch > UINT32_MAX - margin ? epoch : epoch + margin;
+    int result = ic_journal_raise_epoch(p->recovery.journal, above, &p->epoch);
+    if (result < 0) {
+        ic_log(IC_LOG_ERROR, "epoch-not-raised", "seen=%u error=\"%s\"", epoch,
+               ic_error_text(result));
+        return;
+    }
+    ic_log(IC_LOG_WARNING, "epoch-raised", "seen=%u epoch=%u", epoch, p->epoch);
+    ic_functions_set_epoch(p->proxy.functions, p->epoch);
+    ic_store_set_epoch(p->proxy.store, p->epoch);
+}
+
 static const struct ic_functions_handler functions_handler = {
     .list_begin = on_list_begin,
     .list_item = on_list_item,
     .list_end = on_list_end,
     .gone = on_gone,
+    .epoch_seen = on_epoch_seen,
 };
 
 /* ---- start ---- */
@@ -121,29 +148,12 @@ static int make_dir(struct process *p, const char *dir)
     return 0;
 }
 
-static int open_journal(struct process *p)
-{
-    const struct ic_config *c = p->proxy.config;
-    int result = make_dir(p, c->dir);
-    if (result < 0) {
-        return result;
-    }
-    struct ic_journal_setup setup = {
-        .dir = c->dir,
-        .appendfsync = c->appendfsync,
-        .prefix = c->function_prefix,
-        .functions = (uint32_t)c->functions,
-        .memory = (uint64_t)c->memory,
-    };
-    return ic_journal_open(&setup, &p->journal, &p->meta, p->why);
-}
-
 static int open_books(struct process *p)
 {
     struct ic_books_setup setup = {
         .config = p->proxy.config,
         .prices = &p->proxy.prices,
-        .journal = p->journal,
+        .journal = p->recovery.journal,
         .schedule = schedule_commit,
         .ctx = p,
     };
@@ -157,13 +167,15 @@ static int open_functions(struct process *p)
         .config = p->proxy.config,
         .prices = &p->proxy.prices,
         .books = p->proxy.books,
-        .epoch = p->meta.epoch,
-        .adopt = p->meta.crashed,
+        .epoch = p->epoch,
+        .adopt = p->recovery.meta.crashed,
+        .strangers = p->recovery.meta.rebuild || p->recovery.meta.fresh,
+        .rebuild = p->recovery.meta.rebuild,
         .handler = &functions_handler,
         .ctx = p,
     };
-    static_assert(sizeof setup.secret == sizeof p->meta.secret, "one secret");
-    memcpy(setup.secret, p->meta.secret, sizeof setup.secret);
+    static_assert(sizeof setup.secret == sizeof p->recovery.meta.secret, "one secret");
+    memcpy(setup.secret, p->recovery.meta.secret, sizeof setup.secret);
     int result = ic_functions_new(&setup, &p->proxy.functions);
     if (result < 0) {
         snprintf(p->why, sizeof p->why, "cannot set up the functions: %s", ic_error_text(result));
@@ -176,15 +188,52 @@ static int open_store(struct process *p)
     struct ic_store_setup setup = {
         .config = p->proxy.config,
         .pool = ic_functions_pool(p->proxy.functions),
-        .journal = p->journal,
-        .epoch = p->meta.epoch,
+        .journal = p->recovery.journal,
+        .epoch = p->epoch,
         .rng = &p->proxy.rng,
         .schedule = schedule_commit,
         .condemned = on_condemned,
         .ctx = p,
     };
     int result = ic_store_new(&setup, &p->proxy.store, p->why);
-    return result < 0 ? result : ic_store_load(p->proxy.store, ic_clock_wall_ms(), p->why);
+    if (result < 0) {
+        return result;
+    }
+    return p->recovery.meta.rebuild ? ic_store_rebuild_begin(p->proxy.store)
+                                    : ic_store_load(p->proxy.store, ic_clock_wall_ms(), p->why);
+}
+
+/* With the journal that recovery has: the pool and the catalog. */
+static int open_catalog(struct process *p)
+{
+    p->epoch = p->recovery.meta.epoch;
+    int result = open_books(p);
+    if (result == 0) {
+        result = open_functions(p);
+    }
+    return result < 0 ? result : open_store(p);
+}
+
+static int open_all(struct process *p)
+{
+    int result = make_dir(p, p->proxy.config->dir);
+    if (result == 0) {
+        result = ic_recovery_open(&p->recovery, p->proxy.config, p->why);
+    }
+    if (result == 0) {
+        result = open_catalog(p);
+    }
+    if (result != IC_ECORRUPT || p->recovery.journal == NULL) {
+        return result;
+    }
+    ic_store_free(p->proxy.store);
+    ic_functions_free(p->proxy.functions);
+    ic_books_free(p->proxy.books);
+    p->proxy.store = NULL;
+    p->proxy.functions = NULL;
+    p->proxy.books = NULL;
+    result = ic_recovery_replace(&p->recovery, p->proxy.config, p->why);
+    return result < 0 ? result : open_catalog(p);
 }
 
 static int explain_listen(struct process *p, int result, const char *what, const char *host,
@@ -226,16 +275,7 @@ static int start(struct process *p)
     struct ic_proxy *proxy = &p->proxy;
     int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
     if (result == 0) {
-        result = open_journal(p);
-    }
-    if (result == 0) {
-        result = open_books(p);
-    }
-    if (result == 0) {
-        result = open_functions(p);
-    }
-    if (result == 0) {
-        result = open_store(p);
+        result = open_all(p);
     }
     if (result == 0) {
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
@@ -277,6 +317,9 @@ void ic_proxy_free(struct ic_proxy *proxy)
 {
     struct process *p = IC_CONTAINER(proxy, struct process, proxy);
     ic_timer_stop(&p->tick);
+    ic_timer_stop(&p->loading);
+    ic_rebuilder_free(p->proxy.rebuilder);
+    p->proxy.rebuilder = NULL;
     ic_admin_free(p->admin);
     ic_sessions_free(p->proxy.sessions);
     if (p->proxy.store != NULL && p->proxy.books != NULL) {
@@ -291,8 +334,43 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_store_free(p->proxy.store);
     ic_books_free(p->proxy.books);
     ic_rs_set_free(p->proxy.codes);
-    ic_journal_close(p->journal);
+    ic_journal_close(p->recovery.journal);
     ic_free(p);
+}
+
+/* ---- ready ---- */
+
+/* Whoever waits for the start is told; READY is the last word. */
+static void tell(struct process *p, bool ready)
+{
+    ic_timer_stop(&p->loading);
+    if (p->told != NULL) {
+        p->told(p->told_ctx, ready);
+    }
+    p->told = ready ? NULL : p->told;
+}
+
+static void on_loading(void *ctx)
+{
+    tell(ctx, false);
+}
+
+void ic_proxy_tell(struct ic_proxy *proxy, void (*told)(void *ctx, bool ready), void *ctx)
+{
+    struct process *p = IC_CONTAINER(proxy, struct process, proxy);
+    p->told = told;
+    p->told_ctx = ctx;
+    if (ic_rebuilder_loading(proxy->rebuilder)) {
+        ic_timer_start(&p->loading, LOADING_SAID_MS);
+    } else {
+        tell(p, true);
+    }
+}
+
+const char *ic_proxy_failure(const struct ic_proxy *proxy)
+{
+    const struct process *p = IC_CONTAINER(proxy, struct process, proxy);
+    return p->failed ? p->why : NULL;
 }
 
 static void announce(const struct process *p)
@@ -300,7 +378,43 @@ static void announce(const struct process *p)
     const struct ic_config *c = p->proxy.config;
     ic_log(IC_LOG_INFO, "ready", "clients=%s:%d functions=%s:%d keys=%llu epoch=%u", c->bind,
            (int)c->port, c->node_bind, (int)c->node_port,
-           (unsigned long long)ic_store_count(p->proxy.store), p->meta.epoch);
+           (unsigned long long)ic_store_count(p->proxy.store), p->epoch);
+}
+
+/* The catalog is rebuilt, or cannot be. */
+static void on_rebuilt(void *ctx, int result)
+{
+    struct process *p = ctx;
+    if (result == 0) {
+        ic_functions_begin_warm_ups(p->proxy.functions);
+        announce(p);
+        tell(p, true);
+        return;
+    }
+    snprintf(p->why, sizeof p->why,
+             "the catalog cannot be rebuilt: %s; what the functions hold is untouched, the next "
+             "start tries again",
+             ic_store_writable(p->proxy.store) ? ic_error_text(result)
+                                               : ic_store_failure(p->proxy.store));
+    p->failed = true;
+    ic_proxy_stop(&p->proxy);
+}
+
+static int begin_rebuild(struct process *p)
+{
+    struct ic_rebuilder_setup setup = {
+        .loop = p->proxy.loop,
+        .config = p->proxy.config,
+        .functions = p->proxy.functions,
+        .store = p->proxy.store,
+        .journal = p->recovery.journal,
+        .reason = p->recovery.reason,
+        .fresh = p->recovery.meta.fresh && !p->recovery.replaced,
+        .done = on_rebuilt,
+        .ctx = p,
+    };
+    p->proxy.rebuilder = ic_rebuilder_new(&setup);
+    return p->proxy.rebuilder == NULL ? IC_ENOMEM : 0;
 }
 
 static struct process *process_new(struct ic_loop *loop, struct ic_config *config)
@@ -314,6 +428,7 @@ static struct process *process_new(struct ic_loop *loop, struct ic_config *confi
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     ic_list_init(&p->turn_end.node);
     ic_timer_init(&p->tick, loop, on_tick, p);
+    ic_timer_init(&p->loading, loop, on_loading, p);
     return p;
 }
 
@@ -321,13 +436,18 @@ int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy
 {
     struct process *p = process_new(loop, config);
     int result = start(p);
+    if (result == 0 && p->recovery.meta.rebuild) {
+        result = begin_rebuild(p);
+    }
     if (result < 0) {
         snprintf(why, IC_PROXY_WHY_MAX, "%s", p->why[0] == '\0' ? ic_error_text(result) : p->why);
         ic_proxy_free(&p->proxy);
         return result;
     }
     ic_timer_start(&p->tick, TICK_MS);
-    announce(p);
+    if (!p->recovery.meta.rebuild) {
+        announce(p);
+    }
     *out = &p->proxy;
     return 0;
 }

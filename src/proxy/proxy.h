@@ -18,6 +18,7 @@
 
 struct ic_books;
 struct ic_functions;
+struct ic_rebuilder;
 struct ic_rs_set;
 struct ic_store;
 struct ic_window;
@@ -36,6 +37,7 @@ struct ic_proxy {
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
     struct ic_sessions *sessions;   /* clients */
     struct ic_prices prices;        /* list prices and the directive `prices` */
+    struct ic_rebuilder *rebuilder; /* of the catalog, at this start; NULL: it was not needed */
     struct ic_rng rng;              /* placement, back-off, sampling */
     uint64_t started_ms;            /* monotonic */
 };
@@ -47,6 +49,13 @@ struct ic_proxy {
  */
 int ic_proxy_new(struct ic_loop *loop, struct ic_config *config, struct ic_proxy **out,
                  char *why) IC_MUST_USE;
+/*
+ * TOLD(ctx, true), once, when keys are served; before it TOLD(ctx, false) if that takes long, since
+ * the catalog is being rebuilt. May be called at once.
+ */
+void ic_proxy_tell(struct ic_proxy *proxy, void (*told)(void *ctx, bool ready), void *ctx);
+/* Why it stopped by itself; NULL: it did not. */
+const char *ic_proxy_failure(const struct ic_proxy *proxy);
 /* Closes everything, whether it was stopped before or not; the loop runs no more meanwhile. */
 void ic_proxy_free(struct ic_proxy *proxy);
 /* Begins to stop, from within the loop: SHUTDOWN and the signals. The loop is stopped when clients

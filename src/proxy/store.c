@@ -9,8 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { ID_COUNTER_BITS = 40 }; /* object id = epoch (24 bits) | counter */
-
 /* ---- life ------------------------------------------------------------------- */
 
 int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char *why)
@@ -31,7 +29,7 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     }
     s->setup = *setup;
     s->codes = codes;
-    s->next_id = ((uint64_t)setup->epoch << ID_COUNTER_BITS) + 1;
+    ic_store_set_epoch(s, setup->epoch);
     ic_list_init(&s->drafts);
     ic_list_init(&s->retired);
     ic_buf_init(&s->undo);
@@ -78,6 +76,7 @@ void ic_store_free(struct ic_store *s)
         ic_store_turn_end(s);
         free_retired(s);
     }
+    ic_rebuild_free(s->rebuild);
     ic_catalog_free(s->catalog);
     ic_eviction_free(s->eviction);
     ic_map_deinit(&s->watches);
@@ -88,6 +87,12 @@ void ic_store_free(struct ic_store *s)
     ic_free(s->candidate);
     ic_free(s->evictable);
     ic_free(s);
+}
+
+void ic_store_set_epoch(struct ic_store *s, uint32_t epoch)
+{
+    uint64_t first = ((uint64_t)epoch << IC_STORE_ID_COUNTER_BITS) + 1;
+    s->next_id = s->next_id < first ? first : s->next_id;
 }
 
 uint64_t ic_store_next_id(struct ic_store *s)

@@ -53,6 +53,34 @@ void ic_store_free(struct ic_store *s); /* NULL is fine; the journal stays its o
  */
 int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why) IC_MUST_USE;
 
+/*
+ * Instead of ic_store_load, when the journal knows nothing: what instances list is gathered
+ * (core/rebuild.h) instead of compared with the catalog, until the last step. IC_ENOMEM.
+ */
+int ic_store_rebuild_begin(struct ic_store *s) IC_MUST_USE;
+/*
+ * Every list has come that will: some of what was gathered becomes keys, and is in the journal when
+ * this returns. 1: call it again in the next turn; 0: that was all, lists are compared from now on.
+ * IC_EIO, IC_ENOMEM: it cannot go on; nothing is lost, a later start can rebuild anew.
+ */
+int ic_store_rebuild_step(struct ic_store *s, int64_t wall_ms) IC_MUST_USE;
+/* 0, or IC_ENOMEM: a list could not be gathered, so the rebuild cannot go on. */
+int ic_store_rebuild_result(const struct ic_store *s);
+
+struct ic_store_rebuild_stats {
+    uint64_t objects;    /* gathered, and not dropped since */
+    uint64_t bytes;      /* of the chunks gathered, as functions count them */
+    uint64_t restored;   /* of the objects: keys now */
+    uint64_t unreadable; /* too few chunks are left */
+    uint64_t expired;
+    uint64_t contested; /* their seals contradict each other */
+    uint64_t dropped;   /* beyond catalog-memory */
+};
+/* Of the rebuild at this start; zeros without one. */
+struct ic_store_rebuild_stats ic_store_rebuild_stats(const struct ic_store *s);
+/* Objects stored from now on are of EPOCH, if it is above the present one. */
+void ic_store_set_epoch(struct ic_store *s, uint32_t epoch);
+
 /* ---- drafts and chunks ------------------------------------------------------ */
 
 /*

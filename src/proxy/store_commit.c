@@ -46,7 +46,7 @@ void ic_store_need_turn_end(struct ic_store *s)
 
 /* ---- the journal's records --------------------------------------------------- */
 
-static int journal_entry(struct ic_store *s, const struct ic_entry *e)
+int ic_store_journal_entry(struct ic_store *s, const struct ic_entry *e)
 {
     struct ic_journal_entry record = {
         .id = e->id,
@@ -58,7 +58,7 @@ static int journal_entry(struct ic_store *s, const struct ic_entry *e)
     return ic_journal_put_entry(s->setup.journal, &record);
 }
 
-static int journal_object(struct ic_store *s, const struct ic_object *o)
+int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
 {
     struct ic_journal_place place[IC_PLACEMENT_MAX];
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
@@ -137,9 +137,9 @@ static int add_entry(struct ic_store *s, struct ic_slice key, struct ic_object *
     }
     remember(s, (struct ic_undo){.kind = IC_UNDO_ADDED, .entry = e, .was_draft = was_draft});
     if (was_draft) {
-        result = journal_object(s, o);
+        result = ic_store_journal_object(s, o);
     }
-    return result < 0 ? result : journal_entry(s, e);
+    return result < 0 ? result : ic_store_journal_entry(s, e);
 }
 
 static int change_put(struct ic_store *s, const struct ic_change *c, int64_t wall_ms)
@@ -167,7 +167,7 @@ static int change_expire(struct ic_store *s, const struct ic_change *c, int64_t 
         return result;
     }
     remember(s, (struct ic_undo){.kind = IC_UNDO_EXPIRY, .entry = e, .expires_ms = before});
-    return journal_entry(s, e);
+    return ic_store_journal_entry(s, e);
 }
 
 /* COPY, and RENAME, which also removes the old key. */

@@ -4,6 +4,7 @@
  *   store.c         life, drafts, chunks, pins       store_commit.c  changes, undo, the turn's end
  *   store_keys.c    finding, expiry, eviction        store_list.c    listed instances
  *   store_watch.c   WATCH                            store_load.c    the journal at start
+ *   store_rebuild.c the functions' lists at start
  *
  * An undo record pins the objects it speaks of, so that neither eviction nor a purge takes away
  * within the turn what the undo would need.
@@ -16,14 +17,17 @@
 #include "core/code_table.h"
 #include "core/placement.h"
 #include "core/pool.h"
+#include "core/rebuild.h"
 #include "proxy/journal.h"
 #include "proxy/store.h"
 
 enum {
-    IC_STORE_EXPIRE_SLICE = 200, /* keys removed by one tick */
-    IC_STORE_REAP_SLICE = 500,   /* keys of flushed sets taken apart by one tick */
-    IC_STORE_SWEEP_SLICE = 2000, /* buckets of objects looked at by one tick */
-    IC_STORE_PROBE_MS = 1000,    /* how often a failed journal is tried */
+    IC_STORE_ID_COUNTER_BITS = 40, /* object id = epoch (24 bits) | counter (40 bits) */
+    IC_STORE_EXPIRE_SLICE = 200,   /* keys removed by one tick */
+    IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
+    IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick */
+    IC_STORE_PROBE_MS = 1000,      /* how often a failed journal is tried */
+    IC_STORE_REBUILD_SLICE = 500,  /* objects of one step of a rebuild, one journal transaction */
 };
 
 enum ic_undo_kind { IC_UNDO_ADDED, IC_UNDO_REMOVED, IC_UNDO_EXPIRY, IC_UNDO_FLUSHED };
@@ -75,6 +79,11 @@ struct ic_store {
     uint64_t probed_ms;
     uint64_t draft_bytes, dead_bytes, draft_count;
     struct ic_store_stats stats;
+
+    struct ic_rebuild *rebuild; /* lists are gathered here; NULL: they are compared */
+    int rebuild_result;         /* < 0: a list could not be gathered */
+    bool rebuild_settling;      /* too late for further lists */
+    struct ic_store_rebuild_stats rebuilt;
 };
 
 static inline const struct ic_config *ic_store_config(const struct ic_store *s)
@@ -101,10 +110,25 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o);
 /* Buries O if it is DEAD and not pinned. */
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
 
+/* ---- store_load.c ----------------------------------------------------------- */
+
+/* The object of RECORD as a draft, places LOST. NULL: out of memory. */
+struct ic_object *ic_store_restore_draft(struct ic_store *s,
+                                         const struct ic_journal_object *record);
+
+/* ---- store_rebuild.c -------------------------------------------------------- */
+
+/* An item of a list, while s->rebuild is there. */
+void ic_store_rebuild_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                           const struct ic_item *item);
+
 /* ---- store_commit.c --------------------------------------------------------- */
 
 /* The turn's end must come. */
 void ic_store_need_turn_end(struct ic_store *s);
+/* Queue the record of an object, an entry. IC_ENOMEM. */
+int ic_store_journal_object(struct ic_store *s, const struct ic_object *o) IC_MUST_USE;
+int ic_store_journal_entry(struct ic_store *s, const struct ic_entry *e) IC_MUST_USE;
 /* E is gone from its set, undoably and journalled. IC_ENOMEM: unchanged. */
 int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e) IC_MUST_USE;
 /* Tries to bring the journal up to date after it failed. */

@@ -90,6 +90,10 @@ void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
                         const struct ic_item *item)
 {
+    if (s->rebuild != NULL) {
+        ic_store_rebuild_item(s, function, serial, item);
+        return;
+    }
     struct ic_object *o = wanted(s, function, item);
     if (o == NULL) {
         condemn_item(s, function, serial, item);
@@ -140,6 +144,13 @@ static void end_object(struct ic_object *o, void *ctx)
 
 void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial)
 {
+    if (s->rebuild != NULL) {
+        struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, serial);
+        if (s->rebuild_settling && instance != NULL) {
+            ic_pool_set_known(instance, false); /* too late: its next HELLO is listed again */
+        }
+        return;
+    }
     struct list_end end = {.s = s, .function = function, .serial = serial};
     ic_catalog_object_each(s->catalog, end_object, &end);
     s->sweep = true;

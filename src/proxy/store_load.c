@@ -19,18 +19,12 @@ struct loading {
     int64_t wall_ms;
 };
 
-static int load_object(void *ctx, const struct ic_journal_object *record)
+struct ic_object *ic_store_restore_draft(struct ic_store *s, const struct ic_journal_object *record)
 {
-    struct ic_store *s = ((struct loading *)ctx)->s;
-    if (ic_catalog_object(s->catalog, record->id) != NULL || record->unit == 0 ||
-        record->unit % IC_LAYOUT_ALIGN != 0 || record->size > (UINT64_C(1) << 50) ||
-        (size_t)record->data + record->parity > IC_PLACEMENT_MAX) {
-        return IC_ECORRUPT;
-    }
     struct ic_object *o =
         ic_catalog_object_new(s->catalog, record->id, record->data, record->parity);
     if (o == NULL) {
-        return IC_ENOMEM;
+        return NULL;
     }
     struct ic_layout layout;
     ic_layout_init(&layout, record->size, record->data, record->parity, record->unit);
@@ -40,6 +34,24 @@ static int load_object(void *ctx, const struct ic_journal_object *record)
     o->key_len = record->key_len;
     o->chunk_length = layout.chunk_length;
     o->chunk_cost = ic_chunk_cost(layout.chunk_length, record->unit, record->key_len);
+    ic_list_push_back(&s->drafts, &o->node);
+    s->draft_bytes += o->size;
+    s->draft_count++;
+    return o;
+}
+
+static int load_object(void *ctx, const struct ic_journal_object *record)
+{
+    struct ic_store *s = ((struct loading *)ctx)->s;
+    if (ic_catalog_object(s->catalog, record->id) != NULL || record->unit == 0 ||
+        record->unit % IC_LAYOUT_ALIGN != 0 || record->size > (UINT64_C(1) << 50) ||
+        (size_t)record->data + record->parity > IC_PLACEMENT_MAX) {
+        return IC_ECORRUPT;
+    }
+    struct ic_object *o = ic_store_restore_draft(s, record);
+    if (o == NULL) {
+        return IC_ENOMEM;
+    }
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         const struct ic_journal_place *from = &record->place[i];
         o->place[i].function = from->function;
@@ -50,9 +62,6 @@ static int load_object(void *ctx, const struct ic_journal_object *record)
         ic_pool_restore_chunk(s->setup.pool, from->function, serial, o->chunk_cost);
         ic_store_set_place(s, o, (uint16_t)i, IC_CHUNK_HELD, serial);
     }
-    ic_list_push_back(&s->drafts, &o->node);
-    s->draft_bytes += o->size;
-    s->draft_count++;
     return 0;
 }
 

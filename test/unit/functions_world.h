@@ -28,6 +28,8 @@ struct world {
     struct ic_object *object;
     uint32_t items, lists, gone;
     bool condemn_listed;
+    uint32_t epoch_seen;
+    bool follow_epochs, strangers;
 };
 
 /* ---- the catalog's side ---- */
@@ -67,7 +69,17 @@ static inline void gone(void *ctx, uint16_t function, uint32_t serial)
     w->gone++;
 }
 
-static const struct ic_functions_handler handler = {list_begin, list_item, list_end, gone};
+static inline void epoch_seen(void *ctx, uint32_t epoch)
+{
+    struct world *w = ctx;
+    w->epoch_seen = epoch;
+    if (w->follow_epochs) {
+        ic_functions_set_epoch(w->f, epoch + 1);
+    }
+}
+
+static const struct ic_functions_handler handler = {list_begin, list_item, list_end, gone,
+                                                    epoch_seen};
 
 /* ---- a request ---- */
 
@@ -224,7 +236,9 @@ static inline void start(struct world *w, uint32_t epoch)
                                        .books = w->books,
                                        .secret = {1, 2, 3},
                                        .epoch = epoch,
-                                       .adopt = epoch > 1,
+                                       .adopt = epoch > 1 && !w->strangers,
+                                       .strangers = w->strangers,
+                                       .rebuild = w->strangers,
                                        .handler = &handler,
                                        .ctx = w};
     assert_int_equal(ic_functions_new(&setup, &w->f), 0);

@@ -119,6 +119,19 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function)
     (void)function;
 }
 
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
+{
+    (void)f;
+    (void)function;
+    return false;
+}
+
+void ic_functions_dismiss(struct ic_functions *f, uint16_t function)
+{
+    (void)f;
+    (void)function;
+}
+
 void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
 {
     (void)f;

@@ -50,9 +50,10 @@ struct world {
     uint64_t capacity;
     uint64_t now_ms;
     int64_t wall_ms;
-    bool due;    /* the store wants ic_store_turn_end */
-    int result;  /* of the last commit's done */
-    int results; /* how many */
+    bool due;     /* the store wants ic_store_turn_end */
+    int result;   /* of the last commit's done */
+    int results;  /* how many */
+    bool rebuild; /* a journal that is missing is to be rebuilt */
 };
 
 static inline void world_schedule(void *ctx)
@@ -85,7 +86,8 @@ static inline void world_start(struct world *w)
                                        .appendfsync = IC_FSYNC_NO,
                                        .prefix = "test",
                                        .functions = WORLD_FUNCTIONS,
-                                       .memory = 1};
+                                       .memory = 1,
+                                       .rebuild = w->rebuild};
     struct ic_journal_meta meta;
     if (ic_journal_open(&journal, &w->journal, &meta, w->why) < 0) {
         fail_msg("%s", w->why);
@@ -109,7 +111,9 @@ static inline void world_start(struct world *w)
     if (ic_store_new(&setup, &w->store, w->why) < 0) {
         fail_msg("%s", w->why);
     }
-    if (ic_store_load(w->store, w->wall_ms, w->why) < 0) {
+    if (meta.rebuild) {
+        assert_int_equal(ic_store_rebuild_begin(w->store), 0);
+    } else if (ic_store_load(w->store, w->wall_ms, w->why) < 0) {
         fail_msg("%s", w->why);
     }
 }

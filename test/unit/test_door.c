@@ -70,11 +70,82 @@ static void refused_hellos(void **s)
     close_world(&w);
 }
 
+static bool is_welcomed(void *ctx)
+{
+    return ((struct fake_node *)ctx)->welcomed;
+}
+
+/* The proxy begins again at EPOCH with a new journal. */
+static void begin_with_new_journal(struct world *w, uint32_t epoch)
+{
+    ic_functions_free(w->f);
+    w->strangers = w->follow_epochs = true;
+    start(w, epoch);
+}
+
+/* A node that has seen a higher epoch, or the one that a new journal happened to begin with. */
+static void an_epoch_seen_is_exceeded(void **s)
+{
+    (void)s;
+    for (uint32_t seen = 7; seen <= 9; seen++) {
+        struct world w;
+        open_world(&w, 1);
+        begin_with_new_journal(&w, 8);
+        struct fake_node *n = node0(&w);
+        n->follows_epochs = true;
+        n->redials = false;
+        n->highest_epoch = seen;
+        ic_functions_wake(w.f, 0);
+        if (seen >= 8) {
+            fake_run(&w.fake, hung_up, n);
+            assert_int_equal(w.epoch_seen, seen);
+            fake_dial(n);
+        }
+        fake_run(&w.fake, is_welcomed, n);
+        assert_int_equal(n->highest_epoch, seen >= 8 ? seen + 1 : 8);
+        uint32_t told = w.epoch_seen;
+        fake_dial(n); /* now it is ours that it has seen */
+        fake_run(&w.fake, is_welcomed, n);
+        assert_int_equal(w.epoch_seen, told);
+        close_world(&w);
+    }
+}
+
+static bool invoked(void *ctx)
+{
+    return ((struct world *)ctx)->fake.invokes > 0;
+}
+
+/* An active node whose key is of a lost secret: its function is not invoked before it has left. */
+static void a_stranger_is_waited_for(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    struct fake_node *n = node0(&w);
+    n->call = NULL; /* the proxy that invoked it is gone */
+    begin_with_new_journal(&w, 8);
+    n->wrong_mac = true;
+    w.fake.invokes = 0;
+    ic_functions_wake(w.f, 0);
+    for (int i = 0; i < 12; i++) {
+        fake_dial(n);
+        fake_run(&w.fake, hung_up, n);
+        fake_run_for(&w.fake, 50);
+        assert_int_equal(w.fake.invokes, 0);
+    }
+    fake_run(&w.fake, invoked, &w);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(a_second_instance_is_dismissed),
         leak_test(refused_hellos),
+        leak_test(an_epoch_seen_is_exceeded),
+        leak_test(a_stranger_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

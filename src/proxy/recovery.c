@@ -1,0 +1,77 @@
+#include "proxy/recovery.h"
+
+#include "base/config.h"
+#include "base/log.h"
+
+static struct ic_journal_setup setup_of(const struct ic_config *c)
+{
+    return (struct ic_journal_setup){
+        .dir = c->dir,
+        .appendfsync = c->appendfsync,
+        .prefix = c->function_prefix,
+        .functions = (uint32_t)c->functions,
+        .memory = (uint64_t)c->memory,
+        .rebuild = c->rebuild != IC_REBUILD_NO,
+    };
+}
+
+/* The closed journal goes out of the way; one that goes on where META left off (NULL: one of its
+ * own) takes its place. */
+static int replace(struct ic_recovery *r, const struct ic_config *c,
+                   const struct ic_journal_meta *meta, const char *reason, char *why)
+{
+    char path[IC_JOURNAL_WHY_MAX], text[IC_JOURNAL_WHY_MAX];
+    struct ic_journal_setup setup = setup_of(c);
+    setup.heir_of = meta;
+    int result = ic_journal_set_aside(c->dir, path, why);
+    if (result < 0) {
+        return result;
+    }
+    ic_log(IC_LOG_WARNING, "journal-set-aside",
+           "reason=%s file=%s way_back=\"stop the proxy, rename that file to journal.lmdb\"",
+           ic_log_quote(text, sizeof text, ic_slice_str(why[0] == '\0' ? reason : why)), path);
+    r->reason = reason;
+    r->replaced = true;
+    return ic_journal_open(&setup, &r->journal, &r->meta, why);
+}
+
+int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why)
+{
+    struct ic_journal_setup setup = setup_of(c);
+    why[0] = '\0';
+    r->reason = "journal-missing";
+    int result = ic_journal_verify(&setup, why);
+    if (result == 0) {
+        result = ic_journal_open(&setup, &r->journal, &r->meta, why);
+    }
+    if (result == IC_ECORRUPT && c->rebuild != IC_REBUILD_NO) {
+        return replace(r, c, NULL, "journal-damaged", why);
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (!r->meta.fresh && r->meta.rebuild) {
+        r->reason = "rebuild-unfinished";
+    } else if (!r->meta.fresh && c->rebuild == IC_REBUILD_YES) {
+        struct ic_journal_meta before = r->meta;
+        ic_journal_close(r->journal);
+        r->journal = NULL;
+        why[0] = '\0';
+        result = replace(r, c, &before, "asked-for", why);
+        r->meta.crashed = before.crashed;
+    }
+    return result;
+}
+
+int ic_recovery_replace(struct ic_recovery *r, const struct ic_config *c, char *why)
+{
+    if (c->rebuild == IC_REBUILD_NO) {
+        return IC_ECORRUPT;
+    }
+    struct ic_journal_meta before = r->meta;
+    ic_journal_close(r->journal);
+    r->journal = NULL;
+    int result = replace(r, c, &before, "journal-damaged", why);
+    r->meta.crashed = before.crashed;
+    return result;
+}
