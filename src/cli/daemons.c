@@ -87,13 +87,16 @@ static void explain_exit(const struct ic_process *p, const char *name, char *out
 
 /* ---- start ------------------------------------------------------------------ */
 
-/* Has the daemon said that it serves? Waits POLL_MS at most. */
-static bool serves(enum ic_daemon_kind kind, const struct ic_config *c, int ready_fd)
+/* Has the daemon said that it serves? Waits POLL_MS at most. *LOADING: the proxy said that it will,
+ * see ic_proxy_run. */
+static bool serves(enum ic_daemon_kind kind, const struct ic_config *c, int ready_fd, bool *loading)
 {
     if (kind == IC_DAEMON_PROXY) {
         struct pollfd p = {.fd = ready_fd, .events = POLLIN};
-        char byte;
-        return poll(&p, 1, POLL_MS) == 1 && read(ready_fd, &byte, 1) == 1;
+        char byte = 0;
+        bool said = poll(&p, 1, POLL_MS) == 1 && read(ready_fd, &byte, 1) == 1;
+        *loading = byte == 'l';
+        return said;
     }
     struct ic_pool_view view;
     if (ic_pool_view_init(&view, c) == 0) {
@@ -104,11 +107,12 @@ static bool serves(enum ic_daemon_kind kind, const struct ic_config *c, int read
     return false;
 }
 
-static int wait_until_serving(const struct ic_process *p, enum ic_daemon_kind kind,
+static int wait_until_serving(struct ic_daemons *d, enum ic_daemon_kind kind,
                               const struct ic_config *c, int ready_fd, uint64_t end_ms, char *why)
 {
+    const struct ic_process *p = &d->process[kind];
     const char *name = ic_daemon_name[kind];
-    while (!serves(kind, c, ready_fd)) {
+    while (!serves(kind, c, ready_fd, &d->loading)) {
         if (!ic_process_alive(p)) {
             explain_exit(p, name, why, IC_DAEMONS_WHY_MAX);
             return IC_EIO;
@@ -169,7 +173,7 @@ int ic_daemons_start(struct ic_daemons *d, enum ic_daemon_kind kind, const struc
     int ready = -1;
     int result = launch(kind, c, &d->process[kind], &ready, why);
     if (result == 0) {
-        result = wait_until_serving(&d->process[kind], kind, c, ready, end_ms, why);
+        result = wait_until_serving(d, kind, c, ready, end_ms, why);
     }
     if (ready >= 0) {
         close(ready);

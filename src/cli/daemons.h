@@ -23,6 +23,7 @@ extern const char *const ic_daemon_name[IC_DAEMONS]; /* "platform", "proxy" */
 
 struct ic_daemons {
     struct ic_process process[IC_DAEMONS]; /* pid 0: does not run */
+    bool loading; /* the proxy that was started rebuilds its catalog, and serves no keys yet */
 };
 
 void ic_daemons_look(struct ic_daemons *d, const char *dir);

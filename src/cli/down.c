@@ -1,6 +1,6 @@
 /*
  * down.c - `infinicache down`: ends the proxy, the platform and every instance of one
- * folder; politely first, then with force. Returns when they are gone.
+ * folder, or the proxy alone; politely first, then with force. Returns when they are gone.
  */
 #include "cli/commands.h"
 
@@ -16,11 +16,37 @@ enum { LOCK_WAIT_MS = 40000 }; /* an `up` that is at it ends within 30 s */
 static void print_help(void)
 {
     puts(
-        "usage: infinicache down [--dir DIR]\n\n"
+        "usage: infinicache down [--dir DIR] [--keep-functions]\n\n"
         "Ends the proxy, the platform and the function instances that `infinicache up` started in\n"
         "DIR (default: " IC_PLACE_DEFAULT_TEXT "),\n"
         "and returns when they are gone and their ports are free. What the functions hold is gone\n"
-        "with them. Nothing running is fine.");
+        "with them. Nothing running is fine.\n\n"
+        "  --keep-functions\n"
+        "      Ends the proxy alone: the platform and the functions stay, and what they hold is "
+        "served\n"
+        "      again after the next `infinicache up`. For an upgrade, or other settings of the "
+        "proxy.");
+}
+
+static int end_proxy(const char *dir, char *why)
+{
+    struct ic_daemons d;
+    ic_daemons_look(&d, dir);
+    bool platform = d.process[IC_DAEMON_PLATFORM].pid != 0;
+    bool proxy = d.process[IC_DAEMON_PROXY].pid != 0;
+    d.process[IC_DAEMON_PLATFORM].pid = 0; /* not to be ended */
+    int result = ic_daemons_end(&d, dir);
+    if (result < 0) {
+        snprintf(why, IC_DAEMONS_WHY_MAX,
+                 "the proxy did not end even when killed; see "
+                 "`infinicache status --dir %.2000s`",
+                 dir);
+        return result;
+    }
+    printf("%s%s\n", proxy ? "The proxy is down." : "No proxy was running.",
+           platform ? " The functions stay; `infinicache up` serves what they hold."
+                    : " No platform is running: there are no functions to keep.");
+    return 0;
 }
 
 static int end_all(const char *dir, char *why)
@@ -45,6 +71,7 @@ int ic_cli_down(int argc, char **argv)
 {
     char dir[IC_PLACE_MAX], why[IC_DAEMONS_WHY_MAX];
     const char *given = NULL;
+    bool keep = ic_options_flag(&argc, argv, "--keep-functions", "--keep-functions");
     const struct ic_option options[] = {{"dir", &given}, {NULL, NULL}};
     int words = ic_options_read(options, argc, argv, print_help);
     if (words < 0) {
@@ -65,7 +92,7 @@ int ic_cli_down(int argc, char **argv)
     if (lock == IC_EBUSY) {
         return ic_cli_fail("down: %s", why);
     }
-    int result = end_all(dir, why);
+    int result = keep ? end_proxy(dir, why) : end_all(dir, why);
     if (lock >= 0) {
         close(lock);
     }

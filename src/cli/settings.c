@@ -175,7 +175,7 @@ static char *value_of(const struct ic_config *c, const struct ic_directive *d)
 }
 
 int ic_settings_difference(const struct ic_config *running, const struct ic_config *wanted,
-                           struct ic_buf *out)
+                           bool (*counts)(const struct ic_directive *d), struct ic_buf *out)
 {
     size_t count;
     const struct ic_directive *all = ic_directives(&count);
@@ -183,7 +183,7 @@ int ic_settings_difference(const struct ic_config *running, const struct ic_conf
     for (size_t i = 0; i < count && result == 0; i++) {
         char *has = value_of(running, &all[i]);
         char *wants = value_of(wanted, &all[i]);
-        if (strcmp(has, wants) != 0) {
+        if (strcmp(has, wants) != 0 && (counts == NULL || counts(&all[i]))) {
             result = ic_buf_printf(out, "%s%s (runs with %s, asked for %s)",
                                    out->len == 0 ? "" : ", ", all[i].name, has, wants);
         }

@@ -36,6 +36,7 @@ struct up {
     struct ic_config *wanted;  /* what is to run: saved settings or defaults, and the arguments */
     struct ic_daemons running; /* before this command, then as started */
     struct ic_daemons begun;   /* by this command: what a failure ends */
+    int rebuild;               /* for this start of the proxy only: neither saved nor compared */
     uint64_t end_ms;
     char dir[IC_PLACE_MAX];
     char why[IC_DAEMONS_WHY_MAX];
@@ -48,7 +49,9 @@ static void print_help(void)
         "Starts the local function platform, a pool of functions and the proxy in the background,\n"
         "and returns when Redis clients can connect and every function has an instance. Run again\n"
         "it starts only what is missing; settings that differ from the running ones are refused.\n"
-        "`infinicache down` ends it all. Logs and pid files are in DIR\n"
+        "`infinicache down` ends it all, `infinicache down --keep-functions` the proxy alone: then "
+        "`up`\n"
+        "serves what the functions hold. Logs and pid files are in DIR\n"
         "(default: " IC_PLACE_DEFAULT_TEXT ").\n\n"
         "  --config FILE\n      Directives from a file, one `directive value` a line;\n"
         "      those on the command line win. `infinicache config` prints a sample.");
@@ -103,7 +106,43 @@ static int read_settings(struct up *u, int argc, char **argv)
     return ic_place_dir(made, u->dir, u->why);
 }
 
-/* Something runs: the arguments must not change the settings it runs with. */
+/* Settings that the platform, or the functions on it, were made with. */
+static bool binds_platform(const struct ic_directive *d)
+{
+    return (d->scope & IC_SCOPE_L) != 0 || strcmp(d->name, "memory") == 0 ||
+           strcmp(d->name, "function-prefix") == 0 || strcmp(d->name, "function-timeout") == 0;
+}
+
+/* What runs must not be asked to run otherwise; a proxy that does not run may. */
+static int check_difference(struct up *u, const struct ic_config *running,
+                            const struct ic_config *wanted)
+{
+    bool proxy = u->running.process[IC_DAEMON_PROXY].pid != 0;
+    bool platform = u->running.process[IC_DAEMON_PLATFORM].pid != 0;
+    struct ic_buf bound, all;
+    ic_buf_init(&bound);
+    ic_buf_init(&all);
+    int result = ic_settings_difference(running, wanted, binds_platform, &bound);
+    if (result == 0) {
+        result = ic_settings_difference(running, wanted, NULL, &all);
+    }
+    bool differs = (platform && bound.len > 0) || (proxy && all.len > 0);
+    if (result == 0 && differs) {
+        const struct ic_buf *which = proxy ? &all : &bound;
+        snprintf(
+            u->why, sizeof u->why,
+            "it runs already with other settings: %.*s; `infinicache down%s` first%s, or leave "
+            "them as they are",
+            (int)which->len, (const char *)which->data, bound.len > 0 ? "" : " --keep-functions",
+            bound.len > 0 ? " (what the functions hold goes with them)" : "");
+        result = IC_EEXIST;
+    }
+    ic_buf_deinit(&bound);
+    ic_buf_deinit(&all);
+    return result;
+}
+
+/* Something runs: its settings hold, and the arguments must fit them. */
 static int compare_settings(struct up *u, int argc, char **argv)
 {
     struct ic_config *running = ic_settings_load(u->dir);
@@ -117,21 +156,13 @@ static int compare_settings(struct up *u, int argc, char **argv)
                  u->dir);
         return IC_EIO;
     }
-    struct ic_buf difference;
-    ic_buf_init(&difference);
     int result = ic_settings_apply(wanted, argc, argv, u->why);
     if (result == 0) {
         derive(wanted, u->dir);
-        result = ic_settings_difference(running, wanted, &difference);
+        u->rebuild = wanted->rebuild;
+        wanted->rebuild = running->rebuild;
+        result = check_difference(u, running, wanted);
     }
-    if (result == 0 && difference.len > 0) {
-        snprintf(u->why, sizeof u->why,
-                 "it runs already with other settings: %.*s; `infinicache down` first, or leave "
-                 "them as they are",
-                 (int)difference.len, (const char *)difference.data);
-        result = IC_EEXIST;
-    }
-    ic_buf_deinit(&difference);
     ic_config_free(running);
     ic_config_free(u->wanted);
     u->wanted = wanted;
@@ -211,7 +242,10 @@ static int check_disk(struct up *u)
 
 static int start(struct up *u, enum ic_daemon_kind kind)
 {
+    int saved = u->wanted->rebuild;
+    u->wanted->rebuild = u->rebuild;
     int result = ic_daemons_start(&u->running, kind, u->wanted, u->end_ms, u->why);
+    u->wanted->rebuild = saved;
     u->begun.process[kind] = u->running.process[kind];
     return result;
 }
@@ -268,7 +302,7 @@ static int wait_for_instances(struct up *u, bool proxy_ran_before)
     }
 }
 
-static int start_missing(struct up *u, bool fresh)
+static int start_missing(struct up *u)
 {
     char bootstrap[IC_PLACE_MAX];
     struct ic_package package;
@@ -279,7 +313,8 @@ static int start_missing(struct up *u, bool fresh)
     if (result == 0) {
         result = check_disk(u);
     }
-    if (result == 0 && fresh) {
+    bool proxy_ran_before = u->running.process[IC_DAEMON_PROXY].pid != 0;
+    if (result == 0 && !proxy_ran_before) {
         result = ic_settings_save(u->wanted, u->dir, u->why);
     }
     if (result == 0) {
@@ -288,7 +323,6 @@ static int start_missing(struct up *u, bool fresh)
     if (result < 0) {
         return result;
     }
-    bool proxy_ran_before = u->running.process[IC_DAEMON_PROXY].pid != 0;
     result = start_platform(u, &package);
     ic_package_deinit(&package);
     if (result == 0 && !proxy_ran_before) {
@@ -300,6 +334,10 @@ static int start_missing(struct up *u, bool fresh)
 static void print_done(const struct up *u, bool did)
 {
     const struct ic_config *c = u->wanted;
+    if (u->running.loading) {
+        puts("InfiniCache is rebuilding its catalog from the functions; until it has, clients are "
+             "answered -LOADING (`infinicache status`, INFO persistence).");
+    }
     printf("InfiniCache %s: redis-cli -h %s -p %" PRId64 "  (%" PRId64 " functions of %" PRId64
            " MiB; logs in %s)\n",
            did ? "is up" : "is running already", c->bind, c->port, c->functions, c->memory >> 20,
@@ -317,14 +355,21 @@ static int bring_up(struct up *u, int argc, char **argv)
         result = compare_settings(u, argc, argv);
     } else {
         derive(u->wanted, u->dir);
+        u->rebuild = u->wanted->rebuild;
+        u->wanted->rebuild = IC_REBUILD_AUTO;
         /* Instances that outlived a platform which was killed hold nothing anyone can reach. */
         result = ic_daemons_kill_instances(u->dir);
+    }
+    if (result == 0 && proxy && u->rebuild == IC_REBUILD_YES) {
+        snprintf(u->why, sizeof u->why,
+                 "rebuild yes: the proxy runs, and rebuilds only when it starts; `infinicache down "
+                 "--keep-functions` first");
+        result = IC_EEXIST;
     }
     if (result < 0) {
         return result;
     }
-    result =
-        platform && proxy ? wait_for_instances(u, true) : start_missing(u, !platform && !proxy);
+    result = platform && proxy ? wait_for_instances(u, true) : start_missing(u);
     if (result < 0) {
         if (ic_daemons_end(&u->begun, u->dir) < 0) {
             ic_cli_fail("what was begun could not be ended; see `infinicache status`");

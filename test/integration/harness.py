@@ -172,8 +172,8 @@ class Cluster:
         words = [w for name, value in options.items() for w in (f"--{name}", value)]
         return self.command("up", "--dir", self.dir, *words, check=check)
 
-    def down(self, check=True):
-        return self.command("down", "--dir", self.dir, check=check)
+    def down(self, *args, check=True):
+        return self.command("down", "--dir", self.dir, *args, check=check)
 
     def status(self, check=True):
         return self.command("status", "--dir", self.dir, check=check)

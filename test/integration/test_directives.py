@@ -555,6 +555,20 @@ def test_adopt_wait(new_cluster):
     assert busy <= {r["instance"] for r in c.instances()}
 
 
+@observes("rebuild")
+@pytest.mark.parametrize("rebuild", ["auto", "yes", "no"])
+def test_rebuild(new_cluster, rebuild):
+    """Whether a proxy without a journal, or with one it is not to believe, asks the functions."""
+    c = new_cluster(functions=6, options={"code-table": "*:1+1"})
+    c.redis().set("k", b"v")
+    c.down("--keep-functions")
+    if rebuild != "yes":
+        (c.dir / "journal.lmdb").unlink()
+    c.up(rebuild=rebuild)
+    assert c.redis().get("k") == (None if rebuild == "no" else b"v")
+    assert len(list(c.dir.glob("journal.lmdb.aside-*Z"))) == (rebuild == "yes")
+
+
 # ---- platform -----------------------------------------------------------------
 
 @observes("billing")

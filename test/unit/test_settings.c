@@ -92,7 +92,7 @@ static void test_saved_settings_come_back(void **state)
     assert_string_equal(back->file, c->file);
     struct ic_buf difference;
     ic_buf_init(&difference);
-    assert_int_equal(ic_settings_difference(c, back, &difference), 0);
+    assert_int_equal(ic_settings_difference(c, back, NULL, &difference), 0);
     assert_int_equal(difference.len, 0);
     ic_buf_deinit(&difference);
     ic_config_free(back);
@@ -108,7 +108,7 @@ static void test_differences_are_named(void **state)
     struct ic_buf text;
     ic_buf_init(&text);
     assert_int_equal(apply(b, why, "--functions", "12", "--lease", "2s"), 0);
-    assert_int_equal(ic_settings_difference(a, b, &text), 0);
+    assert_int_equal(ic_settings_difference(a, b, NULL, &text), 0);
     assert_int_equal(ic_buf_append(&text, "", 1), 0);
     assert_string_equal((const char *)text.data, "functions (runs with 16, asked for 12), "
                                                  "lease (runs with 0ms, asked for 2s)");

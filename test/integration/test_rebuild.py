@@ -1,0 +1,482 @@
+"""The journal is lost, damaged or set aside: the catalog comes back from the functions.
+
+    fill --> stop the proxy: kill -9, down --keep-functions --> lose the journal --> up
+         --> every object is the newest that was stored, or a clean miss; never an older one
+"""
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import redis
+
+from harness import INFINICACHE, alive, noise, wait_until
+
+SIZES = (0, 1, 100, 5000, 65535, 65536, 300000, 1500000, 9000000)
+
+
+class Filled:
+    """A cluster with keys of all sizes: kept, overwritten, deleted, expiring, expired."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.kept, self.deleted = {}, {}
+        client = cluster.redis()
+        for i, size in enumerate(SIZES):
+            self.set(client, f"once:{i}", noise(size, i))
+            for round_ in range(3):
+                self.set(client, f"often:{i}", noise(size + 64 * round_, 100 + 10 * i + round_))
+            self.set(client, f"to-a-smaller:{i}", noise(2 * size + 1, 300 + i))
+            self.set(client, f"to-a-smaller:{i}", noise(i, 400 + i))
+        self.set(client, b"bytes \xff\r\n", b"binary")
+        for i, size in enumerate(SIZES):
+            self.deleted[f"deleted:{i}"] = noise(size, 500 + i)
+            client.set(f"deleted:{i}", self.deleted[f"deleted:{i}"])
+            client.delete(f"deleted:{i}")
+        client.set("later", b"has time", ex=1000)
+        client.set("soon", noise(3000), px=1)
+        wait_until(lambda: client.get("soon") is None, "a key has expired")
+
+    def set(self, client, key, value):
+        client.set(key, value)
+        self.kept[key] = value
+
+    def check(self, missing=()):
+        client = self.cluster.redis()
+        for key, value in self.kept.items():
+            found = client.get(key)
+            assert found == value or (found is None and key in missing), key
+        for key, value in self.deleted.items():
+            assert client.get(key) in (value, None), key
+        assert client.get("soon") is None
+        if "later" not in missing:
+            assert client.get("later") == b"has time" and 900 < client.ttl("later") <= 1000
+
+    def check_goes_on(self):
+        """New values count, and a restart from the new journal is exact."""
+        client = self.cluster.redis()
+        for i, size in enumerate(SIZES):
+            self.set(client, f"once:{i}", noise(size + 1, 700 + i))
+            client.delete(f"deleted:{i}", f"to-a-smaller:{i}")
+            del self.kept[f"to-a-smaller:{i}"]
+        self.deleted = {}
+        keys = sorted(client.keys("*"))
+        self.cluster.kill("proxy")
+        self.cluster.up()
+        client = self.cluster.redis()
+        assert persistence(client).get("ic_rebuild_functions_total") is None
+        assert sorted(client.keys("*")) == keys
+        assert all(client.get(f"deleted:{i}") is None for i in range(len(SIZES)))
+        self.check()
+
+
+def persistence(client):
+    return client.info("persistence")
+
+
+def journals(cluster, pattern="journal.lmdb"):
+    return sorted(cluster.dir.glob(pattern))
+
+
+def kill(cluster):
+    cluster.kill("proxy")
+
+
+def kill_when_all_sleep(cluster):
+    wait_until(lambda: all(r["state"] == "idle" for r in cluster.instances()), "every node sleeps")
+    cluster.kill("proxy")
+
+
+def keep_functions(cluster):
+    assert "functions stay" in cluster.down("--keep-functions").stdout
+    assert cluster.pid_of("proxy") is None and alive(cluster.pid_of("platform"))
+
+
+def lose(cluster):
+    for path in journals(cluster, "journal.*"):
+        path.unlink()
+
+
+def truncate(cluster):
+    os.truncate(journals(cluster)[0], 9000)
+
+
+def garbage(cluster):
+    journals(cluster)[0].write_bytes(noise(50000))
+
+
+def flip_bytes(cluster):
+    path = journals(cluster)[0]
+    data = bytearray(path.read_bytes())
+    for i in range(200, len(data), 50):
+        data[i] ^= 0x55
+    path.write_bytes(data)
+
+
+# ---- nothing is lost: what a restart promises ------------------------------------
+
+def test_keep_functions(new_cluster):
+    """A planned stop: instances stay, every change is there, the deleted stays deleted."""
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    before = {r["instance"] for r in cluster.instances()}
+    keep_functions(cluster)
+    assert "No proxy was running" in cluster.down("--keep-functions").stdout
+    assert "not running" in cluster.status(check=False).stdout
+    cluster.up()
+    assert before <= {r["instance"] for r in cluster.instances()}
+    filled.check()
+    assert not any(cluster.redis().exists(key) for key in filled.deleted)
+    assert "loading" in persistence(cluster.redis())
+    assert persistence(cluster.redis()).get("ic_rebuild_functions_total") is None
+    # Settings of the proxy alone may change meanwhile; those of the functions may not.
+    refused = cluster.up(check=False, lease="2s")
+    assert refused.returncode != 0 and "down --keep-functions" in refused.stderr
+    keep_functions(cluster)
+    refused = cluster.up(check=False, memory="256mb")
+    assert refused.returncode != 0 and "memory (runs with 134217728, asked for 268435456)" in refused.stderr
+    assert "goes with them" in refused.stderr
+    cluster.options["lease"] = "2s"
+    cluster.up()
+    assert cluster.redis().config_get("lease") == {"lease": "2s"}
+    filled.check()
+    cluster.down()
+    assert not cluster.processes()
+    assert "no functions to keep" in cluster.down("--keep-functions").stdout
+
+
+# ---- the journal is lost --------------------------------------------------------
+
+@pytest.mark.parametrize("stop", [kill, keep_functions])
+@pytest.mark.parametrize("damage", [lose, truncate, garbage, flip_bytes])
+def test_rebuilt(new_cluster, stop, damage):
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    stop(cluster)
+    damage(cluster)
+    cluster.up()
+    filled.check()
+    found = persistence(cluster.redis())
+    assert found["loading"] == 0
+    assert found["ic_rebuild_functions_done"] == found["ic_rebuild_functions_total"] == 14
+    assert found["ic_rebuild_functions_given_up"] == 0
+    assert found["ic_rebuild_restored_keys"] >= len(filled.kept)
+    assert "may be undone" in found["ic_rebuild_note"]
+    aside = journals(cluster, "journal.lmdb.aside-*Z")
+    assert len(aside) == (0 if damage is lose else 1), "the damaged file is kept"
+    log = (cluster.dir / "proxy.log").read_text()
+    assert ("journal-set-aside" in log and "way_back=" in log) == (damage is not lose)
+    filled.check_goes_on()
+
+
+def test_asked_for(new_cluster):
+    """--rebuild yes is for one start; the journal that was set aside can be brought back."""
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    refused = cluster.up(check=False, rebuild="yes")
+    assert refused.returncode != 0 and "down --keep-functions" in refused.stderr
+    keep_functions(cluster)
+    cluster.up(rebuild="yes")
+    filled.check()
+    assert persistence(cluster.redis())["ic_rebuild_functions_total"] == 14
+    keep_functions(cluster)
+    cluster.up()
+    assert persistence(cluster.redis()).get("ic_rebuild_functions_total") is None
+    filled.check()
+    # The way back: an older epoch than the nodes have seen, which is no obstacle.
+    keep_functions(cluster)
+    journals(cluster, "journal.lmdb.aside-*Z")[0].rename(journals(cluster)[0])
+    cluster.up()
+    filled.check()
+    assert not any(cluster.redis().exists(key) for key in filled.deleted)
+    filled.check_goes_on()
+
+
+def test_forbidden(new_cluster):
+    """rebuild no: a damaged journal ends the start, a missing one means an empty cache."""
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    keep_functions(cluster)
+    garbage(cluster)
+    refused = cluster.up(check=False, rebuild="no")
+    assert refused.returncode != 0 and "journal.lmdb" in refused.stderr
+    assert not journals(cluster, "journal.lmdb.aside-*Z")
+    lose(cluster)
+    cluster.up(rebuild="no")
+    client = cluster.redis()
+    assert client.dbsize() == 0
+    client.set("once:1", b"new")
+    assert client.get("once:1") == b"new"
+
+
+def test_active_nodes_of_a_lost_secret(new_cluster):
+    """Their functions are invoked when they have left, not before: no other instance answers."""
+    filled = Filled(new_cluster(options={"lease": "250s"}))
+    cluster = filled.cluster
+    before = {r["instance"] for r in cluster.instances()}
+    assert len([r for r in cluster.instances() if r["state"] == "busy"]) >= 12
+    kill(cluster)
+    lose(cluster)
+    cluster.up()
+    filled.check()
+    assert before == {r["instance"] for r in cluster.instances()}
+
+
+def test_lost_functions(new_cluster):
+    """Two functions of each object may be gone; of small ones as of large ones."""
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    kill(cluster)
+    lose(cluster)
+    cluster.kill_instances(["infinicache-3", "infinicache-8"])
+    cluster.up()
+    filled.check()
+    cluster.kill("proxy")
+    lose(cluster)
+    cluster.kill_instances([f"infinicache-{i}" for i in (0, 1, 2, 4, 5)])
+    cluster.up()
+    filled.check(missing={*filled.kept, "later"})
+    assert persistence(cluster.redis())["ic_rebuild_unreadable_keys"] > 0
+
+
+# ---- while it goes on --------------------------------------------------------------
+
+class Relay:
+    """What nodes are told to dial: passes everything on to the proxy, but for the functions in
+    `held`, whose HELLO it keeps to itself. So their functions are invoked and do not answer."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.held, self.waiting = set(), set()
+        self.node_port = None
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def cluster(self, new_cluster, **more):
+        options = {"node-address": f"127.0.0.1:{self.listener.getsockname()[1]}",
+                   **more.pop("options", {})}
+        cluster = new_cluster(up=False, options=options, **more)
+        self.node_port = cluster.node_port
+        return cluster.start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                threading.Thread(target=self.serve, args=(near,), daemon=True).start()
+
+    def serve(self, near):
+        with near, contextlib.suppress(OSError):
+            header = near.recv(48, socket.MSG_WAITALL)
+            body = near.recv(int.from_bytes(header[12:16], "little"), socket.MSG_WAITALL)
+            name = re.search(rb"infinicache-\d+$", body[:-32]).group().decode()  # before the MAC
+            if name in self.held:
+                self.waiting.add(near)
+                near.recv(1)  # until the node gives up, or release
+                self.waiting.discard(near)
+                return
+            with socket.create_connection(("127.0.0.1", self.node_port)) as far:
+                far.sendall(header + body)
+                back = threading.Thread(target=self.pump, args=(far, near), daemon=True)
+                back.start()
+                self.pump(near, far)
+                back.join()
+
+    def release(self):
+        """Nobody is held any more, and who was dials again."""
+        self.held = set()
+        for near in list(self.waiting):
+            with contextlib.suppress(OSError):
+                near.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def pump(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+        for s in (a, b):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay():
+    r = Relay()
+    yield r
+    r.listener.close()
+
+
+@contextlib.contextmanager
+def rebuilding(cluster, relay, held=3):
+    """A proxy that rebuilds, and cannot come to an end before the block has ended."""
+    relay.held = {f"infinicache-{i}" for i in range(held)}
+    up = threading.Thread(target=cluster.up, kwargs={"check": False})
+    up.start()
+    client = cluster.redis()
+    wait_until(lambda: persistence(client)["ic_rebuild_functions_done"] == 14 - held,
+               "all but the held functions have answered")
+    try:
+        yield client
+    finally:
+        relay.release()
+        up.join()
+
+
+LOADING = b"-LOADING InfiniCache is rebuilding its catalog from the functions\r\n"
+
+
+def test_loading(new_cluster, relay):
+    filled = Filled(relay.cluster(new_cluster))
+    cluster = filled.cluster
+    kill_when_all_sleep(cluster)
+    lose(cluster)
+    with rebuilding(cluster, relay) as client:
+        found = persistence(client)
+        assert found["loading"] == 1 and found["ic_rebuild_functions_total"] == 14
+        assert found["ic_rebuild_objects"] > 0 and found["ic_rebuild_restored_keys"] == 0
+        assert abs(found["loading_start_time"] - time.time()) < 3600
+        assert 0 < found["loading_loaded_bytes"] <= found["loading_total_bytes"]
+        assert 70 < found["loading_loaded_perc"] < 90 and "loading_eta_seconds" in found
+        for command in (("GET", "once:1"), ("DEL", "once:1"), ("PING",), ("DBSIZE",), ("FLUSHALL",),
+                        ("MGET", "a", "b"), ("EXPIRE", "a", 1), ("KEYS", "*"), ("SET", "a", "b")):
+            with pytest.raises(redis.exceptions.BusyLoadingError, match="rebuilding its catalog"):
+                client.execute_command(*command)
+        assert client.config_get("lease") and client.client_id() and client.echo("x") == b"x"
+        with cluster.socket() as s, s.makefile("rb") as replies:
+            # Values are skipped as they come, in a transaction too, and the connection goes on.
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100000\r\n" + b"v" * 100000 + b"\r\n")
+            assert replies.readline() == LOADING
+            s.sendall(b"SET a b\r\nMULTI\r\nSET a b\r\nEXEC\r\nECHO x\r\n")
+            assert replies.readline() == LOADING
+            assert replies.readline() == b"+OK\r\n"
+            assert replies.readline() == LOADING
+            assert replies.readline().startswith(b"-EXECABORT")
+            assert replies.readline() == b"$1\r\n" and replies.readline() == b"x\r\n"
+        watching = cluster.redis().pipeline()
+        watching.watch("once:1")
+    wait_until(lambda: persistence(cluster.redis())["loading"] == 0, "it has ended")
+    # The key has come back since.
+    watching.multi()
+    watching.get("once:1")
+    with pytest.raises(redis.exceptions.WatchError):
+        watching.execute()
+    filled.check()
+    assert persistence(cluster.redis())["ic_rebuild_functions_given_up"] == 0
+    filled.check_goes_on()
+
+
+def test_silent_functions_are_given_up(new_cluster, relay):
+    """Two that never answer: every object is served from the others."""
+    filled = Filled(relay.cluster(new_cluster, options={"invoke-timeout": "3s"}))
+    cluster = filled.cluster
+    kill_when_all_sleep(cluster)
+    lose(cluster)
+    relay.held = {"infinicache-4", "infinicache-7"}
+    assert "is rebuilding its catalog" in cluster.up().stdout
+    wait_until(lambda: persistence(cluster.redis())["loading"] == 0, "two are given up")
+    assert persistence(cluster.redis())["ic_rebuild_functions_given_up"] == 2
+    filled.check()
+    relay.release()
+    filled.check()
+
+
+def test_platform_away(new_cluster):
+    """Nobody answers at all: that is no empty cache, it waits."""
+    filled = Filled(new_cluster())
+    cluster = filled.cluster
+    kill_when_all_sleep(cluster)
+    lose(cluster)
+    words = [w for name, value in cluster.options.items() for w in (f"--{name}", str(value))
+             if not name.startswith("platform")]
+    cluster.kill("platform", signal.SIGSTOP)
+    with subprocess.Popen([INFINICACHE, "proxy", "--dir", cluster.dir, *words,
+                           "--invoke-timeout", "1s", "--platform-endpoint",
+                           f"http://127.0.0.1:{cluster.platform_port}"],
+                          stderr=open(cluster.dir / "proxy.log", "a")) as proxy:
+        try:
+            wait_until(lambda: "rebuild-waits" in (cluster.dir / "proxy.log").read_text(),
+                       "it has asked all in vain")
+            assert persistence(cluster.redis())["loading"] == 1
+            cluster.kill("platform", signal.SIGCONT)
+            wait_until(lambda: persistence(cluster.redis())["loading"] == 0, "it has ended")
+            filled.check()
+        finally:
+            cluster.kill("platform", signal.SIGCONT)
+            proxy.send_signal(signal.SIGTERM)
+            proxy.wait()
+
+
+def test_kill_9_while_it_rebuilds(new_cluster, relay):
+    filled = Filled(relay.cluster(new_cluster))
+    cluster = filled.cluster
+    kill_when_all_sleep(cluster)
+    lose(cluster)
+    for _ in range(2):
+        with rebuilding(cluster, relay):
+            kill(cluster)
+    cluster.up()
+    assert persistence(cluster.redis())["ic_rebuild_functions_total"] == 14
+    assert "reason=rebuild-unfinished" in (cluster.dir / "proxy.log").read_text()
+    filled.check()
+    filled.check_goes_on()
+
+
+# ---- again and again, under load -----------------------------------------------------
+
+class Writer(threading.Thread):
+    """Overwrites its keys, never deletes; floor[key] is the last version acknowledged."""
+
+    def __init__(self, cluster, number, floor):
+        super().__init__(daemon=True)
+        self.cluster, self.number, self.floor = cluster, number, floor
+        self.random = random.Random(number)
+        self.sets = 0
+        self.writing = None
+
+    def value(self, key, version):
+        size = SIZES[(version * 5 + self.number) % (len(SIZES) - 1)]
+        return b"%s %d " % (key.encode(), version) + noise(size, version)
+
+    def run(self):
+        client = self.cluster.redis(retry_on_timeout=False)
+        with contextlib.suppress(redis.exceptions.ConnectionError):
+            while True:
+                key = self.writing = f"w{self.number}:{self.random.randrange(6)}"
+                client.set(key, self.value(key, self.floor.get(key, 0) + 1))
+                self.floor[key] = self.floor.get(key, 0) + 1
+                self.sets += 1
+
+    def check(self, client):
+        """The last acknowledged version, or the one that was under way, or (since that one's
+        seals count although it was never committed) a miss. Never an older one."""
+        for key, version in self.floor.items():
+            found = client.get(key)
+            may = [self.value(key, version)]
+            if key == self.writing:
+                may += [self.value(key, version + 1), None]
+            assert found in may, f"{key}: {found and found[:20]!r}, last {version}"
+            if found != may[0]:
+                self.floor[key] = version + 1
+
+
+def test_again_and_again_under_load(new_cluster):
+    cluster = new_cluster(options={"lease": "300ms"})
+    floors = [{} for _ in range(4)]
+    for _ in range(int(os.environ.get("RESTARTS", "3"))):
+        writers = [Writer(cluster, i, floor) for i, floor in enumerate(floors)]
+        for writer in writers:
+            writer.start()
+        wait_until(lambda: all(w.sets >= 8 for w in writers), "every client has written")
+        kill(cluster)
+        for writer in writers:
+            writer.join()
+        lose(cluster)
+        cluster.up()
+        client = cluster.redis()
+        for writer in writers:
+            writer.check(client)
