@@ -78,11 +78,11 @@ struct ic_functions {
     uint64_t stop_until_ms;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
-    uint32_t warming;        /* warm-ups outstanding */
-    char trouble[320];       /* ic_functions_trouble */
+    uint32_t warming;  /* warm-ups outstanding */
+    char trouble[320]; /* ic_functions_trouble */
     uint64_t trouble_ms;
     uint64_t strangers_until_ms; /* until then a stranger at the door puts off its function */
-    uint64_t refused; /* links without a valid HELLO */
+    uint64_t refused;            /* links without a valid HELLO */
     bool adopt, strangers, rebuild, stopping;
 };
 

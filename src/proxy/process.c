@@ -42,6 +42,21 @@ static void close_loop(struct process *p)
     ic_loop_free(p->loop); /* runs it once more, so that the handles are let go */
 }
 
+/* Says on ready_fd that clients are served, or will be; whether anybody reads it is not our
+ * concern.
+ */
+static void on_told(void *ctx, bool ready)
+{
+    struct process *p = ctx;
+    const char *word = ready ? "ready\n" : "loading\n";
+    if (p->ready_fd >= 0) {
+        ssize_t written = write(p->ready_fd, word, strlen(word));
+        (void)written;
+        close(p->ready_fd);
+        p->ready_fd = -1;
+    }
+}
+
 /* Returns the exit status. */
 static int run(struct process *p)
 {
@@ -56,20 +71,6 @@ static int run(struct process *p)
     int status = failure == NULL ? 0 : 1;
     ic_proxy_free(p->proxy);
     return status;
-}
-
-/* Says on ready_fd that clients are served, or will be; whether anybody reads it is not our concern.
- */
-static void on_told(void *ctx, bool ready)
-{
-    struct process *p = ctx;
-    const char *word = ready ? "ready\n" : "loading\n";
-    if (p->ready_fd >= 0) {
-        ssize_t written = write(p->ready_fd, word, strlen(word));
-        (void)written;
-        close(p->ready_fd);
-        p->ready_fd = -1;
-    }
 }
 
 /* The proxy may need a descriptor per client, function and Invoke: takes what the system grants. */

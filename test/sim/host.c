@@ -66,6 +66,7 @@ void sim_host_init(struct sim_host *h)
     struct sim_world *w = sim_world();
     *h = (struct sim_host){.config = ic_config_new()};
     set(h, "dir", ".");
+    set(h, "rebuild", "no"); /* the clients know no -LOADING */
     set(h, "functions", "%u", w->settings.functions);
     set(h, "memory", "128mb");
     set(h, "unit-size", "%llu", (unsigned long long)(64U << sim_below(w, 7)));
