@@ -8,6 +8,7 @@
 #include "sim/world.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -169,6 +170,22 @@ static uint32_t first_epoch(void)
     return minutes < 1 ? 1 : (uint32_t)minutes;
 }
 
+/* A fresh journal, with the secret and above the epoch of what it is heir of. */
+static void create(struct sim_image *image, const struct ic_journal_setup *setup)
+{
+    image->exists = true;
+    image->rebuilding = setup->rebuild;
+    image->epoch = first_epoch() - 1;
+    if (setup->heir_of != NULL) {
+        image->epoch = setup->heir_of->epoch > image->epoch ? setup->heir_of->epoch : image->epoch;
+        memcpy(image->secret, setup->heir_of->secret, sizeof image->secret);
+        return;
+    }
+    for (size_t i = 0; i < sizeof image->secret; i++) {
+        image->secret[i] = (uint8_t)ic_rng_next(&sim_world()->system);
+    }
+}
+
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
                     struct ic_journal_meta *meta, char *why)
 {
@@ -182,16 +199,56 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     ic_buf_init(&j->queue);
     *meta = (struct ic_journal_meta){.fresh = !image->exists, .crashed = image->open};
     if (!image->exists) {
-        image->epoch = first_epoch() - 1;
-        for (size_t i = 0; i < sizeof image->secret; i++) {
-            image->secret[i] = (uint8_t)ic_rng_next(&sim_world()->system);
-        }
+        create(image, setup);
     }
-    image->exists = image->open = true;
+    if (image->rebuilding) { /* begins anew, or is given up */
+        table_clear(&image->objects);
+        table_clear(&image->entries);
+        image->rebuilding = setup->rebuild;
+    }
+    image->open = true;
+    meta->rebuild = image->rebuilding;
     meta->epoch = ++image->epoch;
     memcpy(meta->secret, image->secret, sizeof meta->secret);
     make_durable(j);
     *out = j;
+    return 0;
+}
+
+/* ---- rebuilding ---------------------------------------------------------------- */
+
+int ic_journal_verify(const struct ic_journal_setup *setup, char *why)
+{
+    (void)setup;
+    (void)why;
+    return 0; /* this disk loses, it does not damage */
+}
+
+int ic_journal_set_aside(const char *dir, char *path, char *why)
+{
+    struct sim_image *image = &sim_world()->disk.current;
+    (void)why;
+    snprintf(path, IC_JOURNAL_WHY_MAX, "%.400s/journal.aside", dir);
+    table_clear(&image->objects);
+    table_clear(&image->entries);
+    table_clear(&image->ledger);
+    image->exists = image->open = image->rebuilding = false;
+    return 0;
+}
+
+int ic_journal_rebuilt(struct ic_journal *j)
+{
+    j->disk->current.rebuilding = false;
+    make_durable(j);
+    return 0;
+}
+
+int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch)
+{
+    struct sim_image *image = &j->disk->current;
+    image->epoch = image->epoch > seen ? image->epoch : seen + 1;
+    *epoch = image->epoch;
+    make_durable(j);
     return 0;
 }
 

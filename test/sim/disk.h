@@ -25,6 +25,7 @@ struct sim_table { /* by id */
 struct sim_image {
     struct sim_table objects, entries, ledger;
     bool exists, open; /* open: it was not closed by its process */
+    bool rebuilding;   /* what is in it is not all that the functions have */
     uint32_t epoch, functions;
     uint64_t memory;
     uint8_t secret[32];
