@@ -519,6 +519,9 @@ static void on_commit(void *ctx, int result)
             ic_stats_error(&s->sessions->stats, why);
             ic_resp_error(&s->reply.out, why);
         }
+        /* A MULTI or what it queued is among them: a client that was told so must not have it run.
+         */
+        s->dirty_exec = s->dirty_exec || s->multi;
         s->commit_failed = false;
     }
     ic_reply_release(&s->reply);

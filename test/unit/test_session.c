@@ -195,6 +195,33 @@ static void test_journal_that_fails_behind_an_object(void **state)
     settle(0);
 }
 
+static void skip_line(int fd)
+{
+    char c = 0;
+    while (c != '\n') {
+        take_reply(fd, &c, 1);
+    }
+}
+
+/* Whoever is told that MULTI failed does not find its commands executed. */
+static void test_journal_that_fails_before_multi(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "SET k old\r\n", "+OK\r\n");
+    world_fail_disk(true);
+    ask(fd, "DEL k\r\nMULTI\r\n", "-MISCONF Errors");
+    skip_line(fd);
+    expect(fd, "-MISCONF Errors");
+    skip_line(fd);
+    world_fail_disk(false);
+    ask(fd, "GET k\r\nEXEC\r\n", "+QUEUED\r\n-EXECABORT Transaction discarded");
+    skip_line(fd);
+    ask(fd, "GET k\r\n", "$3\r\nold\r\n");
+    close(fd);
+    settle(0);
+}
+
 static void test_journal_that_fails(void **state)
 {
     (void)state;
@@ -526,6 +553,7 @@ int main(void)
         session_test(test_clients_that_leave),
         session_test(test_journal_that_fails),
         session_test(test_journal_that_fails_behind_an_object),
+        session_test(test_journal_that_fails_before_multi),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
         session_test(test_half_closed),
