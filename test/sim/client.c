@@ -27,7 +27,7 @@ static void give_up(struct sim_client *c)
     struct ic_list *node;
     while ((node = ic_list_pop_front(&c->sent)) != NULL) {
         struct sim_operation *op = IC_CONTAINER(node, struct sim_operation, node);
-        sim_note("no answer to event %llu", (unsigned long long)op->begun);
+        sim_operation_give_up(c->world, op);
         free(op);
     }
     c->sent_count = 0;

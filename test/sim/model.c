@@ -6,14 +6,17 @@
 #include "sim/value.h"
 #include "sim/world.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void sim_model_init(struct sim_model *m, uint32_t keys)
 {
     *m = (struct sim_model){.keys = keys};
     for (uint32_t i = 0; i < keys; i++) {
         m->write[i] = sim_alloc(sizeof **m->write);
-        *m->write[i] = (struct sim_write){.key = i, .gone = SIM_NEVER};
+        *m->write[i] = (struct sim_write){
+            .key = i, .gone = SIM_NEVER, .must_expire_ms = INT64_MAX, .may_expire_ms = INT64_MAX};
     }
 }
 
@@ -38,7 +41,20 @@ int sim_key_find(const struct sim_model *m, struct ic_slice name)
 
 uint64_t sim_model_event(struct sim_model *m)
 {
-    return ++m->events;
+    int64_t now_ms = sim_wall_us(sim_world()) / 1000;
+    if (++m->events >= m->wall_capacity) {
+        m->wall_capacity = 2 * m->events + 1024;
+        m->wall_ms = realloc(m->wall_ms, m->wall_capacity * sizeof *m->wall_ms);
+        assert(m->wall_ms != NULL);
+    }
+    m->wall_ms[m->events] = now_ms;
+    m->wall_high_ms = now_ms > m->wall_high_ms ? now_ms : m->wall_high_ms;
+    return m->events;
+}
+
+void sim_model_clock_step(struct sim_model *m)
+{
+    m->stepped = sim_model_event(m);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -58,7 +74,9 @@ static struct sim_write *add(struct sim_model *m, uint32_t key, uint64_t begun)
                             .settled = SIM_NEVER,
                             .gone = SIM_NEVER,
                             .evicted = sim_host_evicted(&sim_world()->host),
-                            .functions = UINT32_MAX};
+                            .functions = UINT32_MAX,
+                            .must_expire_ms = INT64_MAX,
+                            .may_expire_ms = INT64_MAX};
     m->write[key] = w;
     return w;
 }
@@ -71,10 +89,49 @@ struct sim_write *sim_model_begin(struct sim_model *m, uint32_t key, bool empty,
     return w;
 }
 
+struct sim_write *sim_model_begin_copy(struct sim_model *m, uint32_t from, uint32_t key)
+{
+    const struct sim_write *newest = m->write[from];
+    struct sim_write *w = add(m, key, sim_model_event(m));
+    w->version = ++m->versions;
+    w->copy_of = newest;
+    w->copied = w->begun;
+    for (; newest != NULL; newest = newest->next) {
+        w->may_expire_ms =
+            newest->may_expire_ms < w->may_expire_ms ? newest->may_expire_ms : w->may_expire_ms;
+    }
+    return w;
+}
+
+void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms)
+{
+    sim_model_event(m);
+    for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        w->must_expire_ms = INT64_MAX;
+        w->put_off = true;
+        w->may_expire_ms = at_ms < w->may_expire_ms ? at_ms : w->may_expire_ms;
+    }
+}
+
+void sim_model_expire_unknown(struct sim_model *m, uint32_t key)
+{
+    m->put_off[key] = true;
+}
+
+void sim_model_expires(struct sim_model *m, struct sim_write *w, int64_t life_ms)
+{
+    int64_t at_ms = m->wall_ms[m->events] + life_ms;
+    bool known = m->stepped < w->begun; /* the clock's reading when it was executed */
+    if (known && !w->put_off && !m->put_off[w->key]) {
+        w->must_expire_ms = at_ms;
+    }
+    w->may_expire_ms = at_ms < w->may_expire_ms ? at_ms : w->may_expire_ms;
+}
+
 /* Rule 1. */
 static void happened(struct sim_model *m, struct sim_write *w, uint64_t by)
 {
-    if (w->happened <= by) {
+    if (w->happened <= by || w->begun < m->undone) {
         return;
     }
     w->happened = by;
@@ -111,7 +168,7 @@ static void note_places(struct sim_write *w)
         cursor = proxy == NULL ? 0 : ic_store_scan(proxy->store, cursor, look_at, &look);
     } while (cursor != 0);
     const struct ic_object *o = look.entry == NULL ? NULL : look.entry->object;
-    if (o == NULL || o->size != w->size) {
+    if (o == NULL || o->size != w->size || w->copy_of != NULL) {
         return;
     }
     uint32_t held = 0, functions = 0;
@@ -154,6 +211,17 @@ static bool may_show(const struct sim_write *w, uint64_t begun)
     return !w->failed && w->gone >= begun;
 }
 
+/* When a read that began at BEGUN looked, at the earliest. */
+static bool must_be_expired(const struct sim_model *m, const struct sim_write *w, uint64_t begun)
+{
+    return m->stepped < begun && w->must_expire_ms < m->wall_ms[begun];
+}
+
+static bool may_be_expired(const struct sim_model *m, const struct sim_write *w)
+{
+    return w->may_expire_ms <= m->wall_high_ms;
+}
+
 static bool may_be_evicted(const struct sim_write *w)
 {
     return sim_host_evicted(&sim_world()->host) > w->evicted;
@@ -172,10 +240,21 @@ static bool may_be_lost(const struct sim_write *w)
     return lost > w->spare;
 }
 
+static void unmark(struct sim_model *m, uint32_t key)
+{
+    for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        w->candidate = false;
+    }
+}
+
 /* The candidates are marked: rule 2, and rule 1 if there is but one. */
 static void conclude(struct sim_model *m, uint32_t key, uint64_t begun)
 {
     uint64_t now = sim_model_event(m);
+    if (begun < m->undone) {
+        unmark(m, key);
+        return;
+    }
     struct sim_write *only = NULL;
     uint32_t candidates = 0;
     for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
@@ -211,7 +290,7 @@ static uint32_t mark(struct sim_model *m, uint32_t key, uint64_t begun,
     uint32_t count = 0;
     m->checks++;
     for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
-        w->candidate = may_show(w, begun) && fits(w, ctx);
+        w->candidate = may_show(w, begun) && !must_be_expired(m, w, begun) && fits(w, ctx);
         count += w->candidate;
     }
     return count;
@@ -229,29 +308,43 @@ static bool is_value(const struct sim_write *w, const void *ctx)
     return w->version != 0;
 }
 
-static bool has_size(const struct sim_write *w, const void *ctx)
+/* Whether what W shows passes FITS: of a copy, what the other key may have shown then. */
+static bool shows(const struct sim_write *w,
+                  bool (*fits)(const struct sim_write *w, const void *ctx), const void *ctx)
 {
-    return w->version != 0 && w->size == *(const uint64_t *)ctx;
+    if (w->version == 0 || w->copy_of == NULL) {
+        return w->version != 0 && fits(w, ctx);
+    }
+    for (const struct sim_write *o = w->copy_of; o != NULL; o = o->next) {
+        if (may_show(o, w->copied) && shows(o, fits, ctx)) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static void unmark(struct sim_model *m, uint32_t key)
+static bool is_of_size(const struct sim_write *w, const void *ctx)
 {
-    for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
-        w->candidate = false;
-    }
+    return w->size == *(const uint64_t *)ctx;
+}
+
+static bool has_size(const struct sim_write *w, const void *ctx)
+{
+    return shows(w, is_of_size, ctx);
 }
 
 void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun)
 {
-    bool lost = false, evicted = false;
+    sim_model_event(m);                 /* the clock's reading counts */
+    bool lost = false, evicted = false; /* or expired */
     bool written = mark(m, key, begun, is_empty, NULL) > 0;
     m->misses++;
     for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
         bool there = w->version != 0 && may_show(w, begun);
-        lost = lost || (there && may_be_lost(w));
+        lost = lost || (there && (may_be_lost(w) || may_be_expired(m, w)));
         evicted = evicted || (there && may_be_evicted(w));
     }
-    if (!lost && !evicted && !written) {
+    if (!lost && !evicted && !written && begun > m->undone) {
         show_writes(m, key);
         sim_violation("key %u: a miss [%llu, %llu] that nothing explains", key,
                       (unsigned long long)begun, (unsigned long long)m->events);
@@ -270,7 +363,7 @@ void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun)
 static void must_be_marked(struct sim_model *m, uint32_t key, uint64_t begun, uint32_t count,
                            const char *what)
 {
-    if (count == 0) {
+    if (count == 0 && begun > m->undone) {
         show_writes(m, key);
         sim_violation("key %u: %s [%llu, %llu] that no write explains", key, what,
                       (unsigned long long)begun, (unsigned long long)m->events);
@@ -294,13 +387,17 @@ struct seen {
     uint64_t from, to;
 };
 
-static bool has_bytes(const struct sim_write *w, const void *ctx)
+static bool is_of_bytes(const struct sim_write *w, const void *ctx)
 {
     const struct seen *seen = ctx;
     uint64_t end = seen->to < w->size ? seen->to + 1 : w->size;
     uint64_t len = end > seen->from ? end - seen->from : 0;
-    return w->version != 0 && len == seen->bytes.len &&
-           sim_value_equal(w->key, w->version, seen->from, seen->bytes);
+    return len == seen->bytes.len && sim_value_equal(w->key, w->version, seen->from, seen->bytes);
+}
+
+static bool has_bytes(const struct sim_write *w, const void *ctx)
+{
+    return shows(w, is_of_bytes, ctx);
 }
 
 /* Whose bytes they are, for the report. */
@@ -308,7 +405,8 @@ static void tell_origin(const struct sim_model *m, uint32_t key, const struct se
 {
     for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
         if (has_bytes(w, seen)) {
-            sim_note("  the bytes are those of version %u", w->version);
+            sim_note("  the bytes are those of version %u, expiry %lld", w->version,
+                     (long long)w->must_expire_ms);
         }
     }
 }
@@ -330,6 +428,7 @@ void sim_model_proxy_gone(struct sim_model *m)
 {
     uint64_t now = sim_model_event(m);
     for (uint32_t key = 0; key < m->keys; key++) {
+        m->put_off[key] = false;
         for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
             w->settled = earlier(w->settled, now);
         }
@@ -339,6 +438,7 @@ void sim_model_proxy_gone(struct sim_model *m)
 void sim_model_power_failure(struct sim_model *m, uint64_t mark_at)
 {
     uint64_t now = sim_model_event(m);
+    m->undone = now;
     sim_note("what began after event %llu is undone", (unsigned long long)mark_at);
     for (uint32_t key = 0; key < m->keys; key++) {
         for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {

@@ -13,9 +13,9 @@
  *   A read [b, e] may show W if W began before e and was not gone before b.
  *
  * A miss that no write explains is allowed if the value was evicted (then the key stays empty), or
- * if so many of the functions with its chunks have lost their memory since, or have siblings that
- * answer in their place for a while, that fewer than d are at hand. After a power failure the keys
- * are what the disk's mark says: what began later never was.
+ * if its time has come, or if so many of the functions with its chunks have lost their memory
+ * since, or have siblings that answer in their place for a while, that fewer than d are at hand.
+ * After a power failure the keys are what the disk's mark says: what began later never was.
  */
 #ifndef IC_SIM_MODEL_H
 #define IC_SIM_MODEL_H
@@ -34,15 +34,27 @@ struct sim_write {
     uint64_t evicted;   /* keys that had been evicted when it began */
     uint32_t functions; /* bit f: function f has a chunk of it, when it was answered */
     uint32_t spare;     /* of these may be lost */
-    bool deleted;       /* the journal shows it again, but its chunks may have been deleted */
-    bool failed;        /* answered with an error: it never happened */
-    bool candidate;     /* scratch of a check */
+    /* Wall time, milliseconds: it must not be shown after the one, it may be missing after the
+     * other; INT64_MAX: never. */
+    int64_t must_expire_ms, may_expire_ms;
+    bool put_off;                    /* its expiry was changed, or may have been */
+    const struct sim_write *copy_of; /* the newest write of that key when it was copied, or NULL */
+    uint64_t copied;                 /* when the COPY, or RENAME, went out */
+    bool deleted;   /* the journal shows it again, but its chunks may have been deleted */
+    bool failed;    /* answered with an error: it never happened */
+    bool candidate; /* scratch of a check */
 };
 
 struct sim_model {
     uint64_t events, checks, hits, misses, excused, errors;
     uint32_t keys, versions;
+    int64_t *wall_ms; /* of each event; owned */
+    uint64_t wall_capacity;
+    int64_t wall_high_ms; /* the clock's highest reading */
+    uint64_t stepped;     /* the last event before it was set last */
+    uint64_t undone;      /* the last power failure: what was asked before tells nothing any more */
     struct sim_write *write[SIM_KEYS_MAX]; /* newest first */
+    bool put_off[SIM_KEYS_MAX];            /* see sim_model_expire_unknown */
 };
 
 void sim_model_init(struct sim_model *m, uint32_t keys);
@@ -55,6 +67,14 @@ uint64_t sim_model_event(struct sim_model *m);
 
 /* A write goes out; EMPTY: of nothing. */
 struct sim_write *sim_model_begin(struct sim_model *m, uint32_t key, bool empty, uint64_t size);
+/* A write of what FROM shows. */
+struct sim_write *sim_model_begin_copy(struct sim_model *m, uint32_t from, uint32_t key);
+/* KEY's expiry is being changed: to AT_MS, or to never (INT64_MAX). */
+void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms);
+/* Nobody will say whether it was: it may be at any time while the proxy lives. */
+void sim_model_expire_unknown(struct sim_model *m, uint32_t key);
+/* The write was answered LIFE_MS after which it must not be shown, unless that was put off. */
+void sim_model_expires(struct sim_model *m, struct sim_write *w, int64_t life_ms);
 void sim_model_done(struct sim_model *m, struct sim_write *w);   /* answered: it has happened */
 void sim_model_failed(struct sim_model *m, struct sim_write *w); /* answered with an error */
 
@@ -70,6 +90,7 @@ void sim_model_saw_something(struct sim_model *m, uint32_t key, uint64_t begun);
 void sim_model_saw_bytes(struct sim_model *m, uint32_t key, uint64_t begun, struct ic_slice bytes,
                          uint64_t from, uint64_t to);
 
+void sim_model_clock_step(struct sim_model *m); /* the wall clock is about to be set */
 void sim_model_proxy_gone(struct sim_model *m); /* what has no answer has happened or never will */
 void sim_model_power_failure(struct sim_model *m, uint64_t mark);
 

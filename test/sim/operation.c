@@ -7,14 +7,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { LIFE_MS_MAX = 8000 };
+
 /* Chances in all; the rest are PING. */
 static const struct {
     enum sim_operation_kind kind;
     uint32_t weight;
 } weights[] = {
-    {SIM_GET, 340},   {SIM_SET, 260},      {SIM_SET_GET, 30}, {SIM_DEL, 50},
-    {SIM_GETDEL, 20}, {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},
-    {SIM_MGET, 50},   {SIM_MSET, 40},      {SIM_EXEC, 40},    {SIM_FLUSHALL, 2},
+    {SIM_GET, 300},      {SIM_SET, 210},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
+    {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},  {SIM_MGET, 50},   {SIM_MSET, 40},
+    {SIM_EXEC, 40},      {SIM_FLUSHALL, 2}, {SIM_SET_PX, 45},  {SIM_EXPIRE, 15}, {SIM_PERSIST, 5},
+    {SIM_COPY, 15},      {SIM_RENAME, 15},
 };
 
 /* ---- bytes ------------------------------------------------------------------------ */
@@ -124,12 +127,47 @@ static void make_range(struct sim_world *w, struct sim_operation *op, struct ic_
 static void make_set(struct sim_world *w, struct sim_operation *op, uint64_t size,
                      struct ic_buf *out)
 {
-    put_header(out, op->kind == SIM_SET_GET ? 4 : 3);
+    put_header(out, op->kind == SIM_SET_PX ? 5 : op->kind == SIM_SET_GET ? 4 : 3);
     put_word(out, "SET");
     put_key(out, op->key[0]);
     put_value(out, begin_write(w, op, 0, false, size));
     if (op->kind == SIM_SET_GET) {
         put_word(out, "GET");
+    } else if (op->kind == SIM_SET_PX) {
+        uint64_t life_ms = 1 + sim_below(w, LIFE_MS_MAX);
+        put_word(out, "PX");
+        put_number(out, life_ms);
+        op->write[0]->may_expire_ms = sim_wall_us(w) / 1000 + (int64_t)life_ms;
+        op->life_ms = life_ms;
+    }
+}
+
+static void make_expire(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    uint64_t life_ms = 1 + sim_below(w, LIFE_MS_MAX);
+    bool never = op->kind == SIM_PERSIST;
+    put_header(out, never ? 2 : 3);
+    put_word(out, never ? "PERSIST" : "PEXPIRE");
+    put_key(out, op->key[0]);
+    if (!never) {
+        put_number(out, life_ms);
+    }
+    op->expiry_ms = never ? INT64_MAX : sim_wall_us(w) / 1000 + (int64_t)life_ms;
+    sim_model_expire(&w->model, op->key[0], op->expiry_ms);
+}
+
+static void make_copy(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
+{
+    put_header(out, op->kind == SIM_COPY ? 4 : 3);
+    put_word(out, op->kind == SIM_COPY ? "COPY" : "RENAME");
+    put_key(out, op->key[0]);
+    put_key(out, op->key[1]);
+    if (op->kind == SIM_COPY) {
+        put_word(out, "REPLACE");
+    }
+    op->write[1] = sim_model_begin_copy(&w->model, op->key[0], op->key[1]);
+    if (op->kind == SIM_RENAME) {
+        begin_write(w, op, 0, true, 0);
     }
 }
 
@@ -193,8 +231,17 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
     case SIM_GETRANGE:
         make_range(w, op, out);
         return;
+    case SIM_EXPIRE:
+    case SIM_PERSIST:
+        make_expire(w, op, out);
+        return;
+    case SIM_COPY:
+    case SIM_RENAME:
+        make_copy(w, op, out);
+        return;
     case SIM_SET:
     case SIM_SET_GET:
+    case SIM_SET_PX:
         make_set(w, op, size, out);
         return;
     case SIM_MSET:
@@ -222,8 +269,9 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
 
 static const char *kind_name(enum sim_operation_kind kind)
 {
-    static const char *const names[] = {"GET",      "SET",      "SET GET", "DEL",  "GETDEL",
-                                        "GETRANGE", "STRLEN",   "EXISTS",  "MGET", "MSET",
+    static const char *const names[] = {"GET",      "SET",      "SET GET", "SET PX", "PEXPIRE",
+                                        "PERSIST",  "COPY",     "RENAME",  "DEL",    "GETDEL",
+                                        "GETRANGE", "STRLEN",   "EXISTS",  "MGET",   "MSET",
                                         "EXEC",     "FLUSHALL", "PING"};
     return names[kind];
 }
@@ -272,7 +320,9 @@ struct sim_operation *sim_operation_new(struct sim_world *w, struct ic_buf *out)
 {
     struct sim_operation *op = operation_new(w, draw_kind(w));
     bool many = op->kind == SIM_MGET || op->kind == SIM_MSET;
-    draw_keys(w, op, op->kind == SIM_EXEC ? 3 : many ? 1 + (uint32_t)sim_below(w, 4) : 1);
+    bool two = op->kind == SIM_COPY || op->kind == SIM_RENAME;
+    uint32_t keys = op->kind == SIM_EXEC ? 3 : two ? 2 : many ? 1 + (uint32_t)sim_below(w, 4) : 1;
+    draw_keys(w, op, keys);
     make(w, op, draw_size(w), out);
     tell(op);
     return op;
@@ -344,6 +394,27 @@ static void judge_delete(struct sim_world *w, const struct sim_operation *op,
     settle_writes(w, op, !error, op->kind == SIM_DEL ? sim_model_failed : sim_model_unknown);
 }
 
+static void judge_copy(struct sim_world *w, const struct sim_operation *op,
+                       const struct sim_reply *reply)
+{
+    bool nothing = (reply->type == ':' && reply->number == 0) ||
+                   (reply->type == '-' && reply->text.len == 15 &&
+                    memcmp(reply->text.data, "ERR no such key", 15) == 0);
+    if (nothing) {
+        sim_model_saw_nothing(&w->model, op->key[0], op->begun);
+    }
+    settle_writes(w, op, !nothing && reply->type != '-', sim_model_failed);
+}
+
+static void judge_expiring(struct sim_world *w, const struct sim_operation *op,
+                           const struct sim_reply *reply)
+{
+    settle_writes(w, op, reply->type != '-', sim_model_failed);
+    if (reply->type != '-') {
+        sim_model_expires(&w->model, op->write[0], (int64_t)op->life_ms);
+    }
+}
+
 static void judge_exec(struct sim_world *w, struct sim_operation *op, const struct sim_reply *reply)
 {
     if (op->replies > 0) {
@@ -377,6 +448,13 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
         judge_value(w, op, op->key[0], reply);
         settle_writes(w, op, reply->type != '-', sim_model_unknown);
         return;
+    case SIM_SET_PX:
+        judge_expiring(w, op, reply);
+        return;
+    case SIM_COPY:
+    case SIM_RENAME:
+        judge_copy(w, op, reply);
+        return;
     case SIM_SET:
     case SIM_MSET:
     case SIM_FLUSHALL:
@@ -399,9 +477,25 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
     case SIM_EXEC:
         judge_exec(w, op, reply);
         return;
+    case SIM_EXPIRE:
+    case SIM_PERSIST:
+        if (reply->type == ':' && reply->number > 0) {
+            sim_model_saw_something(&w->model, op->key[0], op->begun);
+        }
+        sim_model_expire(&w->model, op->key[0], op->expiry_ms); /* of what was written meanwhile */
+        return;
     case SIM_PING:
     case SIM_OPERATION_KINDS:
         return;
+    }
+}
+
+void sim_operation_give_up(struct sim_world *w, struct sim_operation *op)
+{
+    sim_note("no answer to event %llu", (unsigned long long)op->begun);
+    if (op->kind == SIM_EXPIRE || op->kind == SIM_PERSIST) {
+        sim_model_expire(&w->model, op->key[0], op->expiry_ms);
+        sim_model_expire_unknown(&w->model, op->key[0]);
     }
 }
 

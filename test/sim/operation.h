@@ -16,6 +16,11 @@ enum sim_operation_kind {
     SIM_GET,
     SIM_SET,
     SIM_SET_GET, /* SET key value GET */
+    SIM_SET_PX,  /* SET key value PX ms */
+    SIM_EXPIRE,  /* PEXPIRE key ms */
+    SIM_PERSIST,
+    SIM_COPY, /* COPY key key REPLACE */
+    SIM_RENAME,
     SIM_DEL,
     SIM_GETDEL,
     SIM_GETRANGE,
@@ -37,6 +42,8 @@ struct sim_operation {
     struct sim_write *write[SIM_KEYS_MAX]; /* NULL: that key is not written */
     uint32_t replies;                      /* to come */
     uint64_t from, to;
+    uint64_t life_ms;  /* SET PX */
+    int64_t expiry_ms; /* PEXPIRE, PERSIST */
     uint64_t begun;    /* the model's event */
     uint64_t begun_us; /* virtual time */
     bool refused;      /* EXEC: a command was not queued */
@@ -51,5 +58,8 @@ struct sim_operation *sim_operation_make(struct sim_world *w, enum sim_operation
 /* Its next reply. */
 void sim_operation_answer(struct sim_world *w, struct sim_operation *op,
                           const struct sim_reply *reply);
+
+/* There will be none. */
+void sim_operation_give_up(struct sim_world *w, struct sim_operation *op);
 
 #endif

@@ -123,6 +123,18 @@ void sim_platform_stall(struct sim_instance *i, uint64_t delay_us)
     ic_event_start(sim_time(sim_world()), &i->stall, delay_us);
 }
 
+void sim_platform_calm(struct sim_platform *p)
+{
+    p->routing = SIM_ROUTING_NEWEST;
+    IC_LIST_EACH (node, &p->instances) {
+        struct sim_instance *i = IC_CONTAINER(node, struct sim_instance, node);
+        ic_sim_set_pace(i->loop, 0);
+        if (i->state == SIM_INSTANCE_IDLE && sim_platform_alive(p, i->function) > 1) {
+            sim_platform_reclaim(i, IC_SIM_SILENT);
+        }
+    }
+}
+
 struct sim_instance *sim_platform_pick(struct sim_platform *p, enum sim_instance_state state,
                                        int function)
 {

@@ -89,6 +89,8 @@ struct sim_instance *sim_platform_pick(struct sim_platform *p, enum sim_instance
 void sim_platform_reclaim(struct sim_instance *i, enum ic_sim_end how);
 /* It stands still for DELAY_US, as a machine that has no time for it. */
 void sim_platform_stall(struct sim_instance *i, uint64_t delay_us);
+/* No slow nodes any more, and one instance of each function. */
+void sim_platform_calm(struct sim_platform *p);
 /* Notes that chunks of FUNCTION may be lost now. */
 void sim_platform_lost(struct sim_platform *p, uint16_t function);
 size_t sim_platform_alive(const struct sim_platform *p, int function);

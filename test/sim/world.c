@@ -203,6 +203,7 @@ static void trouble(void *ctx)
     trouble_nodes(w);
     trouble_proxy(w);
     if (draw(w, SIM_FAULT_WALL_STEP)) {
+        sim_model_clock_step(&w->model);
         w->wall_offset_us += (int64_t)sim_below(w, STEP_US) - STEP_US / 2;
     }
     sim_verdict_now(w);
@@ -282,6 +283,16 @@ static bool has_worked(const struct sim_world *w)
     return w->operations_begun >= w->settings.operations && all_quiet(w);
 }
 
+static void end_faults(struct sim_world *w)
+{
+    sim_note("the faults are over");
+    w->faults.over = true;
+    for (uint32_t i = 0; i < w->settings.clients; i++) {
+        sim_client_rest(&w->client[i]);
+    }
+    sim_platform_calm(&w->platform);
+}
+
 void sim_world_run(struct sim_world *w)
 {
     sim_host_start(&w->host);
@@ -289,11 +300,7 @@ void sim_world_run(struct sim_world *w)
         sim_client_init(&w->client[i], w, i);
     }
     sim_world_run_for(w, RUN_US_MAX, has_worked);
-    w->faults.over = true;
-    sim_note("the faults are over");
-    for (uint32_t i = 0; i < w->settings.clients; i++) {
-        sim_client_rest(&w->client[i]);
-    }
+    end_faults(w);
     if (!sim_world_run_for(w, ANSWER_US, all_quiet)) {
         sim_violation("requests without an answer although the faults are over");
     }
