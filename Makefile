@@ -8,6 +8,7 @@
 #   make fuzz      each fuzzer for FUZZ_SECONDS (300)
 #   make sim       the whole system on virtual time: SEED=n (TRACE=1 shows all), or SEEDS=n of them
 #   make sim-soak  seeds from a random beginning for MINUTES (5)
+#   make sim-mutants  deliberate bugs, each of which the simulation must find
 #   make acceptance  the long runs: 1 GiB and 1,000 files through every client
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
@@ -30,7 +31,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
 .PHONY: all packages test-packages start stop check test acceptance asan fuzz format install clean \
-        unit integration sim sim-soak sim-seeds fuzz-corpus clang-check format-check includes sizes clients
+        unit integration sim sim-soak sim-seeds sim-mutants fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
 # ---- packages ---------------------------------------------------------------
@@ -195,6 +196,7 @@ PYTEST := BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) /usr/bin/pytho
 FUZZ_SECONDS ?= 300
 SEEDS   ?= 200
 MINUTES ?= 5
+MUTANT_SEEDS ?= 600
 formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c)
 
 check: test-packages all
@@ -213,6 +215,11 @@ sim: packages
 	$(SUBMAKE) sim-seeds
 sim-seeds: $(BUILD)/sim
 	@$< $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(SEEDS))
+# Deliberate bugs; each must be found.
+sim-mutants: packages
+	$(SUBMAKE) $(BUILD)/sim
+	@test/sim/mutants $(BUILD) $(MUTANT_SEEDS) $(MUTANT) -- $(CC) $(filter-out -MMD -MP,$(CFLAGS)) -- \
+	    $(LDFLAGS) $(SIM_LINK) $(sim_objects) $(BUILD)/libinternal.a -- $(LIBS)
 sim-soak: packages
 	$(SUBMAKE) $(BUILD)/sim
 	@$(BUILD)/sim --minutes $(MINUTES)

@@ -189,7 +189,7 @@ static void create(struct sim_image *image, const struct ic_journal_setup *setup
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
                     struct ic_journal_meta *meta, char *why)
 {
-    (void)why;
+    (void)why; /* it always opens */
     struct sim_disk *d = &sim_world()->disk;
     struct ic_journal *j = sim_alloc(sizeof *j);
     struct sim_image *image = &d->current;
@@ -335,6 +335,8 @@ void ic_journal_rewind(struct ic_journal *j, size_t mark)
 
 static void apply_one(struct sim_image *image, const struct op_header *op, const uint8_t *record)
 {
+    static const char *const names[] = {"object", "no object", "entry", "no entry", "flush"};
+    sim_note("journal: %s %llx", names[op->op], (unsigned long long)op->id);
     switch ((enum op)op->op) {
     case OP_PUT_OBJECT:
         table_put(&image->objects, op->id, record, op->len);
@@ -485,18 +487,28 @@ static int load_entry(const struct sim_record *r, const struct ic_journal_loader
     return result < 0 ? result : loader->entry(ctx, &e);
 }
 
+static int explain(int result, const char *what, const struct sim_record *r, char *why)
+{
+    if (result < 0) {
+        snprintf(why, IC_JOURNAL_WHY_MAX, "the simulated journal: record of %s %llx: %s", what,
+                 (unsigned long long)r->id, ic_error_text(result));
+    }
+    return result;
+}
+
 int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader, void *ctx,
                     char *why)
 {
     const struct sim_image *image = &j->disk->current;
     int result = 0;
     for (size_t i = 0; result >= 0 && i < image->objects.count; i++) {
-        result = load_object(j, image->objects.at[i], loader, ctx);
+        const struct sim_record *r = image->objects.at[i];
+        result = explain(load_object(j, r, loader, ctx), "object", r, why);
     }
     for (size_t i = 0; result >= 0 && i < image->entries.count; i++) {
-        result = load_entry(image->entries.at[i], loader, ctx);
+        const struct sim_record *r = image->entries.at[i];
+        result = explain(load_entry(r, loader, ctx), "entry", r, why);
     }
-    strcpy(why, "the simulated journal does not load");
     return result < 0 ? result : 0;
 }
 

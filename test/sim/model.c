@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { COPIES_MAX = 6 }; /* of copies */
+
 void sim_model_init(struct sim_model *m, uint32_t keys)
 {
     *m = (struct sim_model){.keys = keys};
@@ -75,6 +77,7 @@ static struct sim_write *add(struct sim_model *m, uint32_t key, uint64_t begun)
                             .gone = SIM_NEVER,
                             .evicted = sim_host_evicted(&sim_world()->host),
                             .functions = UINT32_MAX,
+                            .copy_of = -1,
                             .must_expire_ms = INT64_MAX,
                             .may_expire_ms = INT64_MAX};
     m->write[key] = w;
@@ -91,15 +94,9 @@ struct sim_write *sim_model_begin(struct sim_model *m, uint32_t key, bool empty,
 
 struct sim_write *sim_model_begin_copy(struct sim_model *m, uint32_t from, uint32_t key)
 {
-    const struct sim_write *newest = m->write[from];
     struct sim_write *w = add(m, key, sim_model_event(m));
     w->version = ++m->versions;
-    w->copy_of = newest;
-    w->copied = w->begun;
-    for (; newest != NULL; newest = newest->next) {
-        w->may_expire_ms =
-            newest->may_expire_ms < w->may_expire_ms ? newest->may_expire_ms : w->may_expire_ms;
-    }
+    w->copy_of = (int)from;
     return w;
 }
 
@@ -168,7 +165,7 @@ static void note_places(struct sim_write *w)
         cursor = proxy == NULL ? 0 : ic_store_scan(proxy->store, cursor, look_at, &look);
     } while (cursor != 0);
     const struct ic_object *o = look.entry == NULL ? NULL : look.entry->object;
-    if (o == NULL || o->size != w->size || w->copy_of != NULL) {
+    if (o == NULL || o->size != w->size || w->copy_of >= 0) {
         return;
     }
     uint32_t held = 0, functions = 0;
@@ -217,9 +214,10 @@ static bool must_be_expired(const struct sim_model *m, const struct sim_write *w
     return m->stepped < begun && w->must_expire_ms < m->wall_ms[begun];
 }
 
+/* A copy expires with what it is a copy of; whose, is not looked into. */
 static bool may_be_expired(const struct sim_model *m, const struct sim_write *w)
 {
-    return w->may_expire_ms <= m->wall_high_ms;
+    return w->copy_of >= 0 || w->may_expire_ms <= m->wall_high_ms;
 }
 
 static bool may_be_evicted(const struct sim_write *w)
@@ -308,15 +306,21 @@ static bool is_value(const struct sim_write *w, const void *ctx)
     return w->version != 0;
 }
 
+static bool may_be_source(const struct sim_write *o, const struct sim_write *copy)
+{
+    return may_show(o, copy->begun) && o->begun < copy->settled;
+}
+
 /* Whether what W shows passes FITS: of a copy, what the other key may have shown then. */
-static bool shows(const struct sim_write *w,
+static bool shows(const struct sim_write *w, int depth,
                   bool (*fits)(const struct sim_write *w, const void *ctx), const void *ctx)
 {
-    if (w->version == 0 || w->copy_of == NULL) {
+    if (w->version == 0 || w->copy_of < 0) {
         return w->version != 0 && fits(w, ctx);
     }
-    for (const struct sim_write *o = w->copy_of; o != NULL; o = o->next) {
-        if (may_show(o, w->copied) && shows(o, fits, ctx)) {
+    const struct sim_write *o = depth == 0 ? NULL : sim_world()->model.write[w->copy_of];
+    for (; o != NULL; o = o->next) {
+        if (may_be_source(o, w) && shows(o, depth - 1, fits, ctx)) {
             return true;
         }
     }
@@ -330,7 +334,7 @@ static bool is_of_size(const struct sim_write *w, const void *ctx)
 
 static bool has_size(const struct sim_write *w, const void *ctx)
 {
-    return shows(w, is_of_size, ctx);
+    return shows(w, COPIES_MAX, is_of_size, ctx);
 }
 
 void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun)
@@ -397,7 +401,7 @@ static bool is_of_bytes(const struct sim_write *w, const void *ctx)
 
 static bool has_bytes(const struct sim_write *w, const void *ctx)
 {
-    return shows(w, is_of_bytes, ctx);
+    return shows(w, COPIES_MAX, is_of_bytes, ctx);
 }
 
 /* Whose bytes they are, for the report. */
@@ -435,21 +439,31 @@ void sim_model_proxy_gone(struct sim_model *m)
     }
 }
 
+/* What was written since MARK_AT is undone; but chunks that it replaced may be deleted. */
+static void undo_key(struct sim_model *m, uint32_t key, uint64_t mark_at, uint64_t now)
+{
+    bool replaced = false;
+    for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        replaced = replaced || w->settled > mark_at;
+    }
+    for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        if (w->begun > mark_at) {
+            w->gone = earlier(w->gone, now);
+        } else if (w->gone > mark_at) {
+            w->deleted = w->deleted || replaced;
+            w->gone = SIM_NEVER;
+        }
+        w->happened = w->happened > mark_at ? SIM_NEVER : w->happened;
+        w->settled = w->settled > mark_at ? now : w->settled;
+    }
+}
+
 void sim_model_power_failure(struct sim_model *m, uint64_t mark_at)
 {
     uint64_t now = sim_model_event(m);
     m->undone = now;
     sim_note("what began after event %llu is undone", (unsigned long long)mark_at);
     for (uint32_t key = 0; key < m->keys; key++) {
-        for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
-            if (w->begun > mark_at) {
-                w->gone = earlier(w->gone, now);
-            } else if (w->gone > mark_at) {
-                w->deleted = w->deleted || w->gone != SIM_NEVER;
-                w->gone = SIM_NEVER;
-            }
-            w->happened = w->happened > mark_at ? SIM_NEVER : w->happened;
-            w->settled = w->settled > mark_at ? now : w->settled;
-        }
+        undo_key(m, key, mark_at, now);
     }
 }

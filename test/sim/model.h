@@ -37,11 +37,10 @@ struct sim_write {
     /* Wall time, milliseconds: it must not be shown after the one, it may be missing after the
      * other; INT64_MAX: never. */
     int64_t must_expire_ms, may_expire_ms;
-    bool put_off;                    /* its expiry was changed, or may have been */
-    const struct sim_write *copy_of; /* the newest write of that key when it was copied, or NULL */
-    uint64_t copied;                 /* when the COPY, or RENAME, went out */
-    bool deleted;   /* the journal shows it again, but its chunks may have been deleted */
-    bool failed;    /* answered with an error: it never happened */
+    bool put_off; /* its expiry was changed, or may have been */
+    int copy_of;  /* the key whose value it shows, as that was between `begun` and `settled`; -1 */
+    bool deleted; /* the journal shows it again, but its chunks may have been deleted */
+    bool failed;  /* answered with an error: it never happened */
     bool candidate; /* scratch of a check */
 };
 
