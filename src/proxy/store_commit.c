@@ -87,6 +87,18 @@ int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
     return ic_journal_put_object(s->setup.journal, &record);
 }
 
+int ic_store_delete_hidden(struct ic_store *s)
+{
+    for (size_t i = 0; i < undo_count(s); i++) {
+        const struct ic_object *o = undo_at(s, i)->entry->object;
+        assert(undo_at(s, i)->kind == IC_UNDO_REMOVED);
+        if (ic_list_empty(&o->entries) && ic_journal_delete_object(s->setup.journal, o->id) < 0) {
+            return IC_ENOMEM;
+        }
+    }
+    return 0;
+}
+
 /* ---- one change -------------------------------------------------------------- */
 
 int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e)
@@ -97,7 +109,7 @@ int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e)
     if (result >= 0) {
         result = ic_journal_delete_entry(s->setup.journal, e->id);
     }
-    if (result >= 0 && o->entries.next == o->entries.prev) { /* E is the only one */
+    if (result >= 0 && !s->loading && o->entries.next == o->entries.prev) { /* E is the only one */
         result = ic_journal_delete_object(s->setup.journal, o->id);
     }
     if (result < 0) {

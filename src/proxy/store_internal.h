@@ -72,6 +72,7 @@ struct ic_store {
     struct ic_buf ending;  /* the waiters ic_store_turn_end is calling */
     struct ic_buf owed;    /* of struct ic_owed */
     bool scheduled;
+    bool loading; /* not all entries are there: which one of an object is the last is not known */
 
     struct ic_list retired; /* of struct ic_retired */
     bool sweep;             /* an instance is gone: look for objects that became unreadable */
@@ -131,6 +132,9 @@ int ic_store_journal_object(struct ic_store *s, const struct ic_object *o) IC_MU
 int ic_store_journal_entry(struct ic_store *s, const struct ic_entry *e) IC_MUST_USE;
 /* E is gone from its set, undoably and journalled. IC_ENOMEM: unchanged. */
 int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e) IC_MUST_USE;
+/* After loading: takes the objects that only removed entries showed out of the journal. IC_ENOMEM.
+ */
+int ic_store_delete_hidden(struct ic_store *s) IC_MUST_USE;
 /* Tries to bring the journal up to date after it failed. */
 void ic_store_probe(struct ic_store *s, uint64_t now_ms);
 

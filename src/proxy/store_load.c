@@ -109,9 +109,15 @@ int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why)
 {
     struct loading l = {.s = s, .wall_ms = wall_ms};
     static const struct ic_journal_loader loader = {.object = load_object, .entry = load_entry};
+    s->loading = true;
     int result = ic_journal_load(s->setup.journal, &loader, &l, why);
+    s->loading = false;
     if (result < 0) {
         return result;
+    }
+    if (ic_store_delete_hidden(s) < 0) {
+        snprintf(why, IC_STORE_WHY_MAX, "store: out of memory");
+        return IC_ENOMEM;
     }
     while (!ic_list_empty(&s->drafts)) {
         struct ic_object *o = IC_CONTAINER(s->drafts.next, struct ic_object, node);

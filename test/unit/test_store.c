@@ -126,6 +126,30 @@ static void test_expiry(void **state)
     world_deinit(w);
 }
 
+/* A key that expired while the proxy was down takes nothing from those that show the same version,
+ * whichever of them the journal has first. */
+static void test_expired_copy_at_restart(void **state)
+{
+    (void)state;
+    struct world *w = start(100000, small_code);
+    int64_t a = world_set(w, "a", 10, w->wall_ms + 100);
+    assert_int_equal(world_change(w, IC_CHANGE_COPY, "a", "b", 0), 0);
+    assert_int_equal(world_change(w, IC_CHANGE_EXPIRE, "b", NULL, 0), 0);
+    w->wall_ms += 100;
+    for (int i = 0; i < 2; i++) {
+        world_stop(w);
+        world_start(w); /* the second time without what the first took out */
+        world_turn_end(w);
+        assert_int_equal(ic_store_count(w->store), 1);
+        assert_int_equal(world_get(w, "b"), a);
+    }
+    world_hello_all(w);
+    assert_int_equal(world_get(w, "b"), a);
+    assert_int_equal(ic_store_stats(w->store).objects, 1);
+    world_check(w);
+    world_deinit(w);
+}
+
 static void test_pins(void **state)
 {
     (void)state;
@@ -695,6 +719,7 @@ int main(void)
         leak_test(test_set_get_del),
         leak_test(test_copy_and_rename_share),
         leak_test(test_expiry),
+        leak_test(test_expired_copy_at_restart),
         leak_test(test_pins),
         leak_test(test_dropped_draft),
         leak_test(test_flush),
