@@ -335,7 +335,8 @@ void ic_journal_rewind(struct ic_journal *j, size_t mark)
 
 static void apply_one(struct sim_image *image, const struct op_header *op, const uint8_t *record)
 {
-    static const char *const names[] = {"object", "no object", "entry", "no entry", "flush"};
+    static const char *const names[] = {"object",   "no object", "entry",
+                                        "no entry", "flush",     "ledger"};
     sim_note("journal: %s %llx", names[op->op], (unsigned long long)op->id);
     switch ((enum op)op->op) {
     case OP_PUT_OBJECT:

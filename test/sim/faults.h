@@ -31,6 +31,7 @@
     X(SLOW_NODE, "slow-node", 40, 500, 4000) \
     X(STALL_NODE, "stall-node", 30, 20, 400) \
     X(RECLAIM_IDLE, "reclaim-idle", 40, 50, 800) \
+    X(SHUTDOWN, "shutdown-phase", 40, 50, 800) \
     X(RECLAIM_BUSY, "reclaim-busy", 40, 20, 500) \
     X(RECLAIM_STORM, "reclaim-storm", 15, 5, 50) \
     X(SECOND_INSTANCE, "second-instance", 40, 50, 3000) \

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MEMORY_MB = 16, START_US_MAX = 400000, STALE_LOOKS = 3 };
+enum { MEMORY_MB = 16, START_US_MAX = 400000, SHUTDOWN_US = 500000 };
 
 void sim_platform_init(struct sim_platform *p)
 {
@@ -18,6 +18,7 @@ void sim_platform_init(struct sim_platform *p)
     ic_list_init(&p->instances);
     p->loop = ic_loop_new();
     p->routing = (enum sim_routing)sim_below(w, SIM_ROUTING_COUNT);
+    p->has_extensions = sim_below(w, 3) != 0;
     p->start_us = 1000 + sim_below(w, START_US_MAX);
     ic_sim_set_owner(p->loop, p, "platform");
     char text[32];
@@ -45,7 +46,9 @@ size_t sim_platform_alive(const struct sim_platform *p, int function)
 static void stall_over(void *ctx)
 {
     struct sim_instance *i = ctx;
-    if (i->state != SIM_INSTANCE_IDLE && i->state != SIM_INSTANCE_DEAD) {
+    if (i->state == SIM_INSTANCE_ENDING) {
+        sim_platform_reclaim(i, IC_SIM_SILENT); /* SIGKILL */
+    } else if (i->state != SIM_INSTANCE_IDLE && i->state != SIM_INSTANCE_DEAD) {
         ic_sim_thaw(i->loop);
     }
 }
@@ -65,7 +68,6 @@ static struct sim_instance *start_instance(struct sim_platform *p, uint16_t func
     i->function = function;
     i->state = SIM_INSTANCE_STARTING;
     ic_event_init(&i->stall, stall_over, i);
-    ic_buf_init(&i->in);
     ic_list_push_back(&p->instances, &i->node);
     sim_runtime_open(i);
     i->loop = ic_loop_new();
@@ -115,6 +117,25 @@ void sim_platform_reclaim(struct sim_instance *i, enum ic_sim_end how)
         sim_lambda_respond(i->running, ic_slice_str(text), true);
         end_invocation(i);
     }
+}
+
+static void terminate(void *ctx)
+{
+    ic_node_terminate(((struct sim_instance *)ctx)->node_process);
+}
+
+void sim_platform_shut_down(struct sim_instance *i)
+{
+    assert(i->state == SIM_INSTANCE_IDLE);
+    if (!i->is_told) {
+        sim_platform_reclaim(i, IC_SIM_SILENT);
+        return;
+    }
+    sim_note("SIGTERM to %s", ic_sim_name(i->loop));
+    i->state = SIM_INSTANCE_ENDING;
+    ic_event_start(sim_time(sim_world()), &i->stall, SHUTDOWN_US);
+    ic_sim_post(i->loop, &i->terminate, terminate, i);
+    ic_sim_thaw(i->loop);
 }
 
 void sim_platform_stall(struct sim_instance *i, uint64_t delay_us)

@@ -6,6 +6,7 @@
  *   STARTING --asks for work--> IDLE (frozen) --Invoke--> BUSY --posts its response--> RETURNED
  *                                 ^                                                       |
  *       any: reclaimed --> DEAD   '-------------------- asks for work --------------------'
+ *       IDLE --SIGTERM--> ENDING --> DEAD
  */
 #ifndef IC_SIM_PLATFORM_H
 #define IC_SIM_PLATFORM_H
@@ -21,6 +22,7 @@ enum {
     SIM_FUNCTIONS_MAX = 16,
     SIM_RUNTIME_PORT = 9000, /* and the instance's number */
     SIM_INSTANCES_MAX = 10000,
+    SIM_RUNTIME_LINKS_MAX = 16, /* of one instance, in all its life */
 };
 
 enum sim_instance_state {
@@ -28,6 +30,7 @@ enum sim_instance_state {
     SIM_INSTANCE_IDLE,
     SIM_INSTANCE_BUSY,
     SIM_INSTANCE_RETURNED,
+    SIM_INSTANCE_ENDING, /* its shutdown phase */
     SIM_INSTANCE_DEAD,
 };
 
@@ -57,9 +60,11 @@ struct sim_instance {
     struct ic_event stall; /* it goes on after having stood still */
     /* its Runtime API, see runtime_api.c */
     struct ic_listener *listener;
-    struct ic_stream *stream;
-    struct ic_buf in;
-    bool asks; /* for the next invocation */
+    struct sim_runtime_link *link[SIM_RUNTIME_LINKS_MAX];
+    uint32_t link_count;
+    struct sim_runtime_link *asks; /* for the next invocation */
+    bool is_told;                  /* before it is ended */
+    struct ic_sim_post terminate;
 };
 
 enum sim_routing { SIM_ROUTING_NEWEST, SIM_ROUTING_OLDEST, SIM_ROUTING_ANY, SIM_ROUTING_COUNT };
@@ -70,7 +75,8 @@ struct sim_platform {
     uint32_t instance_count, invocation_count;
     enum sim_routing routing;
     uint64_t memory_mb, timeout_us;
-    uint64_t start_us; /* a cold start takes so long, at most */
+    bool has_extensions; /* and with them a shutdown phase */
+    uint64_t start_us;   /* a cold start takes so long, at most */
     /* When memory of the function was last lost, or may seem to be: the model's count of events. */
     uint64_t lost_at[SIM_FUNCTIONS_MAX];
 };
@@ -87,6 +93,8 @@ struct sim_instance *sim_platform_pick(struct sim_platform *p, enum sim_instance
                                        int function);
 /* The instance is gone, and what it ran has failed. */
 void sim_platform_reclaim(struct sim_instance *i, enum ic_sim_end how);
+/* The platform wants an idle instance back: SIGTERM, and a while later it is reclaimed. */
+void sim_platform_shut_down(struct sim_instance *i);
 /* It stands still for DELAY_US, as a machine that has no time for it. */
 void sim_platform_stall(struct sim_instance *i, uint64_t delay_us);
 /* No slow nodes any more, and one instance of each function. */

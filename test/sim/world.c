@@ -172,7 +172,11 @@ static void trouble_nodes(struct sim_world *w)
     reclaim(w, SIM_FAULT_RECLAIM_IDLE, SIM_INSTANCE_IDLE);
     reclaim(w, SIM_FAULT_RECLAIM_BUSY, SIM_INSTANCE_BUSY);
     storm(w);
-    struct sim_instance *i = sim_platform_pick(&w->platform, SIM_INSTANCE_BUSY, -1);
+    struct sim_instance *i = sim_platform_pick(&w->platform, SIM_INSTANCE_IDLE, -1);
+    if (i != NULL && draw(w, SIM_FAULT_SHUTDOWN)) {
+        sim_platform_shut_down(i);
+    }
+    i = sim_platform_pick(&w->platform, SIM_INSTANCE_BUSY, -1);
     if (i != NULL && draw(w, SIM_FAULT_STALL_NODE)) {
         sim_note("fault: %s stalls", ic_sim_name(i->loop));
         sim_platform_stall(i, sim_below(w, STALL_US));
