@@ -64,6 +64,8 @@ X(REAL, latency_value, "latency-value", "0.00003", 0, 1000, "", P, RUNTIME, \
   "of two processors at $0.10 an hour that waits; a person's time is some 0.01.") \
 X(TIME, warm_interval, "warm-interval", "60s", 0, 86400000, "", P, RUNTIME, \
   "Each function is invoked at least so often, so that the platform keeps it; 0: never.") \
+X(TIME, peer_age, "peer-age", "10m", 1000, 86400000, "", P, RUNTIME, \
+  "Chunks of an instance whose function has answered with another one for so long are lost.") \
 X(TIME, invoke_timeout, "invoke-timeout", "10s", 100, 300000, "", P, RUNTIME, \
   "How long a request waits for its function to wake.") \
 X(TIME, node_timeout, "node-timeout", "10s", 10, 300000, "", P, RUNTIME, \

@@ -397,6 +397,18 @@ bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t seria
     return find(pool, function, serial) != NULL;
 }
 
+static struct ic_pool_instance *heard_last(struct ic_pool_function *f)
+{
+    struct ic_pool_instance *last = NULL;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        struct ic_pool_instance *one = &f->instance[k];
+        if (one->serial != 0 && (last == NULL || one->heard_ms > last->heard_ms)) {
+            last = one;
+        }
+    }
+    return last;
+}
+
 void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
 {
     struct ic_pool_function *f = at(pool, function);
@@ -409,15 +421,27 @@ void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
     ic_list_init(&instance->condemned_queue);
     if (f->current == serial) {
         f->current = 0;
-        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
-            if (f->instance[k].serial != 0) {
-                f->current = f->instance[k].serial; /* the likeliest to answer next */
-                f->instance[k].away = false;
-            }
+        struct ic_pool_instance *heir = heard_last(f);
+        if (heir != NULL) { /* the likeliest to answer next */
+            f->current = heir->serial;
+            heir->away = false;
         }
     }
     if (pool->settings.gone != NULL) {
         pool->settings.gone(pool->settings.ctx, function, serial);
+    }
+}
+
+void ic_pool_expire_away(struct ic_pool *pool, uint64_t age_ms, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < pool->settings.functions; i++) {
+        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+            const struct ic_pool_instance *one = &pool->function[i].instance[k];
+            uint64_t heard_ms = one->heard_ms > pool->start_ms ? one->heard_ms : pool->start_ms;
+            if (one->serial != 0 && one->away && now_ms - heard_ms >= age_ms) {
+                ic_pool_gone(pool, (uint16_t)i, one->serial);
+            }
+        }
     }
 }
 

@@ -7,6 +7,12 @@
  *   function 1  ACTIVE    instance serial 2  <- current: answered last
  *                         instance serial 7  (away: a sibling answers in its place)
  *
+ * What that means for a sealed chunk:
+ *
+ *   HELD --a sibling answers--> UNREACHABLE --a second time in a row, or `peer-age`--> LOST
+ *     ^                              |
+ *     '---- its instance answers ----'           HELD --function error, timeout--> LOST
+ *
  * A chunk's bytes move: planned (per function) -> in flight -> live -> condemned -> free
  * (per instance). An instance that is gone takes its bytes with it; every call about a
  * serial that is not held any more is a no-op.
@@ -181,7 +187,10 @@ struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function
                                          const uint8_t id[IC_INSTANCE_ID_LEN]);
 /* That instance's memory still counts as there (it may be away). */
 bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial);
-/* Its memory is gone: forget it. */
+/* What is away and was not heard for AGE_MS (counted from the pool's start for an instance that
+ * only the journal knows) is gone: platforms keep no idle instance so long. */
+void ic_pool_expire_away(struct ic_pool *pool, uint64_t age_ms, uint64_t now_ms);
+/* Its memory is gone: forget it. The sibling heard last, if there is one, takes its place. */
 void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial);
 void ic_pool_set_known(struct ic_pool_instance *instance, bool known);
 

@@ -129,14 +129,16 @@ static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t i
     static const char *const status_names[] = {
         [IC_STATUS_GONE] = "gone",     [IC_STATUS_AWAY] = "away",     [IC_STATUS_DOWN] = "down",
         [IC_STATUS_ASLEEP] = "asleep", [IC_STATUS_WAKING] = "waking", [IC_STATUS_AWAKE] = "awake"};
+    static const char *const fate_names[] = {[IC_FATE_HELD] = "held",
+                                             [IC_FATE_UNREACHABLE] = "unreachable",
+                                             [IC_FATE_WRITING] = "writing",
+                                             [IC_FATE_LOST] = "lost"};
     const struct ic_chunk_place *place = &o->place[index];
-    bool held = ic_store_held(c->proxy->store, o, index);
-    const char *state = held ? "held" : place->state == IC_CHUNK_WRITING ? "writing" : "lost";
     ic_resp_map(c->out, 5);
     write_number(c->out, "chunk", index);
     write_text(c->out, "role", index < o->data ? "data" : "parity");
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
-    write_text(c->out, "state", state);
+    write_text(c->out, "state", fate_names[ic_store_fate(c->proxy->store, o, index)]);
     write_text(
         c->out, "node",
         status_names[ic_functions_status(c->proxy->functions, place->function, place->instance)]);

@@ -15,7 +15,7 @@ enum {
     WAKE_GUESS_MS = 30,   /* from Invoke to HELLO, until it has been measured, */
     STARTUP_GUESS_MS = 3, /* and of that, billed */
     TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
-    WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval is noticed within this */
+    WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval and peer-age are noticed within this */
     WARMING_MAX = 32,     /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
@@ -137,6 +137,7 @@ static void warm(void *ctx)
     uint64_t next_ms = UINT64_MAX;
     int function = -1;
     ic_pool_set_warm_interval(f->pool, (uint64_t)f->config->warm_interval, now_ms);
+    ic_pool_expire_away(f->pool, (uint64_t)f->config->peer_age, now_ms);
     bool affordable = ic_books_budget(f->books) < IC_BUDGET_NO_WARM;
     while (!f->stopping && affordable && f->warming < WARMING_MAX &&
            (function = ic_pool_warm_next(f->pool, now_ms, &next_ms)) >= 0) {

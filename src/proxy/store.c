@@ -264,6 +264,25 @@ bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t
            ic_pool_holds(s->setup.pool, place->function, place->instance);
 }
 
+enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_object *o,
+                                 uint16_t chunk)
+{
+    const struct ic_chunk_place *place = &o->place[chunk];
+    const struct ic_pool_instance *instance =
+        ic_pool_find(s->setup.pool, place->function, place->instance);
+    switch ((enum ic_chunk_state)place->state) {
+    case IC_CHUNK_WRITING:
+        return IC_FATE_WRITING;
+    case IC_CHUNK_HELD:
+        return instance == NULL ? IC_FATE_LOST
+               : instance->away ? IC_FATE_UNREACHABLE
+                                : IC_FATE_HELD;
+    case IC_CHUNK_LOST:
+        break;
+    }
+    return IC_FATE_LOST;
+}
+
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)
 {
     uint32_t held = 0;

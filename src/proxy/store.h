@@ -111,9 +111,18 @@ void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, ui
 /* A chunk that is being written failed, or a held one was found missing or wrong (wrong CRC,
  * ENOENT, ESTALE): it is not held any more. What may be left of it on its instance is condemned. */
 void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk);
-/* The chunk is sealed and its instance's memory counts as there. */
+/* Where a chunk is, see core/pool.h. */
+enum ic_chunk_fate {
+    IC_FATE_HELD,        /* sealed, on the instance that answers for its function */
+    IC_FATE_UNREACHABLE, /* sealed, but a sibling of its instance answers at present */
+    IC_FATE_WRITING,
+    IC_FATE_LOST,
+};
+enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_object *o,
+                                 uint16_t chunk);
+/* The chunk is sealed and its instance's memory counts as there: held or unreachable. */
 bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
-/* Chunks held; an object is readable while they are >= o->data. */
+/* Chunks held or unreachable; an object is readable while they are >= o->data. */
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o);
 
 /* A pinned version's chunks stay although it is dead. Drafts need no pin. */

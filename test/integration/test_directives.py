@@ -617,6 +617,38 @@ def second_instance(cluster, name):
         assert caller.wait() == 0
 
 
+def chunk_states(client, key, function):
+    """Of KEY's chunks on FUNCTION."""
+    states = []
+    for row in object_fields(client, key)["chunks"]:
+        chunk = dict(zip(row[0::2], row[1::2]))
+        if chunk[b"function"] == function:
+            states.append(chunk[b"state"].decode())
+    return states
+
+
+@observes("peer-age")
+def test_peer_age(new_cluster):
+    """A chunk whose instance gave way to a sibling is unreachable, and lost after a while."""
+    c = new_cluster(functions=12, options={"routing": "lru", "warm-interval": "0s",
+                                           "lease": "1ms"})
+    second_instance(c, "infinicache-0")
+    wait_until(lambda: not serving(c), "every node sleeps")
+    client = c.redis()
+    client.set("k", noise(2 * MB))
+
+    def reachable():
+        wait_until(lambda: not serving(c), "every node sleeps")
+        assert client.get("k") == noise(2 * MB)
+        return chunk_states(client, "k", b"infinicache-0") == ["held"]
+
+    wait_until(lambda: not reachable(), "the other instance answers")
+    assert chunk_states(client, "k", b"infinicache-0") == ["unreachable"]
+    client.config_set("peer-age", "1s")
+    wait_until(lambda: chunk_states(client, "k", b"infinicache-0") == ["lost"], "it is given up")
+    assert client.get("k") == noise(2 * MB)
+
+
 @observes("routing")
 @pytest.mark.parametrize("routing", ["mru", "lru", "random"])
 def test_routing(new_cluster, routing):

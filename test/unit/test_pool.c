@@ -262,6 +262,42 @@ static void siblings_are_away_then_gone(void **s)
     ic_pool_free(p);
 }
 
+static void what_is_away_for_long_is_gone(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(2, 0); /* at 1000 */
+    hear(p, A, 2000);
+    hear(p, B, 3000);
+    uint32_t a = ic_pool_find_id(p, 0, A)->serial;
+    ic_pool_expire_away(p, 500, 2499);
+    assert_true(ic_pool_holds(p, 0, a));
+    ic_pool_expire_away(p, 500, 1000000 + 2500);
+    assert_false(ic_pool_holds(p, 0, a));
+    assert_int_equal(gone_count, 1);               /* B answers: however long ago that was */
+    uint32_t c = ic_pool_restore(p, 1, C)->serial; /* never heard: counted from the start */
+    ic_pool_heard(p, 1, A, 5000, 0, 0, 1400);
+    ic_pool_expire_away(p, 500, 1499);
+    assert_true(ic_pool_holds(p, 1, c));
+    ic_pool_expire_away(p, 500, 1500);
+    assert_false(ic_pool_holds(p, 1, c));
+    ic_pool_free(p);
+}
+
+/* When the one that answered is gone, one sibling takes its place; others stay away. */
+static void a_sibling_takes_over(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    ic_pool_restore(p, 0, A);
+    ic_pool_restore(p, 0, B);
+    hear(p, C, 4000);
+    assert_true(ic_pool_find_id(p, 0, A)->away && ic_pool_find_id(p, 0, B)->away);
+    ic_pool_gone(p, 0, ic_pool_find_id(p, 0, C)->serial);
+    assert_int_not_equal(ic_pool_find_id(p, 0, A)->away, ic_pool_find_id(p, 0, B)->away);
+    assert_false(ic_pool_find(p, 0, ic_pool_function(p, 0)->current)->away);
+    ic_pool_free(p);
+}
+
 static void a_new_instance_that_holds_nothing_is_known(void **s)
 {
     (void)s;
@@ -492,6 +528,8 @@ int main(void)
         leak_test(ending_badly_again_and_again_backs_off),
         leak_test(adoption),
         leak_test(siblings_are_away_then_gone),
+        leak_test(what_is_away_for_long_is_gone),
+        leak_test(a_sibling_takes_over),
         leak_test(a_new_instance_that_holds_nothing_is_known),
         leak_test(an_instance_remembers_when_it_was_heard_first),
         leak_test(bytes_move),
