@@ -172,8 +172,7 @@ void ic_store_detach(struct ic_store *s, struct ic_entry *e)
     }
 }
 
-/* The bytes of the chunk's place are given back, in whatever state they are. */
-static void release_place(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+void ic_store_give_up(struct ic_store *s, struct ic_object *o, uint16_t chunk)
 {
     struct ic_chunk_place place = o->place[chunk];
     switch ((enum ic_chunk_state)place.state) {
@@ -202,7 +201,7 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins == 0 && o->state != IC_OBJECT_COMMITTED);
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        release_place(s, o, (uint16_t)i);
+        ic_store_give_up(s, o, (uint16_t)i);
     }
     if (o->state == IC_OBJECT_DRAFT) {
         s->draft_bytes -= o->size;
@@ -234,6 +233,14 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o)
     ic_store_bury_if_dead(s, o);
 }
 
+void ic_store_plan_place(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint16_t function)
+{
+    assert(o->place[chunk].state == IC_CHUNK_LOST);
+    o->place[chunk].function = function;
+    ic_store_set_place(s, o, chunk, IC_CHUNK_WRITING, 0);
+    ic_pool_plan(s->setup.pool, function, o->chunk_cost);
+}
+
 void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial)
 {
     const struct ic_chunk_place *place = &draft->place[chunk];
@@ -254,7 +261,12 @@ void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, ui
 
 void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk)
 {
-    release_place(s, o, chunk);
+    bool found = o->state == IC_OBJECT_COMMITTED && o->place[chunk].state == IC_CHUNK_HELD;
+    ic_store_give_up(s, o, chunk);
+    if (found) {
+        s->stats.lost_chunks++;
+        ic_store_tell_degraded(s, o, IC_DEGRADED_READ);
+    }
 }
 
 bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
@@ -309,7 +321,7 @@ static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice 
     p->chunks = (uint32_t)row->data + row->parity;
 }
 
-static void fill_candidates(struct ic_store *s)
+void ic_store_fill_candidates(struct ic_store *s)
 {
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
         const struct ic_pool_function *f = ic_pool_function(s->setup.pool, (uint16_t)i);
@@ -354,7 +366,7 @@ static int check_limits(const struct ic_store *s, uint64_t size)
 static int find_places(struct ic_store *s, const struct plan *p, uint16_t *function)
 {
     for (;;) {
-        fill_candidates(s);
+        ic_store_fill_candidates(s);
         int result = check_limits(s, p->layout.size);
         if (result == 0) {
             result = ic_placement_choose(s->candidate, ic_pool_count(s->setup.pool), p->cost,
@@ -409,8 +421,7 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struc
     o->chunk_cost = p.cost;
     o->key_len = (uint32_t)key.len;
     for (size_t i = 0; i < p.chunks; i++) {
-        o->place[i] = (struct ic_chunk_place){.function = function[i], .state = IC_CHUNK_WRITING};
-        ic_pool_plan(s->setup.pool, function[i], p.cost);
+        ic_store_plan_place(s, o, (uint16_t)i, function[i]);
     }
     ic_list_push_back(&s->drafts, &o->node);
     s->draft_bytes += size;

@@ -10,6 +10,9 @@
  *                                              |                                          |
  *                                          done(result)                          chunks condemned
  *
+ * A committed object that lost chunks is repaired in place: lost chunks get new functions and are
+ * WRITING again (repair_begin), and are HELD when the journal has their new places (repair_commit).
+ *
  * Within a turn later commands see the change at once. If the journal fails at the turn's end, the
  * turn's changes are undone in reverse and each done gets IC_EIO. Chunks of a replaced version are
  * condemned only after the journal has the change.
@@ -31,6 +34,14 @@ struct ic_store;
 
 enum { IC_STORE_WHY_MAX = 512 }; /* bytes of a reason, the terminating zero included */
 
+/* How it was found that a committed object lacks chunks. */
+enum ic_degraded {
+    IC_DEGRADED_SWEEP, /* an instance is gone, or a list lacked chunks */
+    IC_DEGRADED_WRITE, /* committed before all its chunks were sealed */
+    IC_DEGRADED_READ,  /* by a read */
+    IC_DEGRADED_ASKED, /* somebody wants it repaired */
+};
+
 struct ic_store_setup {
     const struct ic_config *config; /* read each time it is needed */
     struct ic_pool *pool;           /* ic_functions_pool */
@@ -41,6 +52,8 @@ struct ic_store_setup {
     void (*schedule)(void *ctx);
     /* Chunks of FUNCTION were condemned (ic_functions_flush_deletes). May be NULL. */
     void (*condemned)(void *ctx, uint16_t function);
+    /* O lacks chunks. Changes nothing on this stack. May be NULL. */
+    void (*degraded)(void *ctx, struct ic_object *o, enum ic_degraded found);
     void *ctx;
 };
 
@@ -129,6 +142,45 @@ uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o
 void ic_store_pin(struct ic_store *s, struct ic_object *o);
 void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one may free O */
 
+/* ---- repair (store_repair.c) -------------------------------------------------- */
+
+/* All objects are looked at, in ticks to come: what lacks chunks is told as FOUND, what lacks too
+ * many is purged. */
+void ic_store_sweep(struct ic_store *s, enum ic_degraded found);
+/* A read of O has ended. DECODED: it had to rebuild what was not held. */
+void ic_store_read_ended(struct ic_store *s, struct ic_object *o, bool decoded);
+/* The object of that id if some key shows it, or NULL. */
+struct ic_object *ic_store_object(const struct ic_store *s, uint64_t id);
+/* Chunks that are neither held nor unreachable nor being written. */
+uint32_t ic_store_lost_count(const struct ic_store *s, const struct ic_object *o);
+/*
+ * A key that O's seals carry or may carry: one that shows it, of the length its chunks were planned
+ * with. *EXPIRES_MS: when that one expires. False: it was renamed to a name of another length.
+ */
+bool ic_store_seal_key(const struct ic_object *o, struct ic_slice *key, int64_t *expires_ms);
+/*
+ * Begins a repair: pins O and gives lost chunks functions with room that hold no other chunk of it;
+ * *CHUNKS are they (at least one), WRITING and planned. On an error nothing has changed:
+ *   IC_ENOENT   nothing is lost, or O is on its way out
+ *   IC_EUNAVAIL fewer than d chunks are held on instances that answer
+ *   IC_ENOSPC   no other function has room
+ *   IC_EINVAL   no key for its seals, see ic_store_seal_key
+ *   IC_EIO      the journal is failed
+ */
+int ic_store_repair_begin(struct ic_store *s, struct ic_object *o, uint64_t *chunks) IC_MUST_USE;
+/*
+ * CHUNKS, WRITING and begun, are sealed: HELD as soon as the journal has their places, at this
+ * turn's end; then DONE(ctx, 0). IC_EIO instead, or returned: they are given up. IC_ENOENT: O is on
+ * its way out; nothing has changed.
+ */
+int ic_store_repair_commit(struct ic_store *s, struct ic_object *o, uint64_t chunks,
+                           void (*done)(void *ctx, int result), void *ctx) IC_MUST_USE;
+/* A chunk that is being repaired failed: it is LOST again, what may be there of it condemned. */
+void ic_store_repair_failed(struct ic_store *s, struct ic_object *o, uint16_t chunk);
+/* Ends the repair: of CHUNKS what is still WRITING is given up, O is unpinned (and may be freed).
+ */
+void ic_store_repair_end(struct ic_store *s, struct ic_object *o, uint64_t chunks);
+
 /* ---- keys ------------------------------------------------------------------- */
 
 /*
@@ -189,8 +241,8 @@ bool ic_store_writable(const struct ic_store *s);
 const char *ic_store_failure(const struct ic_store *s);
 
 /*
- * Call every 100 ms or so: removes expired keys, takes flushed ones apart, purges what lost too
- * many chunks, each in bounded slices; journal ticks; a failed journal is tried again. Returns true
+ * Call every 100 ms or so: removes expired keys, takes flushed ones apart, sweeps, each in
+ * bounded slices; journal ticks; a failed journal is tried again. Returns true
  * if more is to be done at once: call it again in the next turn.
  */
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
@@ -226,7 +278,7 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
                         const struct ic_item *item);
 void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial);
 /* Its memory is gone. Nothing is walked here: places are judged by ic_pool_holds when looked at,
- * and ic_store_tick purges what became unreadable. */
+ * and a sweep tells what lacks chunks and purges what became unreadable. */
 void ic_store_instance_gone(struct ic_store *s, uint16_t function, uint32_t serial);
 
 /* ---- figures ---------------------------------------------------------------- */
@@ -235,6 +287,8 @@ struct ic_store_stats {
     uint64_t hits, misses;     /* keyspace_hits, keyspace_misses */
     uint64_t expired, evicted; /* expired_keys, evicted_keys */
     uint64_t purged;           /* keys lost because more than p chunks were */
+    uint64_t lost_chunks;      /* of committed objects */
+    uint64_t degraded_reads;   /* that had to rebuild what was not held */
     uint64_t drafts;           /* now */
     uint64_t objects;          /* stored versions now, drafts and pinned dead ones included */
     uint64_t bytes;            /* of committed objects, each version once */

@@ -26,11 +26,15 @@ static struct ic_undo *undo_at(const struct ic_store *s, size_t i)
     return (struct ic_undo *)(void *)s->undo.data + i;
 }
 
-/* Room was reserved. */
-static void remember(struct ic_store *s, struct ic_undo undo)
+static struct ic_object *object_of(const struct ic_undo *undo)
 {
-    if (undo.entry != NULL) {
-        ic_store_pin(s, undo.entry->object);
+    return undo->entry == NULL ? undo->object : undo->entry->object;
+}
+
+void ic_store_remember(struct ic_store *s, struct ic_undo undo)
+{
+    if (object_of(&undo) != NULL) {
+        ic_store_pin(s, object_of(&undo));
     }
     int result = ic_buf_append(&s->undo, &undo, sizeof undo);
     assert(result >= 0);
@@ -116,7 +120,7 @@ int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e)
         ic_journal_rewind(s->setup.journal, mark);
         return result;
     }
-    remember(s, (struct ic_undo){.kind = IC_UNDO_REMOVED, .entry = e});
+    ic_store_remember(s, (struct ic_undo){.kind = IC_UNDO_REMOVED, .entry = e});
     ic_store_detach(s, e);
     ic_store_need_turn_end(s);
     return 0;
@@ -147,7 +151,8 @@ static int add_entry(struct ic_store *s, struct ic_slice key, struct ic_object *
         ic_catalog_entry_free(s->catalog, e);
         return result;
     }
-    remember(s, (struct ic_undo){.kind = IC_UNDO_ADDED, .entry = e, .was_draft = was_draft});
+    ic_store_remember(s,
+                      (struct ic_undo){.kind = IC_UNDO_ADDED, .entry = e, .was_draft = was_draft});
     if (was_draft) {
         result = ic_store_journal_object(s, o);
     }
@@ -178,7 +183,8 @@ static int change_expire(struct ic_store *s, const struct ic_change *c, int64_t 
     if (result < 0) {
         return result;
     }
-    remember(s, (struct ic_undo){.kind = IC_UNDO_EXPIRY, .entry = e, .expires_ms = before});
+    ic_store_remember(s,
+                      (struct ic_undo){.kind = IC_UNDO_EXPIRY, .entry = e, .expires_ms = before});
     return ic_store_journal_entry(s, e);
 }
 
@@ -219,7 +225,7 @@ static int change_flush(struct ic_store *s)
         return result;
     }
     ic_list_init(&flushed->node);
-    remember(s, (struct ic_undo){.kind = IC_UNDO_FLUSHED, .flushed = flushed});
+    ic_store_remember(s, (struct ic_undo){.kind = IC_UNDO_FLUSHED, .flushed = flushed});
     return 0;
 }
 
@@ -265,7 +271,7 @@ static int apply(struct ic_store *s, const struct ic_change *c, int64_t wall_ms)
 static void undo_one(struct ic_store *s, struct ic_undo undo, bool keep_drafts)
 {
     struct ic_entry *e = undo.entry;
-    struct ic_object *o = e == NULL ? NULL : e->object;
+    struct ic_object *o = object_of(&undo);
     int result = 0;
     switch (undo.kind) {
     case IC_UNDO_ADDED:
@@ -289,6 +295,11 @@ static void undo_one(struct ic_store *s, struct ic_undo undo, bool keep_drafts)
         ic_catalog_unswap(s->catalog, undo.flushed->keys);
         ic_free(undo.flushed);
         break;
+    case IC_UNDO_REPAIRED:
+        for (uint64_t left = undo.chunks; left != 0; left &= left - 1) {
+            ic_store_give_up(s, o, (uint16_t)__builtin_ctzll(left));
+        }
+        break;
     }
     assert(result >= 0); /* they were there before: the tables have room */
     if (o != NULL) {
@@ -311,11 +322,13 @@ static void finish_all(struct ic_store *s)
 {
     for (size_t i = 0; i < undo_count(s); i++) {
         struct ic_undo undo = *undo_at(s, i);
-        struct ic_object *o = undo.entry == NULL ? NULL : undo.entry->object;
+        struct ic_object *o = object_of(&undo);
         if (undo.kind == IC_UNDO_FLUSHED) {
             ic_list_push_back(&s->retired, &undo.flushed->node);
         } else if (undo.kind == IC_UNDO_REMOVED) {
             ic_catalog_entry_free(s->catalog, undo.entry);
+        } else if (undo.was_draft) {
+            ic_store_tell_degraded(s, o, IC_DEGRADED_WRITE);
         }
         if (o != NULL) {
             ic_store_unpin(s, o);
@@ -342,13 +355,19 @@ int ic_store_commit(struct ic_store *s, const struct ic_change *changes, size_t 
         return result;
     }
     if (done != NULL) {
-        struct ic_waiter waiter = {.done = done, .ctx = ctx};
-        result = ic_buf_append(&s->waiters, &waiter, sizeof waiter);
-        assert(result >= 0);
+        ic_store_await(s, done, ctx);
     }
     s->stats.commits++;
     ic_store_need_turn_end(s);
     return 0;
+}
+
+void ic_store_await(struct ic_store *s, void (*done)(void *ctx, int result), void *ctx)
+{
+    struct ic_waiter waiter = {.done = done, .ctx = ctx};
+    int result = ic_buf_append(&s->waiters, &waiter, sizeof waiter);
+    assert(result >= 0);
+    ic_store_need_turn_end(s);
 }
 
 static void forget_in(struct ic_buf *waiters, const void *ctx)

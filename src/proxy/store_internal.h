@@ -4,7 +4,7 @@
  *   store.c         life, drafts, chunks, pins       store_commit.c  changes, undo, the turn's end
  *   store_keys.c    finding, expiry, eviction        store_list.c    listed instances
  *   store_watch.c   WATCH                            store_load.c    the journal at start
- *   store_rebuild.c the functions' lists at start
+ *   store_rebuild.c the functions' lists at start    store_repair.c  sweeps, repairs
  *
  * An undo record pins the objects it speaks of, so that neither eviction nor a purge takes away
  * within the turn what the undo would need.
@@ -30,12 +30,20 @@ enum {
     IC_STORE_REBUILD_SLICE = 500,  /* objects of one step of a rebuild, one journal transaction */
 };
 
-enum ic_undo_kind { IC_UNDO_ADDED, IC_UNDO_REMOVED, IC_UNDO_EXPIRY, IC_UNDO_FLUSHED };
+enum ic_undo_kind {
+    IC_UNDO_ADDED,
+    IC_UNDO_REMOVED,
+    IC_UNDO_EXPIRY,
+    IC_UNDO_FLUSHED,
+    IC_UNDO_REPAIRED,
+};
 
 struct ic_undo {
     enum ic_undo_kind kind;
-    bool was_draft; /* ADDED: the object was a draft before */
-    struct ic_entry *entry;
+    bool was_draft;           /* ADDED: the object was a draft before */
+    struct ic_entry *entry;   /* NULL: FLUSHED, REPAIRED */
+    struct ic_object *object; /* REPAIRED, with `chunks`; else the entry's */
+    uint64_t chunks;
     struct ic_retired *flushed; /* FLUSHED: owned */
     int64_t expires_ms;         /* EXPIRY: before */
 };
@@ -75,7 +83,8 @@ struct ic_store {
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 
     struct ic_list retired; /* of struct ic_retired */
-    bool sweep;             /* an instance is gone: look for objects that became unreadable */
+    bool sweep;             /* objects are being looked at for what they lack */
+    enum ic_degraded sweep_found;
     uint64_t sweep_cursor;
     uint64_t probed_ms;
     uint64_t draft_bytes, dead_bytes, draft_count;
@@ -103,6 +112,13 @@ uint64_t ic_store_next_id(struct ic_store *s);
 /* The only function that changes a place. Keeps `evictable` right. */
 void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
                         enum ic_chunk_state state, uint32_t serial);
+/* The chunk's bytes are given back, in whatever state they are; it is LOST, uncounted. */
+void ic_store_give_up(struct ic_store *s, struct ic_object *o, uint16_t chunk);
+/* A draft's or a repair's chunk gets FUNCTION: WRITING, planned. */
+void ic_store_plan_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                         uint16_t function);
+/* Fills s->candidate. */
+void ic_store_fill_candidates(struct ic_store *s);
 /* Attach and detach, with the eviction policy and the figures. IC_ENOMEM: unchanged. */
 int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o) IC_MUST_USE;
 void ic_store_detach(struct ic_store *s, struct ic_entry *e);
@@ -138,7 +154,24 @@ int ic_store_delete_hidden(struct ic_store *s) IC_MUST_USE;
 /* Tries to bring the journal up to date after it failed. */
 void ic_store_probe(struct ic_store *s, uint64_t now_ms);
 
+/* Pins the object an undo record speaks of, and keeps the record; room was reserved. */
+void ic_store_remember(struct ic_store *s, struct ic_undo undo);
+/* Queues O's record. IC_ENOMEM. */
+int ic_store_journal_object(struct ic_store *s, const struct ic_object *o) IC_MUST_USE;
+/* DONE will be called at the turn's end, which must come; room was reserved in s->waiters. */
+void ic_store_await(struct ic_store *s, void (*done)(void *ctx, int result), void *ctx);
+
+/* ---- store_repair.c --------------------------------------------------------- */
+
+/* O may lack chunks: if so, tells. */
+void ic_store_tell_degraded(struct ic_store *s, struct ic_object *o, enum ic_degraded found);
+/* A slice of the sweep; true: there is more. */
+bool ic_store_sweep_some(struct ic_store *s);
+
 /* ---- store_keys.c ----------------------------------------------------------- */
+
+/* Every key of an object of which too many chunks are lost goes. */
+void ic_store_purge(struct ic_store *s, struct ic_object *o);
 
 /* Evicts one object: false if none can be. */
 bool ic_store_evict_one(struct ic_store *s);

@@ -17,8 +17,7 @@ static bool remove_expired(struct ic_store *s, struct ic_entry *e)
     return true;
 }
 
-/* Every key of an object of which too many chunks are lost. */
-static void purge(struct ic_store *s, struct ic_object *o)
+void ic_store_purge(struct ic_store *s, struct ic_object *o)
 {
     while (ic_store_writable(s) && !ic_list_empty(&o->entries)) {
         struct ic_entry *e = IC_CONTAINER(o->entries.next, struct ic_entry, sibling);
@@ -124,7 +123,7 @@ struct ic_entry *ic_store_find(struct ic_store *s, struct ic_slice key, int64_t 
         return NULL;
     }
     if (ic_store_held_count(s, e->object) < e->object->data) {
-        purge(s, e->object);
+        ic_store_purge(s, e->object);
         return NULL;
     }
     return e;
@@ -216,24 +215,6 @@ static bool reap_some(struct ic_store *s)
     return true;
 }
 
-static void sweep_one(struct ic_object *o, void *ctx)
-{
-    struct ic_store *s = ctx;
-    if (o->state == IC_OBJECT_COMMITTED && ic_store_held_count(s, o) < o->data) {
-        purge(s, o);
-    }
-}
-
-/* Purging only detaches keys; the objects leave the table at the turn's end. */
-static bool sweep_some(struct ic_store *s)
-{
-    for (int i = 0; s->sweep && i < IC_STORE_SWEEP_SLICE; i++) {
-        s->sweep_cursor = ic_catalog_object_scan(s->catalog, s->sweep_cursor, sweep_one, s);
-        s->sweep = s->sweep_cursor != 0;
-    }
-    return s->sweep;
-}
-
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
 {
     ic_journal_set_appendfsync(s->setup.journal, ic_store_config(s)->appendfsync);
@@ -241,7 +222,7 @@ bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
     ic_store_probe(s, now_ms);
     bool more = expire_some(s, wall_ms);
     more |= reap_some(s);
-    more |= sweep_some(s);
+    more |= ic_store_sweep_some(s);
     return more;
 }
 
@@ -249,6 +230,5 @@ void ic_store_instance_gone(struct ic_store *s, uint16_t function, uint32_t seri
 {
     (void)function;
     (void)serial;
-    s->sweep = true;
-    s->sweep_cursor = 0;
+    ic_store_sweep(s, IC_DEGRADED_SWEEP);
 }

@@ -46,6 +46,15 @@ static bool right(const struct ic_object *o, const struct ic_item *item)
            item->seal.object_size == o->size && item_cost(item) == o->chunk_cost;
 }
 
+/* A held chunk is not there after all. */
+static void missing(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+{
+    const struct ic_chunk_place *place = &o->place[chunk];
+    ic_pool_missing(s->setup.pool, place->function, place->instance, o->chunk_cost);
+    ic_store_set_place(s, o, chunk, IC_CHUNK_LOST, 0);
+    s->stats.lost_chunks += o->state == IC_OBJECT_COMMITTED;
+}
+
 static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
                       const struct ic_item *item)
 {
@@ -55,9 +64,8 @@ static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
     } else if (right(o, item)) {
         place->listed = 1;
     } else {
-        ic_pool_missing(s->setup.pool, place->function, serial, o->chunk_cost);
+        missing(s, o, item->chunk);
         condemn_item(s, place->function, serial, item);
-        ic_store_set_place(s, o, item->chunk, IC_CHUNK_LOST, 0);
     }
 }
 
@@ -72,6 +80,18 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
     ic_pool_restore_chunk(s->setup.pool, place->function, serial, o->chunk_cost);
     ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
     place->listed = 1;
+}
+
+/*
+ * The item may be what is being written there. Not if it is sealed although nothing of the chunk is
+ * known to be written yet: a repair puts a chunk where a wrong one of the same name was, whose
+ * DELETE is still to come. (A draft's chunk without bytes is written by its seal alone.)
+ */
+static bool being_written(const struct ic_object *o, uint32_t serial, const struct ic_item *item)
+{
+    uint32_t instance = o->place[item->chunk].instance;
+    bool old = instance == 0 && item->sealed && o->chunk_length > 0;
+    return !old && (instance == 0 || instance == serial);
 }
 
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
@@ -102,7 +122,7 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
     const struct ic_chunk_place *place = &o->place[item->chunk];
     switch ((enum ic_chunk_state)place->state) {
     case IC_CHUNK_WRITING:
-        if (place->instance != 0 && place->instance != serial) {
+        if (!being_written(o, serial, item)) {
             condemn_item(s, function, serial, item);
         }
         break;
@@ -135,8 +155,7 @@ static void end_object(struct ic_object *o, void *ctx)
             continue;
         }
         if (place->listed == 0) {
-            ic_pool_missing(end->s->setup.pool, place->function, place->instance, o->chunk_cost);
-            ic_store_set_place(end->s, o, (uint16_t)i, IC_CHUNK_LOST, 0);
+            missing(end->s, o, (uint16_t)i);
         }
         place->listed = 0;
     }
@@ -153,8 +172,7 @@ void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial)
     }
     struct list_end end = {.s = s, .function = function, .serial = serial};
     ic_catalog_object_each(s->catalog, end_object, &end);
-    s->sweep = true;
-    s->sweep_cursor = 0;
+    ic_store_sweep(s, IC_DEGRADED_SWEEP);
     if (s->setup.condemned != NULL) {
         s->setup.condemned(s->setup.ctx, function);
     }

@@ -50,6 +50,7 @@ struct world {
     uint64_t capacity;
     uint64_t now_ms;
     int64_t wall_ms;
+    void (*degraded)(void *ctx, struct ic_object *o, enum ic_degraded found); /* NULL: nobody */
     bool due;     /* the store wants ic_store_turn_end */
     int result;   /* of the last commit's done */
     int results;  /* how many */
@@ -107,6 +108,7 @@ static inline void world_start(struct world *w)
                                    .epoch = meta.epoch,
                                    .rng = &w->rng,
                                    .schedule = world_schedule,
+                                   .degraded = w->degraded,
                                    .ctx = w};
     if (ic_store_new(&setup, &w->store, w->why) < 0) {
         fail_msg("%s", w->why);
