@@ -59,6 +59,7 @@ static struct {
     uint16_t data, parity;
     uint32_t unit;
     uint32_t serials;
+    uint32_t reads_ended, reads_decoded;
     uint64_t reads, read_bytes, writes, seals, cancels; /* since fake_begin */
     uint32_t drafts, dropped, pins;
     bool submitting; /* done must not be called now */
@@ -356,6 +357,14 @@ uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o
                  o->place[i].instance == fake.node[o->place[i].function].serial;
     }
     return count;
+}
+
+void ic_store_read_ended(struct ic_store *s, struct ic_object *o, bool decoded)
+{
+    (void)s;
+    assert_true(o->pins > 0);
+    fake.reads_ended++;
+    fake.reads_decoded += decoded;
 }
 
 void ic_store_pin(struct ic_store *s, struct ic_object *o)

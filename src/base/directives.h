@@ -76,6 +76,10 @@ X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
   "A SET is answered after this although some parity chunks are not sealed.") \
 X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
   "A client that reads an object slower than so many bytes per second is cut; 0: never.") \
+X(ENUM, repair, "repair", "eager", 0, 0, "eager|lazy|off", P, RUNTIME, \
+  "Lost chunks are rebuilt as soon as they are missed, after a GET that met them, or not.") \
+X(SIZE, repair_rate, "repair-rate", "64mb", 0, INT64_C(1) << 36, "", P, RUNTIME, \
+  "Bytes per second that repair reads and writes; 0: no limit.") \
 X(ENUM, eviction, "eviction", "gdsf", 0, 0, "gdsf|sieve|s3fifo|lru|clock", P, FIXED, \
   "Which object goes first when memory runs out.") \
 X(SIZE, maxmemory, "maxmemory", "0", 0, IC_NO_LIMIT, "", P, RUNTIME, \

@@ -8,6 +8,7 @@
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
+#include "proxy/repair.h"
 #include "proxy/store.h"
 
 #include <inttypes.h>
@@ -23,6 +24,7 @@ struct figures {
     struct ic_function_figures functions;
     struct ic_cost_figures cost;
     uint64_t budget_level;
+    struct ic_repair_stats repair;
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
@@ -47,6 +49,7 @@ static struct figures gather(const struct ic_proxy *p)
         .store = ic_store_stats(p->store),
         .functions = ic_functions_figures(p->functions, -1),
         .cost = ic_cost_figures(p->books),
+        .repair = ic_repair_stats(p->repair),
         .keys = ic_store_count(p->store),
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
@@ -75,6 +78,15 @@ static struct figures gather(const struct ic_proxy *p)
     X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \
     X(counter, "expired_keys_total",        store.expired,               "Keys whose time was up.") \
     X(counter, "purged_keys_total",         store.purged,                "Keys lost with their functions.") \
+    X(counter, "lost_chunks_total",         store.lost_chunks,           "Chunks lost with their functions, or found wrong.") \
+    X(counter, "degraded_reads_total",      store.degraded_reads,        "Reads that rebuilt what was not held.") \
+    X(gauge,   "repair_waiting_objects",    repair.waiting,              "Objects that wait for repair.") \
+    X(counter, "repairs_done_total",        repair.done,                 "Repairs that brought back all that was lost.") \
+    X(counter, "repairs_failed_total",      repair.failed,               "Repairs that did not.")   \
+    X(counter, "repairs_dropped_total",     repair.dropped,              "Repairs whose object went meanwhile.") \
+    X(counter, "repairs_postponed_total",   repair.postponed,            "Repairs that had no room or too few chunks.") \
+    X(counter, "repaired_chunks_total",     repair.chunks,               "Chunks brought back.")    \
+    X(counter, "repaired_bytes_total",      repair.bytes,                "Bytes of these.")         \
     X(gauge,   "functions_awake",           awake,                       "Functions whose node is linked.") \
     X(gauge,   "pool_held_bytes",           held_bytes,                  "Bytes the functions hold, parity included.") \
     X(gauge,   "pool_capacity_bytes",       capacity_bytes,              "Bytes the functions could hold.") \

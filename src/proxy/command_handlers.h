@@ -108,6 +108,10 @@ ic_command_handler ic_command_ic_cost_hour;
 ic_command_handler ic_command_ic_cost_functions;
 ic_command_handler ic_command_ic_cost_key;
 ic_command_handler ic_command_ic_cost_help;
+ic_command_handler ic_command_ic_repair;
+ic_command_handler ic_command_ic_repair_key;
+ic_command_handler ic_command_ic_repair_now;
+ic_command_handler ic_command_ic_repair_help;
 
 bool ic_command_prepare_set(struct ic_call *c, int64_t *expires_ms);
 bool ic_command_prepare_setex(struct ic_call *c, int64_t *expires_ms); /* and PSETEX */

@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
 #include "proxy/redis_version.h"
+#include "proxy/repair.h"
 #include "proxy/sessions.h"
 #include "proxy/window.h"
 
@@ -358,6 +359,22 @@ static void write_cost(struct report *r)
     line(r, "budget_level:%s", ic_budget_level_name(f.level));
 }
 
+static void write_repair(struct report *r)
+{
+    struct ic_repair_stats stats = ic_repair_stats(r->call->proxy->repair);
+    struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
+    number(r, "repair_waiting", stats.waiting);
+    number(r, "repair_active", stats.active);
+    number(r, "repair_done", stats.done);
+    number(r, "repair_failed", stats.failed);
+    number(r, "repair_dropped", stats.dropped);
+    number(r, "repair_postponed", stats.postponed);
+    number(r, "repair_chunks", stats.chunks);
+    number(r, "repair_bytes", stats.bytes);
+    number(r, "lost_chunks", store.lost_chunks);
+    number(r, "degraded_reads", store.degraded_reads);
+}
+
 static const struct section {
     const char *name, *title;
     bool standard; /* shown by INFO without arguments */
@@ -378,6 +395,7 @@ static const struct section {
     {"keyspace", "Keyspace", true, write_keyspace},
     {"pool", "Pool", true, write_pool},
     {"cost", "Cost", true, write_cost},
+    {"repair", "Repair", true, write_repair},
 };
 
 static bool is_wanted(const struct ic_call *c, const struct section *s)

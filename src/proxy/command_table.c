@@ -113,6 +113,16 @@ static const struct ic_command object_subcommands[] = {
         "O(1)", "Shows what OBJECT can do."),
 };
 
+static const struct ic_command repair_subcommands[] = {
+    ROW("ic.repair|key", ic_command_ic_repair_key, 3, "1.0.0", INFINICACHE, READONLY, C_KEYSPACE,
+        "O(N) with N chunks", "Repairs an object that lacks chunks.",
+        .key = {{"RO", 2, 0, 1}}),
+    ROW("ic.repair|now", ic_command_ic_repair_now, 2, "1.0.0", INFINICACHE, ADMIN, 0,
+        "O(1); the objects are looked at later", "Repairs every object that lacks chunks."),
+    ROW("ic.repair|help", ic_command_ic_repair_help, 2, "1.0.0", INFINICACHE, LOADING | STALE, 0,
+        "O(1)", "Shows what IC.REPAIR can do."),
+};
+
 static const struct ic_command memory_subcommands[] = {
     ROW("memory|usage", ic_command_memory_usage, -3, "4.0.0", SERVER, READONLY, 0,
         "O(1)", "Tells the memory that a key and its value take in functions and proxy.",
@@ -378,6 +388,10 @@ const struct ic_command ic_command_table[] = {
     ROW("ic.object", ic_command_ic_object, 2, "1.0.0", INFINICACHE, READONLY, C_KEYSPACE,
         "O(N) with N chunks", "Tells how and where an object is stored, chunk by chunk.",
         .key = {{"RO", 1, 0, 1}}, .tips = "nondeterministic_output"),
+    ROW("ic.repair", ic_command_ic_repair, -1, "1.0.0", INFINICACHE, READONLY, 0,
+        "O(1)", "Tells what the repair of lost chunks does and has done.",
+        .tips = "nondeterministic_output",
+        .subcommands = repair_subcommands, .subcommand_count = COUNT(repair_subcommands)),
     ROW("ic.pool", ic_command_ic_pool, 1, "1.0.0", INFINICACHE, READONLY, 0,
         "O(N) with N functions", "Tells the state of every function of the pool.",
         .tips = "nondeterministic_output"),

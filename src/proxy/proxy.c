@@ -16,6 +16,7 @@
 #include "proxy/functions.h"
 #include "proxy/rebuilder.h"
 #include "proxy/recovery.h"
+#include "proxy/repair.h"
 #include "proxy/session.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
@@ -73,6 +74,14 @@ static void on_condemned(void *ctx, uint16_t function)
 {
     struct process *p = ctx;
     ic_functions_flush_deletes(p->proxy.functions, function);
+}
+
+static void on_degraded(void *ctx, struct ic_object *o, enum ic_degraded found)
+{
+    struct process *p = ctx;
+    if (p->proxy.repair != NULL) { /* else the store is being loaded */
+        ic_repair_degraded(p->proxy.repair, o, found);
+    }
 }
 
 static void on_tick(void *ctx)
@@ -193,6 +202,7 @@ static int open_store(struct process *p)
         .rng = &p->proxy.rng,
         .schedule = schedule_commit,
         .condemned = on_condemned,
+        .degraded = on_degraded,
         .ctx = p,
     };
     int result = ic_store_new(&setup, &p->proxy.store, p->why);
@@ -280,7 +290,8 @@ static int start(struct process *p)
     if (result == 0) {
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
         proxy->sessions = ic_sessions_new(proxy, p->why);
-        result = proxy->window == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
+        proxy->repair = proxy->window == NULL ? NULL : ic_repair_new(proxy);
+        result = proxy->repair == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
     }
     if (result == 0 && !is_loopback(proxy->config->bind) &&
         !ic_sessions_have_password(proxy->sessions)) {
@@ -310,6 +321,7 @@ void ic_proxy_stop(struct ic_proxy *proxy)
     ic_log(IC_LOG_INFO, "stopping", "keys=%llu",
            (unsigned long long)ic_store_count(p->proxy.store));
     ic_sessions_close(p->proxy.sessions);
+    ic_repair_stop(p->proxy.repair);
     ic_functions_stop(p->proxy.functions, GOODBYE_WITHIN_MS, on_nodes_gone, p);
 }
 
@@ -322,6 +334,8 @@ void ic_proxy_free(struct ic_proxy *proxy)
     p->proxy.rebuilder = NULL;
     ic_admin_free(p->admin);
     ic_sessions_free(p->proxy.sessions);
+    ic_repair_free(p->proxy.repair);
+    p->proxy.repair = NULL;
     if (p->proxy.store != NULL && p->proxy.books != NULL) {
         ic_books_close(p->proxy.books);
         ic_store_turn_end(p->proxy.store);

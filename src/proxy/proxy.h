@@ -19,6 +19,7 @@
 struct ic_books;
 struct ic_functions;
 struct ic_rebuilder;
+struct ic_repair;
 struct ic_rs_set;
 struct ic_store;
 struct ic_window;
@@ -33,6 +34,7 @@ struct ic_proxy {
     struct ic_books *books;         /* what it all costs */
     struct ic_functions *functions; /* the pool, the links, Invoke */
     struct ic_window *window;       /* buffers */
+    struct ic_repair *repair;       /* of lost chunks */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
     struct ic_sessions *sessions;   /* clients */

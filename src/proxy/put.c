@@ -4,7 +4,7 @@
 #include "base/crc32c.h"
 #include "code/layout.h"
 #include "code/rs.h"
-#include "proxy/functions.h"
+#include "proxy/chunk_write.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
@@ -153,29 +153,23 @@ static uint8_t *unit_bytes(const struct stripe *s, uint16_t chunk)
     return s->put->layout.data == 1 ? s->buf->data : s->buf->data + (size_t)chunk * s->unit;
 }
 
+static struct ic_chunk_target target(const struct ic_put *put, uint16_t chunk)
+{
+    return (struct ic_chunk_target){.object = put->object,
+                                    .layout = &put->layout,
+                                    .instance = put->chunk[chunk].instance,
+                                    .nodes = put->chunk_count,
+                                    .chunk = chunk};
+}
+
 static void fill_write(struct stripe *s, uint16_t chunk)
 {
-    struct ic_put *put = s->put;
+    struct ic_chunk_target to = target(s->put, chunk);
     struct ic_node_request *r = &s->write[chunk];
-    *r = (struct ic_node_request){
-        .op = IC_NODE_WRITE,
-        .function = put->object->place[chunk].function,
-        .chunk = chunk,
-        .instance = put->chunk[chunk].instance,
-        .nodes = put->chunk_count,
-        .object_id = put->object->id,
-        .offset = ic_layout_chunk_offset(&put->layout, s->index),
-        .length = s->unit,
-        .unit = put->layout.unit,
-        .first = s->index == 0,
-        .chunk_length = put->layout.chunk_length,
-        .cost = put->object->chunk_cost,
-        .crcs = &s->crc[chunk],
-        .body = ic_slice(unit_bytes(s, chunk), s->unit),
-        .owner = s->buf,
-        .done = on_write_done,
-        .ctx = s,
-    };
+    ic_chunk_write_fill(r, &to, s->index, ic_slice(unit_bytes(s, chunk), s->unit), &s->crc[chunk],
+                        s->buf);
+    r->done = on_write_done;
+    r->ctx = s;
 }
 
 /* All its bytes came: pads, encodes, sums while it is in cache, and sends. */
@@ -207,12 +201,7 @@ static void send_stripe(struct stripe *s)
 /* The instance that took R's bytes or will; false: not the one that has the chunk's first bytes. */
 static bool bind_instance(struct ic_put *put, const struct ic_node_request *r)
 {
-    struct chunk *c = &put->chunk[r->chunk];
-    if (c->instance == 0 && r->instance != 0) {
-        c->instance = r->instance;
-        ic_store_begun(put->proxy->store, put->object, r->chunk, r->instance);
-    }
-    return c->instance == r->instance;
+    return ic_chunk_bind(put->proxy->store, put->object, &put->chunk[r->chunk].instance, r);
 }
 
 /* Takes back what chunk I has under way; stripes nobody needs any more are released. */
@@ -599,23 +588,10 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms)
             continue;
         }
         c->sealing = true;
-        c->seal = (struct ic_node_request){
-            .op = IC_NODE_SEAL,
-            .function = put->object->place[i].function,
-            .chunk = i,
-            .instance = c->instance,
-            .nodes = put->chunk_count,
-            .object_id = put->object->id,
-            .first = put->layout.stripes == 0,
-            .unit = put->layout.unit,
-            .chunk_length = put->layout.chunk_length,
-            .cost = put->object->chunk_cost,
-            .object = put->object,
-            .key = ic_slice(put->key, put->key_len),
-            .expires_ms = expires_ms,
-            .done = on_seal_done,
-            .ctx = put,
-        };
+        struct ic_chunk_target to = target(put, i);
+        ic_chunk_seal_fill(&c->seal, &to, ic_slice(put->key, put->key_len), expires_ms);
+        c->seal.done = on_seal_done;
+        c->seal.ctx = put;
         ic_functions_submit(put->proxy->functions, &c->seal);
     }
 }

@@ -26,9 +26,11 @@ struct ic_reader {
     struct ic_reap reap;
     uint64_t started_ms;
     uint64_t failed, late, chosen; /* chunks */
+    uint64_t chunks;               /* wanted whole; 0: the bytes are */
     uint32_t span_count;
     uint32_t stripes; /* per span, if memory allows */
     int error;        /* of the last chunk that failed otherwise than by loss */
+    bool decoded;     /* something that could not be had was rebuilt */
     bool careful;     /* the next span has one stripe: its memory is reserved */
     bool admitted, pumping, closed;
 };
@@ -60,6 +62,9 @@ static void close_reader(struct ic_reader *r)
     ic_timer_stop(&r->timer);
     ic_timer_stop(&r->kick);
     ic_list_remove(&r->node);
+    if (r->chunks == 0) {
+        ic_store_read_ended(r->proxy->store, r->object, r->decoded);
+    }
     ic_store_unpin(r->proxy->store, r->object);
     ic_loop_reap(r->proxy->loop, &r->reap, reap_reader, r);
 }
@@ -87,15 +92,19 @@ static void fail(struct ic_reader *r, int error)
 
 /* Chunks on instances that answer for their function; one whose sibling answers may come back, but
  * until then its chunks are as good as lost. */
+static bool is_reachable(const struct ic_reader *r, uint16_t chunk)
+{
+    const struct ic_chunk_place *place = &r->object->place[chunk];
+    enum ic_function_status status =
+        ic_functions_status(r->proxy->functions, place->function, place->instance);
+    return place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY && status != IC_STATUS_GONE;
+}
+
 static uint32_t reachable(const struct ic_reader *r)
 {
     uint32_t count = 0;
     for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
-        const struct ic_chunk_place *place = &r->object->place[i];
-        enum ic_function_status status =
-            ic_functions_status(r->proxy->functions, place->function, place->instance);
-        count +=
-            place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY && status != IC_STATUS_GONE;
+        count += is_reachable(r, i);
     }
     return count;
 }
@@ -274,7 +283,8 @@ static int open_span(struct ic_reader *r, uint32_t stripes)
     }
     uint64_t to = ic_layout_stripe_offset(l, first + stripes);
     to = to < r->end ? to : r->end;
-    struct ic_span *span = ic_span_new(r->proxy, r->object, l, first, stripes, r->next, to);
+    struct ic_span *span =
+        ic_span_new(r->proxy, r->object, l, first, stripes, r->next, to, r->chunks);
     if (span == NULL) {
         return IC_ENOMEM;
     }
@@ -316,15 +326,25 @@ static struct ic_span *span_at(const struct ic_reader *r, uint64_t at)
     return NULL;
 }
 
+static void give_span(const struct ic_reader *r, struct ic_tap *tap, const struct ic_span *span)
+{
+    if (r->chunks != 0) {
+        tap->at = span->to;
+        tap->rebuilt(tap, span);
+        return;
+    }
+    struct ic_buf *owner;
+    struct ic_slice bytes = ic_span_bytes(span, tap->at, tap->end, &owner);
+    tap->at += bytes.len;
+    tap->data(tap, bytes, owner);
+}
+
 static void serve_tap(struct ic_reader *r, struct ic_tap *tap)
 {
     struct ic_span *span;
     while (tap->reader == r && !tap->paused && tap->at < tap->end &&
            (span = span_at(r, tap->at)) != NULL && span->complete) {
-        struct ic_buf *owner;
-        struct ic_slice bytes = ic_span_bytes(span, tap->at, tap->end, &owner);
-        tap->at += bytes.len;
-        tap->data(tap, bytes, owner);
+        give_span(r, tap, span);
     }
     if (tap->reader == r && tap->at == tap->end) {
         detach_tap(tap);
@@ -471,6 +491,17 @@ static bool means_lost(int result)
     return result == IC_ECORRUPT || result == IC_ENOENT || result == IC_ESTALE || result == IC_EIO;
 }
 
+/* Completes SPAN if it can be. IC_ENOMEM. */
+static int finish_span(struct ic_reader *r, struct ic_span *span)
+{
+    uint64_t missing = span->need & ~span->held;
+    int result = ic_span_finish(span, r->rs);
+    for (; result == 0 && span->complete && missing != 0; missing &= missing - 1) {
+        r->decoded = r->decoded || !is_reachable(r, (uint16_t)__builtin_ctzll(missing));
+    }
+    return result;
+}
+
 /* SPAN lacks chunks or buffers: asks others, in a smaller portion if memory is short. False: the
  * read failed. The caller pumps. */
 static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
@@ -482,7 +513,7 @@ static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
         drop_span(r, span);
         return true;
     }
-    if (result == 0 && !span->starved && ic_span_finish(span, r->rs) < 0) {
+    if (result == 0 && !span->starved && finish_span(r, span) < 0) {
         fail(r, IC_ENOMEM);
         return false;
     }
@@ -523,7 +554,7 @@ static void on_answered(struct ic_span *span, uint16_t chunk, int result)
         }
     } else {
         r->late &= ~(UINT64_C(1) << chunk);
-        if (!span->starved && ic_span_finish(span, r->rs) < 0) {
+        if (!span->starved && finish_span(r, span) < 0) {
             fail(r, IC_ENOMEM);
             return;
         }
@@ -630,8 +661,8 @@ static size_t least_window(const struct ic_reader *r)
     return chunks * ic_window_size(ic_layout_unit(&r->layout, stripe));
 }
 
-static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o, uint64_t from,
-                                    uint64_t end)
+static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
+                                    const struct ic_tap *tap)
 {
     struct ic_reader *r = ic_calloc(1, sizeof *r);
     if (r == NULL) {
@@ -641,9 +672,11 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o, uin
     r->proxy = p;
     r->object = o;
     r->rs = ic_rs_set_get(p->codes, o->data, o->parity);
-    r->next = from;
-    r->end = end;
-    uint32_t stripes = IC_READER_SEGMENT_BYTES / o->unit;
+    r->next = tap->at;
+    r->end = tap->end;
+    r->chunks = tap->chunks;
+    uint32_t segment = r->chunks == 0 ? IC_READER_SEGMENT_BYTES : IC_READER_REBUILD_BYTES;
+    uint32_t stripes = segment / o->unit;
     r->stripes = stripes < 1                       ? 1
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
@@ -678,7 +711,7 @@ static bool ask_at_once(struct ic_reader *r)
 
 static bool can_join(const struct ic_reader *r, const struct ic_object *o, const struct ic_tap *tap)
 {
-    if (r->object != o || r->end != tap->end) {
+    if (r->object != o || r->end != tap->end || r->chunks != tap->chunks) {
         return false;
     }
     uint64_t kept = ic_list_empty(&r->spans)
@@ -702,7 +735,7 @@ int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *
         }
     }
     bool is_new = r == NULL;
-    if (is_new && (r = new_reader(p, object, tap->at, tap->end)) == NULL) {
+    if (is_new && (r = new_reader(p, object, tap)) == NULL) {
         return IC_ENOMEM;
     }
     tap->reader = r;

@@ -11,6 +11,8 @@
  * d + p, see core/read_plan.h. A chunk that fails is remembered for the rest of the read and
  * replaced at once; one that is late (`read-deadline`) too, but may still come first. When memory
  * is short what was asked ahead is dropped and asked again later.
+ *
+ * A read may also be of whole chunks, lost ones, which are then rebuilt: for repair_job.h.
  */
 #ifndef IC_PROXY_READER_H
 #define IC_PROXY_READER_H
@@ -22,6 +24,7 @@
 struct ic_object;
 struct ic_proxy;
 struct ic_reader;
+struct ic_span;
 
 /* A consumer of a read: embedded in struct ic_get. */
 struct ic_tap {
@@ -29,8 +32,11 @@ struct ic_tap {
     struct ic_reader *reader; /* NULL: none (any more) */
     uint64_t at, end;         /* the next byte of the object it wants, and where it stops */
     double dollars;           /* what its reads cost; shared by those who read together */
+    uint64_t chunks; /* 0: it wants the bytes; else these chunks, which cannot be read, rebuilt */
     bool paused;
-    /* Both from the loop; they may leave, pause, and join others. */
+    /* All from the loop; they may leave, pause, and join others. */
+    void (*rebuilt)(struct ic_tap *tap, const struct ic_span *span); /* with `chunks`: the next
+        stripes; segment[] of each is whole. It keeps buffers by references. */
     void (*data)(struct ic_tap *tap, struct ic_slice bytes, struct ic_buf *owner);
     void (*finished)(struct ic_tap *tap, int result); /* it has left the reader already */
 };
@@ -38,6 +44,7 @@ struct ic_tap {
 enum {
     IC_READER_SPANS_MAX = 4,             /* asked ahead or not yet given to all taps */
     IC_READER_SEGMENT_BYTES = 256 << 10, /* of one READ, more if a unit is more */
+    IC_READER_REBUILD_BYTES = 64 << 10,  /* the same of a read of chunks: it holds less memory */
     IC_READER_STRIPES_MAX = 64,          /* of one span */
     IC_READER_JOIN_SCAN_MAX = 32,        /* reads looked at for one to join */
     IC_READER_BUSY_BYTES = 2 << 20,      /* queued on a node, more than on others: it is busy */

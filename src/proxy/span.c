@@ -30,7 +30,7 @@ static uint64_t chunks_of_range(const struct ic_span *span)
 
 struct ic_span *ic_span_new(struct ic_proxy *p, const struct ic_object *object,
                             const struct ic_layout *layout, uint64_t first, uint32_t stripes,
-                            uint64_t from, uint64_t to)
+                            uint64_t from, uint64_t to, uint64_t chunks)
 {
     size_t count = (size_t)(layout->data + layout->parity);
     size_t bytes = sizeof(struct ic_span) + count * sizeof(struct ic_segment);
@@ -48,7 +48,8 @@ struct ic_span *ic_span_new(struct ic_proxy *p, const struct ic_object *object,
     span->from = from;
     span->to = to;
     span->length = (uint32_t)ic_layout_span_length(layout, first, stripes);
-    span->need = chunks_of_range(span);
+    span->need = chunks == 0 ? chunks_of_range(span) : chunks;
+    span->cause = chunks == 0 ? IC_COST_SERVE : IC_COST_REPAIR;
     return span;
 }
 
@@ -92,6 +93,7 @@ void ic_span_ask(struct ic_span *span, uint16_t chunk)
     assert(segment->buf != NULL && (span->asked >> chunk & 1) == 0);
     segment->read = (struct ic_node_request){
         .op = IC_NODE_READ,
+        .cause = span->cause,
         .function = place->function,
         .chunk = chunk,
         .instance = place->instance,

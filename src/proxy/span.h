@@ -32,15 +32,16 @@ struct ic_span {
     const struct ic_layout *layout;
     uint64_t first;    /* stripe */
     uint64_t from, to; /* bytes of the object that are wanted of it */
-    uint64_t need;     /* data chunks in which these lie */
+    uint64_t need;     /* chunks wanted of it: the data chunks in which these lie, or others */
     uint64_t asked;    /* READs under way */
     uint64_t late;     /* of these, no longer waited for */
     uint64_t held;     /* came and verified, or rebuilt */
     uint64_t asked_ms; /* when the last was asked */
     uint32_t stripes;
-    uint32_t length; /* bytes of each segment */
-    bool complete;   /* all of `need` is held: bytes can be taken */
-    bool starved;    /* the reader's: waits for a buffer */
+    uint32_t length;          /* bytes of each segment */
+    enum ic_cost_cause cause; /* of its READs */
+    bool complete;            /* all of `need` is held: bytes can be taken */
+    bool starved;             /* the reader's: waits for a buffer */
     /* From the loop: CHUNK came (0), or did not: the READ's result, or IC_ECORRUPT. */
     void (*answered)(struct ic_span *span, uint16_t chunk, int result);
     void *owner;
@@ -49,11 +50,13 @@ struct ic_span {
     struct ic_segment segment[]; /* d + p */
 };
 
-/* STRIPES stripes from FIRST on, of which the bytes FROM..TO are wanted (both inside). LAYOUT and
- * OBJECT outlive the span. NULL: out of memory. */
+/*
+ * STRIPES stripes from FIRST on, of which the bytes FROM..TO are wanted (both inside), or, if
+ * CHUNKS is not empty, these chunks whole. LAYOUT and OBJECT outlive the span. NULL: out of memory.
+ */
 struct ic_span *ic_span_new(struct ic_proxy *p, const struct ic_object *object,
                             const struct ic_layout *layout, uint64_t first, uint32_t stripes,
-                            uint64_t from, uint64_t to);
+                            uint64_t from, uint64_t to, uint64_t chunks);
 /* Cancels what is under way and releases the buffers. */
 void ic_span_free(struct ic_span *span);
 

@@ -380,6 +380,43 @@ def test_appendfsync(new_cluster):
     assert info(client, "ic_journal_syncs") <= before + 1
 
 
+# ---- repair -------------------------------------------------------------------
+
+def lost_chunks(client, key):
+    return [c[b"state"] for c in (dict(zip(row[0::2], row[1::2]))
+                                  for row in object_fields(client, key)["chunks"])].count(b"lost")
+
+
+@observes("repair", "repair-rate")
+def test_repair(new_cluster):
+    """Off: what is lost stays lost. Eager: it comes back, no faster than the rate allows."""
+    c = new_cluster(functions=12, options={"repair": "off", "warm-interval": "300ms",
+                                           "lease": "100ms"})
+    client = c.redis()
+    client.set("k", noise(8 * MB))
+    c.kill_instances(["infinicache-3"])
+    wait_until(lambda: lost_chunks(client, "k") == 1, "the loss is noticed")
+    assert client.get("k") == noise(8 * MB)
+    assert client.info("repair")["repair_done"] == 0 and lost_chunks(client, "k") == 1
+    client.config_set("repair-rate", "1kb")
+    client.config_set("repair", "eager")
+    wait_until(lambda: client.info("repair")["repair_active"] == 1, "it is being repaired")
+    # 11 units of 64 KiB are moved at once; then 11 minutes are owed.
+    wait_until(lambda: client.info("pool")["pool_in_flight_bytes"] > 0, "a first stripe")
+    assert client.info("repair")["repair_done"] == 0
+    assert lost_chunks(client, "k") == 0, "it is being written"
+    client.config_set("repair", "off")
+    client.config_set("repair-rate", "0")
+    client.delete("k")
+    client.set("k2", noise(8 * MB))
+    c.kill_instances(["infinicache-4"])
+    wait_until(lambda: lost_chunks(client, "k2") == 1, "the loss is noticed")
+    client.config_set("repair", "eager")
+    wait_until(lambda: lost_chunks(client, "k2") == 0 and client.info("repair")["repair_done"] == 1,
+               "it is repaired")
+    assert client.get("k2") == noise(8 * MB)
+
+
 # ---- functions ----------------------------------------------------------------
 
 @observes("functions", "memory", "function-prefix", "function-timeout", "region", "account",

@@ -17,6 +17,7 @@
 #include "proxy/books.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
+#include "proxy/repair.h"
 #include "proxy/sessions.h"
 #include "proxy/window.h"
 #include "unit/store_world.h"
@@ -270,6 +271,7 @@ static inline int begin(void **state)
     assert_int_equal(ic_books_new(&books, &proxy.books, why), 0);
     proxy.codes = ic_rs_set_new();
     proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
+    proxy.repair = ic_repair_new(&proxy);
     proxy.sessions = ic_sessions_new(&proxy, why);
     assert_non_null(proxy.sessions);
     assert_int_equal(ic_sessions_listen(proxy.sessions), 0);
@@ -291,6 +293,7 @@ static int end(void **state)
     assert_int_equal(proxy.sessions->count, 0);
     assert_int_equal(proxy.sessions->query_bytes, 0);
     ic_sessions_free(proxy.sessions);
+    ic_repair_free(proxy.repair);
     ic_window_free(proxy.window);
     ic_books_free(proxy.books);
     ic_rs_set_free(proxy.codes);
