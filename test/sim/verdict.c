@@ -3,6 +3,7 @@
 #include "core/pool.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
+#include "proxy/repair.h"
 #include "proxy/store.h"
 #include "sim/report.h"
 #include "sim/world.h"
@@ -11,6 +12,7 @@ enum {
     QUIET_US = 120 * 1000000, /* every deadline and back-off of the pool has passed by then */
     SERVE_US = 60 * 1000000,  /* one operation, on a system without faults */
     REST_US = 20 * 1000000,
+    RESTS_MAX = 20, /* so many times until no repair is under way */
 };
 
 void sim_verdict_now(struct sim_world *w)
@@ -93,6 +95,13 @@ static void check_accounts(const struct sim_world *w)
     }
 }
 
+/* A repair plans and writes as well: what is lost late is repaired late. */
+static bool is_repairing(const struct sim_world *w)
+{
+    struct ic_repair_stats stats = ic_repair_stats(w->host.proxy->repair);
+    return stats.active + stats.waiting > 0;
+}
+
 void sim_verdict_at_end(struct sim_world *w)
 {
     sim_world_run_for(w, QUIET_US, NULL);
@@ -105,5 +114,8 @@ void sim_verdict_at_end(struct sim_world *w)
         serve(w, SIM_GET, key, 0);
     }
     sim_world_run_for(w, REST_US, NULL);
+    for (int i = 0; i < RESTS_MAX && is_repairing(w); i++) {
+        sim_world_run_for(w, REST_US, NULL);
+    }
     check_accounts(w);
 }
