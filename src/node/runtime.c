@@ -112,8 +112,8 @@ static void ask(void *ctx)
         }
         return; /* on_connected comes back here */
     }
-    if (!rt->connected || rt->asked || rt->request.len == 0) {
-        return; /* no request: not started */
+    if (!rt->connected || rt->asked) {
+        return;
     }
     rt->asked = true;
     if (ic_stream_write(rt->stream, ic_buf_slice(&rt->request), NULL) < 0) {
@@ -322,7 +322,6 @@ struct ic_runtime *ic_runtime_new(struct ic_loop *loop, const char *address,
         ic_runtime_free(rt);
         return NULL;
     }
-    ask(rt);
     return rt;
 }
 

@@ -34,7 +34,7 @@ struct ic_runtime_handler {
     void (*lost)(void *ctx);
 };
 
-/* ADDRESS: "127.0.0.1:9001". Connects, and asks nothing yet. NULL: no memory, or no address. */
+/* ADDRESS: "127.0.0.1:9001". Asks nothing yet. NULL: no memory, or no address. */
 struct ic_runtime *ic_runtime_new(struct ic_loop *loop, const char *address,
                                   const struct ic_runtime_handler *handler, void *ctx);
 void ic_runtime_free(struct ic_runtime *rt); /* NULL is fine */
