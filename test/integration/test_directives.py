@@ -451,7 +451,7 @@ def test_credentials(new_cluster, tmp_path):
 
 @observes("platform-endpoint")
 def test_platform_endpoint(cluster, tmp_path):
-    """A proxy of its own, told of a platform that is not there: it serves, but cannot store."""
+    """A proxy of its own, told of a platform that is not there: what its functions hold is not known."""
     port, node_port, http_port, nothing = free_ports(4)
     with subprocess.Popen([INFINICACHE, "proxy", "--dir", tmp_path, "--port", str(port),
                            "--node-port", str(node_port), "--http-port", str(http_port),
@@ -459,8 +459,8 @@ def test_platform_endpoint(cluster, tmp_path):
                            "--functions", "12", "--invoke-timeout", "500ms"],
                           stderr=subprocess.DEVNULL) as proxy:
         client = redis.Redis(port=port)
-        wait_until(client.ping, "the proxy answers")
-        with pytest.raises(redis.exceptions.RedisError):
+        wait_until(lambda: client.info("persistence")["loading"] == 1, "the proxy answers")
+        with pytest.raises(redis.exceptions.BusyLoadingError):
             client.set("k", b"v")
         proxy.send_signal(signal.SIGTERM)
         assert proxy.wait() == 0
