@@ -537,17 +537,27 @@ static void share_cost(struct ic_reader *r, double dollars)
     }
 }
 
+/* The chunk is where READ looked; else a repair has given it another place, which READ says nothing
+ * about. */
+static bool is_in_place(const struct ic_reader *r, const struct ic_node_request *read)
+{
+    const struct ic_chunk_place *place = &r->object->place[read->chunk];
+    return place->state == IC_CHUNK_HELD && place->function == read->function &&
+           place->instance == read->instance;
+}
+
 static void on_answered(struct ic_span *span, uint16_t chunk, int result)
 {
     struct ic_reader *r = span->owner;
-    share_cost(r, span->segment[chunk].read.dollars);
+    const struct ic_node_request *read = &span->segment[chunk].read;
+    share_cost(r, read->dollars);
     if (result < 0) {
         r->failed |= UINT64_C(1) << chunk;
         r->chosen &= ~r->failed;
-        if (means_lost(result)) {
-            ic_store_lost(r->proxy->store, r->object, chunk);
-        } else {
+        if (!means_lost(result)) {
             r->error = result;
+        } else if (is_in_place(r, read)) {
+            ic_store_lost(r->proxy->store, r->object, chunk);
         }
         if (!replace_chunks(r, span)) {
             return;

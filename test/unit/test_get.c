@@ -246,6 +246,33 @@ static int mute(struct ic_node_request *r)
     return (mute_chunks >> r->chunk & 1) != 0 ? 1 : 0;
 }
 
+static int refuse(struct ic_node_request *r)
+{
+    return r->chunk == 0 ? IC_ENOENT : 0;
+}
+
+/* The answer comes when a repair has given the chunk another place: it says nothing about that. */
+static void test_answer_about_a_former_place(void **state)
+{
+    (void)state;
+    static struct client c;
+    struct ic_object *o = begin(4, 2, 256, 5000);
+    struct ic_chunk_place before = o->place[0];
+    fake.script = mute;
+    mute_chunks = 0x3f;
+    start(&c, o, 1, 0, 5000);
+    fake_run();
+    o->place[0].state = IC_CHUNK_WRITING;
+    o->place[0].instance = 0;
+    fake.script = refuse;
+    fake_run();
+    assert_int_equal(c.result, 0);
+    assert_int_equal(o->place[0].state, IC_CHUNK_WRITING);
+    o->place[0] = before;
+    stop(&c);
+    end(o);
+}
+
 static void test_late_chunks_are_replaced(void **state)
 {
     (void)state;
@@ -601,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_every_pair_lost),
         cmocka_unit_test(test_chunks_fail_in_the_middle),
         cmocka_unit_test(test_corrupt_units),
+        cmocka_unit_test(test_answer_about_a_former_place),
         cmocka_unit_test(test_late_chunks_are_replaced),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_paused_reads_are_bounded),
