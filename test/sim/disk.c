@@ -155,6 +155,21 @@ uint64_t sim_disk_power_failure(struct sim_disk *d)
     return d->current.mark;
 }
 
+static void image_clear(struct sim_image *image)
+{
+    table_clear(&image->objects);
+    table_clear(&image->entries);
+    table_clear(&image->ledger);
+    image->exists = image->open = image->rebuilding = false;
+}
+
+void sim_disk_lose(struct sim_disk *d)
+{
+    stop_sync(d);
+    image_clear(&d->current);
+    image_clear(&d->durable);
+}
+
 static void make_durable(struct ic_journal *j)
 {
     stop_sync(j->disk);
@@ -229,10 +244,7 @@ int ic_journal_set_aside(const char *dir, char *path, char *why)
     struct sim_image *image = &sim_world()->disk.current;
     (void)why;
     snprintf(path, IC_JOURNAL_WHY_MAX, "%.400s/journal.aside", dir);
-    table_clear(&image->objects);
-    table_clear(&image->entries);
-    table_clear(&image->ledger);
-    image->exists = image->open = image->rebuilding = false;
+    image_clear(image);
     return 0;
 }
 

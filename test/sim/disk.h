@@ -45,4 +45,7 @@ void sim_disk_crash(struct sim_disk *d);
 /* The machine was without power. Returns the mark of what is left. */
 uint64_t sim_disk_power_failure(struct sim_disk *d);
 
+/* All of it is gone. */
+void sim_disk_lose(struct sim_disk *d);
+
 #endif

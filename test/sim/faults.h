@@ -54,6 +54,7 @@
     X(PROXY_CRASH_IN_TURN, "proxy-crash-in-turn", 40, 5, 150) \
     X(PROXY_STOP, "proxy-stop", 25, 3, 40) \
     X(POWER_FAILURE, "power-failure", 25, 3, 40) \
+    X(JOURNAL_LOST, "journal-lost", 15, 3, 25) \
     X(PROXY_MEMORY, "proxy-out-of-memory", 25, 1, 15) \
     X(JOURNAL_ERROR, "journal-error", 20, 20, 300) \
     X(SYNC_SLOW, "sync-slow", 30, 500, 5000) \

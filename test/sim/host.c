@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { RESTART_US = 3000000, STOP_PACE_US = 0 };
+enum { RESTART_US = 3000000 };
 
 /* ---- settings -------------------------------------------------------------------- */
 
@@ -48,14 +48,17 @@ static void set_code(struct sim_host *h, struct sim_world *w)
 
 static void set_times(struct sim_host *h, struct sim_world *w)
 {
+    static const char *const repairs[] = {"eager", "eager", "lazy", "off"};
     static const char *const syncs[] = {"always", "everysec", "everysec", "no"};
-    set(h, "lease", "%llums", (unsigned long long)(20 + sim_below(w, 2000)));
     set(h, "warm-interval", "%llums", (unsigned long long)(2000 + sim_below(w, 30000)));
     set(h, "invoke-timeout", "%llums", (unsigned long long)(1000 + sim_below(w, 4000)));
     set(h, "node-timeout", "%llums", (unsigned long long)(500 + sim_below(w, 3000)));
     set(h, "read-deadline", "%llums", (unsigned long long)(50 + sim_below(w, 1500)));
     set(h, "write-deadline", "%llums", (unsigned long long)(100 + sim_below(w, 3000)));
     set(h, "function-timeout", "%llums", (unsigned long long)(20000 + sim_below(w, 60000)));
+    set(h, "lease", "%llums", (unsigned long long)(sim_below(w, 3) * sim_below(w, 1500)));
+    set(h, "billing", "%s", sim_below(w, 2) == 0 ? "1ms" : "100ms");
+    set(h, "repair", "%s", choose(w, repairs, 4));
     set(h, "adopt-wait", "%llums", (unsigned long long)sim_below(w, 3000));
     set(h, "appendfsync", "%s", choose(w, syncs, 4));
 }
@@ -120,22 +123,35 @@ static void begin_anew(struct sim_host *h)
     ic_event_start(sim_time(w), &h->restart, 1000 + sim_below(w, RESTART_US));
 }
 
-/* The process's objects stay as they are: it is not asked. */
-void sim_host_crash(struct sim_host *h, bool power)
+static void leave_disk(struct sim_world *w, enum sim_crash crash)
 {
+    switch (crash) {
+    case SIM_CRASH_KILLED:
+        sim_disk_crash(&w->disk);
+        break;
+    case SIM_CRASH_POWER:
+        sim_model_power_failure(&w->model, sim_disk_power_failure(&w->disk));
+        break;
+    case SIM_CRASH_DISK:
+        sim_disk_lose(&w->disk);
+        sim_model_journal_lost(&w->model);
+        break;
+    }
+}
+
+/* The process's objects stay as they are: it is not asked. */
+void sim_host_crash(struct sim_host *h, enum sim_crash crash)
+{
+    static const char *const names[] = {"the proxy is killed", "power failure", "disk lost"};
     struct sim_world *w = sim_world();
     if (h->loop == NULL) {
         return;
     }
-    sim_note(power ? "power failure" : "the proxy is killed");
+    sim_note("%s", names[crash]);
     h->evicted += evicted_now(h);
     sim_lambda_forget_all();
     ic_sim_kill(h->loop, IC_SIM_CLOSED);
-    if (power) {
-        sim_model_power_failure(&w->model, sim_disk_power_failure(&w->disk));
-    } else {
-        sim_disk_crash(&w->disk);
-    }
+    leave_disk(w, crash);
     sim_model_proxy_gone(&w->model);
     begin_anew(h);
 }

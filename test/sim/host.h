@@ -23,8 +23,13 @@ struct sim_host {
 
 void sim_host_init(struct sim_host *h);
 void sim_host_start(struct sim_host *h);
-/* The process is killed, or the machine loses its power; another life begins a while later. */
-void sim_host_crash(struct sim_host *h, bool power);
+enum sim_crash {
+    SIM_CRASH_KILLED, /* the process */
+    SIM_CRASH_POWER,  /* the machine has none for a while */
+    SIM_CRASH_DISK,   /* the machine is another one, without the journal */
+};
+/* The process is gone; another life begins a while later. */
+void sim_host_crash(struct sim_host *h, enum sim_crash crash);
 /* It is asked to stop, as by SIGTERM. */
 void sim_host_stop(struct sim_host *h);
 /* Its loop has stopped. */

@@ -467,3 +467,19 @@ void sim_model_power_failure(struct sim_model *m, uint64_t mark_at)
         undo_key(m, key, mark_at, now);
     }
 }
+
+/* Any version that was ever sealed may be the highest of which a seal is seen, also one whose SET
+ * was answered with an error. */
+void sim_model_journal_lost(struct sim_model *m)
+{
+    m->undone = sim_model_event(m);
+    for (uint32_t key = 0; key < m->keys; key++) {
+        for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+            w->happened = w->gone = SIM_NEVER;
+            w->settled = earlier(w->settled, m->undone);
+            w->must_expire_ms = INT64_MAX;
+            w->deleted = true;
+            w->failed = false;
+        }
+    }
+}

@@ -91,6 +91,8 @@ void sim_model_saw_bytes(struct sim_model *m, uint32_t key, uint64_t begun, stru
 
 void sim_model_clock_step(struct sim_model *m); /* the wall clock is about to be set */
 void sim_model_proxy_gone(struct sim_model *m); /* what has no answer has happened or never will */
+/* What the functions have is believed again: deletes, expiries and names since are unknown. */
+void sim_model_journal_lost(struct sim_model *m);
 void sim_model_power_failure(struct sim_model *m, uint64_t mark);
 
 #endif

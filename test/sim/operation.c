@@ -7,16 +7,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LIFE_MS_MAX = 8000 };
+enum { LIFE_MS_MAX = 3000 };
 
 /* Chances in all; the rest are PING. */
 static const struct {
     enum sim_operation_kind kind;
     uint32_t weight;
 } weights[] = {
-    {SIM_GET, 300},      {SIM_SET, 210},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
+    {SIM_GET, 300},      {SIM_SET, 190},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
     {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},  {SIM_MGET, 50},   {SIM_MSET, 40},
-    {SIM_EXEC, 40},      {SIM_FLUSHALL, 2}, {SIM_SET_PX, 45},  {SIM_EXPIRE, 15}, {SIM_PERSIST, 5},
+    {SIM_EXEC, 40},      {SIM_FLUSHALL, 2}, {SIM_SET_PX, 65},  {SIM_EXPIRE, 15}, {SIM_PERSIST, 5},
     {SIM_COPY, 15},      {SIM_RENAME, 15},
 };
 

@@ -97,7 +97,7 @@ static void on_crashed(void *ctx, struct ic_loop *loop)
 {
     struct sim_world *w = ctx;
     if (loop == w->host.loop) {
-        sim_host_crash(&w->host, false);
+        sim_host_crash(&w->host, SIM_CRASH_KILLED);
     }
 }
 
@@ -190,9 +190,11 @@ static void trouble_proxy(struct sim_world *w)
         return;
     }
     if (draw(w, SIM_FAULT_PROXY_CRASH)) {
-        sim_host_crash(h, false);
+        sim_host_crash(h, SIM_CRASH_KILLED);
     } else if (draw(w, SIM_FAULT_POWER_FAILURE)) {
-        sim_host_crash(h, true);
+        sim_host_crash(h, SIM_CRASH_POWER);
+    } else if (draw(w, SIM_FAULT_JOURNAL_LOST)) {
+        sim_host_crash(h, SIM_CRASH_DISK);
     } else if (draw(w, SIM_FAULT_PROXY_STOP)) {
         sim_host_stop(h);
     } else if (draw(w, SIM_FAULT_PROXY_CRASH_IN_TURN)) {
