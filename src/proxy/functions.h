@@ -39,7 +39,8 @@ enum {
  * submit and `done` (or cancel) it must not move or change, and what it points to must stay.
  *
  * Results: 0, or
- *   IC_EUNAVAIL  the function cannot be invoked, or no node came within `invoke-timeout`
+ *   IC_EUNAVAIL  the function cannot be invoked, or no node came within `invoke-timeout`; READ: the
+ *                node has no memory to answer with
  *   IC_ESTALE    that instance is gone for good, the chunk with it
  *   IC_EAWAY     another instance answers in its place at present: as good as lost for this
  *                request (count it as a missing chunk), but do not record it as lost

@@ -467,8 +467,8 @@ static int result_of_status(uint8_t status, enum slot_kind kind)
         return IC_ENOSPC;
     case IC_ENOENT:
         return kind == SLOT_READ ? IC_ENOENT : IC_EIO;
-    case IC_ENOMEM:
-        return kind == SLOT_WRITE ? IC_ENOSPC : IC_EIO;
+    case IC_ENOMEM: /* the chunk that could not be sent now is there all the same */
+        return kind == SLOT_WRITE ? IC_ENOSPC : kind == SLOT_READ ? IC_EUNAVAIL : IC_EIO;
     default:
         return IC_EIO;
     }

@@ -62,7 +62,7 @@ struct fake_node { /* an instance */
     uint32_t drop_after; /* closes the link at the Nth request, unanswered; 0: never */
     bool drop_half;      /* and sends half a header first */
     bool wrong_mac, redials;
-    uint8_t refuse_writes; /* status; 0: no */
+    uint8_t refuse_writes, refuse_reads; /* status; 0: no */
     bool gone_link;        /* the proxy closed the link */
 };
 

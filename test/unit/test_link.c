@@ -102,6 +102,20 @@ static void a_full_node_refuses(void **s)
     close_world(&w);
 }
 
+/* A node short of memory has its chunks all the same: such an answer must not lose one. */
+static void a_node_without_memory_is_unavailable(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    node0(&w)->refuse_reads = IC_STATUS_NOMEM;
+    assert_int_equal(get(&w, 5, serial), IC_EUNAVAIL);
+    node0(&w)->refuse_reads = 0;
+    assert_int_equal(get(&w, 5, serial), 0);
+    close_world(&w);
+}
+
 static void a_mute_node_times_out(void **s)
 {
     (void)s;
@@ -297,6 +311,7 @@ int main(void)
         leak_test(a_cancelled_write_keeps_the_numbering),
         leak_test(cancelled_reads_do_not_touch_memory),
         leak_test(a_full_node_refuses),
+        leak_test(a_node_without_memory_is_unavailable),
         leak_test(a_mute_node_times_out),
         leak_test(deadline_bye_drains_and_invokes_again),
         leak_test(bye_with_requests_outstanding_is_not_answered),
