@@ -206,6 +206,7 @@ check: test-packages all
 
 test: check clients
 	$(SUBMAKE) fuzz-corpus
+	$(SUBMAKE) sim-mutants
 	$(SUBMAKE) integration
 
 unit: $(unit_tests)

@@ -284,6 +284,7 @@ void sim_instance_responds(struct sim_instance *i, struct ic_slice body, bool er
     if (!error && ic_invoke_reply_decode(body, &reply) == 0) {
         memcpy(i->id, reply.instance, sizeof i->id);
         i->held = reply.held;
+        i->capacity = reply.capacity;
     }
     static const char text[] = "{\"errorType\":\"Simulated\",\"errorMessage\":\"error\"}";
     bool spoiled = sim_faults_draw(&sim_world()->faults, SIM_FAULT_FUNCTION_ERROR);

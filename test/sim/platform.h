@@ -56,7 +56,7 @@ struct sim_instance {
     struct sim_invocation *running;
     uint64_t used_us;
     uint8_t id[16]; /* as it says of itself in its responses, and what it holds */
-    uint64_t held;
+    uint64_t held, capacity;
     struct ic_event stall; /* it goes on after having stood still */
     /* its Runtime API, see runtime_api.c */
     struct ic_listener *listener;

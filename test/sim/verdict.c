@@ -5,6 +5,7 @@
 #include "proxy/proxy.h"
 #include "proxy/repair.h"
 #include "proxy/store.h"
+#include "proxy/window.h"
 #include "sim/report.h"
 #include "sim/world.h"
 
@@ -17,7 +18,21 @@ enum {
 
 void sim_verdict_now(struct sim_world *w)
 {
-    (void)w;
+    if (w->host.proxy == NULL) {
+        return;
+    }
+    struct ic_window_stats stats = ic_window_stats(w->host.proxy->window);
+    if (stats.used > stats.limit || stats.taken + stats.cached > stats.limit) {
+        sim_violation("the window holds %zu + %zu bytes, %zu are promised, its limit is %zu",
+                      stats.taken, stats.cached, stats.used, stats.limit);
+    }
+    IC_LIST_EACH (node, &w->platform.instances) {
+        const struct sim_instance *i = IC_CONTAINER(node, struct sim_instance, node);
+        if (i->held > i->capacity) {
+            sim_violation("%s holds %llu bytes of %llu", ic_sim_name(i->loop),
+                          (unsigned long long)i->held, (unsigned long long)i->capacity);
+        }
+    }
 }
 
 static bool is_answered(const struct sim_world *w)
