@@ -233,7 +233,7 @@ acceptance: test-packages all clients
 
 # The tests that move bytes, with every binary instrumented.
 asan: test-packages clients
-	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan CLIENTS=$(CLIENTS) unit asan-integration
+	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan CLIENTS=$(CLIENTS) SEEDS=100 unit sim-seeds asan-integration
 .PHONY: asan-integration
 asan-integration: $(BUILD)/infinicache $(BUILD)/bootstrap
 	@$(PYTEST) test/integration -m 'not acceptance and not slow'

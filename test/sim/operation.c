@@ -14,10 +14,10 @@ static const struct {
     enum sim_operation_kind kind;
     uint32_t weight;
 } weights[] = {
-    {SIM_GET, 300},      {SIM_SET, 190},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
+    {SIM_GET, 260},      {SIM_SET, 180},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
     {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},  {SIM_MGET, 50},   {SIM_MSET, 40},
-    {SIM_EXEC, 40},      {SIM_FLUSHALL, 2}, {SIM_SET_PX, 65},  {SIM_EXPIRE, 15}, {SIM_PERSIST, 5},
-    {SIM_COPY, 15},      {SIM_RENAME, 15},
+    {SIM_EXEC, 40},      {SIM_FLUSHALL, 2}, {SIM_SET_PX, 65},  {SIM_SET_NX, 25}, {SIM_SET_XX, 25},
+    {SIM_EXPIRE, 15},    {SIM_PERSIST, 5},  {SIM_COPY, 15},    {SIM_RENAME, 15},
 };
 
 /* ---- bytes ------------------------------------------------------------------------ */
@@ -127,12 +127,14 @@ static void make_range(struct sim_world *w, struct sim_operation *op, struct ic_
 static void make_set(struct sim_world *w, struct sim_operation *op, uint64_t size,
                      struct ic_buf *out)
 {
-    put_header(out, op->kind == SIM_SET_PX ? 5 : op->kind == SIM_SET_GET ? 4 : 3);
+    put_header(out, op->kind == SIM_SET_PX ? 5 : op->kind == SIM_SET ? 3 : 4);
     put_word(out, "SET");
     put_key(out, op->key[0]);
     put_value(out, begin_write(w, op, 0, false, size));
     if (op->kind == SIM_SET_GET) {
         put_word(out, "GET");
+    } else if (op->kind == SIM_SET_NX || op->kind == SIM_SET_XX) {
+        put_word(out, op->kind == SIM_SET_NX ? "NX" : "XX");
     } else if (op->kind == SIM_SET_PX) {
         uint64_t life_ms = 1 + sim_below(w, LIFE_MS_MAX);
         put_word(out, "PX");
@@ -241,6 +243,8 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
         return;
     case SIM_SET:
     case SIM_SET_GET:
+    case SIM_SET_NX:
+    case SIM_SET_XX:
     case SIM_SET_PX:
         make_set(w, op, size, out);
         return;
@@ -269,10 +273,10 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
 
 static const char *kind_name(enum sim_operation_kind kind)
 {
-    static const char *const names[] = {"GET",      "SET",      "SET GET", "SET PX", "PEXPIRE",
-                                        "PERSIST",  "COPY",     "RENAME",  "DEL",    "GETDEL",
-                                        "GETRANGE", "STRLEN",   "EXISTS",  "MGET",   "MSET",
-                                        "EXEC",     "FLUSHALL", "PING"};
+    static const char *const names[] = {"GET",    "SET",     "SET GET",  "SET NX",   "SET XX",
+                                        "SET PX", "PEXPIRE", "PERSIST",  "COPY",     "RENAME",
+                                        "DEL",    "GETDEL",  "GETRANGE", "STRLEN",   "EXISTS",
+                                        "MGET",   "MSET",    "EXEC",     "FLUSHALL", "PING"};
     return names[kind];
 }
 
@@ -394,6 +398,23 @@ static void judge_delete(struct sim_world *w, const struct sim_operation *op,
     settle_writes(w, op, !error, op->kind == SIM_DEL ? sim_model_failed : sim_model_unknown);
 }
 
+/* Whether it was done says whether there was a value; its own does not count. */
+static void judge_condition(struct sim_world *w, const struct sim_operation *op,
+                            const struct sim_reply *reply)
+{
+    bool done = reply->type == '+';
+    if (reply->type != '-') {
+        op->write[0]->failed = true;
+        if (done == (op->kind == SIM_SET_NX)) {
+            sim_model_saw_nothing(&w->model, op->key[0], op->begun);
+        } else {
+            sim_model_saw_something(&w->model, op->key[0], op->begun);
+        }
+        op->write[0]->failed = false;
+    }
+    settle_writes(w, op, done, sim_model_failed);
+}
+
 static void judge_copy(struct sim_world *w, const struct sim_operation *op,
                        const struct sim_reply *reply)
 {
@@ -447,6 +468,10 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
     case SIM_SET_GET:
         judge_value(w, op, op->key[0], reply);
         settle_writes(w, op, reply->type != '-', sim_model_unknown);
+        return;
+    case SIM_SET_NX:
+    case SIM_SET_XX:
+        judge_condition(w, op, reply);
         return;
     case SIM_SET_PX:
         judge_expiring(w, op, reply);

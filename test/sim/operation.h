@@ -16,8 +16,10 @@ enum sim_operation_kind {
     SIM_GET,
     SIM_SET,
     SIM_SET_GET, /* SET key value GET */
-    SIM_SET_PX,  /* SET key value PX ms */
-    SIM_EXPIRE,  /* PEXPIRE key ms */
+    SIM_SET_NX,
+    SIM_SET_XX,
+    SIM_SET_PX, /* SET key value PX ms */
+    SIM_EXPIRE, /* PEXPIRE key ms */
     SIM_PERSIST,
     SIM_COPY, /* COPY key key REPLACE */
     SIM_RENAME,
