@@ -16,9 +16,10 @@ import urllib.request
 import pytest
 import redis
 
-from harness import INFINICACHE, ROOT, free_ports, noise, wait_until
+from harness import DEADLINE_S, INFINICACHE, ROOT, free_ports, noise, wait_until
 
 MB = 1 << 20
+EPOCH_MAX = (1 << 24) - 1  # no node has seen a higher one
 OBSERVED = set()
 
 
@@ -643,7 +644,8 @@ def invoke(cluster, name, event):
 def second_instance(cluster, name):
     """Two invocations at once, of nodes that dial a port of ours and wait there for a WELCOME."""
     with socket.create_server(("127.0.0.1", 0)) as door:
-        event = {"infinicache": 1, "kind": "serve", "function": name, "key": "0" * 64, "epoch": 1,
+        door.settimeout(DEADLINE_S)
+        event = {"infinicache": 1, "kind": "serve", "function": name, "key": "0" * 64, "epoch": EPOCH_MAX,
                  "proxy": f"127.0.0.1:{door.getsockname()[1]}", "lease_ms": 1000}
         callers = [invoke(cluster, name, {**event, "invocation": f"{i:032x}"}) for i in (1, 2)]
         links = [door.accept()[0] for _ in callers]
