@@ -63,7 +63,7 @@ struct fake_node { /* an instance */
     bool drop_half;      /* and sends half a header first */
     bool wrong_mac, redials;
     uint8_t refuse_writes, refuse_reads; /* status; 0: no */
-    bool gone_link;        /* the proxy closed the link */
+    bool gone_link;                      /* the proxy closed the link */
 };
 
 enum fake_mode { FAKE_SERVE, FAKE_HOLD, FAKE_ERROR };
