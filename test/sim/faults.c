@@ -32,7 +32,7 @@ void sim_faults_init(struct sim_faults *f, uint64_t seed)
 
 bool sim_faults_draw(struct sim_faults *f, enum sim_fault fault)
 {
-    if (f->over || f->chance[fault] == 0 || ic_rng_below(&f->rng, 10000) >= f->chance[fault]) {
+    if (f->paused || f->chance[fault] == 0 || ic_rng_below(&f->rng, 10000) >= f->chance[fault]) {
         return false;
     }
     f->happened[fault]++;

@@ -77,7 +77,7 @@ struct sim_faults {
     uint32_t chance[SIM_FAULT_COUNT]; /* in 10,000; 0: not in this run */
     uint64_t happened[SIM_FAULT_COUNT];
     struct ic_rng rng;
-    bool over; /* nothing happens any more */
+    bool paused; /* nothing happens: not yet, or not any more */
 };
 
 const char *sim_fault_name(enum sim_fault fault);

@@ -100,7 +100,7 @@ struct sim_write *sim_model_begin_copy(struct sim_model *m, uint32_t from, uint3
     return w;
 }
 
-void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms)
+static void change_expiry(struct sim_model *m, uint32_t key, int64_t at_ms)
 {
     sim_model_event(m);
     for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
@@ -110,8 +110,22 @@ void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms)
     }
 }
 
-void sim_model_expire_unknown(struct sim_model *m, uint32_t key)
+void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms)
 {
+    change_expiry(m, key, at_ms);
+    m->expiring[key]++;
+}
+
+/* It may have been one that was written meanwhile. */
+void sim_model_expire_done(struct sim_model *m, uint32_t key, int64_t at_ms)
+{
+    change_expiry(m, key, at_ms);
+    m->expiring[key]--;
+}
+
+void sim_model_expire_unknown(struct sim_model *m, uint32_t key, int64_t at_ms)
+{
+    sim_model_expire_done(m, key, at_ms);
     m->put_off[key] = true;
 }
 
@@ -214,10 +228,13 @@ static bool must_be_expired(const struct sim_model *m, const struct sim_write *w
     return m->stepped < begun && w->must_expire_ms < m->wall_ms[begun];
 }
 
-/* A copy expires with what it is a copy of; whose, is not looked into. */
+/* Of a copy it is not looked into whose expiry it has. If the clock was set since, an expiry may be
+ * any time; and so it may if one is on its way. */
 static bool may_be_expired(const struct sim_model *m, const struct sim_write *w)
 {
-    return w->copy_of >= 0 || w->may_expire_ms <= m->wall_high_ms;
+    bool unsure = w->copy_of >= 0 || m->expiring[w->key] > 0 || m->put_off[w->key];
+    bool expires = w->may_expire_ms != INT64_MAX;
+    return unsure || (expires && (m->stepped >= w->begun || w->may_expire_ms <= m->wall_high_ms));
 }
 
 static bool may_be_evicted(const struct sim_write *w)

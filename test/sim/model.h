@@ -54,6 +54,7 @@ struct sim_model {
     uint64_t undone;      /* the last power failure: what was asked before tells nothing any more */
     struct sim_write *write[SIM_KEYS_MAX]; /* newest first */
     bool put_off[SIM_KEYS_MAX];            /* see sim_model_expire_unknown */
+    uint32_t expiring[SIM_KEYS_MAX];       /* changes of its expiry that are under way */
 };
 
 void sim_model_init(struct sim_model *m, uint32_t keys);
@@ -68,10 +69,11 @@ uint64_t sim_model_event(struct sim_model *m);
 struct sim_write *sim_model_begin(struct sim_model *m, uint32_t key, bool empty, uint64_t size);
 /* A write of what FROM shows. */
 struct sim_write *sim_model_begin_copy(struct sim_model *m, uint32_t from, uint32_t key);
-/* KEY's expiry is being changed: to AT_MS, or to never (INT64_MAX). */
+/* KEY's expiry is being changed to AT_MS, or to never (INT64_MAX); and that has been answered. */
 void sim_model_expire(struct sim_model *m, uint32_t key, int64_t at_ms);
+void sim_model_expire_done(struct sim_model *m, uint32_t key, int64_t at_ms);
 /* Nobody will say whether it was: it may be at any time while the proxy lives. */
-void sim_model_expire_unknown(struct sim_model *m, uint32_t key);
+void sim_model_expire_unknown(struct sim_model *m, uint32_t key, int64_t at_ms);
 /* The write was answered LIFE_MS after which it must not be shown, unless that was put off. */
 void sim_model_expires(struct sim_model *m, struct sim_write *w, int64_t life_ms);
 void sim_model_done(struct sim_model *m, struct sim_write *w);   /* answered: it has happened */

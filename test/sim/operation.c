@@ -507,7 +507,7 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
         if (reply->type == ':' && reply->number > 0) {
             sim_model_saw_something(&w->model, op->key[0], op->begun);
         }
-        sim_model_expire(&w->model, op->key[0], op->expiry_ms); /* of what was written meanwhile */
+        sim_model_expire_done(&w->model, op->key[0], op->expiry_ms);
         return;
     case SIM_PING:
     case SIM_OPERATION_KINDS:
@@ -519,8 +519,7 @@ void sim_operation_give_up(struct sim_world *w, struct sim_operation *op)
 {
     sim_note("no answer to event %llu", (unsigned long long)op->begun);
     if (op->kind == SIM_EXPIRE || op->kind == SIM_PERSIST) {
-        sim_model_expire(&w->model, op->key[0], op->expiry_ms);
-        sim_model_expire_unknown(&w->model, op->key[0]);
+        sim_model_expire_unknown(&w->model, op->key[0], op->expiry_ms);
     }
 }
 

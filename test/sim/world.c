@@ -205,6 +205,7 @@ static void trouble_proxy(struct sim_world *w)
 static void trouble(void *ctx)
 {
     struct sim_world *w = ctx;
+    w->faults.paused = w->settled || w->operations_begun < w->settings.calm;
     break_links(w);
     trouble_nodes(w);
     trouble_proxy(w);
@@ -225,6 +226,7 @@ static void choose_settings(struct sim_world *w)
     s->functions = 2 + (uint32_t)sim_below(w, 9);
     s->pipeline = 1 + (uint32_t)sim_below(w, 6);
     s->operations = 40 + sim_below(w, 260);
+    s->calm = sim_below(w, s->operations / 2);
     s->think_ms = 1 + sim_below(w, 400);
     s->size_max = UINT64_C(512) << sim_below(w, 10);
     s->delay_us = 200 + sim_below(w, 5000);
@@ -240,6 +242,7 @@ void sim_world_init(struct sim_world *w, uint64_t seed)
     ic_rng_init(&w->rng, ic_rng_next(&split));
     ic_rng_init(&w->system, ic_rng_next(&split));
     sim_faults_init(&w->faults, ic_rng_next(&split));
+    w->faults.paused = true;
     choose_settings(w);
     struct ic_sim_hooks hooks = {.ctx = w,
                                  .dial = on_dial,
@@ -292,7 +295,7 @@ static bool has_worked(const struct sim_world *w)
 static void end_faults(struct sim_world *w)
 {
     sim_note("the faults are over");
-    w->faults.over = true;
+    w->faults.paused = w->settled = true;
     for (uint32_t i = 0; i < w->settings.clients; i++) {
         sim_client_rest(&w->client[i]);
     }

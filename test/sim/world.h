@@ -29,6 +29,7 @@ enum {
 struct sim_settings { /* of a run, besides the proxy's own */
     uint32_t clients, functions, pipeline;
     uint64_t operations; /* of all clients, until the faults stop */
+    uint64_t calm;       /* of these before the faults begin, so that there is something to lose */
     uint64_t think_ms;   /* between two operations of a client, at most */
     uint64_t size_max;   /* of a value */
     uint64_t delay_us;   /* of a link, usually at most */
@@ -51,6 +52,7 @@ struct sim_world {
     struct sim_client client[SIM_CLIENTS_MAX];
     struct ic_event fault_tick;
     uint64_t operations_begun;
+    bool settled; /* no faults any more */
 };
 
 /* The one world of this process. */
