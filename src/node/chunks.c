@@ -17,6 +17,7 @@ struct ic_chunks {
     struct ic_slots slots; /* of struct ic_chunk */
     struct ic_list holes;  /* slots that could not be filled when they were left */
     uint64_t position;
+    uint64_t mark;
     uint32_t epoch;
     uint8_t instance[IC_INSTANCE_ID_BYTES];
 };
@@ -169,6 +170,16 @@ uint32_t ic_chunks_epoch(const struct ic_chunks *c)
 const uint8_t *ic_chunks_instance(const struct ic_chunks *c)
 {
     return c->instance;
+}
+
+uint64_t ic_chunks_mark(const struct ic_chunks *c)
+{
+    return c->mark;
+}
+
+void ic_chunks_set_mark(struct ic_chunks *c, uint64_t mark)
+{
+    c->mark = mark;
 }
 
 /* ---- epochs and operations -------------------------------------------------------- */

@@ -83,6 +83,10 @@ uint64_t ic_chunks_count(const struct ic_chunks *c);
 uint64_t ic_chunks_position(const struct ic_chunks *c); /* the last operation settled; 0: none */
 uint32_t ic_chunks_epoch(const struct ic_chunks *c);    /* the highest seen; 0: none */
 const uint8_t *ic_chunks_instance(const struct ic_chunks *c);
+/* What the last MARK said: when these chunks were last a whole copy of a sibling's, or 0. The
+ * proxy's word, kept and returned. */
+uint64_t ic_chunks_mark(const struct ic_chunks *c);
+void ic_chunks_set_mark(struct ic_chunks *c, uint64_t mark);
 
 /* A proxy of EPOCH is there. IC_ESTALE: a higher one has been seen, ignore it. A higher one than
  * seen so far drops every chunk that is not sealed. */

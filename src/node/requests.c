@@ -255,7 +255,7 @@ static int end_write(struct ic_requests *r)
     return send_status(r, r->status);
 }
 
-/* ---- SEAL, DELETE, LIST ------------------------------------------------------------- */
+/* ---- SEAL, DELETE, MARK, LIST ------------------------------------------------------- */
 
 static int answer_seal(struct ic_requests *r)
 {
@@ -296,10 +296,27 @@ static int answer_delete(struct ic_requests *r)
     return send_status(r, IC_STATUS_OK);
 }
 
+static int answer_mark(struct ic_requests *r)
+{
+    const struct ic_frame *frame = &r->parser.frame;
+    switch (ic_chunks_op_order(r->chunks, frame->op)) {
+    case IC_OP_GAP:
+        return send_status(r, IC_STATUS_GAP);
+    case IC_OP_NEXT:
+        ic_chunks_set_mark(r->chunks, frame->offset);
+        ic_chunks_op_settle(r->chunks, frame->op);
+        break;
+    case IC_OP_SETTLED:
+        break;
+    }
+    return send_status(r, IC_STATUS_OK);
+}
+
 static int send_items(struct ic_requests *r, bool is_last)
 {
     struct ic_frame reply = reply_to(&r->parser.frame, IC_FRAME_ITEM);
     reply.flags = is_last ? IC_ITEM_LAST : 0;
+    reply.offset = is_last ? ic_chunks_mark(r->chunks) : 0;
     reply.length = (uint32_t)r->items.len;
     int result = send_header(r, &reply);
     if (result >= 0) {
@@ -388,6 +405,7 @@ static int begin_frame(struct ic_requests *r)
     case IC_FRAME_LIST:
     case IC_FRAME_BYE_OK:
     case IC_FRAME_KEEP:
+    case IC_FRAME_MARK:
         return begin_small(r);
     case IC_FRAME_HELLO:
     case IC_FRAME_DATA:
@@ -418,6 +436,8 @@ static int answer(struct ic_requests *r)
         return answer_seal(r);
     case IC_FRAME_DELETE:
         return answer_delete(r);
+    case IC_FRAME_MARK:
+        return answer_mark(r);
     case IC_FRAME_LIST:
         return begin_list(r);
     case IC_FRAME_KEEP:

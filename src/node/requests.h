@@ -1,7 +1,7 @@
 /*
  * requests.h - answers what the proxy asks on an established link, in order: READ WRITE SEAL
- * DELETE LIST KEEP. Bodies of WRITEs go from the socket to where the chunk lies; DATA goes from
- * there to the socket.
+ * DELETE MARK LIST KEEP. Bodies of WRITEs go from the socket to where the chunk lies; DATA goes
+ * from there to the socket.
  *
  *   RECEIVING --DELETE of a chunk that replies still point into--> HELD  --queue sent--> RECEIVING
  *             --LIST--------------------------------------------> LISTING --all items---> RECEIVING

@@ -29,6 +29,7 @@ static const struct type_info types[] = {
     {IC_FRAME_LIST, 0, 0, 0, "list"},
     {IC_FRAME_BYE_OK, 0, 0, 0, "bye-ok"},
     {IC_FRAME_KEEP, 0, 0, 0, "keep"},
+    {IC_FRAME_MARK, 0, 0, 0, "mark"},
     {IC_FRAME_HELLO, 0, IC_HELLO_BYTES_MIN, IC_HELLO_BYTES_MAX, "hello"},
     {IC_FRAME_DATA, 0, 4 + 1, DATA_BODY_MAX, "data"},
     {IC_FRAME_DONE, 0, 0, 0, "done"},

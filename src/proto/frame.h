@@ -48,6 +48,7 @@ enum ic_frame_type {
     IC_FRAME_LIST = 6,
     IC_FRAME_BYE_OK = 7,
     IC_FRAME_KEEP = 8,
+    IC_FRAME_MARK = 9,
     /* node -> proxy */
     IC_FRAME_HELLO = 65,
     IC_FRAME_DATA = 66,
@@ -96,8 +97,9 @@ struct ic_frame { /* a header; fields a type has no use for are 0 */
     uint32_t request; /* chosen by who asks, returned by who answers */
     uint32_t length;  /* bytes of body */
     uint64_t object_id;
-    uint64_t op;       /* WRITE SEAL DELETE: number of the operation, and in its answer */
-    uint64_t offset;   /* READ WRITE DATA: in the chunk. BYE OFFER: ms left to the end */
+    uint64_t op;       /* WRITE SEAL DELETE MARK: number of the operation, and in its answer */
+    uint64_t offset;   /* READ WRITE DATA: in the chunk. BYE OFFER: ms left to the end. MARK and the
+                          last ITEM: the mark */
     uint32_t lease_ms; /* proxy -> node: stay this long after this request */
 };
 

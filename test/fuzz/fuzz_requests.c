@@ -201,6 +201,9 @@ static int make_body(struct input *in, struct ic_frame *frame, struct ic_buf *bo
         frame->offset = pick_length(in);
         ic_read_encode(pick_length(in), small);
         return ic_buf_append(body, small, IC_READ_BYTES);
+    case IC_FRAME_MARK:
+        frame->offset = next(in);
+        return 0;
     case IC_FRAME_WELCOME:
         small[0] = next(in);
         return ic_buf_append(body, small, sizeof(small));
@@ -215,10 +218,10 @@ static const uint8_t types[] = {
     IC_FRAME_LIST,  IC_FRAME_WELCOME, IC_FRAME_KEEP, IC_FRAME_BYE_OK,
 };
 
-static void send_frame(struct world *w, struct input *in, uint8_t action)
+static void send_frame(struct world *w, struct input *in, uint8_t type)
 {
     uint8_t name = next(in), op = next(in);
-    struct ic_frame frame = {.type = types[action % sizeof(types)],
+    struct ic_frame frame = {.type = type,
                              .object_id = name % 4,
                              .chunk = name / 4 % 2,
                              .op = ic_chunks_position(w->chunks) + 1};
@@ -345,12 +348,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t action = next(&in);
         if (action >= 250) {
             new_link(w);
+        } else if (action == 249) {
+            send_frame(w, &in, IC_FRAME_MARK);
         } else if (action >= 230) {
             drain(w);
         } else if (action >= 200) {
             as_a_proxy(w, &in, action);
         } else {
-            send_frame(w, &in, action);
+            send_frame(w, &in, types[action % sizeof(types)]);
         }
         check_store(w);
     }

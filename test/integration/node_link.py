@@ -15,7 +15,7 @@ import time
 HEADER = struct.Struct("<2sBBBBHIIQQQII")
 MIB = 1 << 20
 
-WELCOME, READ, WRITE, SEAL, DELETE, LIST, BYE_OK, KEEP = range(1, 9)
+WELCOME, READ, WRITE, SEAL, DELETE, LIST, BYE_OK, KEEP, MARK = range(1, 10)
 HELLO, DATA, DONE, ITEM, BYE, ERROR, OFFER = range(65, 72)
 HELLO_DYING = 1
 OK, NOSPACE, NOENT, GAP, STALE, HOLE, RANGE, SEALED, NOMEM = range(9)
@@ -190,6 +190,9 @@ class Link:
     def delete_frame(self, object_id, chunk, op=None, lease_ms=60000):
         return self._request(self._op(Frame(DELETE, chunk=chunk, object_id=object_id), op), lease_ms)
 
+    def mark_frame(self, mark, op=None, lease_ms=60000):
+        return self._request(self._op(Frame(MARK, offset=mark), op), lease_ms)
+
     def read_frame(self, object_id, chunk, offset, length, lease_ms=60000):
         return self._request(Frame(READ, struct.pack("<I", length), chunk=chunk,
                                    object_id=object_id, offset=offset), lease_ms)
@@ -230,6 +233,7 @@ class Link:
             assert reply.type == ITEM and reply.request == frame.request, reply
             items += read_items(reply.body)
             if reply.flags & ITEM_LAST:
+                self.mark = reply.offset  # of the instance that was listed
                 return items
 
     def leave(self):

@@ -397,6 +397,24 @@ def test_gap_and_repeated_operations(node):
     assert status(link.ask(link.delete_frame(77, 7))) == DONE  # unknown
 
 
+def test_mark_is_an_operation_and_listed(node):
+    link = node.serve()
+    assert link.list() == [] and link.mark == 0
+    first, second = link.mark_frame(1000), link.mark_frame(2000)
+    assert status(link.ask(second)) == GAP
+    assert link.list() == [] and link.mark == 0
+    assert status(link.ask(first)) == DONE
+    assert status(link.ask(second)) == DONE
+    assert status(link.ask(first)) == DONE  # settled: it changes nothing any more
+    assert link.list() == [] and link.mark == 2000
+    link.send(Frame(KEEP, lease_ms=0))
+    link.leave()
+    assert node.response()["position"] == 2
+    link = node.serve()
+    link.put(1, 0, b"x" * 64)
+    assert len(link.list()) == 1 and link.mark == 2000
+
+
 def test_refusals(node):
     link = node.serve()
     unit = 64
