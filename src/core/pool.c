@@ -18,6 +18,7 @@ struct ic_pool {
     struct ic_pool_function *function;
     uint32_t last_serial;
     uint32_t throttles;          /* in a row */
+    bool peers;                  /* are raised */
     uint64_t throttled_until_ms; /* no Invoke of any function before */
     uint64_t start_ms;
 };
@@ -99,9 +100,24 @@ const char *ic_function_state_name(enum ic_function_state state)
 
 /* ---- states ----------------------------------------------------------------- */
 
-static enum ic_function_state at_rest(const struct ic_pool_function *f)
+static struct ic_pool_run *run_of(struct ic_pool_function *f, enum ic_pool_lane lane)
 {
-    return f->current == 0 ? IC_FUNCTION_ABSENT : IC_FUNCTION_ASLEEP;
+    return lane == IC_LANE_PEER ? &f->peer : &f->serve;
+}
+
+/* The invocation of LANE is over. */
+static enum ic_function_state at_rest(struct ic_pool_function *f, enum ic_pool_lane lane)
+{
+    if (lane == IC_LANE_SERVE) {
+        return f->current == 0 ? IC_FUNCTION_ABSENT : IC_FUNCTION_ASLEEP;
+    }
+    for (size_t k = 0; f->beside != 0 && k < IC_POOL_INSTANCES_MAX; k++) {
+        if (f->instance[k].serial == f->beside) {
+            f->instance[k].away = f->beside != f->current;
+        }
+    }
+    f->beside = 0;
+    return IC_FUNCTION_ABSENT;
 }
 
 /* The first failure waits half of MIN to MIN, each further one twice as long, up to MAX. */
@@ -116,14 +132,15 @@ static uint64_t backoff(uint64_t min_ms, uint64_t max_ms, uint32_t failures, uin
 }
 
 static void start_invocation(const struct ic_pool *pool, struct ic_pool_function *f,
-                             enum ic_invoke_kind kind, uint64_t now_ms)
+                             struct ic_pool_run *run, enum ic_invoke_kind kind, uint64_t now_ms)
 {
-    f->from = f->state;
-    f->kind = kind;
-    f->response_due = true;
-    f->used_ms = now_ms;
-    f->deadline_ms =
+    run->from = run->state;
+    run->kind = kind;
+    run->response_due = true;
+    run->state = IC_FUNCTION_INVOKING;
+    run->deadline_ms =
         now_ms + (kind == IC_INVOKE_WARM ? UNSEEN_MAX_MS : pool->settings.invocation_max_ms);
+    f->used_ms = now_ms;
 }
 
 static void back_off(const struct ic_pool *pool, struct ic_pool_function *f, uint64_t now_ms,
@@ -156,7 +173,7 @@ static enum ic_function_state after_mishap(struct ic_pool *pool, struct ic_pool_
         return IC_FUNCTION_LOST;
     }
     f->failures = 1;
-    return at_rest(f);
+    return at_rest(f, IC_LANE_SERVE);
 }
 
 /*
@@ -164,11 +181,13 @@ static enum ic_function_state after_mishap(struct ic_pool *pool, struct ic_pool_
  * whose node left without our BYE_OK had a mishap.
  */
 static enum ic_function_state after_response(struct ic_pool *pool, struct ic_pool_function *f,
-                                             uint64_t now_ms, uint64_t random)
+                                             enum ic_pool_lane lane, uint64_t now_ms,
+                                             uint64_t random)
 {
-    bool no_show = f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_SERVE;
-    bool left_early = f->state == IC_FUNCTION_ACTIVE;
-    f->response_due = false;
+    struct ic_pool_run *run = run_of(f, lane);
+    bool no_show = run->state == IC_FUNCTION_INVOKING && run->kind == IC_INVOKE_SERVE;
+    bool left_early = run->state == IC_FUNCTION_ACTIVE && lane == IC_LANE_SERVE;
+    run->response_due = false;
     f->used_ms = now_ms;
     pool->throttles = 0;
     if (no_show) {
@@ -178,17 +197,23 @@ static enum ic_function_state after_response(struct ic_pool *pool, struct ic_poo
     if (left_early) {
         return after_mishap(pool, f, now_ms, random);
     }
-    f->failures = 0;
-    return at_rest(f);
+    run->failures = 0;
+    return at_rest(f, lane);
 }
 
-static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_function *f,
-                                          uint16_t function, uint64_t now_ms, uint64_t random)
+static enum ic_function_state after_crash(struct ic_pool *pool, uint16_t function,
+                                          enum ic_pool_lane lane, uint64_t now_ms, uint64_t random)
 {
-    bool served = f->state != IC_FUNCTION_INVOKING;
-    f->response_due = false;
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_run *run = run_of(f, lane);
+    bool served = run->state != IC_FUNCTION_INVOKING;
+    run->response_due = false;
     f->used_ms = now_ms;
     pool->throttles = 0;
+    if (lane == IC_LANE_PEER) {
+        ic_pool_gone(pool, function, f->beside);
+        return at_rest(f, lane);
+    }
     ic_pool_gone(pool, function, f->current);
     if (!served) {
         back_off(pool, f, now_ms, random);
@@ -198,11 +223,30 @@ static enum ic_function_state after_crash(struct ic_pool *pool, struct ic_pool_f
 }
 
 /* No response is to come, but the invocation is over. */
-static enum ic_function_state after_leaving(struct ic_pool_function *f, uint64_t now_ms)
+static enum ic_function_state after_leaving(struct ic_pool_function *f, enum ic_pool_lane lane,
+                                            uint64_t now_ms)
 {
+    struct ic_pool_run *run = run_of(f, lane);
     f->used_ms = now_ms;
-    f->failures = f->state == IC_FUNCTION_UNKNOWN ? f->failures : 0;
-    return at_rest(f);
+    run->failures = run->state == IC_FUNCTION_UNKNOWN ? run->failures : 0;
+    return at_rest(f, lane);
+}
+
+/* The Invoke was not run. A function that cannot be invoked is LOST; a peer is just not there. */
+static enum ic_function_state after_failure(struct ic_pool *pool, struct ic_pool_function *f,
+                                            enum ic_pool_lane lane, uint64_t now_ms,
+                                            uint64_t random)
+{
+    struct ic_pool_run *run = run_of(f, lane);
+    run->response_due = false;
+    if (run->state != IC_FUNCTION_INVOKING) {
+        return run->state;
+    }
+    if (lane == IC_LANE_PEER) {
+        return at_rest(f, lane);
+    }
+    back_off(pool, f, now_ms, random);
+    return IC_FUNCTION_LOST;
 }
 
 static uint64_t sooner(uint64_t a_ms, uint64_t b_ms)
@@ -210,77 +254,94 @@ static uint64_t sooner(uint64_t a_ms, uint64_t b_ms)
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
+static enum ic_function_state after_loss(struct ic_pool_run *run, uint64_t now_ms)
+{
+    run->response_due = false;
+    if (run->state != IC_FUNCTION_INVOKING && run->state != IC_FUNCTION_LEAVING) {
+        return run->state;
+    }
+    run->deadline_ms = sooner(run->deadline_ms, now_ms + UNSEEN_MAX_MS);
+    return IC_FUNCTION_UNKNOWN;
+}
+
 enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
                                      enum ic_pool_event event, uint64_t now_ms, uint64_t random)
 {
+    return ic_pool_lane_event(pool, function, IC_LANE_SERVE, event, now_ms, random);
+}
+
+enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t function,
+                                          enum ic_pool_lane lane, enum ic_pool_event event,
+                                          uint64_t now_ms, uint64_t random)
+{
     struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_run *run = run_of(f, lane);
     switch (event) {
     case IC_POOL_INVOKE_SERVE:
     case IC_POOL_INVOKE_WARM:
-        assert(ic_pool_may_invoke(pool, function, now_ms) && !f->response_due);
-        start_invocation(pool, f, event == IC_POOL_INVOKE_WARM ? IC_INVOKE_WARM : IC_INVOKE_SERVE,
-                         now_ms);
-        f->state = IC_FUNCTION_INVOKING;
+        assert(lane == IC_LANE_SERVE && ic_pool_may_invoke(pool, function, now_ms));
+        start_invocation(pool, f, run,
+                         event == IC_POOL_INVOKE_WARM ? IC_INVOKE_WARM : IC_INVOKE_SERVE, now_ms);
+        break;
+    case IC_POOL_INVOKE_PEER:
+        assert(lane == IC_LANE_PEER && ic_pool_may_raise(pool, function, now_ms));
+        start_invocation(pool, f, run, IC_INVOKE_PEER, now_ms);
         break;
     case IC_POOL_HELLO:
-        assert(ic_pool_may_hello(pool, function));
+        assert(lane == IC_LANE_PEER ? ic_pool_may_meet(pool, function)
+                                    : ic_pool_may_hello(pool, function));
         pool->throttles = 0;
         f->used_ms = now_ms;
-        if (f->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
-            f->deadline_ms = now_ms + pool->settings.invocation_max_ms;
+        if (run->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
+            run->deadline_ms = now_ms + pool->settings.invocation_max_ms;
         }
-        f->state = IC_FUNCTION_ACTIVE;
+        run->state = IC_FUNCTION_ACTIVE;
         break;
     case IC_POOL_GOODBYE:
-        assert(f->state == IC_FUNCTION_ACTIVE);
+        assert(run->state == IC_FUNCTION_ACTIVE);
         f->used_ms = now_ms;
-        f->state = IC_FUNCTION_LEAVING;
+        run->state = IC_FUNCTION_LEAVING;
         break;
     case IC_POOL_RESPONSE:
-        assert(f->response_due);
-        f->state = after_response(pool, f, now_ms, random);
+        assert(run->response_due);
+        run->state = after_response(pool, f, lane, now_ms, random);
         break;
     case IC_POOL_CRASHED:
-        assert(f->response_due);
-        f->state = after_crash(pool, f, function, now_ms, random);
+        assert(run->response_due);
+        run->state = after_crash(pool, function, lane, now_ms, random);
         break;
     case IC_POOL_THROTTLED:
-        assert(f->response_due && f->state == IC_FUNCTION_INVOKING);
-        f->response_due = false;
+        assert(run->response_due && run->state == IC_FUNCTION_INVOKING);
+        run->response_due = false;
         throttle(pool, now_ms, random);
-        f->state = f->from;
+        run->state = run->from;
         break;
     case IC_POOL_FAILED:
-        assert(f->response_due);
-        f->response_due = false;
-        if (f->state == IC_FUNCTION_INVOKING) {
-            back_off(pool, f, now_ms, random);
-            f->state = IC_FUNCTION_LOST;
-        }
+        assert(run->response_due);
+        run->state = after_failure(pool, f, lane, now_ms, random);
         break;
     case IC_POOL_RESPONSE_LOST:
-        assert(f->response_due);
-        f->response_due = false;
-        if (f->state == IC_FUNCTION_INVOKING || f->state == IC_FUNCTION_LEAVING) {
-            f->state = IC_FUNCTION_UNKNOWN;
-            f->deadline_ms = sooner(f->deadline_ms, now_ms + UNSEEN_MAX_MS);
-        }
+        assert(run->response_due);
+        run->state = after_loss(run, now_ms);
         break;
     case IC_POOL_NODE_LEFT:
     case IC_POOL_DEADLINE:
-        assert(!f->response_due);
-        if (f->state == IC_FUNCTION_ACTIVE || f->state == IC_FUNCTION_LEAVING ||
-            f->state == IC_FUNCTION_UNKNOWN) {
-            f->state = after_leaving(f, now_ms);
+        assert(!run->response_due);
+        if (run->state == IC_FUNCTION_ACTIVE || run->state == IC_FUNCTION_LEAVING ||
+            run->state == IC_FUNCTION_UNKNOWN) {
+            run->state = after_leaving(f, lane, now_ms);
         }
         break;
     }
-    return f->state;
+    return run->state;
 }
 
 uint64_t ic_pool_invoke_at(const struct ic_pool *pool, uint16_t function)
 {
     const struct ic_pool_function *f = at(pool, function);
+    if (f->peer.state != IC_FUNCTION_ABSENT || f->peer.response_due) {
+        return UINT64_MAX;
+    }
     switch (f->state) {
     case IC_FUNCTION_ABSENT:
     case IC_FUNCTION_ASLEEP:
@@ -306,6 +367,19 @@ bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function)
     const struct ic_pool_function *f = at(pool, function);
     return f->state != IC_FUNCTION_LEAVING && f->state != IC_FUNCTION_ACTIVE &&
            !(f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_WARM);
+}
+
+bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t now_ms)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    return f->state == IC_FUNCTION_ACTIVE && f->peer.state == IC_FUNCTION_ABSENT &&
+           !f->peer.response_due && pool->throttled_until_ms <= now_ms;
+}
+
+bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    return f->peer.state == IC_FUNCTION_INVOKING || f->peer.state == IC_FUNCTION_UNKNOWN;
 }
 
 /*
@@ -445,15 +519,19 @@ void ic_pool_expire_away(struct ic_pool *pool, uint64_t age_ms, uint64_t now_ms)
     }
 }
 
-/* A free slot, made free by forgetting the instance heard longest ago if need be. */
+/* A free slot, made free by forgetting the instance heard longest ago if need be; the two that may
+ * be active last. */
 static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t function,
                                              const uint8_t id[IC_INSTANCE_ID_LEN])
 {
     struct ic_pool_function *f = at(pool, function);
-    struct ic_pool_instance *oldest = &f->instance[0];
-    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX && oldest->serial != 0; k++) {
-        if (f->instance[k].serial == 0 || f->instance[k].heard_ms < oldest->heard_ms) {
-            oldest = &f->instance[k];
+    struct ic_pool_instance *oldest = NULL;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        struct ic_pool_instance *one = &f->instance[k];
+        bool kept = one->serial != 0 && (one->serial == f->current || one->serial == f->beside);
+        if (!kept && (oldest == NULL || (oldest->serial != 0 &&
+                                         (one->serial == 0 || one->heard_ms < oldest->heard_ms)))) {
+            oldest = one;
         }
     }
     ic_pool_gone(pool, function, oldest->serial);
@@ -463,11 +541,11 @@ static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t func
     return oldest;
 }
 
-struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
-                                       const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
-                                       uint64_t position, uint64_t held, uint64_t now_ms)
+/* The instance's record, brought up to date or made. */
+static struct ic_pool_instance *hear(struct ic_pool *pool, uint16_t function,
+                                     const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                     uint64_t position, uint64_t held, uint64_t now_ms)
 {
-    struct ic_pool_function *f = at(pool, function);
     struct ic_pool_instance *instance = ic_pool_find_id(pool, function, id);
     if (instance == NULL) {
         instance = new_instance(pool, function, id);
@@ -482,17 +560,69 @@ struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
     instance->held_reported = held;
     instance->misses = 0;
     instance->away = false;
+    return instance;
+}
+
+/* An invocation, or a pair of them, has not shown SIBLING. */
+static void miss(struct ic_pool *pool, uint16_t function, struct ic_pool_instance *sibling)
+{
+    if (++sibling->misses >= IC_POOL_MISSES_MAX) {
+        ic_pool_gone(pool, function, sibling->serial);
+    }
+}
+
+struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
+                                       const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                       uint64_t position, uint64_t held, uint64_t now_ms)
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *instance = hear(pool, function, id, capacity, position, held, now_ms);
     f->current = instance->serial;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         struct ic_pool_instance *sibling = &f->instance[k];
         if (sibling->serial != 0 && sibling != instance) {
             sibling->away = true;
-            if (++sibling->misses >= IC_POOL_MISSES_MAX) {
-                ic_pool_gone(pool, function, sibling->serial);
+            if (!pool->peers) {
+                miss(pool, function, sibling);
             }
         }
     }
     return instance;
+}
+
+struct ic_pool_instance *ic_pool_met(struct ic_pool *pool, uint16_t function,
+                                     const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                     uint64_t position, uint64_t held, uint64_t now_ms)
+{
+    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_instance *instance = hear(pool, function, id, capacity, position, held, now_ms);
+    f->beside = instance->serial;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        struct ic_pool_instance *sibling = &f->instance[k];
+        if (sibling->serial != 0 && sibling != instance && sibling->serial != f->current) {
+            miss(pool, function, sibling);
+        }
+    }
+    return instance;
+}
+
+void ic_pool_set_peers(struct ic_pool *pool, bool raised)
+{
+    pool->peers = raised;
+}
+
+const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_instance *last = NULL;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        const struct ic_pool_instance *one = &f->instance[k];
+        if (one->serial != 0 && one->serial != f->current &&
+            (last == NULL || one->heard_ms > last->heard_ms)) {
+            last = one;
+        }
+    }
+    return last;
 }
 
 struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
@@ -554,6 +684,11 @@ void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost)
 void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
 {
     ic_pool_unplan(pool, function, cost);
+    ic_pool_copy(pool, function, serial, cost);
+}
+
+void ic_pool_copy(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
+{
     struct ic_pool_instance *instance = find(pool, function, serial);
     if (instance != NULL) {
         instance->in_flight += cost;

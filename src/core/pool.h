@@ -5,7 +5,8 @@
  *
  *   function 0  ASLEEP    instance serial 1: live + condemned + in flight of capacity
  *   function 1  ACTIVE    instance serial 2  <- current: answered last
- *                         instance serial 7  (away: a sibling answers in its place)
+ *               ACTIVE    instance serial 7  <- the peer: raised beside it by a second Invoke
+ *                         instance serial 5  (away: a sibling answers in its place)
  *
  * What that means for a sealed chunk:
  *
@@ -30,7 +31,8 @@
 enum {
     IC_POOL_FUNCTIONS_MAX = 4096,
     IC_POOL_INSTANCES_MAX = 4, /* remembered per function; the one heard longest ago gives way */
-    IC_POOL_MISSES_MAX = 2,    /* invocations a sibling answers before an instance counts as gone */
+    IC_POOL_MISSES_MAX = 2, /* invocations (with peers: pairs of them) that siblings answer before
+                               an instance counts as gone */
     IC_INSTANCE_ID_LEN = 16,
 };
 
@@ -52,6 +54,19 @@ enum {
  * invocation that served and then crashed, or ended without our BYE_OK, backs off as well if the
  * one before was no better. HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has
  * no response to come.
+ *
+ * A second Invoke, on purpose, while the function is ACTIVE: the platform gives it to another
+ * instance, the peer, because the current one is busy. The peer's states, beside the function's:
+ *
+ *                  INVOKE                HELLO
+ *   ABSENT (none) -------> INVOKING(peer) -----> ACTIVE ---GOODBYE---> LEAVING
+ *      ^                     |      |              |                      |
+ *      +---RESPONSE, CRASHED-+------+--------------+----------------------'
+ *      +---THROTTLED, FAILED-'      '--RESPONSE_LOST--> UNKNOWN --HELLO--> ACTIVE
+ *      '---DEADLINE, NODE_LEFT----------------------------'
+ *
+ * The function is not invoked while it has a peer: two outstanding Invokes are those two.
+ * CRASHED with a HELLO before: that instance's memory is gone.
  */
 enum ic_function_state {
     IC_FUNCTION_ABSENT, /* no instance of it is known */
@@ -63,11 +78,15 @@ enum ic_function_state {
     IC_FUNCTION_LOST,     /* could not be invoked; backs off */
 };
 
-enum ic_invoke_kind { IC_INVOKE_SERVE, IC_INVOKE_WARM };
+enum ic_invoke_kind { IC_INVOKE_SERVE, IC_INVOKE_WARM, IC_INVOKE_PEER };
+
+/* Which of a function's invocations an event is about. */
+enum ic_pool_lane { IC_LANE_SERVE, IC_LANE_PEER };
 
 enum ic_pool_event {
     IC_POOL_INVOKE_SERVE,  /* an Invoke is being sent; ic_pool_may_invoke was true */
     IC_POOL_INVOKE_WARM,   /* the same, of a warm-up */
+    IC_POOL_INVOKE_PEER,   /* the same, of a peer; ic_pool_may_raise was true */
     IC_POOL_HELLO,         /* a node's HELLO was accepted */
     IC_POOL_GOODBYE,       /* BYE_OK sent */
     IC_POOL_RESPONSE,      /* the Invoke was answered by the function */
@@ -97,6 +116,7 @@ struct ic_pool_instance {
     uint8_t misses;    /* invocations in a row answered by siblings */
     uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
     uint64_t heard_ms;
+    int64_t copied_ms;  /* wall time: when it was last a whole copy of a sibling; 0: never */
     uint64_t capacity;  /* bytes, as the node reports them */
     uint64_t live;      /* bytes of sealed chunks that are wanted */
     uint64_t condemned; /* bytes of chunks whose DELETE is not answered yet */
@@ -108,16 +128,31 @@ struct ic_pool_instance {
     struct ic_list condemned_queue; /* of struct ic_pool_condemned, oldest first */
 };
 
-struct ic_pool_function {
-    enum ic_function_state state;
-    enum ic_invoke_kind kind;    /* of the last Invoke */
-    enum ic_function_state from; /* the state the Invoke was sent from */
-    bool response_due;           /* an Invoke of ours is outstanding */
-    uint32_t current;            /* serial of the instance heard last; 0: none */
-    uint32_t failures;           /* without an invocation that ended well in between */
-    uint64_t retry_ms;           /* LOST: not before */
+/* One of a function's two invocations. */
+#define IC_POOL_RUN_FIELDS                                                                         \
+    enum ic_function_state state;                                                                  \
+    enum ic_invoke_kind kind;    /* of the last Invoke */                                          \
+    enum ic_function_state from; /* the state the Invoke was sent from */                          \
+    bool response_due;           /* an Invoke of ours is outstanding */                            \
+    uint32_t failures;           /* without an invocation that ended well in between */            \
+    uint64_t retry_ms;           /* LOST: not before */                                            \
     uint64_t deadline_ms;        /* the running invocation ends by then */
-    uint64_t used_ms;            /* last invocation's start or end: the warm-up's clock */
+
+struct ic_pool_run {
+    IC_POOL_RUN_FIELDS
+};
+
+struct ic_pool_function {
+    union { /* the function's own invocation: its fields are the function's */
+        struct ic_pool_run serve;
+        struct {
+            IC_POOL_RUN_FIELDS
+        };
+    };
+    struct ic_pool_run peer; /* ABSENT: there is none */
+    uint32_t current; /* serial of the instance that answered the function's own invocation last */
+    uint32_t beside;  /* serial of the peer since its HELLO; 0: none */
+    uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
     uint64_t planned; /* bytes of chunks that have a place here but no byte sent yet */
     struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];
@@ -153,6 +188,10 @@ const char *ic_function_state_name(enum ic_function_state state);
  */
 enum ic_function_state ic_pool_event(struct ic_pool *pool, uint16_t function,
                                      enum ic_pool_event event, uint64_t now_ms, uint64_t random);
+/* The same about the invocation of LANE; the peer's state if it is the peer's. */
+enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t function,
+                                          enum ic_pool_lane lane, enum ic_pool_event event,
+                                          uint64_t now_ms, uint64_t random);
 /* When the function may be invoked: NOW_MS or earlier: now; UINT64_MAX: an event must come first.
  */
 uint64_t ic_pool_invoke_at(const struct ic_pool *pool, uint16_t function);
@@ -164,6 +203,10 @@ bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function);
  * again. Functions used within warm_interval_ms are passed over.
  */
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms);
+/* A second Invoke of FUNCTION, of a peer, may be sent now. */
+bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t now_ms);
+/* The peer's HELLO may be accepted. */
+bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function);
 /* Another interval from now on (0: no warm-ups); the same one changes nothing. */
 void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint64_t now_ms);
 
@@ -172,11 +215,23 @@ void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint6
 /*
  * Instance ID of FUNCTION was heard (HELLO or an Invoke's response) and reports CAPACITY, POSITION
  * and HELD bytes. It becomes the current one, its siblings are away, and gone after
- * IC_POOL_MISSES_MAX invocations. A new one that holds nothing is known at once.
+ * IC_POOL_MISSES_MAX invocations unless peers are raised. A new one that holds nothing is known at
+ * once.
  */
 struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
                                        const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
                                        uint64_t position, uint64_t held, uint64_t now_ms);
+/*
+ * The same of the peer: the current one stays, and siblings that neither Invoke has shown are gone
+ * after IC_POOL_MISSES_MAX such pairs in a row.
+ */
+struct ic_pool_instance *ic_pool_met(struct ic_pool *pool, uint16_t function,
+                                     const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
+                                     uint64_t position, uint64_t held, uint64_t now_ms);
+/* Peers are raised from now on, or not: then invocations that a sibling answers count as misses. */
+void ic_pool_set_peers(struct ic_pool *pool, bool raised);
+/* The sibling of the current instance that was heard last; NULL: none is remembered. */
+const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint16_t function);
 /* At the proxy's start: an instance named by the journal. Not known, so listed at its first HELLO.
  */
 struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
@@ -208,6 +263,8 @@ void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 /* The chunk's first WRITE (or its SEAL) goes to SERIAL: planned -> in flight. */
 void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/* A chunk that lies on a sibling is about to be written to SERIAL: COST is in flight. */
+void ic_pool_copy(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
 /* The chunk is sealed: BEGUN (as given to ic_pool_begin) leaves in flight, COST becomes live. */
 void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t begun,
                     uint64_t cost);

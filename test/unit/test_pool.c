@@ -428,33 +428,196 @@ static void the_interval_may_change(void **s)
     ic_pool_free(p);
 }
 
+/* ---- peers ---- */
+
+#define PEER(p, e, now, expected)                                                                  \
+    assert_int_equal(ic_pool_lane_event(p, 0, IC_LANE_PEER, IC_POOL_##e, now, 0),                  \
+                     IC_FUNCTION_##expected)
+
+static void meet(struct ic_pool *p, const uint8_t *id, uint64_t now)
+{
+    ic_pool_met(p, 0, id, 5000, 0, 0, now);
+}
+
+/* A serves and has said HELLO; B, raised beside it, too. */
+static struct ic_pool *two_active(void)
+{
+    struct ic_pool *p = make(1, 0);
+    ic_pool_set_peers(p, true);
+    assert_false(ic_pool_may_raise(p, 0, 1000));
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    assert_false(ic_pool_may_raise(p, 0, 1000));
+    EVENT(p, HELLO, 1010, ACTIVE);
+    hear(p, A, 1010);
+    assert_true(ic_pool_may_raise(p, 0, 1010));
+    assert_false(ic_pool_may_meet(p, 0));
+    PEER(p, INVOKE_PEER, 1020, INVOKING);
+    assert_false(ic_pool_may_raise(p, 0, 1020));
+    assert_true(ic_pool_may_meet(p, 0));
+    PEER(p, HELLO, 1030, ACTIVE);
+    meet(p, B, 1030);
+    return p;
+}
+
+static void a_peer_comes_and_goes(void **s)
+{
+    (void)s;
+    struct ic_pool *p = two_active();
+    const struct ic_pool_instance *a = ic_pool_find_id(p, 0, A), *b = ic_pool_find_id(p, 0, B);
+    assert_int_equal(ic_pool_function(p, 0)->current, a->serial);
+    assert_int_equal(ic_pool_function(p, 0)->beside, b->serial);
+    assert_false(a->away || b->away);
+    assert_ptr_equal(ic_pool_sibling(p, 0), b);
+    EVENT(p, GOODBYE, 2000, LEAVING);
+    EVENT(p, RESPONSE, 2000, ASLEEP);
+    assert_false(ic_pool_may_invoke(p, 0, 1000000)); /* B's Invoke is outstanding */
+    PEER(p, GOODBYE, 2010, LEAVING);
+    PEER(p, RESPONSE, 2020, ABSENT);
+    assert_true(b->away);
+    assert_false(a->away);
+    assert_int_equal(ic_pool_function(p, 0)->beside, 0);
+    assert_true(ic_pool_may_invoke(p, 0, 2020));
+    EVENT(p, INVOKE_SERVE, 3000, INVOKING); /* and B answers that one */
+    EVENT(p, HELLO, 3000, ACTIVE);
+    hear(p, B, 3000);
+    assert_true(a->away);
+    assert_false(b->away);
+    assert_ptr_equal(ic_pool_sibling(p, 0), a);
+    ic_pool_free(p);
+}
+
+static void a_peer_that_fails_is_just_not_there(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, HELLO, 1010, ACTIVE);
+    hear(p, A, 1010);
+    PEER(p, INVOKE_PEER, 1020, INVOKING);
+    PEER(p, FAILED, 1030, ABSENT);
+    assert_true(ic_pool_may_raise(p, 0, 1030));
+    PEER(p, INVOKE_PEER, 1040, INVOKING);
+    PEER(p, RESPONSE, 1050, ABSENT); /* without HELLO: A itself, after it had left */
+    PEER(p, INVOKE_PEER, 1060, INVOKING);
+    PEER(p, CRASHED, 1070, ABSENT);
+    assert_int_equal(gone_count, 0);
+    PEER(p, INVOKE_PEER, 1080, INVOKING);
+    PEER(p, THROTTLED, 1090, ABSENT);
+    assert_false(ic_pool_may_raise(p, 0, 1090));
+    assert_true(ic_pool_may_raise(p, 0, 1140));
+    assert_int_equal(state(p), IC_FUNCTION_ACTIVE);
+    ic_pool_free(p);
+}
+
+static void a_lost_peer_holds_up_its_function(void **s)
+{
+    (void)s;
+    struct ic_pool *p = two_active();
+    PEER(p, RESPONSE_LOST, 1500, ACTIVE);
+    PEER(p, GOODBYE, 1600, LEAVING);
+    EVENT(p, GOODBYE, 1600, LEAVING);
+    EVENT(p, RESPONSE, 1700, ASLEEP);
+    assert_false(ic_pool_may_invoke(p, 0, 1800));
+    PEER(p, NODE_LEFT, 1900, ABSENT);
+    assert_true(ic_pool_may_invoke(p, 0, 1900));
+    EVENT(p, INVOKE_SERVE, 2000, INVOKING);
+    EVENT(p, HELLO, 2000, ACTIVE);
+    PEER(p, INVOKE_PEER, 2000, INVOKING);
+    PEER(p, RESPONSE_LOST, 2100, UNKNOWN);
+    assert_true(ic_pool_may_meet(p, 0)); /* it may have been run */
+    EVENT(p, RESPONSE, 2200, ASLEEP);
+    assert_false(ic_pool_may_invoke(p, 0, 2200));
+    PEER(p, DEADLINE, 22100, ABSENT);
+    assert_true(ic_pool_may_invoke(p, 0, 22100));
+    ic_pool_free(p);
+}
+
+static void a_crash_takes_the_instance_of_its_lane(void **s)
+{
+    (void)s;
+    struct ic_pool *p = two_active();
+    uint32_t a = ic_pool_find_id(p, 0, A)->serial, b = ic_pool_find_id(p, 0, B)->serial;
+    PEER(p, CRASHED, 1100, ABSENT);
+    assert_int_equal(gone_serial, b);
+    assert_int_equal(ic_pool_function(p, 0)->current, a);
+    ic_pool_free(p);
+    p = two_active();
+    a = ic_pool_find_id(p, 0, A)->serial;
+    EVENT(p, CRASHED, 1100, ASLEEP);
+    assert_int_equal(gone_serial, a);
+    assert_int_equal(ic_pool_function(p, 0)->current, ic_pool_find_id(p, 0, B)->serial);
+    PEER(p, RESPONSE, 1200, ABSENT);
+    assert_false(ic_pool_find_id(p, 0, B)->away); /* the likeliest to answer next */
+    ic_pool_free(p);
+}
+
+static void only_pairs_of_invokes_miss_a_sibling(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    ic_pool_set_peers(p, true);
+    hear(p, A, 1000);
+    for (uint64_t now = 1001; now < 1100; now++) {
+        hear(p, B, now); /* A may be asleep all that time */
+    }
+    assert_int_equal(gone_count, 0);
+    meet(p, C, 1200);
+    assert_int_equal(gone_count, 0);
+    meet(p, A, 1300); /* there it is: it begins anew, and C has been missed once */
+    meet(p, C, 1400);
+    meet(p, C, 1500);
+    assert_int_equal(gone_count, 1);
+    assert_null(ic_pool_find_id(p, 0, A));
+    assert_non_null(ic_pool_find_id(p, 0, B));
+    ic_pool_free(p);
+}
+
+static void the_active_are_not_forgotten_for_new_ones(void **s)
+{
+    (void)s;
+    struct ic_pool *p = two_active();
+    for (uint8_t i = 10; i < 40; i++) {
+        uint8_t id[16] = {i};
+        ic_pool_restore(p, 0, id);
+    }
+    assert_non_null(ic_pool_find_id(p, 0, B));
+    ic_pool_free(p);
+}
+
 /* ---- random lives ---- */
 
-/* The events that may come in the function's state, and what must hold after each. */
-static enum ic_pool_event choose(struct ic_pool *p, uint16_t f, uint64_t now, struct ic_rng *rng)
+/* The events that may come in the run's state, and what must hold after each. */
+static enum ic_pool_event choose(struct ic_pool *p, uint16_t f, enum ic_pool_lane lane,
+                                 uint64_t now, struct ic_rng *rng)
 {
     const struct ic_pool_function *x = ic_pool_function(p, f);
+    const struct ic_pool_run *run = lane == IC_LANE_PEER ? &x->peer : &x->serve;
     for (;;) {
         enum ic_pool_event e = (enum ic_pool_event)ic_rng_below(rng, IC_POOL_DEADLINE + 1);
         switch (e) {
         case IC_POOL_INVOKE_SERVE:
         case IC_POOL_INVOKE_WARM:
-            if (ic_pool_may_invoke(p, f, now)) {
+            if (lane == IC_LANE_SERVE && ic_pool_may_invoke(p, f, now)) {
+                return e;
+            }
+            break;
+        case IC_POOL_INVOKE_PEER:
+            if (lane == IC_LANE_PEER && ic_pool_may_raise(p, f, now)) {
                 return e;
             }
             break;
         case IC_POOL_HELLO:
-            if (ic_pool_may_hello(p, f)) {
+            if (lane == IC_LANE_PEER ? ic_pool_may_meet(p, f) : ic_pool_may_hello(p, f)) {
                 return e;
             }
             break;
         case IC_POOL_GOODBYE:
-            if (x->state == IC_FUNCTION_ACTIVE) {
+            if (run->state == IC_FUNCTION_ACTIVE) {
                 return e;
             }
             break;
         case IC_POOL_THROTTLED:
-            if (x->response_due && x->state == IC_FUNCTION_INVOKING) {
+            if (run->response_due && run->state == IC_FUNCTION_INVOKING) {
                 return e;
             }
             break;
@@ -462,13 +625,13 @@ static enum ic_pool_event choose(struct ic_pool *p, uint16_t f, uint64_t now, st
         case IC_POOL_CRASHED:
         case IC_POOL_FAILED:
         case IC_POOL_RESPONSE_LOST:
-            if (x->response_due) {
+            if (run->response_due) {
                 return e;
             }
             break;
         case IC_POOL_NODE_LEFT:
         case IC_POOL_DEADLINE:
-            if (!x->response_due) {
+            if (!run->response_due) {
                 return e;
             }
             break;
@@ -482,32 +645,44 @@ static void random_lives(void **s)
     struct ic_pool *p = make(4, 1000);
     struct ic_rng rng;
     ic_rng_init(&rng, 7);
-    int outstanding[4] = {0};
+    int outstanding[4][2] = {{0}};
     uint64_t now = 1000;
     for (int step = 0; step < 200000; step++) {
         now += ic_rng_below(&rng, 50);
         uint16_t f = (uint16_t)ic_rng_below(&rng, 4);
+        enum ic_pool_lane lane = (enum ic_pool_lane)ic_rng_below(&rng, 2);
         const struct ic_pool_function *x = ic_pool_function(p, f);
-        enum ic_function_state before = x->state;
-        enum ic_pool_event e = choose(p, f, now, &rng);
-        ic_pool_event(p, f, e, now, ic_rng_next(&rng));
-        if (e == IC_POOL_INVOKE_SERVE || e == IC_POOL_INVOKE_WARM) {
-            assert_int_equal(outstanding[f]++, 0); /* never two */
+        const struct ic_pool_run *run = lane == IC_LANE_PEER ? &x->peer : &x->serve;
+        enum ic_function_state before = run->state, served = x->state;
+        ic_pool_set_peers(p, step / 10000 % 2 == 0);
+        enum ic_pool_event e = choose(p, f, lane, now, &rng);
+        ic_pool_lane_event(p, f, lane, e, now, ic_rng_next(&rng));
+        if (e <= IC_POOL_INVOKE_PEER) {
+            assert_int_equal(outstanding[f][lane]++, 0); /* never two of a kind, */
             assert_int_not_equal(before, IC_FUNCTION_UNKNOWN);
+            /* and two at all only if the second was sent beside an active node */
+            assert_true(e == IC_POOL_INVOKE_PEER ? served == IC_FUNCTION_ACTIVE
+                                                 : outstanding[f][IC_LANE_PEER] == 0);
         }
-        outstanding[f] -= e >= IC_POOL_RESPONSE && e <= IC_POOL_RESPONSE_LOST;
-        assert_int_equal(x->response_due, outstanding[f]);
+        outstanding[f][lane] -= e >= IC_POOL_RESPONSE && e <= IC_POOL_RESPONSE_LOST;
+        assert_int_equal(run->response_due, outstanding[f][lane]);
         if (e == IC_POOL_HELLO) {
             uint8_t id[16] = {(uint8_t)ic_rng_below(&rng, 7), 1};
-            ic_pool_heard(p, f, id, 100, 0, 0, now);
+            if (lane == IC_LANE_SERVE) {
+                ic_pool_heard(p, f, id, 100, 0, 0, now);
+            } else if (x->current == 0 || memcmp(id, ic_pool_find(p, f, x->current)->id, 16) != 0) {
+                ic_pool_met(p, f, id, 100, 0, 0, now);
+            }
         }
         /* There is always a way on: an event to come, or an Invoke that is possible at some time.
          */
-        bool waiting = outstanding[f] > 0 || x->state == IC_FUNCTION_ACTIVE ||
-                       x->state == IC_FUNCTION_LEAVING || x->state == IC_FUNCTION_UNKNOWN;
+        bool waiting = outstanding[f][0] + outstanding[f][1] > 0 ||
+                       x->state == IC_FUNCTION_ACTIVE || x->state == IC_FUNCTION_LEAVING ||
+                       x->state == IC_FUNCTION_UNKNOWN || x->peer.state != IC_FUNCTION_ABSENT;
         assert_true(waiting || ic_pool_invoke_at(p, f) <= now + 3000);
         assert_true(x->current == 0 || ic_pool_holds(p, f, x->current));
-        assert_true(x->state != IC_FUNCTION_ABSENT || x->current == 0);
+        assert_true(x->state != IC_FUNCTION_ABSENT || x->current == 0 || lane == IC_LANE_PEER);
+        assert_true(x->peer.state != IC_FUNCTION_ABSENT || x->beside == 0);
         uint64_t next;
         ic_pool_warm_next(p, now, &next); /* a due function that is passed over stays consistent */
     }
@@ -536,6 +711,12 @@ int main(void)
         leak_test(condemning_without_memory_lists_later),
         leak_test(warm_ups_are_staggered),
         leak_test(the_interval_may_change),
+        leak_test(a_peer_comes_and_goes),
+        leak_test(a_peer_that_fails_is_just_not_there),
+        leak_test(a_lost_peer_holds_up_its_function),
+        leak_test(a_crash_takes_the_instance_of_its_lane),
+        leak_test(only_pairs_of_invokes_miss_a_sibling),
+        leak_test(the_active_are_not_forgotten_for_new_ones),
         leak_test(random_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
