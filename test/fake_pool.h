@@ -338,14 +338,21 @@ void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, ui
     o->place[chunk].state = IC_CHUNK_HELD;
 }
 
-void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
     (void)s;
+    assert_int_equal(serial, o->place[chunk].instance);
     struct fake_chunk **at = fake_find(o->place[chunk].function, o->id, chunk);
     if (*at != NULL) {
         fake_remove(at);
     }
     o->place[chunk].state = IC_CHUNK_LOST;
+}
+
+uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
+{
+    (void)s;
+    return o->place[chunk].instance;
 }
 
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)

@@ -3,8 +3,8 @@
  * places of each version's chunks. Pure: no I/O, no clock, no bytes of any value.
  *
  *   key "a" ---- entry --.
- *                         >-- object (one stored version): place[0..d+p-1] -> function, instance
- *   key "b" ---- entry --'   (b is a COPY of a)
+ *                         >-- object (one stored version): place[0..d+p-1] -> function, instance,
+ *   key "b" ---- entry --'   (b is a COPY of a)                                 second instance
  *
  *                ic_catalog_attach             last entry detached
  *      DRAFT ------------------------> COMMITTED <---------------> DEAD --last pin--> freed
@@ -29,11 +29,20 @@ enum ic_chunk_state {
     IC_CHUNK_HELD,    /* sealed; counts as there while the pool holds that instance */
 };
 
+enum {                             /* marks of a place */
+       IC_PLACE_LISTED = 1,        /* while an instance is being listed: `instance` has said so */
+       IC_PLACE_BACKUP_LISTED = 2, /* and `backup` */
+       IC_PLACE_COPYING = 4,       /* `backup` is being written: it does not count yet */
+};
+
+/* A sealed chunk may lie on two instances of its function, which differ in nothing: `instance` is
+ * the one that had it first of those that are left. */
 struct ic_chunk_place {
     uint32_t instance; /* serial, 0: none yet */
+    uint32_t backup;   /* serial, 0: none; only of a HELD chunk */
     uint16_t function;
-    uint8_t state;  /* enum ic_chunk_state */
-    uint8_t listed; /* used while an instance is being listed */
+    uint8_t state; /* enum ic_chunk_state */
+    uint8_t marks; /* IC_PLACE_... */
 };
 
 /* One stored version. Fields are for reading; the catalog and the store write them. */

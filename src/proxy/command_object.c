@@ -134,14 +134,18 @@ static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t i
                                              [IC_FATE_WRITING] = "writing",
                                              [IC_FATE_LOST] = "lost"};
     const struct ic_chunk_place *place = &o->place[index];
-    ic_resp_map(c->out, 5);
+    ic_resp_map(c->out, 6);
     write_number(c->out, "chunk", index);
     write_text(c->out, "role", index < o->data ? "data" : "parity");
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
     write_text(c->out, "state", fate_names[ic_store_fate(c->proxy->store, o, index)]);
-    write_text(
-        c->out, "node",
-        status_names[ic_functions_status(c->proxy->functions, place->function, place->instance)]);
+    write_text(c->out, "node",
+               status_names[ic_functions_status(c->proxy->functions, place->function,
+                                                ic_store_holder(c->proxy->store, o, index))]);
+    write_number(c->out, "copies",
+                 ic_store_has_copy(c->proxy->store, o, index)
+                     ? 2
+                     : ic_store_held(c->proxy->store, o, index));
 }
 
 void ic_command_ic_object(struct ic_call *c)

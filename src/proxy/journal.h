@@ -90,7 +90,9 @@ int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch)
 struct ic_journal_place {
     uint16_t function;
     bool held;
+    bool copied; /* on `backup`, too */
     uint8_t instance[IC_JOURNAL_INSTANCE_LEN];
+    uint8_t backup[IC_JOURNAL_INSTANCE_LEN];
 };
 
 struct ic_journal_object {

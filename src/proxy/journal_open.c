@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    FORMAT = 1,
+    FORMAT = 2,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
     META_CRASHED = 1,         /* not closed: it is in use, or its proxy died */

@@ -5,7 +5,9 @@
 
 enum {
     CHECK_BYTES = 4,
-    PLACE_BYTES = 2 + 1 + IC_JOURNAL_INSTANCE_LEN,
+    PLACE_BYTES = 2 + 1 + 2 * IC_JOURNAL_INSTANCE_LEN,
+    PLACE_HELD = 1,
+    PLACE_COPIED = 2,
     OBJECT_BYTES = 8 + 8 + 4 + 4 + 2 + 2,
     ENTRY_BYTES = 8 + 8 + 8,
 };
@@ -49,8 +51,11 @@ int ic_journal_encode_object(struct ic_buf *out, const struct ic_journal_object 
     at = put(at, o->parity, 2);
     for (size_t i = 0; i < places; i++) {
         at = put(at, o->place[i].function, 2);
-        at = put(at, o->place[i].held, 1);
+        at = put(
+            at, (o->place[i].held ? PLACE_HELD : 0U) | (o->place[i].copied ? PLACE_COPIED : 0U), 1);
         memcpy(at, o->place[i].instance, IC_JOURNAL_INSTANCE_LEN);
+        at += IC_JOURNAL_INSTANCE_LEN;
+        memcpy(at, o->place[i].backup, IC_JOURNAL_INSTANCE_LEN);
         at += IC_JOURNAL_INSTANCE_LEN;
     }
     put(at, check_of(start, len, o->id), CHECK_BYTES);
@@ -112,8 +117,12 @@ int ic_journal_decode_object(struct ic_slice record, uint64_t id, uint32_t funct
     }
     for (size_t i = 0; i < places; i++) {
         place[i].function = (uint16_t)take(&at, 2);
-        place[i].held = take(&at, 1) != 0;
+        uint64_t marks = take(&at, 1);
+        place[i].held = (marks & PLACE_HELD) != 0;
+        place[i].copied = (marks & PLACE_COPIED) != 0;
         memcpy(place[i].instance, at, IC_JOURNAL_INSTANCE_LEN);
+        at += IC_JOURNAL_INSTANCE_LEN;
+        memcpy(place[i].backup, at, IC_JOURNAL_INSTANCE_LEN);
         at += IC_JOURNAL_INSTANCE_LEN;
         if (place[i].function >= functions) {
             return IC_ECORRUPT;

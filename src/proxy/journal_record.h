@@ -3,8 +3,8 @@
  * over its id and bytes, so that damage is found instead of believed.
  *
  *   object  size 8 | version 8 | unit 4 | key_len 4 | d 2 | p 2 |
- *           (function 2 | held 1 | instance 16) * (d + p) | check 4
- *   entry   object id 8 | expires 8 | accessed 8 | key | check 4
+ *           (function 2 | 1: held, 2: copied 1 | instance 16 | second instance 16) * (d + p) |
+ * check 4 entry   object id 8 | expires 8 | accessed 8 | key | check 4
  */
 #ifndef IC_PROXY_JOURNAL_RECORD_H
 #define IC_PROXY_JOURNAL_RECORD_H

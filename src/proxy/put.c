@@ -233,7 +233,7 @@ static void give_up_chunk(struct ic_put *put, uint16_t i)
     put->chunk[i].state = CHUNK_FAILED;
     put->failed++;
     cancel_chunk(put, i);
-    ic_store_lost(put->proxy->store, put->object, i);
+    ic_store_lost(put->proxy->store, put->object, i, put->object->place[i].instance);
 }
 
 /* Nothing is under way and no buffer held afterwards. */

@@ -90,14 +90,20 @@ static void fail(struct ic_reader *r, int error)
     }
 }
 
+/* How a READ of the chunk would fare, on the better of the instances that have it. */
+static enum ic_function_status status_of(const struct ic_reader *r, uint16_t chunk)
+{
+    return ic_functions_status(r->proxy->functions, r->object->place[chunk].function,
+                               ic_store_holder(r->proxy->store, r->object, chunk));
+}
+
 /* Chunks on instances that answer for their function; one whose sibling answers may come back, but
  * until then its chunks are as good as lost. */
 static bool is_reachable(const struct ic_reader *r, uint16_t chunk)
 {
-    const struct ic_chunk_place *place = &r->object->place[chunk];
-    enum ic_function_status status =
-        ic_functions_status(r->proxy->functions, place->function, place->instance);
-    return place->state == IC_CHUNK_HELD && status != IC_STATUS_AWAY && status != IC_STATUS_GONE;
+    enum ic_function_status status = status_of(r, chunk);
+    return r->object->place[chunk].state == IC_CHUNK_HELD && status != IC_STATUS_AWAY &&
+           status != IC_STATUS_GONE;
 }
 
 static uint32_t reachable(const struct ic_reader *r)
@@ -131,8 +137,7 @@ static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size
     if ((r->chosen & bit) != 0) {
         return IC_READ_CHOSEN;
     }
-    enum ic_function_status status =
-        ic_functions_status(functions, place->function, place->instance);
+    enum ic_function_status status = status_of(r, chunk);
     switch (status) {
     case IC_STATUS_GONE:
     case IC_STATUS_AWAY:
@@ -543,7 +548,25 @@ static bool is_in_place(const struct ic_reader *r, const struct ic_node_request 
 {
     const struct ic_chunk_place *place = &r->object->place[read->chunk];
     return place->state == IC_CHUNK_HELD && place->function == read->function &&
-           place->instance == read->instance;
+           (place->instance == read->instance || place->backup == read->instance);
+}
+
+/* A READ failed. Another instance that has the chunk may be asked instead. */
+static void give_up(struct ic_reader *r, const struct ic_node_request *read, int result)
+{
+    uint16_t chunk = read->chunk;
+    if (!means_lost(result)) {
+        r->error = result;
+    } else if (is_in_place(r, read)) {
+        ic_store_lost(r->proxy->store, r->object, chunk, read->instance);
+    }
+    const struct ic_chunk_place *place = &r->object->place[chunk];
+    bool elsewhere = place->state == IC_CHUNK_HELD && place->function == read->function &&
+                     ic_store_holder(r->proxy->store, r->object, chunk) != read->instance;
+    if (!elsewhere) {
+        r->failed |= UINT64_C(1) << chunk;
+    }
+    r->chosen &= ~(UINT64_C(1) << chunk);
 }
 
 static void on_answered(struct ic_span *span, uint16_t chunk, int result)
@@ -552,13 +575,7 @@ static void on_answered(struct ic_span *span, uint16_t chunk, int result)
     const struct ic_node_request *read = &span->segment[chunk].read;
     share_cost(r, read->dollars);
     if (result < 0) {
-        r->failed |= UINT64_C(1) << chunk;
-        r->chosen &= ~r->failed;
-        if (!means_lost(result)) {
-            r->error = result;
-        } else if (is_in_place(r, read)) {
-            ic_store_lost(r->proxy->store, r->object, chunk);
-        }
+        give_up(r, read, result);
         if (!replace_chunks(r, span)) {
             return;
         }

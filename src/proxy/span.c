@@ -6,6 +6,7 @@
 #include "code/rs.h"
 #include "core/catalog.h"
 #include "proxy/proxy.h"
+#include "proxy/store.h"
 
 #include <assert.h>
 
@@ -96,7 +97,7 @@ void ic_span_ask(struct ic_span *span, uint16_t chunk)
         .cause = span->cause,
         .function = place->function,
         .chunk = chunk,
-        .instance = place->instance,
+        .instance = ic_store_holder(span->proxy->store, span->object, chunk),
         .nodes = span->object->data,
         .object_id = span->object->id,
         .offset = ic_layout_chunk_offset(span->layout, span->first),

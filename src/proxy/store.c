@@ -41,7 +41,9 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     s->eviction = ic_eviction_new(setup->config->eviction);
     s->candidate = ic_calloc(functions, sizeof *s->candidate);
     s->evictable = ic_calloc(functions, sizeof *s->evictable);
-    if (s->catalog == NULL || s->eviction == NULL || s->candidate == NULL || s->evictable == NULL) {
+    s->uncopied = ic_calloc(functions, sizeof *s->uncopied);
+    if (s->catalog == NULL || s->eviction == NULL || s->candidate == NULL || s->evictable == NULL ||
+        s->uncopied == NULL) {
         goto fail;
     }
     *out = s;
@@ -86,6 +88,7 @@ void ic_store_free(struct ic_store *s)
     ic_buf_deinit(&s->owed);
     ic_free(s->candidate);
     ic_free(s->evictable);
+    ic_free(s->uncopied);
     ic_free(s);
 }
 
@@ -102,31 +105,52 @@ uint64_t ic_store_next_id(struct ic_store *s)
 
 /* ---- places ----------------------------------------------------------------- */
 
+static void count_bytes(uint64_t *bytes, uint64_t cost, bool add)
+{
+    *bytes = add ? *bytes + cost : *bytes - cost;
+}
+
+/* What the figures say of a place of a committed object. */
+static void count_place(struct ic_store *s, const struct ic_object *o, uint16_t chunk, bool add)
+{
+    const struct ic_chunk_place *place = &o->place[chunk];
+    if (place->state != IC_CHUNK_HELD) {
+        return;
+    }
+    count_bytes(&s->evictable[place->function], o->chunk_cost, add);
+    if (place->backup == 0 || (place->marks & IC_PLACE_COPYING) != 0) {
+        count_bytes(&s->uncopied[place->function], o->chunk_cost, add);
+    } else {
+        count_bytes(&s->copies, 1, add);
+    }
+}
+
+void ic_store_put_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                        struct ic_chunk_place place)
+{
+    assert(chunk < ic_object_chunks(o) && place.function == o->place[chunk].function);
+    assert(place.backup == 0 || (place.state == IC_CHUNK_HELD && place.backup != place.instance));
+    if (o->policy.inside) {
+        count_place(s, o, chunk, false);
+    }
+    o->place[chunk] = place;
+    if (o->policy.inside) {
+        count_place(s, o, chunk, true);
+    }
+}
+
 void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
                         enum ic_chunk_state state, uint32_t serial)
 {
-    assert(chunk < ic_object_chunks(o));
-    struct ic_chunk_place *place = &o->place[chunk];
-    if (o->policy.inside && place->state != state) {
-        uint64_t *evictable = &s->evictable[place->function];
-        if (place->state == IC_CHUNK_HELD) {
-            *evictable -= o->chunk_cost;
-        } else if (state == IC_CHUNK_HELD) {
-            *evictable += o->chunk_cost;
-        }
-    }
-    place->state = (uint8_t)state;
-    place->instance = serial;
-    place->listed = 0;
+    struct ic_chunk_place place = {
+        .instance = serial, .function = o->place[chunk].function, .state = (uint8_t)state};
+    ic_store_put_place(s, o, chunk, place);
 }
 
-static void count_evictable(struct ic_store *s, const struct ic_object *o, bool add)
+static void count_places(struct ic_store *s, const struct ic_object *o, bool add)
 {
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        if (o->place[i].state == IC_CHUNK_HELD) {
-            uint64_t *evictable = &s->evictable[o->place[i].function];
-            *evictable = add ? *evictable + o->chunk_cost : *evictable - o->chunk_cost;
-        }
+        count_place(s, o, (uint16_t)i, add);
     }
 }
 
@@ -139,12 +163,12 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
         if (result < 0) {
             return result;
         }
-        count_evictable(s, o, true);
+        count_places(s, o, true);
     }
     int result = ic_catalog_attach(s->catalog, e, o);
     if (result < 0) {
         if (before != IC_OBJECT_COMMITTED) {
-            count_evictable(s, o, false);
+            count_places(s, o, false);
             ic_eviction_remove(s->eviction, &o->policy);
         }
         return result;
@@ -165,7 +189,7 @@ void ic_store_detach(struct ic_store *s, struct ic_entry *e)
     ic_catalog_detach(s->catalog, e);
     if (o->state == IC_OBJECT_DEAD) {
         if (o->policy.inside) {
-            count_evictable(s, o, false);
+            count_places(s, o, false);
         }
         ic_eviction_remove(s->eviction, &o->policy);
         s->dead_bytes += o->size;
@@ -189,6 +213,9 @@ void ic_store_give_up(struct ic_store *s, struct ic_object *o, uint16_t chunk)
     case IC_CHUNK_HELD:
         ic_pool_condemn(s->setup.pool, place.function, place.instance, o->id, chunk, o->chunk_cost,
                         IC_POOL_FROM_LIVE);
+        ic_pool_condemn(s->setup.pool, place.function, place.backup, o->id, chunk, o->chunk_cost,
+                        (place.marks & IC_PLACE_COPYING) != 0 ? IC_POOL_FROM_IN_FLIGHT
+                                                              : IC_POOL_FROM_LIVE);
         break;
     }
     ic_store_set_place(s, o, chunk, IC_CHUNK_LOST, 0);
@@ -257,42 +284,6 @@ void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, ui
     assert(o->place[chunk].instance == 0 || o->place[chunk].instance == serial);
     ic_pool_sealed(s->setup.pool, o->place[chunk].function, serial, o->chunk_cost, o->chunk_cost);
     ic_store_set_place(s, o, chunk, IC_CHUNK_HELD, serial);
-}
-
-void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk)
-{
-    bool found = o->state == IC_OBJECT_COMMITTED && o->place[chunk].state == IC_CHUNK_HELD;
-    ic_store_give_up(s, o, chunk);
-    if (found) {
-        s->stats.lost_chunks++;
-        ic_store_tell_degraded(s, o, IC_DEGRADED_READ);
-    }
-}
-
-bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
-{
-    const struct ic_chunk_place *place = &o->place[chunk];
-    return place->state == IC_CHUNK_HELD &&
-           ic_pool_holds(s->setup.pool, place->function, place->instance);
-}
-
-enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_object *o,
-                                 uint16_t chunk)
-{
-    const struct ic_chunk_place *place = &o->place[chunk];
-    const struct ic_pool_instance *instance =
-        ic_pool_find(s->setup.pool, place->function, place->instance);
-    switch ((enum ic_chunk_state)place->state) {
-    case IC_CHUNK_WRITING:
-        return IC_FATE_WRITING;
-    case IC_CHUNK_HELD:
-        return instance == NULL ? IC_FATE_LOST
-               : instance->away ? IC_FATE_UNREACHABLE
-                                : IC_FATE_HELD;
-    case IC_CHUNK_LOST:
-        break;
-    }
-    return IC_FATE_LOST;
 }
 
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)

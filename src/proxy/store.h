@@ -121,22 +121,56 @@ void ic_store_drop(struct ic_store *s, struct ic_object *draft);
 void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial);
 /* The chunk is sealed on SERIAL: in flight -> live. Also after the commit (a late seal). */
 void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
-/* A chunk that is being written failed, or a held one was found missing or wrong (wrong CRC,
- * ENOENT, ESTALE): it is not held any more. What may be left of it on its instance is condemned. */
-void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk);
+/*
+ * A chunk that is being written failed, or a held one was found missing or wrong on SERIAL (wrong
+ * CRC, ENOENT, ESTALE): that instance does not hold it any more, and what may be left of it there
+ * is condemned. A copy on another instance takes its place. Nothing if SERIAL does not hold it.
+ */
+void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
 /* Where a chunk is, see core/pool.h. */
 enum ic_chunk_fate {
-    IC_FATE_HELD,        /* sealed, on the instance that answers for its function */
+    IC_FATE_HELD,        /* sealed, on an instance that answers for its function */
     IC_FATE_UNREACHABLE, /* sealed, but a sibling of its instance answers at present */
     IC_FATE_WRITING,
     IC_FATE_LOST,
 };
 enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_object *o,
                                  uint16_t chunk);
-/* The chunk is sealed and its instance's memory counts as there: held or unreachable. */
+/* The chunk is sealed and the memory of an instance that has it counts as there: held or
+ * unreachable. */
 bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
 /* Chunks held or unreachable; an object is readable while they are >= o->data. */
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o);
+
+/* ---- copies on a second instance -------------------------------------------- */
+
+/* The instance to ask for a chunk: of those that have it one that answers for its function at
+ * present, else one that is away. 0: none. */
+uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
+/* Two instances have it whose memory counts as there. */
+bool ic_store_has_copy(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
+/* Of committed objects: bytes (as functions count them) on FUNCTION that only one instance has; */
+uint64_t ic_store_uncopied(const struct ic_store *s, uint16_t function);
+/* chunks that two instances have, on all functions. */
+uint64_t ic_store_copies(const struct ic_store *s);
+/*
+ * VISIT for some chunks of FUNCTION, committed and shown, that one of the instances A and B has and
+ * the other has not: it lies on FROM. VISIT may begin to copy it. Returns the next cursor, 0 at the
+ * end; start with 0.
+ */
+uint64_t ic_store_scan_uncopied(
+    struct ic_store *s, uint16_t function, uint32_t a, uint32_t b, uint64_t cursor,
+    void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk, uint32_t from), void *ctx);
+/* The chunk is about to be written from FROM, which has it, to TO, which has not: its cost is in
+ * flight there, O is pinned. A third instance's copy is condemned. */
+void ic_store_copy_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t from,
+                         uint32_t to);
+/* Ends that: the chunk is SEALED on TO, which is journalled by and by, or what may be there of it
+ * is condemned. May free O. */
+void ic_store_copy_end(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t to,
+                       bool sealed);
+/* Copies whose journal record is still to be committed are committed at this turn's end. */
+void ic_store_journal_copies(struct ic_store *s);
 
 /* A pinned version's chunks stay although it is dead. Drafts need no pin. */
 void ic_store_pin(struct ic_store *s, struct ic_object *o);

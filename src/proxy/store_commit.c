@@ -62,21 +62,41 @@ int ic_store_journal_entry(struct ic_store *s, const struct ic_entry *e)
     return ic_journal_put_entry(s->setup.journal, &record);
 }
 
+/* The instances whose memory holds the chunk, or will: one still being written is not there yet; a
+ * list will tell. */
+static struct ic_journal_place journal_place(const struct ic_store *s,
+                                             const struct ic_chunk_place *from)
+{
+    struct ic_journal_place place = {.function = from->function};
+    if (from->state == IC_CHUNK_LOST) {
+        return place;
+    }
+    const struct ic_pool_instance *first =
+        ic_pool_find(s->setup.pool, from->function, from->instance);
+    const struct ic_pool_instance *second =
+        (from->marks & IC_PLACE_COPYING) != 0
+            ? NULL
+            : ic_pool_find(s->setup.pool, from->function, from->backup);
+    if (first == NULL) {
+        first = second;
+        second = NULL;
+    }
+    if (first != NULL) {
+        place.held = from->state == IC_CHUNK_HELD;
+        memcpy(place.instance, first->id, sizeof place.instance);
+    }
+    if (second != NULL) {
+        place.copied = true;
+        memcpy(place.backup, second->id, sizeof place.backup);
+    }
+    return place;
+}
+
 int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
 {
     struct ic_journal_place place[IC_PLACEMENT_MAX];
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        const struct ic_chunk_place *from = &o->place[i];
-        place[i] = (struct ic_journal_place){.function = from->function};
-        const struct ic_pool_instance *instance = NULL;
-        if (from->state != IC_CHUNK_LOST && from->instance != 0) {
-            instance = ic_pool_find(s->setup.pool, from->function, from->instance);
-        }
-        if (instance != NULL) {
-            /* A chunk still being written is not there yet; a list will tell. */
-            place[i].held = from->state == IC_CHUNK_HELD;
-            memcpy(place[i].instance, instance->id, sizeof place[i].instance);
-        }
+        place[i] = journal_place(s, &o->place[i]);
     }
     struct ic_journal_object record = {
         .id = o->id,

@@ -5,6 +5,7 @@
  *   store_keys.c    finding, expiry, eviction        store_list.c    listed instances
  *   store_watch.c   WATCH                            store_load.c    the journal at start
  *   store_rebuild.c the functions' lists at start    store_repair.c  sweeps, repairs
+ *   store_copy.c    a second instance's copies
  *
  * An undo record pins the objects it speaks of, so that neither eviction nor a purge takes away
  * within the turn what the undo would need.
@@ -71,6 +72,9 @@ struct ic_store {
     uint64_t next_id;
     struct ic_candidate *candidate; /* one per function; scratch */
     uint64_t *evictable;            /* bytes per function that eviction could free */
+    uint64_t *uncopied;             /* of these: on one instance only */
+    uint64_t copies;                /* chunks on two instances */
+    uint32_t unjournalled;          /* copies whose record has not been committed */
     struct ic_list drafts;          /* of struct ic_object */
     struct ic_map watches;          /* of struct ic_watch, leaders */
 
@@ -109,7 +113,10 @@ static inline size_t ic_object_chunks(const struct ic_object *o)
 /* ---- store.c ---------------------------------------------------------------- */
 
 uint64_t ic_store_next_id(struct ic_store *s);
-/* The only function that changes a place. Keeps `evictable` right. */
+/* The only function that changes a place. Keeps `evictable`, `uncopied` and `copies` right. */
+void ic_store_put_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                        struct ic_chunk_place place);
+/* The same with a single instance, or none. */
 void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
                         enum ic_chunk_state state, uint32_t serial);
 /* The chunk's bytes are given back, in whatever state they are; it is LOST, uncounted. */
@@ -138,6 +145,13 @@ struct ic_object *ic_store_restore_draft(struct ic_store *s,
 /* An item of a list, while s->rebuild is there. */
 void ic_store_rebuild_item(struct ic_store *s, uint16_t function, uint32_t serial,
                            const struct ic_item *item);
+
+/* ---- store_copy.c ----------------------------------------------------------- */
+
+/* The place without SERIAL, one of its instances, whose bytes are accounted for already. */
+void ic_store_drop_holder(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
+/* The same for every holder whose memory is gone. */
+void ic_store_drop_gone(struct ic_store *s, struct ic_object *o);
 
 /* ---- store_commit.c --------------------------------------------------------- */
 

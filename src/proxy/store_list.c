@@ -12,7 +12,9 @@
  *                                 condemn it                                  it
  *   no item at the end            lost         -                leave it      -        -
  *
- * HELD elsewhere by an instance whose memory is gone counts as LOST.
+ * HELD elsewhere by an instance whose memory is gone counts as LOST. HELD elsewhere by one that is
+ * there: a right item is the copy on a second instance, if there is none yet; one that is being
+ * copied to the listed instance is left as it is.
  */
 
 static uint64_t item_cost(const struct ic_item *item)
@@ -46,25 +48,41 @@ static bool right(const struct ic_object *o, const struct ic_item *item)
            item->seal.object_size == o->size && item_cost(item) == o->chunk_cost;
 }
 
-/* A held chunk is not there after all. */
-static void missing(struct ic_store *s, struct ic_object *o, uint16_t chunk)
+/* A held chunk is not on SERIAL after all. */
+static void missing(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
-    const struct ic_chunk_place *place = &o->place[chunk];
-    ic_pool_missing(s->setup.pool, place->function, place->instance, o->chunk_cost);
-    ic_store_set_place(s, o, chunk, IC_CHUNK_LOST, 0);
-    s->stats.lost_chunks += o->state == IC_OBJECT_COMMITTED;
+    ic_pool_missing(s->setup.pool, o->place[chunk].function, serial, o->chunk_cost);
+    ic_store_drop_holder(s, o, chunk, serial);
+    s->stats.lost_chunks +=
+        o->state == IC_OBJECT_COMMITTED && o->place[chunk].state == IC_CHUNK_LOST;
+}
+
+static void item_is_copy(struct ic_store *s, struct ic_object *o, uint32_t serial,
+                         const struct ic_item *item)
+{
+    struct ic_chunk_place place = o->place[item->chunk];
+    if (place.backup != 0 || !right(o, item) || o->state == IC_OBJECT_DRAFT) {
+        condemn_item(s, place.function, serial, item);
+        return;
+    }
+    place.backup = serial;
+    place.marks |= IC_PLACE_BACKUP_LISTED;
+    ic_pool_restore_chunk(s->setup.pool, place.function, serial, o->chunk_cost);
+    ic_store_put_place(s, o, item->chunk, place);
 }
 
 static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
                       const struct ic_item *item)
 {
     struct ic_chunk_place *place = &o->place[item->chunk];
-    if (place->instance != serial) {
-        condemn_item(s, place->function, serial, item);
+    if (place->instance != serial && place->backup != serial) {
+        item_is_copy(s, o, serial, item);
+    } else if (place->backup == serial && (place->marks & IC_PLACE_COPYING) != 0) {
+        return;
     } else if (right(o, item)) {
-        place->listed = 1;
+        place->marks |= place->instance == serial ? IC_PLACE_LISTED : IC_PLACE_BACKUP_LISTED;
     } else {
-        missing(s, o, item->chunk);
+        missing(s, o, item->chunk, serial);
         condemn_item(s, place->function, serial, item);
     }
 }
@@ -79,7 +97,7 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
     }
     ic_pool_restore_chunk(s->setup.pool, place->function, serial, o->chunk_cost);
     ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
-    place->listed = 1;
+    place->marks |= IC_PLACE_LISTED;
 }
 
 /*
@@ -127,7 +145,8 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
         }
         break;
     case IC_CHUNK_HELD:
-        if (place->instance == serial || ic_store_held(s, o, item->chunk)) {
+        if (place->instance == serial || place->backup == serial ||
+            ic_store_held(s, o, item->chunk)) {
             item_held(s, o, serial, item);
         } else {
             item_lost(s, o, serial, item);
@@ -145,19 +164,29 @@ struct list_end {
     uint32_t serial;
 };
 
+/* SERIAL should have it: has it said so? */
+static void end_place(const struct list_end *end, struct ic_object *o, uint16_t chunk, uint8_t mark)
+{
+    struct ic_chunk_place *place = &o->place[chunk];
+    if ((place->marks & mark) == 0) {
+        missing(end->s, o, chunk, end->serial);
+    }
+    place->marks &= (uint8_t)~mark;
+}
+
 static void end_object(struct ic_object *o, void *ctx)
 {
     const struct list_end *end = ctx;
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        struct ic_chunk_place *place = &o->place[i];
-        if (place->function != end->function || place->instance != end->serial ||
-            place->state != IC_CHUNK_HELD) {
+        const struct ic_chunk_place *place = &o->place[i];
+        if (place->function != end->function || place->state != IC_CHUNK_HELD) {
             continue;
         }
-        if (place->listed == 0) {
-            missing(end->s, o, (uint16_t)i);
+        if (place->instance == end->serial) {
+            end_place(end, o, (uint16_t)i, IC_PLACE_LISTED);
+        } else if (place->backup == end->serial && (place->marks & IC_PLACE_COPYING) == 0) {
+            end_place(end, o, (uint16_t)i, IC_PLACE_BACKUP_LISTED);
         }
-        place->listed = 0;
     }
 }
 

@@ -19,6 +19,29 @@ struct loading {
     int64_t wall_ms;
 };
 
+static uint32_t restore_chunk(struct ic_store *s, const struct ic_object *o, uint16_t function,
+                              const uint8_t *instance)
+{
+    uint32_t serial = ic_pool_restore(s->setup.pool, function, instance)->serial;
+    ic_pool_restore_chunk(s->setup.pool, function, serial, o->chunk_cost);
+    return serial;
+}
+
+static void restore_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                          const struct ic_journal_place *from)
+{
+    struct ic_chunk_place place = {.function = from->function, .state = IC_CHUNK_HELD};
+    place.instance = restore_chunk(s, o, from->function, from->instance);
+    if (from->copied) {
+        uint32_t backup = restore_chunk(s, o, from->function, from->backup);
+        /* More instances than are remembered: the first may have given way to the second. */
+        bool both = ic_pool_holds(s->setup.pool, from->function, place.instance);
+        place.backup = both ? backup : 0;
+        place.instance = both ? place.instance : backup;
+    }
+    ic_store_put_place(s, o, chunk, place);
+}
+
 struct ic_object *ic_store_restore_draft(struct ic_store *s, const struct ic_journal_object *record)
 {
     struct ic_object *o =
@@ -58,9 +81,7 @@ static int load_object(void *ctx, const struct ic_journal_object *record)
         if (!from->held) {
             continue;
         }
-        uint32_t serial = ic_pool_restore(s->setup.pool, from->function, from->instance)->serial;
-        ic_pool_restore_chunk(s->setup.pool, from->function, serial, o->chunk_cost);
-        ic_store_set_place(s, o, (uint16_t)i, IC_CHUNK_HELD, serial);
+        restore_place(s, o, (uint16_t)i, from);
     }
     return 0;
 }

@@ -63,6 +63,7 @@ static void sweep_one(struct ic_object *o, void *ctx)
             s->stats.lost_chunks++;
         }
     }
+    ic_store_drop_gone(s, o);
     if (ic_store_held_count(s, o) < o->data) {
         ic_store_purge(s, o);
     } else {

@@ -2,7 +2,7 @@
  * store_world.h - a store with everything around it but the network: a real pool, a real
  * journal in a folder of its own, and nodes that are lists of chunks.
  *
- *   world: store -- pool -- node 0 (instance id, chunks it holds)
+ *   world: store -- pool -- node 0 (instance id, chunks it holds), and its peer
  *             |             node 1 ...
  *          journal (dir)
  */
@@ -46,7 +46,8 @@ struct world {
     struct ic_journal *journal;
     struct ic_store *store;
     struct ic_rng rng;
-    struct world_node node[WORLD_FUNCTIONS];
+    struct world_node node[WORLD_FUNCTIONS]; /* that answers */
+    struct world_node peer[WORLD_FUNCTIONS]; /* a second instance, if it was met */
     uint64_t capacity;
     uint64_t now_ms;
     int64_t wall_ms;
@@ -80,6 +81,14 @@ static inline void world_new_id(struct world *w, uint16_t i)
     w->node[i].count = 0;
 }
 
+static inline void world_new_peer(struct world *w, uint16_t i)
+{
+    uint64_t id[2] = {ic_rng_next(&w->rng), ic_rng_next(&w->rng)};
+    memcpy(w->peer[i].id, id, sizeof id);
+    w->peer[i].serial = 0;
+    w->peer[i].count = 0;
+}
+
 /* Journal, pool, store; loads. */
 static inline void world_start(struct world *w)
 {
@@ -102,6 +111,7 @@ static inline void world_start(struct world *w)
                                     .gone = world_gone,
                                     .ctx = w};
     w->pool = ic_pool_new(&pool, w->now_ms);
+    ic_pool_set_peers(w->pool, true);
     struct ic_store_setup setup = {.config = w->config,
                                    .pool = w->pool,
                                    .journal = w->journal,
@@ -130,7 +140,7 @@ static inline void world_stop(struct world *w)
     w->store = NULL;
     w->due = false;
     for (int i = 0; i < WORLD_FUNCTIONS; i++) {
-        w->node[i].serial = 0;
+        w->node[i].serial = w->peer[i].serial = 0;
     }
 }
 
@@ -153,6 +163,7 @@ static inline void world_init(struct world *w, uint64_t seed, uint64_t capacity,
     }
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
         world_new_id(w, i);
+        world_new_peer(w, i);
     }
     world_start(w);
 }
@@ -175,9 +186,8 @@ static inline uint64_t world_held(const struct world_node *n)
     return held;
 }
 
-static inline void world_list(struct world *w, uint16_t i)
+static inline void world_list(struct world *w, uint16_t i, const struct world_node *n)
 {
-    struct world_node *n = &w->node[i];
     static const uint8_t key[256];
     ic_store_list_begin(w->store, i, n->serial);
     for (size_t k = 0; k < n->count; k++) {
@@ -195,11 +205,10 @@ static inline void world_list(struct world *w, uint16_t i)
     ic_store_list_end(w->store, i, n->serial);
 }
 
-/* Function I's node shows up (HELLO); a new proxy drops its unsealed chunks; it is listed if the
- * pool does not know it. */
-static inline void world_hello(struct world *w, uint16_t i)
+/* A node that a proxy has not seen before drops its unsealed chunks; it is listed if the pool does
+ * not know it. */
+static inline void world_enter(struct world *w, uint16_t i, struct world_node *n, bool peer)
 {
-    struct world_node *n = &w->node[i];
     if (n->serial == 0) {
         for (size_t k = 0; k < n->count;) {
             if (n->chunk[k].sealed) {
@@ -209,13 +218,37 @@ static inline void world_hello(struct world *w, uint16_t i)
             }
         }
     }
+    uint64_t held = world_held(n);
     struct ic_pool_instance *instance =
-        ic_pool_heard(w->pool, i, n->id, w->capacity, 0, world_held(n), w->now_ms);
+        peer ? ic_pool_met(w->pool, i, n->id, w->capacity, 0, held, w->now_ms)
+             : ic_pool_heard(w->pool, i, n->id, w->capacity, 0, held, w->now_ms);
     n->serial = instance->serial;
     if (!instance->known) {
-        world_list(w, i);
+        world_list(w, i, n);
         ic_pool_set_known(instance, true);
     }
+}
+
+/* Function I's node shows up (HELLO). */
+static inline void world_hello(struct world *w, uint16_t i)
+{
+    world_enter(w, i, &w->node[i], false);
+}
+
+/* Its peer shows up beside it. */
+static inline void world_meet(struct world *w, uint16_t i)
+{
+    world_enter(w, i, &w->peer[i], true);
+}
+
+/* The peer answers in the node's place from now on. */
+static inline void world_flip(struct world *w, uint16_t i)
+{
+    static struct world_node node;
+    node = w->node[i];
+    w->node[i] = w->peer[i];
+    w->peer[i] = node;
+    world_hello(w, i);
 }
 
 static inline void world_hello_all(struct world *w)
@@ -235,6 +268,14 @@ static inline void world_kill_node(struct world *w, uint16_t i)
     world_hello(w, i);
 }
 
+static inline void world_kill_peer(struct world *w, uint16_t i)
+{
+    if (w->peer[i].serial != 0) {
+        ic_pool_gone(w->pool, i, w->peer[i].serial);
+    }
+    world_new_peer(w, i);
+}
+
 static inline void world_remove_chunk(struct world_node *n, uint64_t object_id, uint16_t chunk)
 {
     for (size_t k = 0; k < n->count; k++) {
@@ -245,15 +286,19 @@ static inline void world_remove_chunk(struct world_node *n, uint64_t object_id, 
     }
 }
 
-static inline void world_deliver_deletes(struct world *w, uint16_t i)
+static inline void world_deliver_deletes_to(struct world *w, uint16_t i, struct world_node *n)
 {
-    struct world_node *n = &w->node[i];
     struct ic_pool_instance *instance = ic_pool_find(w->pool, i, n->serial);
     struct ic_pool_condemned *c;
     while (instance != NULL && (c = ic_pool_condemned_pop(instance)) != NULL) {
         world_remove_chunk(n, c->object_id, c->chunk);
         ic_pool_deleted(w->pool, i, n->serial, c);
     }
+}
+
+static inline void world_deliver_deletes(struct world *w, uint16_t i)
+{
+    world_deliver_deletes_to(w, i, &w->node[i]);
 }
 
 static inline void world_turn_end(struct world *w)
@@ -357,18 +402,118 @@ static inline uint64_t world_get(struct world *w, const char *key)
     return e->object->id;
 }
 
+/* ---- copies between a function's two instances ------------------------------- */
+
+struct world_copy {
+    struct ic_object *o; /* NULL: none */
+    uint16_t chunk;
+    uint32_t from, to;
+};
+
+static inline struct world_node *world_node_of(struct world *w, uint16_t function, uint32_t serial)
+{
+    return serial == 0                          ? NULL
+           : w->node[function].serial == serial ? &w->node[function]
+           : w->peer[function].serial == serial ? &w->peer[function]
+                                                : NULL;
+}
+
+static inline struct world_chunk *world_chunk_of(struct world_node *n, uint64_t id, uint16_t chunk)
+{
+    for (size_t k = 0; n != NULL && k < n->count; k++) {
+        if (n->chunk[k].object_id == id && n->chunk[k].chunk == chunk) {
+            return &n->chunk[k];
+        }
+    }
+    return NULL;
+}
+
+/* Written to its end, not sealed. False: the node has no room, and nothing was begun. */
+static inline bool world_copy_begin(struct world *w, struct world_copy *copy)
+{
+    uint16_t function = copy->o->place[copy->chunk].function;
+    struct world_node *to = world_node_of(w, function, copy->to);
+    const struct world_chunk *from =
+        world_chunk_of(world_node_of(w, function, copy->from), copy->o->id, copy->chunk);
+    assert_true(from != NULL && from->sealed);
+    world_deliver_deletes_to(w, function, to);
+    if (world_held(to) + from->cost > w->capacity) {
+        copy->o = NULL;
+        return false;
+    }
+    struct world_chunk chunk = *from;
+    chunk.sealed = false;
+    ic_store_copy_begin(w->store, copy->o, copy->chunk, copy->from, copy->to);
+    to->chunk[to->count++] = chunk;
+    return true;
+}
+
+/* SEAL: the node seals it, if it has not been told to delete it meanwhile. */
+static inline void world_copy_end(struct world *w, struct world_copy *copy, bool seal)
+{
+    uint16_t function = copy->o->place[copy->chunk].function;
+    struct world_chunk *chunk =
+        world_chunk_of(world_node_of(w, function, copy->to), copy->o->id, copy->chunk);
+    seal = seal && chunk != NULL;
+    if (seal) {
+        chunk->sealed = true;
+    }
+    ic_store_copy_end(w->store, copy->o, copy->chunk, copy->to, seal);
+    copy->o = NULL;
+}
+
+static inline void world_pick_copy(void *ctx, struct ic_object *o, uint16_t chunk, uint32_t from)
+{
+    struct world_copy *copy = ctx;
+    if (copy->o == NULL) {
+        copy->o = o;
+        copy->chunk = chunk;
+        copy->from = from;
+    }
+}
+
+/* Something to copy between FUNCTION's two instances, either way; o NULL: nothing. */
+static inline struct world_copy world_find_copy(struct world *w, uint16_t function)
+{
+    struct world_copy copy = {0};
+    uint32_t a = w->node[function].serial, b = w->peer[function].serial;
+    uint64_t cursor = 0;
+    do {
+        cursor = ic_store_scan_uncopied(w->store, function, a, b, cursor, world_pick_copy, &copy);
+    } while (cursor != 0 && copy.o == NULL);
+    copy.to = copy.from == a ? b : a;
+    return copy;
+}
+
+static inline void world_back_up(struct world *w, uint16_t function)
+{
+    struct world_copy copy;
+    world_meet(w, function);
+    while ((copy = world_find_copy(w, function)).o != NULL && world_copy_begin(w, &copy)) {
+        world_copy_end(w, &copy, true);
+    }
+    world_deliver_deletes_to(w, function, &w->peer[function]);
+    ic_store_journal_copies(w->store);
+    world_turn_end(w);
+}
+
+/* ---- what must hold ----------------------------------------------------------- */
+
+static inline void world_check_node(struct world *w, uint16_t i, const struct world_node *n)
+{
+    const struct ic_pool_instance *in = n->serial == 0 ? NULL : ic_pool_find(w->pool, i, n->serial);
+    if (in != NULL) {
+        assert_int_equal(in->live + in->condemned + in->in_flight, world_held(n));
+        assert_int_equal(in->live_chunks + in->condemned_chunks + in->in_flight_chunks, n->count);
+    }
+}
+
 /* Each instance's live + condemned + in flight is what its node holds. */
 static inline void world_check(struct world *w)
 {
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
-        const struct world_node *n = &w->node[i];
-        const struct ic_pool_instance *in =
-            n->serial == 0 ? NULL : ic_pool_find(w->pool, i, n->serial);
-        if (in != NULL) {
-            assert_int_equal(in->live + in->condemned + in->in_flight, world_held(n));
-            assert_int_equal(in->live_chunks + in->condemned_chunks + in->in_flight_chunks,
-                             n->count);
-        }
+        world_check_node(w, i, &w->node[i]);
+        world_check_node(w, i, &w->peer[i]);
     }
 }
 

@@ -86,8 +86,10 @@ static void put(struct ic_journal *j, uint64_t id, const char *key)
 {
     struct ic_journal_place place[PLACES];
     for (uint16_t i = 0; i < PLACES; i++) {
-        place[i] = (struct ic_journal_place){.function = i, .held = i != 3};
+        place[i] =
+            (struct ic_journal_place){.function = i, .held = i != 3, .copied = i != 3 && i % 2};
         memset(place[i].instance, (int)(id + i), sizeof place[i].instance);
+        memset(place[i].backup, (int)(2 * id + i), sizeof place[i].backup);
     }
     struct ic_journal_object o = {.id = id,
                                   .size = id * 1000,
@@ -127,7 +129,9 @@ static int count_object(void *ctx, const struct ic_journal_object *o)
     for (uint16_t i = 0; i < PLACES; i++) {
         assert_int_equal(o->place[i].function, i);
         assert_int_equal(o->place[i].held, i != 3);
+        assert_int_equal(o->place[i].copied, i != 3 && i % 2);
         assert_int_equal(o->place[i].instance[15], (uint8_t)(o->id + i));
+        assert_int_equal(o->place[i].backup[15], (uint8_t)(2 * o->id + i));
     }
     assert_true(o->id > l->last); /* in order */
     l->last = o->id;

@@ -64,7 +64,7 @@ int ic_store_repair_begin(struct ic_store *s, struct ic_object *o, uint64_t *chu
 void ic_store_repair_failed(struct ic_store *s, struct ic_object *o, uint16_t chunk)
 {
     assert_int_equal(o->place[chunk].state, IC_CHUNK_WRITING);
-    ic_store_lost(s, o, chunk);
+    ic_store_lost(s, o, chunk, o->place[chunk].instance);
 }
 
 int ic_store_repair_commit(struct ic_store *s, struct ic_object *o, uint64_t chunks,
@@ -99,7 +99,7 @@ void ic_store_repair_end(struct ic_store *s, struct ic_object *o, uint64_t chunk
     for (; chunks != 0; chunks &= chunks - 1) {
         uint16_t i = (uint16_t)__builtin_ctzll(chunks);
         if (o->place[i].state == IC_CHUNK_WRITING) {
-            ic_store_lost(s, o, i);
+            ic_store_lost(s, o, i, o->place[i].instance);
         }
     }
     ic_store_unpin(s, o);
@@ -114,7 +114,8 @@ static void turn_end(void)
     committed = NULL;
     if (commit_result < 0) { /* the journal failed: taken back */
         for (uint64_t left = committed_chunks; left != 0; left &= left - 1) {
-            ic_store_lost(NULL, object, (uint16_t)__builtin_ctzll(left));
+            ic_store_lost(NULL, object, (uint16_t)__builtin_ctzll(left),
+                          object->place[__builtin_ctzll(left)].instance);
         }
     }
     done(committed_ctx, commit_result);

@@ -182,8 +182,8 @@ static void test_dropped_draft(void **state)
     assert_true(o->version > version);
     world_write(w, o, 0, true);
     world_write(w, o, 1, false);
-    ic_store_lost(w->store, o, 1);
-    ic_store_lost(w->store, o, 1); /* again: nothing */
+    ic_store_lost(w->store, o, 1, o->place[1].instance);
+    ic_store_lost(w->store, o, 1, o->place[1].instance); /* again: nothing */
     ic_store_drop(w->store, o);
     assert_int_equal(ic_store_stats(w->store).drafts, 0);
     assert_int_equal(ic_store_stats(w->store).draft_bytes, 0);
@@ -506,7 +506,7 @@ static void test_lost_and_late_chunks(void **state)
     assert_int_equal(ic_store_held_count(w->store, o), 3);
     ic_store_unpin(w->store, o);
     world_check(w);
-    ic_store_lost(w->store, o, 1);
+    ic_store_lost(w->store, o, 1, o->place[1].instance);
     assert_int_equal(ic_store_held_count(w->store, o), 2);
     assert_int_equal(world_get(w, "a"), o->id);
     world_check(w);

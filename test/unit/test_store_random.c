@@ -7,13 +7,14 @@
  *   - each instance's live + condemned + in flight is what its node holds
  *
  * with journal failures (the turn is taken back), nodes that die, deletes delivered late,
- * pinned readers, drafts given up half-way, flushes, and restarts in between.
+ * pinned readers, drafts given up half-way, flushes, copies between a function's two instances of
+ * which now one answers and now the other, and restarts in between.
  */
 #include "unit/store_world.h"
 
 #include <signal.h>
 
-enum { KEYS = 24, PINS = 4, DRAFTS = 3, STEPS = 1500, SEEDS = 12 };
+enum { KEYS = 24, PINS = 4, DRAFTS = 3, COPIES = 3, STEPS = 1500, SEEDS = 12 };
 
 struct model_key {
     uint64_t id; /* 0: shows nothing */
@@ -26,6 +27,7 @@ struct life {
     struct ic_object *pinned[PINS];
     struct ic_object *draft[DRAFTS];
     int draft_key[DRAFTS];
+    struct world_copy copy[COPIES];
     uint64_t unexplained; /* keys that showed nothing although the model has them */
     uint64_t dropped;     /* evicted and purged keys in earlier lives of the proxy */
     int turns_failed;
@@ -77,7 +79,7 @@ static void finish_draft(struct life *l, int slot)
             ic_rng_below(&l->w.rng, 4) > 0) {
             world_write(&l->w, o, i, true);
         } else if (o->place[i].state == IC_CHUNK_WRITING) {
-            ic_store_lost(l->w.store, o, i);
+            ic_store_lost(l->w.store, o, i, o->place[i].instance);
         }
     }
     if (ic_store_held_count(l->w.store, o) < 2) {
@@ -162,6 +164,21 @@ static void toggle_pin(struct life *l, int slot)
     }
 }
 
+/* Begins to copy a chunk between two instances, or ends that. */
+static void copy_some(struct life *l, int slot)
+{
+    if (l->copy[slot].o != NULL) {
+        world_copy_end(&l->w, &l->copy[slot], ic_rng_below(&l->w.rng, 6) > 0);
+        return;
+    }
+    uint16_t function = (uint16_t)ic_rng_below(&l->w.rng, WORLD_FUNCTIONS);
+    world_meet(&l->w, function);
+    l->copy[slot] = world_find_copy(&l->w, function);
+    if (l->copy[slot].o != NULL) {
+        world_copy_begin(&l->w, &l->copy[slot]);
+    }
+}
+
 static void check_keys(struct life *l)
 {
     for (int key = 0; key < KEYS; key++) {
@@ -227,6 +244,11 @@ static void give_up_all(struct life *l)
             l->draft[i] = NULL;
         }
     }
+    for (int i = 0; i < COPIES; i++) {
+        if (l->copy[i].o != NULL) {
+            world_copy_end(&l->w, &l->copy[i], true);
+        }
+    }
 }
 
 static void restart(struct life *l)
@@ -235,6 +257,7 @@ static void restart(struct life *l)
     l->dropped += stats.evicted + stats.purged;
     memset(l->pinned, 0, sizeof l->pinned);
     memset(l->draft, 0, sizeof l->draft);
+    memset(l->copy, 0, sizeof l->copy);
     memcpy(l->key, l->before, sizeof l->key); /* this turn's changes were not acknowledged */
     world_stop(&l->w);
     world_start(&l->w);
@@ -249,7 +272,7 @@ static void step(struct life *l)
 {
     struct ic_rng *rng = &l->w.rng;
     int slot = (int)ic_rng_below(rng, DRAFTS);
-    switch (ic_rng_below(rng, 24)) {
+    switch (ic_rng_below(rng, 32)) {
     default:
         if (l->draft[slot] == NULL) {
             start_draft(l, slot);
@@ -298,8 +321,25 @@ static void step(struct life *l)
             restart(l);
         }
         break;
+    case 12:
+    case 13:
+    case 14:
+    case 15:
+        copy_some(l, (int)ic_rng_below(rng, COPIES));
+        break;
+    case 16: {
+        uint16_t function = (uint16_t)ic_rng_below(rng, WORLD_FUNCTIONS);
+        if (ic_rng_below(rng, 8) == 0) {
+            world_kill_peer(&l->w, function);
+        } else if (l->w.peer[function].serial != 0) {
+            world_flip(&l->w, function);
+        }
+        break;
+    }
     }
 }
+
+static uint64_t evicted; /* or purged, in all lives */
 
 /* Returns how many turns were taken back. */
 static int live(uint64_t seed, const char *eviction)
@@ -316,7 +356,7 @@ static int live(uint64_t seed, const char *eviction)
         }
     }
     end_turn(&life);
-    assert_true(life.dropped + ic_store_stats(life.w.store).evicted > 0);
+    evicted += life.dropped + ic_store_stats(life.w.store).evicted;
     give_up_all(&life);
     assert_int_equal(commit(&life, (struct ic_change){.kind = IC_CHANGE_FLUSH}), 0);
     world_turn_end(&life.w);
@@ -325,10 +365,14 @@ static int live(uint64_t seed, const char *eviction)
     world_turn_end(&life.w);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
         world_deliver_deletes(&life.w, i);
+        world_deliver_deletes_to(&life.w, i, &life.w.peer[i]);
         assert_int_equal(life.w.node[i].count, 0); /* no chunk is left behind */
+        assert_true(life.w.peer[i].serial == 0 || life.w.peer[i].count == 0);
+        assert_int_equal(ic_store_uncopied(life.w.store, i), 0);
         assert_int_equal(ic_pool_function(life.w.pool, i)->planned, 0);
     }
     world_check(&life.w);
+    assert_int_equal(ic_store_copies(life.w.store), 0);
     assert_int_equal(ic_store_stats(life.w.store).objects, 0);
     world_deinit(&life.w);
     return life.turns_failed;
@@ -343,7 +387,8 @@ static void test_random_lives(void **state)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         failed += live(seed, kinds[seed % 5]);
     }
-    assert_true(failed > SEEDS); /* the disk did fail, now and then */
+    assert_true(failed > SEEDS);  /* the disk did fail, now and then, */
+    assert_true(evicted > SEEDS); /* and memory was short */
 }
 
 int main(void)

@@ -300,13 +300,13 @@ static void test_who_is_told(void **state)
     for (uint16_t i = 0; i < 3; i++) {
         world_write(w, draft, i, true);
     }
-    ic_store_lost(w->store, draft, 3);
+    ic_store_lost(w->store, draft, 3, draft->place[3].instance);
     told = 0;
     struct ic_change change = {.kind = IC_CHANGE_PUT, .key = ic_slice_str("late"), .draft = draft};
     assert_int_equal(world_commit(w, &change), 0);
     assert_true(told == 1 && told_how == IC_DEGRADED_WRITE);
     told = 0;
-    ic_store_lost(w->store, draft, 2); /* found wrong */
+    ic_store_lost(w->store, draft, 2, draft->place[2].instance); /* found wrong */
     assert_true(told == 1 && told_how == IC_DEGRADED_READ);
     world_deinit(w);
 }
@@ -320,7 +320,7 @@ static void test_the_old_chunk_is_still_listed(void **state)
     world_set(w, "a", 1000, 0);
     struct ic_object *o = object_of(w, "a");
     uint16_t function = o->place[1].function;
-    ic_store_lost(w->store, o, 1);
+    ic_store_lost(w->store, o, 1, o->place[1].instance);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) { /* there is no other place */
         if (i != function) {
             ic_pool_plan(w->pool, i, 100000);
@@ -329,11 +329,11 @@ static void test_the_old_chunk_is_still_listed(void **state)
     uint64_t chunks;
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
     assert_int_equal(o->place[1].function, function);
-    world_list(w, function);
+    world_list(w, function, &w->node[function]);
     world_check(w);
     assert_int_equal(ic_store_fate(w->store, o, 1), IC_FATE_WRITING);
-    write_all(w, o, chunks); /* DELETEs precede WRITEs */
-    world_list(w, function); /* now it is the new one */
+    write_all(w, o, chunks);                     /* DELETEs precede WRITEs */
+    world_list(w, function, &w->node[function]); /* now it is the new one */
     assert_int_equal(commit(w, o, chunks), 0);
     ic_store_repair_end(w->store, o, chunks);
     deliver(w);
