@@ -361,8 +361,24 @@ static int continue_list(struct ic_requests *r)
     return 0;
 }
 
+/* Of one chunk: its item, or none. */
+static int list_one(struct ic_requests *r)
+{
+    const struct ic_frame *frame = &r->parser.frame;
+    const struct ic_chunk *chunk = ic_chunks_find(r->chunks, frame->object_id, frame->chunk);
+    r->error = 0;
+    r->items.len = 0;
+    if (chunk != NULL) {
+        list_chunk(r, chunk);
+    }
+    return r->error < 0 ? r->error : send_items(r, true);
+}
+
 static int begin_list(struct ic_requests *r)
 {
+    if (r->parser.frame.object_id != 0) {
+        return list_one(r);
+    }
     r->state = IC_REQUESTS_LISTING;
     r->cursor = 0;
     r->error = 0;

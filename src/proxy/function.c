@@ -1,5 +1,6 @@
 #include "proxy/function.h"
 
+#include "base/alloc.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "proxy/books.h"
@@ -65,10 +66,10 @@ static uint64_t held_until(const struct ic_function *fn)
 /* When something is to be done if nothing happens; UINT64_MAX: never. */
 static uint64_t due_at(const struct ic_function *fn)
 {
-    const struct ic_pool_function *p = ic_function_state(fn);
+    const struct ic_pool_run *p = ic_function_state(fn);
     const struct ic_node_request *r = first_waiter(fn);
     uint64_t due_ms = r == NULL ? UINT64_MAX : r->deadline_ms;
-    if (r != NULL || fn->wanted) {
+    if (!ic_function_is_peer(fn) && (r != NULL || fn->wanted)) {
         uint64_t at_ms = ic_pool_invoke_at(fn->all->pool, fn->index);
         least(&due_ms, at_ms < held_until(fn) ? held_until(fn) : at_ms);
     }
@@ -156,6 +157,7 @@ static void check_lost(struct ic_function *fn)
     if (ic_function_state(fn)->state == IC_FUNCTION_ACTIVE && lost_at(fn) <= ic_function_now(fn)) {
         ic_log(IC_LOG_WARNING, "node-lost", "function=%s", fn->name);
         fn->given_up = true;
+        ic_function_step_meeting(fn);
         ic_link_fail(fn->link, IC_EUNAVAIL, true);
     }
 }
@@ -165,6 +167,7 @@ static void check_farewell(struct ic_function *fn)
     if (ic_function_state(fn)->state == IC_FUNCTION_ACTIVE &&
         farewell_at(fn) <= ic_function_now(fn)) {
         fn->leaving = true;
+        ic_function_step_meeting(fn);
         ic_function_dismiss(fn);
     }
 }
@@ -172,7 +175,7 @@ static void check_farewell(struct ic_function *fn)
 /* Where no response is to come: has the node gone all the same? */
 static void check_left(struct ic_function *fn)
 {
-    const struct ic_pool_function *p = ic_function_state(fn);
+    const struct ic_pool_run *p = ic_function_state(fn);
     bool present = p->state == IC_FUNCTION_ACTIVE || p->state == IC_FUNCTION_LEAVING ||
                    p->state == IC_FUNCTION_UNKNOWN;
     if (!present || p->response_due) {
@@ -181,11 +184,13 @@ static void check_left(struct ic_function *fn)
     bool left = fn->left_ms != 0 && fn->left_ms <= ic_function_now(fn);
     bool lost = fn->link_lost_ms != 0 && fn->link_lost_ms + REDIAL_MS <= ic_function_now(fn);
     if (left || lost || p->deadline_ms <= ic_function_now(fn)) {
+        ic_function_save_numbers(fn);
         ic_link_detach(fn->link);
         ic_function_forget_link_loss(fn);
         fn->left_ms = 0;
         ic_function_settle(fn, left || lost);
         ic_function_event(fn, left || lost ? IC_POOL_NODE_LEFT : IC_POOL_DEADLINE);
+        ic_function_step_meeting(fn);
         ic_log(IC_LOG_INFO, "node-left", "function=%s response=none", fn->name);
     }
 }
@@ -228,8 +233,17 @@ static bool is_awake(const struct ic_function *fn)
     return ic_function_state(fn)->state == IC_FUNCTION_ACTIVE;
 }
 
+/* The one of FN's two invocations that R is for. */
+static struct ic_function *lane_of(struct ic_function *fn, const struct ic_node_request *r)
+{
+    uint32_t beside = ic_pool_function(fn->all->pool, fn->index)->beside;
+    return fn->peer != NULL && r->instance != 0 && r->instance == beside ? fn->peer : fn;
+}
+
 void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
 {
+    fn = lane_of(fn, r);
+    r->beside = ic_function_is_peer(fn);
     const struct ic_config *c = fn->all->config;
     struct ic_pool_instance *instance = ic_pool_find(fn->all->pool, fn->index, r->instance);
     ic_list_init(&r->node);
@@ -261,6 +275,7 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
 
 void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
 {
+    fn = r->beside ? fn->own->peer : fn;
     if (r->stage == STAGE_FAILED) {
         r->stage = 0;
         ic_list_remove(&r->wait);
@@ -326,6 +341,7 @@ static struct ic_pool_condemned *next_delete(void *ctx)
 static void on_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned)
 {
     struct ic_function *fn = ctx;
+    fn->figures.deletes_peer += ic_function_is_peer(fn);
     ic_pool_deleted(fn->all->pool, fn->index, serial, condemned);
 }
 
@@ -337,7 +353,7 @@ static void on_not_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned 
 
 static void distrust(struct ic_function *fn, const char *reason);
 
-static void on_listed(void *ctx, struct ic_slice items, bool last)
+static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark)
 {
     struct ic_function *fn = ctx;
     struct ic_functions *f = fn->all;
@@ -354,7 +370,9 @@ static void on_listed(void *ctx, struct ic_slice items, bool last)
     struct ic_pool_instance *instance = attached_instance(fn);
     if (last && instance != NULL) {
         ic_pool_set_known(instance, true);
+        instance->copied_ms = (int64_t)(mark > INT64_MAX ? 0 : mark);
         f->handler->list_end(f->ctx, fn->index, serial);
+        ic_function_step_meeting(fn);
         ic_log(IC_LOG_INFO, "node-listed", "function=%s live=%llu condemned=%llu", fn->name,
                (unsigned long long)instance->live, (unsigned long long)instance->condemned);
     }
@@ -372,10 +390,13 @@ void ic_function_save_numbers(struct ic_function *fn)
 /* BYE_OK: from here until the next HELLO nothing is sent. */
 static void say_goodbye(struct ic_function *fn)
 {
+    ic_function_save_numbers(fn);
     ic_link_goodbye(fn->link);
     ic_function_event(fn, IC_POOL_GOODBYE);
     ic_function_forget_link_loss(fn);
     fn->left_ms = ic_function_now(fn) + LEFT_GRACE_MS;
+    fn->bye_held = false;
+    ic_function_step_meeting(fn);
     ic_function_set_deadlines(
         fn, fn->all->config->invoke_timeout); /* of those that wait for the next one */
     ic_function_schedule(fn);
@@ -390,6 +411,10 @@ static void on_bye(void *ctx, bool deadline_near, uint64_t left_ms)
         ic_link_drain(fn->link);
     }
     if (ic_link_idle(fn->link) && (deadline_near || !ic_link_asked(fn->link))) {
+        if (!deadline_near && ic_function_is_kept(fn)) {
+            fn->bye_held = true;
+            return;
+        }
         say_goodbye(fn);
     }
 }
@@ -439,11 +464,29 @@ static void distrust(struct ic_function *fn, const char *reason)
 void ic_function_gone(struct ic_function *fn, uint32_t serial)
 {
     ic_link_forget(fn->link, serial);
+    if (fn->peer != NULL) {
+        ic_link_forget(fn->peer->link, serial);
+    }
+    ic_function_step_meeting(fn);
+}
+
+/* A peer's invocation is over: what waits for it waits in vain, and the function may be invoked. */
+static void pursue_peer(struct ic_function *fn)
+{
+    if (ic_function_state(fn)->state == IC_FUNCTION_ABSENT) {
+        ic_link_fail(fn->link, IC_EUNAVAIL, true);
+        ic_function_pursue(fn->own);
+    }
+    ic_function_schedule(fn);
 }
 
 void ic_function_pursue(struct ic_function *fn)
 {
-    const struct ic_pool_function *p = ic_function_state(fn);
+    if (ic_function_is_peer(fn)) {
+        pursue_peer(fn);
+        return;
+    }
+    const struct ic_pool_run *p = ic_function_state(fn);
     bool asked = ic_link_asked(fn->link) || fn->wanted;
     if (asked && held_until(fn) <= ic_function_now(fn) && !fn->all->stopping &&
         ic_pool_may_invoke(fn->all->pool, fn->index, ic_function_now(fn))) {
@@ -479,9 +522,10 @@ bool ic_function_dismiss(struct ic_function *fn)
 
 int ic_function_init(struct ic_function *fn, struct ic_functions *all, uint16_t index)
 {
-    *fn = (struct ic_function){.all = all, .index = index};
+    *fn = (struct ic_function){.all = all, .own = fn, .index = index, .lane = IC_LANE_SERVE};
     ic_list_init(&fn->waiters);
     ic_timer_init(&fn->timer, all->loop, on_timer, fn);
+    ic_timer_init(&fn->meeting_timer, all->loop, ic_function_on_meeting_timer, fn);
     int len = snprintf(fn->name, sizeof fn->name, "%s-%u", all->config->function_prefix, index);
     if (len < 0 || (size_t)len >= sizeof fn->name) {
         return IC_EINVAL;
@@ -490,8 +534,33 @@ int ic_function_init(struct ic_function *fn, struct ic_functions *all, uint16_t 
     return fn->link == NULL ? IC_ENOMEM : 0;
 }
 
+int ic_function_make_peer(struct ic_function *fn)
+{
+    if (fn->peer != NULL) {
+        return 0;
+    }
+    struct ic_function *peer = ic_malloc(sizeof *peer);
+    if (peer == NULL) {
+        return IC_ENOMEM;
+    }
+    int result = ic_function_init(peer, fn->all, fn->index);
+    if (result < 0) {
+        ic_free(peer);
+        return result;
+    }
+    peer->own = fn;
+    peer->lane = IC_LANE_PEER;
+    fn->peer = peer;
+    return 0;
+}
+
 void ic_function_deinit(struct ic_function *fn)
 {
+    if (fn->peer != NULL) {
+        ic_function_deinit(fn->peer);
+        ic_free(fn->peer);
+    }
     ic_timer_stop(&fn->timer);
+    ic_timer_stop(&fn->meeting_timer);
     ic_link_free(fn->link);
 }

@@ -6,6 +6,9 @@
  *   pursue: requests wait and it sleeps -> Invoke (serve)
  *   judge, enter: HELLO -> link attached -> requests go out
  *   bye: nothing outstanding -> BYE_OK -> response -> pursue again
+ *
+ * A struct ic_function is one invocation with its link. A function's peer is another, reached from
+ * the function's own: made at its first meeting, kept for the next.
  */
 #ifndef IC_PROXY_FUNCTION_H
 #define IC_PROXY_FUNCTION_H
@@ -23,7 +26,10 @@
 
 struct ic_function {
     struct ic_functions *all;
+    struct ic_function *own;  /* the function's own invocation: itself, or, of a peer, the other */
+    struct ic_function *peer; /* of the own one: NULL until its first meeting */
     uint16_t index;
+    enum ic_pool_lane lane;
     char name[IC_LAMBDA_NAME_MAX + 1];
     struct ic_link *link;
     struct ic_list waiters;      /* requests by `wait`, the earliest deadline first */
@@ -44,12 +50,15 @@ struct ic_function {
     enum ic_cost_cause cause; /* of the last Invoke */
     uint64_t paid_until_ms;   /* the node's time until then is in the cost of requests answered */
     uint8_t doubled[IC_INVOCATION_ID_BYTES]; /* the last one that two instances ran */
-    uint64_t left_ms;       /* the node has surely returned by then; 0: not known */
-    uint64_t link_lost_ms;  /* the link of an active node broke; 0: it did not */
-    bool given_up;          /* it has not dialled again either: ic_function_is_lost */
-    bool leaving;           /* its invocation has lasted long enough: it is being drained */
-    bool missing;           /* the platform knows no such function, as it said last */
-    uint64_t hold_until_ms; /* before it is begun: not invoked, its node may be there */
+    uint64_t left_ms;           /* the node has surely returned by then; 0: not known */
+    uint64_t link_lost_ms;      /* the link of an active node broke; 0: it did not */
+    bool given_up;              /* it has not dialled again either: ic_function_is_lost */
+    bool leaving;               /* its invocation has lasted long enough: it is being drained */
+    bool missing;               /* the platform knows no such function, as it said last */
+    uint64_t hold_until_ms;     /* before it is begun: not invoked, its node may be there */
+    bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
+    struct ic_meeting *meeting; /* of the own one; NULL: none */
+    struct ic_timer meeting_timer;
     struct ic_function_figures figures;
 };
 
@@ -88,6 +97,8 @@ struct ic_functions {
 
 /* IC_EINVAL: its name is too long; IC_ENOMEM. */
 int ic_function_init(struct ic_function *fn, struct ic_functions *all, uint16_t index) IC_MUST_USE;
+/* FN's peer, made if need be. IC_ENOMEM. */
+int ic_function_make_peer(struct ic_function *fn) IC_MUST_USE;
 void ic_function_deinit(struct ic_function *fn);
 
 /* A request joins; it goes out, wakes the function, or fails in the next turn. */
@@ -104,6 +115,10 @@ bool ic_function_dismiss(struct ic_function *fn);
 bool ic_function_is_lost(const struct ic_function *fn);
 /* Instance SERIAL is gone (the pool's word): requests for it are refused. */
 void ic_function_gone(struct ic_function *fn, uint32_t serial);
+
+/* function_peer.c: see struct ic_meeting. */
+int ic_function_meet(struct ic_function *fn, struct ic_meeting *m) IC_MUST_USE;
+void ic_function_part(struct ic_function *fn, struct ic_meeting *m);
 
 enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello);
 void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,

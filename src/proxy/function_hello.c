@@ -20,7 +20,7 @@ static uint32_t epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES])
 static enum ic_door_verdict judge_current(const struct ic_function *fn,
                                           const struct ic_hello *hello)
 {
-    const struct ic_pool_function *p = ic_function_state(fn);
+    const struct ic_pool_run *p = ic_function_state(fn);
     bool same = fn->greeted && memcmp(fn->instance, hello->instance, sizeof fn->instance) == 0;
     if (same && hello->dial <= fn->dial) {
         return IC_DOOR_REFUSE; /* a replay */
@@ -55,9 +55,30 @@ static bool has_seen_another(const struct ic_function *fn, const struct ic_hello
     return i == NULL || !i->greeted;
 }
 
+/* The one of FN's two invocations that HELLO is of. */
+static struct ic_function *lane_of(struct ic_function *fn, const struct ic_hello *hello)
+{
+    struct ic_function *peer = fn->peer;
+    bool beside = peer != NULL && peer->begun &&
+                  memcmp(peer->invocation, hello->invocation, sizeof peer->invocation) == 0;
+    return beside ? peer : fn;
+}
+
+/* Not the instance that answers already: it has left, and taken the second Invoke as well. */
+static enum ic_door_verdict judge_peer(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    const struct ic_pool_function *p = ic_pool_function(fn->all->pool, fn->index);
+    const struct ic_pool_instance *current = ic_pool_find(fn->all->pool, fn->index, p->current);
+    if (current != NULL && memcmp(current->id, hello->instance, sizeof current->id) == 0) {
+        return IC_DOOR_DISMISS;
+    }
+    return judge_current(fn, hello);
+}
+
 enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello)
 {
     struct ic_functions *f = fn->all;
+    fn = lane_of(fn, hello);
     enum ic_door_verdict verdict;
     if (has_seen_another(fn, hello)) {
         f->handler->epoch_seen(f->ctx, hello->highest_epoch);
@@ -66,7 +87,7 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
         verdict = IC_DOOR_DISMISS; /* it need not wait for its end: nothing is taken over */
     } else if ((fn->begun || fn->greeted) &&
                memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
-        verdict = judge_current(fn, hello);
+        verdict = ic_function_is_peer(fn) ? judge_peer(fn, hello) : judge_current(fn, hello);
     } else if (epoch_of(hello->invocation) >= f->epoch) {
         verdict = IC_DOOR_REFUSE; /* of this life, and not the current one; or of no life */
     } else {
@@ -119,8 +140,9 @@ static struct ic_pool_instance *meet(struct ic_function *fn, const struct ic_hel
         instance = NULL;
     }
     if (instance == NULL || !again) {
-        instance = ic_pool_heard(pool, fn->index, hello->instance, hello->capacity_bytes,
-                                 hello->position, hello->held_bytes, ic_function_now(fn));
+        instance = (ic_function_is_peer(fn) ? ic_pool_met : ic_pool_heard)(
+            pool, fn->index, hello->instance, hello->capacity_bytes, hello->position,
+            hello->held_bytes, ic_function_now(fn));
     }
     instance->greeted = true;
     instance->held_reported = hello->held_bytes;
@@ -138,8 +160,11 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
                        struct ic_stream *stream)
 {
     struct ic_functions *f = fn->all;
+    fn = lane_of(fn, hello);
     bool again = ic_function_state(fn)->state == IC_FUNCTION_ACTIVE;
-    ic_function_save_numbers(fn);
+    if (again) { /* else they were saved when its last invocation ended */
+        ic_function_save_numbers(fn);
+    }
     ic_link_detach(fn->link);
     bool invoked = ic_function_state(fn)->state == IC_FUNCTION_INVOKING;
     if (!again) {
@@ -173,5 +198,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
                                .list = !instance->known};
     memcpy(a.id, hello->instance, sizeof a.id);
     ic_link_attach(fn->link, &a);
+    fn->bye_held = false;
+    ic_function_step_meeting(fn);
     ic_function_schedule(fn);
 }

@@ -2,7 +2,8 @@
  * function_internal.h - what the files of one function share:
  *
  *   function.c          requests, deadlines, the link's words    function_hello.c   HELLO
- *   function_invoke.c   Invoke and its answer            function_lease.c   the lease
+ *   function_invoke.c   Invoke and its answer                    function_lease.c   the lease
+ *   function_peer.c     two at a time
  */
 #ifndef IC_PROXY_FUNCTION_INTERNAL_H
 #define IC_PROXY_FUNCTION_INTERNAL_H
@@ -14,16 +15,23 @@ static inline uint64_t ic_function_now(const struct ic_function *fn)
     return ic_loop_now_ms(fn->all->loop);
 }
 
-static inline const struct ic_pool_function *ic_function_state(const struct ic_function *fn)
+/* Its invocation, as the pool has it. */
+static inline const struct ic_pool_run *ic_function_state(const struct ic_function *fn)
 {
-    return ic_pool_function(fn->all->pool, fn->index);
+    const struct ic_pool_function *p = ic_pool_function(fn->all->pool, fn->index);
+    return fn->lane == IC_LANE_PEER ? &p->peer : &p->serve;
+}
+
+static inline bool ic_function_is_peer(const struct ic_function *fn)
+{
+    return fn->lane == IC_LANE_PEER;
 }
 
 static inline enum ic_function_state ic_function_event(struct ic_function *fn,
                                                        enum ic_pool_event event)
 {
-    return ic_pool_event(fn->all->pool, fn->index, event, ic_function_now(fn),
-                         ic_rng_next(&fn->all->rng));
+    return ic_pool_lane_event(fn->all->pool, fn->index, fn->lane, event, ic_function_now(fn),
+                              ic_rng_next(&fn->all->rng));
 }
 
 /* ---- function.c ------------------------------------------------------------- */
@@ -34,7 +42,8 @@ void ic_function_schedule(struct ic_function *fn);
 void ic_function_set_deadlines(struct ic_function *fn, int64_t timeout_ms);
 /* The node's link is there, or it has left for good. */
 void ic_function_forget_link_loss(struct ic_function *fn);
-/* The numbering of operations outlives the link's stay with an instance. */
+/* The numbering of operations outlives the link's stay with an instance, which may turn up on the
+ * function's other link next: at the end of an invocation. */
 void ic_function_save_numbers(struct ic_function *fn);
 
 /* ---- function_lease.c ------------------------------------------------------- */
@@ -51,6 +60,14 @@ void ic_function_lease_quiet(struct ic_function *fn);
 uint32_t ic_function_lease_ms(struct ic_function *fn, bool promised);
 /* When the running invocation's node is sent home at the latest. */
 uint64_t ic_function_farewell_ms(const struct ic_function *fn);
+
+/* ---- function_peer.c -------------------------------------------------------- */
+
+/* Its node is to stay although it says BYE. */
+bool ic_function_is_kept(const struct ic_function *fn);
+void ic_function_on_meeting_timer(void *fn);
+/* Something about FN or its peer has changed: the meeting goes on in the next turn. */
+void ic_function_step_meeting(struct ic_function *fn);
 
 /* ---- function_invoke.c ------------------------------------------------------ */
 

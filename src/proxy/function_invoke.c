@@ -174,6 +174,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     fn->call = NULL;
     fn->heard = true;
     fn->missing = reply->status == NOT_FOUND;
+    ic_function_save_numbers(fn);
     log_reply(fn, reply);
     if (reply->error < 0 || reply->function_error) {
         note_failure(fn, reply);
@@ -194,6 +195,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     if (kind == IC_INVOKE_WARM) {
         ic_functions_warm_ended(fn->all);
     }
+    ic_function_step_meeting(fn);
     ic_function_pursue(fn);
 }
 
@@ -224,17 +226,25 @@ static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     return result;
 }
 
-/* Whoever asked first gives the invocation its cause. */
-static enum ic_cost_cause cause_of(const struct ic_function *fn)
+/* Whoever asked first gives the invocation its cause; a meeting asks by itself. */
+static enum ic_cost_cause cause_of(const struct ic_function *fn, enum ic_invoke_kind kind)
 {
     bool asked = !fn->wanted && !ic_list_empty(&fn->waiters);
+    if (kind == IC_INVOKE_PEER || (fn->meeting != NULL && ic_list_empty(&fn->waiters))) {
+        return IC_COST_BACKUP;
+    }
     return asked ? IC_CONTAINER(fn->waiters.next, struct ic_node_request, wait)->cause
                  : IC_COST_SERVE;
 }
 
 void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
 {
-    ic_function_event(fn, kind == IC_INVOKE_WARM ? IC_POOL_INVOKE_WARM : IC_POOL_INVOKE_SERVE);
+    static const enum ic_pool_event events[] = {[IC_INVOKE_SERVE] = IC_POOL_INVOKE_SERVE,
+                                                [IC_INVOKE_WARM] = IC_POOL_INVOKE_WARM,
+                                                [IC_INVOKE_PEER] = IC_POOL_INVOKE_PEER};
+    static const char *const names[] = {
+        [IC_INVOKE_SERVE] = "serve", [IC_INVOKE_WARM] = "warm", [IC_INVOKE_PEER] = "peer"};
+    ic_function_event(fn, events[kind]);
     ic_random_fill(fn->invocation, sizeof fn->invocation);
     for (int i = 0; i < 4; i++) {
         fn->invocation[i] = (uint8_t)(fn->all->epoch >> (24 - 8 * i));
@@ -245,7 +255,7 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     fn->dial = 0;
     fn->left_ms = 0;
     ic_function_forget_link_loss(fn);
-    fn->cause = kind == IC_INVOKE_WARM ? IC_COST_WARM : cause_of(fn);
+    fn->cause = kind == IC_INVOKE_WARM ? IC_COST_WARM : cause_of(fn, kind);
     fn->paid_until_ms = fn->invoked_ms;
     fn->outstanding = true;
     fn->fee_due = kind != IC_INVOKE_WARM;
@@ -253,11 +263,12 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     if (kind == IC_INVOKE_WARM) {
         fn->figures.invocations_warm++;
         fn->all->warming++;
+    } else if (kind == IC_INVOKE_PEER) {
+        fn->figures.invocations_peer++;
     } else {
         fn->figures.invocations_serve++;
     }
-    ic_log(IC_LOG_DEBUG, "invoke", "function=%s kind=%s", fn->name,
-           kind == IC_INVOKE_WARM ? "warm" : "serve");
+    ic_log(IC_LOG_DEBUG, "invoke", "function=%s kind=%s", fn->name, names[kind]);
     if (send_invoke(fn, kind) < 0) {
         fn->call = NULL;
         fn->wanted = false;

@@ -93,6 +93,10 @@ enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16
         if (instance->away) {
             return IC_STATUS_AWAY;
         }
+        if (serial == p->beside) {
+            return ic_link_attached(at(f, function)->peer->link) ? IC_STATUS_AWAKE
+                                                                 : IC_STATUS_WAKING;
+        }
     }
     switch (p->state) {
     case IC_FUNCTION_ABSENT:
@@ -125,7 +129,21 @@ struct ic_pool *ic_functions_pool(struct ic_functions *f)
 
 void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function)
 {
-    ic_link_pump(at(f, function)->link);
+    const struct ic_function *fn = at(f, function);
+    ic_link_pump(fn->link);
+    if (fn->peer != NULL) {
+        ic_link_pump(fn->peer->link);
+    }
+}
+
+int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m)
+{
+    return ic_function_meet(at(f, m->function), m);
+}
+
+void ic_functions_part(struct ic_functions *f, struct ic_meeting *m)
+{
+    ic_function_part(at(f, m->function), m);
 }
 
 /* ---- warm-up ---------------------------------------------------------------- */
@@ -354,7 +372,11 @@ static void stop_if_done(void *ctx)
     struct ic_functions *f = ctx;
     bool done = true;
     for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
-        done = ic_function_dismiss(&f->function[i]) && f->function[i].call == NULL && done;
+        struct ic_function *fn = &f->function[i];
+        done = ic_function_dismiss(fn) && fn->call == NULL && done;
+        if (fn->peer != NULL) {
+            done = ic_function_dismiss(fn->peer) && fn->peer->call == NULL && done;
+        }
     }
     enum { POLL_MS = 10 };
     if (done || f->stop_until_ms <= ic_loop_now_ms(f->loop)) {
@@ -420,6 +442,8 @@ static void add(struct ic_function_figures *sum, const struct ic_function_figure
 {
     sum->invocations_serve += one->invocations_serve;
     sum->invocations_warm += one->invocations_warm;
+    sum->invocations_peer += one->invocations_peer;
+    sum->deletes_peer += one->deletes_peer;
     sum->failures += one->failures;
     sum->throttles += one->throttles;
     sum->crashes += one->crashes;
@@ -434,11 +458,14 @@ static void add(struct ic_function_figures *sum, const struct ic_function_figure
 struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function)
 {
     struct ic_function_figures sum = {0};
-    if (function >= 0) {
-        return at(f, (uint16_t)function)->figures;
-    }
-    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
-        add(&sum, &f->function[i].figures);
+    uint32_t first = function < 0 ? 0 : (uint32_t)function;
+    uint32_t end = function < 0 ? ic_pool_count(f->pool) : first + 1;
+    for (uint32_t i = first; i < end; i++) {
+        const struct ic_function *fn = at(f, (uint16_t)i);
+        add(&sum, &fn->figures);
+        if (fn->peer != NULL) {
+            add(&sum, &fn->peer->figures);
+        }
     }
     sum.links_refused = f->refused;
     return sum;

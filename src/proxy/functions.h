@@ -27,7 +27,7 @@ struct ic_object; /* core/catalog.h */
 struct ic_pool;   /* core/pool.h */
 struct ic_prices; /* core/price.h */
 
-enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL };
+enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL, IC_NODE_STAT, IC_NODE_MARK };
 
 enum {
     IC_NODE_READ_MAX = 1 << 20,  /* bytes of one READ */
@@ -45,7 +45,7 @@ enum {
  *   IC_EAWAY     another instance answers in its place at present: as good as lost for this
  *                request (count it as a missing chunk), but do not record it as lost
  *   IC_ENOSPC    WRITE: the node has no room
- *   IC_ENOENT    READ: the node does not have the chunk (or not that range)
+ *   IC_ENOENT    READ: the node does not have the chunk (or not that range). STAT: nothing of it
  *   IC_ETIMEOUT  no answer within `node-timeout`, counted from when the node was awake
  *   IC_EIO       the node refused it for another reason (a hole, a wrong length): as if lost
  */
@@ -86,6 +86,12 @@ struct ic_node_request {
     uint8_t *into;       /* length bytes: read from the socket straight to here */
     uint32_t *crcs_into; /* one per unit of the range, in host order; not verified here */
 
+    /* STAT: the chunk's item (ic_item_decode) is appended to this */
+    struct ic_buf *item;
+
+    /* MARK: the instance is a whole copy of its sibling as of this wall time */
+    int64_t mark_ms;
+
     /* Exactly once, never on the stack of submit or cancel; may submit again. */
     void (*done)(struct ic_node_request *r, int result);
     void *ctx;
@@ -99,6 +105,7 @@ struct ic_node_request {
     struct ic_link_slot *slot;
     int result;
     uint8_t stage;
+    bool beside; /* it waits for the peer */
 };
 
 void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r);
@@ -109,6 +116,33 @@ void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r);
 void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r);
 /* Invokes the function if it sleeps, to serve: a request is about to follow. */
 void ic_functions_wake(struct ic_functions *f, uint16_t function);
+
+/*
+ * Two instances of one function at a time: the one that answers, held active (and invoked, if it
+ * sleeps), and its peer, raised by a second Invoke. While they are together, requests name either.
+ *
+ *   WAKING --active--> RAISING --the peer has said HELLO--> MET --part--> (both are sent home)
+ *      '--------------------'---- met with an error          '-- one has left --> ended
+ *
+ * The owner fills in `function`, the callbacks and ctx; the rest is private.
+ */
+struct ic_meeting {
+    uint16_t function;
+    /* From the loop, once: 0 and the serials; or the meeting is over: IC_EUNAVAIL one of them
+     * cannot be had, IC_ETIMEOUT it took longer than twice `invoke-timeout`. */
+    void (*met)(struct ic_meeting *m, int result, uint32_t current, uint32_t beside);
+    /* One of them has left: the meeting is over. Requests to it fail by themselves. */
+    void (*ended)(struct ic_meeting *m);
+    void *ctx;
+
+    enum { IC_MEETING_OVER, IC_MEETING_WAKING, IC_MEETING_RAISING, IC_MEETING_MET } stage;
+    uint64_t until_ms;
+    uint32_t current, beside;
+};
+/* IC_EBUSY: FUNCTION's instances are together already, or not apart yet; IC_ENOMEM. */
+int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m) IC_MUST_USE;
+/* No request of M's owner may be pending. M is free at once. Fine if it is over. */
+void ic_functions_part(struct ic_functions *f, struct ic_meeting *m);
 
 enum ic_function_status {
     IC_STATUS_GONE,   /* the instance's memory is gone: IC_ESTALE */
@@ -191,7 +225,9 @@ uint16_t ic_functions_node_port(const struct ic_functions *f);
 /* ---- figures ---------------------------------------------------------------- */
 
 struct ic_function_figures {
-    uint64_t invocations_serve, invocations_warm; /* sent; what they cost is in the books */
+    /* Sent; what they cost is in the books. */
+    uint64_t invocations_serve, invocations_warm, invocations_peer;
+    uint64_t deletes_peer; /* chunks that peers were told to delete */
     uint64_t failures, throttles, crashes, lost_responses;
     uint64_t hellos, hellos_refused, dismissed, redials;
     uint64_t asked_ms;      /* a request was submitted last, on the loop's clock; 0: never */

@@ -22,7 +22,7 @@ static_assert((int)IC_NODE_READ_MAX <= (int)IC_FRAME_DATA_MAX &&
               "one request, one frame");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "CRCs are read and written in place");
 
-enum slot_kind { SLOT_READ, SLOT_WRITE, SLOT_SEAL, SLOT_DELETE, SLOT_LIST };
+enum slot_kind { SLOT_READ, SLOT_WRITE, SLOT_SEAL, SLOT_STAT, SLOT_MARK, SLOT_DELETE, SLOT_LIST };
 
 struct ic_link_slot {
     struct ic_node_request *r; /* NULL: cancelled, or none (DELETE, LIST) */
@@ -229,6 +229,9 @@ static int encode(struct ic_link *l, const struct ic_link_slot *slot)
         return encode_seal(l, slot);
     case SLOT_DELETE:
         return put_frame(l, slot, IC_FRAME_DELETE, 0, 0);
+    case SLOT_MARK:
+        return put_frame(l, slot, IC_FRAME_MARK, 0, 0);
+    case SLOT_STAT:
     case SLOT_LIST:
         return put_frame(l, slot, IC_FRAME_LIST, 0, 0);
     }
@@ -275,9 +278,24 @@ static uint32_t weight(const struct ic_node_request *r)
     case IC_NODE_WRITE:
         return (uint32_t)r->body.len;
     case IC_NODE_SEAL:
+    case IC_NODE_STAT:
+    case IC_NODE_MARK:
         break;
     }
     return 0;
+}
+
+static bool is_operation(enum ic_node_op op)
+{
+    return op == IC_NODE_WRITE || op == IC_NODE_SEAL || op == IC_NODE_MARK;
+}
+
+/* What a frame's `offset` says of R. */
+static uint64_t offset_of(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_MARK                             ? (uint64_t)r->mark_ms
+           : r->op == IC_NODE_READ || r->op == IC_NODE_WRITE ? r->offset
+                                                             : 0;
 }
 
 static void unqueue(struct ic_link *l, struct ic_node_request *r)
@@ -298,13 +316,16 @@ static bool send_request(struct ic_link *l, struct ic_node_request *r)
         l->handler->refused(l->ctx, r, 0);
         return true;
     }
-    static const enum slot_kind kinds[] = {
-        [IC_NODE_READ] = SLOT_READ, [IC_NODE_WRITE] = SLOT_WRITE, [IC_NODE_SEAL] = SLOT_SEAL};
-    struct ic_link_slot *slot = push_slot(l, kinds[r->op], r->op != IC_NODE_READ);
+    static const enum slot_kind kinds[] = {[IC_NODE_READ] = SLOT_READ,
+                                           [IC_NODE_WRITE] = SLOT_WRITE,
+                                           [IC_NODE_SEAL] = SLOT_SEAL,
+                                           [IC_NODE_STAT] = SLOT_STAT,
+                                           [IC_NODE_MARK] = SLOT_MARK};
+    struct ic_link_slot *slot = push_slot(l, kinds[r->op], is_operation(r->op));
     slot->r = r;
     slot->chunk = r->chunk;
     slot->object_id = r->object_id;
-    slot->offset = r->op == IC_NODE_SEAL ? 0 : r->offset;
+    slot->offset = offset_of(r);
     slot->bytes = weight(r);
     slot->units = slot->bytes == 0 ? 0 : (uint32_t)ic_frame_units(slot->bytes, r->unit);
     l->in_flight += slot->bytes;
@@ -350,7 +371,7 @@ static bool pump_one(struct ic_link *l)
         l->fast_run++;
         return send_request(l, fast);
     }
-    if (bulk != NULL && bulk->op == IC_NODE_READ) {
+    if (bulk != NULL && !is_operation(bulk->op)) {
         l->fast_run = 0;
         return fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
     }
@@ -444,11 +465,9 @@ static int on_header(struct ic_link *l)
     case IC_FRAME_DATA:
         return data_fits(f, slot) ? place_data(l, slot) : IC_EPROTO;
     case IC_FRAME_DONE:
-        return slot->kind == SLOT_WRITE || slot->kind == SLOT_SEAL || slot->kind == SLOT_DELETE
-                   ? 0
-                   : IC_EPROTO;
+        return slot->op != 0 ? 0 : IC_EPROTO;
     case IC_FRAME_ITEM:
-        if (slot->kind != SLOT_LIST) {
+        if (slot->kind != SLOT_LIST && slot->kind != SLOT_STAT) {
             return IC_EPROTO;
         }
         return f->length == 0 ? 0 : place_items(l, f->length);
@@ -490,6 +509,37 @@ static void answer(struct ic_link *l, int result)
     }
 }
 
+/* The one ITEM that answers a STAT: the chunk's, or none. */
+static int on_item(struct ic_link *l, const struct ic_frame *f)
+{
+    if ((f->flags & IC_ITEM_LAST) == 0) {
+        return IC_EPROTO;
+    }
+    struct ic_node_request *r = slot_at(l, 0)->r;
+    int result = f->length == 0 ? IC_ENOENT : 0;
+    if (result == 0 && r != NULL) {
+        result = ic_buf_append(r->item, l->list.data, f->length);
+    }
+    answer(l, result);
+    ic_buf_deinit(&l->list);
+    return 0;
+}
+
+static int on_list(struct ic_link *l, const struct ic_frame *f)
+{
+    bool last = (f->flags & IC_ITEM_LAST) != 0;
+    struct ic_slice items = ic_slice(l->list.data, f->length);
+    if (last) {
+        pop_slot(l);
+    }
+    l->receiving = false;
+    l->handler->listed(l->ctx, items, last, f->offset);
+    if (last) {
+        ic_buf_deinit(&l->list);
+    }
+    return 0;
+}
+
 /* The current frame is complete. */
 static int on_end(struct ic_link *l)
 {
@@ -501,19 +551,8 @@ static int on_end(struct ic_link *l)
     case IC_FRAME_OFFER: /* declined: what was asked is served until the node ends */
         ic_buf_deinit(&l->list);
         return 0;
-    case IC_FRAME_ITEM: {
-        bool last = (f.flags & IC_ITEM_LAST) != 0;
-        struct ic_slice items = ic_slice(l->list.data, f.length);
-        if (last) {
-            pop_slot(l);
-        }
-        l->receiving = false;
-        l->handler->listed(l->ctx, items, last);
-        if (last) {
-            ic_buf_deinit(&l->list);
-        }
-        return 0;
-    }
+    case IC_FRAME_ITEM:
+        return slot_at(l, 0)->kind == SLOT_STAT ? on_item(l, &f) : on_list(l, &f);
     case IC_FRAME_ERROR:
         if (f.status == IC_STATUS_GAP || f.status == IC_STATUS_STALE ||
             slot_at(l, 0)->kind == SLOT_LIST) {
@@ -613,18 +652,18 @@ void ic_link_forget(struct ic_link *l, uint32_t serial)
 }
 
 /*
- * Sends the slots again, in their order. A READ that nobody waits for is dropped; a WRITE or SEAL
- * that nobody waits for keeps its number, as a DELETE of the chunk it was to change.
+ * Sends the slots again, in their order. A READ or STAT that nobody waits for is dropped; a WRITE
+ * or SEAL that nobody waits for keeps its number, as a DELETE of the chunk it was to change.
  */
 static void send_again(struct ic_link *l)
 {
     uint32_t count = l->count;
     for (uint32_t i = 0; i < count && l->stream != NULL; i++) {
         struct ic_link_slot slot = pop_slot(l);
-        if (slot.kind == SLOT_LIST || (slot.kind == SLOT_READ && slot.r == NULL)) {
+        if (slot.kind == SLOT_LIST || (slot.op == 0 && slot.r == NULL)) {
             continue;
         }
-        if (slot.r == NULL && slot.condemned == NULL) {
+        if (slot.r == NULL && slot.condemned == NULL && slot.kind != SLOT_MARK) {
             slot.kind = SLOT_DELETE;
             slot.bytes = slot.units = 0;
             slot.offset = 0;

@@ -45,7 +45,8 @@ struct ic_link_handler {
     struct ic_pool_condemned *(*next_delete)(void *ctx); /* NULL: none */
     void (*deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
     void (*not_deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
-    void (*listed)(void *ctx, struct ic_slice items, bool last); /* a list of struct ic_item */
+    /* Of a list: struct ic_items; with LAST, the instance's mark. */
+    void (*listed)(void *ctx, struct ic_slice items, bool last, uint64_t mark);
     void (*bye)(void *ctx, bool deadline_near, uint64_t left_ms);
     void (*idle)(void *ctx); /* draining, and nothing is outstanding any more */
     /* The connection is gone (not by ic_link_detach): IC_ECLOSED, IC_EPROTO, IC_ENOMEM, or

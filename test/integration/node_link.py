@@ -224,8 +224,8 @@ class Link:
         assert len(reply.body) == 4 * units + length
         return struct.unpack_from("<%dI" % units, reply.body), reply.body[4 * units:]
 
-    def list(self):
-        frame = self._request(Frame(LIST))
+    def list(self, object_id=0, chunk=0):
+        frame = self._request(Frame(LIST, object_id=object_id, chunk=chunk))
         self.send(frame)
         items = []
         while True:

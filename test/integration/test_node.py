@@ -521,6 +521,18 @@ def test_list_in_many_frames(node):
     assert {i["object_id"]: i["key"] for i in link.list()} == keys
 
 
+def test_list_of_one_chunk(node):
+    link = node.serve()
+    link.put(1, 0, b"a" * 64, 64, key=b"one")
+    link.put(1, 3, b"b" * 128, 64, key=b"three")
+    assert link.list(1, 3) == [item for item in link.list() if item["chunk"] == 3]
+    assert link.list(1, 3)[0]["key"] == b"three"
+    assert link.list(1, 1) == link.list(2, 0) == []
+    assert link.ask(link.write_frame(5, 0, 0, b"x" * 64, 64, chunk_length=128)).type == DONE
+    (item,) = link.list(5, 0)
+    assert (item["sealed"], item["written"], item["length"]) == (False, 64, 128)
+
+
 def test_pipelined_requests_are_answered_in_order(node):
     link = node.serve()
     data = random_bytes(4, 2 * MIB)

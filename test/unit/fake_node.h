@@ -47,7 +47,7 @@ struct fake_node { /* an instance */
     char function[64];
     uint8_t instance[16], invocation[16], key[32], mac[32];
     uint32_t dial;
-    uint64_t position, capacity;
+    uint64_t position, capacity, mark;
     uint32_t highest_epoch; /* 1 at first; as told by WELCOMEs if follows_epochs */
     bool follows_epochs;
     struct ic_list chunks;

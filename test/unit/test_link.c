@@ -88,6 +88,55 @@ static void cancelled_reads_do_not_touch_memory(void **s)
     close_world(&w);
 }
 
+static void stat_tells_the_seal_and_mark_is_kept(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    struct ic_buf item;
+    ic_buf_init(&item);
+    struct ask stat = {
+        .r = {.op = IC_NODE_STAT, .object_id = 6, .instance = serial, .item = &item}};
+    submit(&w, &stat);
+    assert_int_equal(wait_for(&w, &stat), IC_ENOENT);
+    stat.calls = 0;
+    stat.r.object_id = 5;
+    submit(&w, &stat);
+    assert_int_equal(wait_for(&w, &stat), 0);
+    struct ic_slice rest = ic_buf_slice(&item);
+    struct ic_item found;
+    assert_int_equal(ic_item_decode(&rest, &found), 1);
+    assert_int_equal(found.object_id, 5);
+    assert_true(found.sealed && ic_slice_equal(found.seal.key, ic_slice_str("key")));
+    ic_buf_deinit(&item);
+    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .mark_ms = 1234567}};
+    submit(&w, &mark);
+    assert_int_equal(wait_for(&w, &mark), 0);
+    assert_int_equal(node0(&w)->mark, 1234567);
+    check_accounts(&w);
+    close_world(&w);
+}
+
+static void a_cancelled_mark_keeps_its_number(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    node0(&w)->mute = true;
+    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .mark_ms = 7}};
+    submit(&w, &mark);
+    fake_run_for(&w.fake, 20);
+    ic_functions_cancel(w.f, &mark.r);
+    node0(&w)->mute = false;
+    fake_dial(node0(&w));
+    assert_int_equal(get(&w, 5, serial), 0);
+    assert_int_equal(node0(&w)->mark, 7);
+    put(&w, 6);
+    close_world(&w);
+}
+
 static void a_full_node_refuses(void **s)
 {
     (void)s;
@@ -310,6 +359,8 @@ int main(void)
         leak_test(a_broken_link_is_dialled_again),
         leak_test(a_cancelled_write_keeps_the_numbering),
         leak_test(cancelled_reads_do_not_touch_memory),
+        leak_test(stat_tells_the_seal_and_mark_is_kept),
+        leak_test(a_cancelled_mark_keeps_its_number),
         leak_test(a_full_node_refuses),
         leak_test(a_node_without_memory_is_unavailable),
         leak_test(a_mute_node_times_out),
