@@ -66,6 +66,13 @@ X(TIME, warm_interval, "warm-interval", "60s", 0, 86400000, "", P, RUNTIME, \
   "Each function is invoked at least so often, so that the platform keeps it; 0: never.") \
 X(TIME, peer_age, "peer-age", "10m", 1000, 86400000, "", P, RUNTIME, \
   "Chunks of an instance whose function has answered with another one for so long are lost.") \
+X(TIME, backup_interval, "backup-interval", "300s", 0, 86400000, "", P, RUNTIME, \
+  "How often new data is copied to a second instance of each function; 0: never.") \
+X(SIZE, backup_rate, "backup-rate", "32mb", 0, INT64_C(1) << 36, "", P, RUNTIME, \
+  "Bytes per second that backups copy at most, all together; 0: no limit.") \
+X(TIME, peer_interval, "peer-interval", "4m", 0, 86400000, "", P, RUNTIME, \
+  "Second instances are invoked at least so often, so that the platform keeps them; 0: only for new data. " \
+  "Below half of peer-age and of the time after which the platform ends an idle instance.") \
 X(TIME, invoke_timeout, "invoke-timeout", "10s", 100, 300000, "", P, RUNTIME, \
   "How long a request waits for its function to wake.") \
 X(TIME, node_timeout, "node-timeout", "10s", 10, 300000, "", P, RUNTIME, \

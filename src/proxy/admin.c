@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "core/pool.h"
 #include "net/http_server.h"
+#include "proxy/backup.h"
 #include "proxy/books.h"
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
@@ -25,6 +26,8 @@ struct figures {
     struct ic_cost_figures cost;
     uint64_t budget_level;
     struct ic_repair_stats repair;
+    struct ic_backup_stats backup;
+    uint64_t copies;
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
@@ -50,6 +53,8 @@ static struct figures gather(const struct ic_proxy *p)
         .functions = ic_functions_figures(p->functions, -1),
         .cost = ic_cost_figures(p->books),
         .repair = ic_repair_stats(p->repair),
+        .backup = ic_backups_stats(p->backups),
+        .copies = ic_store_copies(p->store),
         .keys = ic_store_count(p->store),
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
@@ -92,6 +97,15 @@ static struct figures gather(const struct ic_proxy *p)
     X(gauge,   "pool_capacity_bytes",       capacity_bytes,              "Bytes the functions could hold.") \
     X(counter, "invocations_serve_total",   functions.invocations_serve, "Invocations to serve requests.") \
     X(counter, "invocations_warm_total",    functions.invocations_warm,  "Invocations to keep functions warm.") \
+    X(counter, "invocations_peer_total",    functions.invocations_peer,  "Invocations of second instances.") \
+    X(gauge,   "backups_running",           backup.running,              "Functions being backed up.") \
+    X(counter, "backups_done_total",        backup.done,                 "Backups that came to their end.") \
+    X(counter, "backups_failed_total",      backup.failed,               "Backups that an instance left or did not come to.") \
+    X(counter, "backup_bytes_total",        backup.bytes,                "Bytes copied to second instances.") \
+    X(counter, "backup_chunks_total",       backup.chunks,               "Chunks copied to second instances.") \
+    X(counter, "backup_deletes_total",      backup.deletes,              "Chunks that second instances were told to delete.") \
+    X(gauge,   "chunks_with_a_copy",        copies,                      "Chunks on two instances of their function.") \
+    X(gauge,   "backup_last_ms",            backup.last_ms,              "How long the last backup took.") \
     X(counter, "invoke_failures_total",     functions.failures,          "Invokes that were not run.") \
     X(counter, "invoke_throttles_total",    functions.throttles,         "Invokes answered with 429.") \
     X(counter, "function_crashes_total",    functions.crashes,           "Invocations that ended in a function error.") \

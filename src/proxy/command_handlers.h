@@ -112,6 +112,7 @@ ic_command_handler ic_command_ic_repair;
 ic_command_handler ic_command_ic_repair_key;
 ic_command_handler ic_command_ic_repair_now;
 ic_command_handler ic_command_ic_repair_help;
+ic_command_handler ic_command_ic_backup;
 
 bool ic_command_prepare_set(struct ic_call *c, int64_t *expires_ms);
 bool ic_command_prepare_setex(struct ic_call *c, int64_t *expires_ms); /* and PSETEX */

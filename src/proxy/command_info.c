@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "core/pool.h"
+#include "proxy/backup.h"
 #include "proxy/command_handlers.h"
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
@@ -339,6 +340,7 @@ static void write_pool(struct report *r)
     number(r, "pool_dead_bytes", store.dead_bytes);
     number(r, "pool_invocations_serve", f.invocations_serve);
     number(r, "pool_invocations_warm", f.invocations_warm);
+    number(r, "pool_invocations_peer", f.invocations_peer);
     number(r, "pool_failures", f.failures);
     number(r, "pool_throttles", f.throttles);
     number(r, "pool_crashes", f.crashes);
@@ -375,6 +377,22 @@ static void write_repair(struct report *r)
     number(r, "degraded_reads", store.degraded_reads);
 }
 
+/* Copies on second instances. */
+static void write_backup(struct report *r)
+{
+    const struct ic_proxy *p = r->call->proxy;
+    struct ic_backup_stats s = ic_backups_stats(p->backups);
+    number(r, "backups_running", s.running);
+    number(r, "backups_done", s.done);
+    number(r, "backups_failed", s.failed);
+    number(r, "backup_bytes_copied", s.bytes);
+    number(r, "backup_chunks_copied", s.chunks);
+    number(r, "backup_deletes_copied", s.deletes);
+    number(r, "backup_chunks_without_room", s.no_room);
+    number(r, "backup_chunks_with_a_copy", ic_store_copies(p->store));
+    number(r, "backup_last_ms", s.last_ms);
+}
+
 static const struct section {
     const char *name, *title;
     bool standard; /* shown by INFO without arguments */
@@ -396,6 +414,7 @@ static const struct section {
     {"pool", "Pool", true, write_pool},
     {"cost", "Cost", true, write_cost},
     {"repair", "Repair", true, write_repair},
+    {"backup", "Backup", true, write_backup},
 };
 
 static bool is_wanted(const struct ic_call *c, const struct section *s)

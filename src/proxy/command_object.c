@@ -3,6 +3,7 @@
  * IC.OBJECT and IC.POOL for what only this server knows.
  */
 #include "core/pool.h"
+#include "proxy/backup.h"
 #include "proxy/books.h"
 #include "proxy/command_handlers.h"
 #include "proxy/functions.h"
@@ -193,6 +194,16 @@ static void write_elapsed(struct ic_call *c, const char *name, uint64_t since_ms
     ic_resp_int(c->out, since_ms == 0 ? -1 : (int64_t)elapsed_ms);
 }
 
+/* Its id in hexadecimal; empty: there is none. */
+static void write_instance(struct ic_call *c, const char *name, const struct ic_pool_instance *i)
+{
+    char hex[2 * IC_INSTANCE_ID_LEN + 1] = "";
+    for (size_t k = 0; i != NULL && i->serial != 0 && k < IC_INSTANCE_ID_LEN; k++) {
+        snprintf(hex + 2 * k, 3, "%02x", i->id[k]);
+    }
+    write_text(c->out, name, hex);
+}
+
 static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t index)
 {
     static const struct ic_pool_instance none;
@@ -202,7 +213,8 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     struct ic_function_stay stay = ic_functions_stay(c->proxy->functions, index);
     const struct ic_cost_account *account = ic_cost_account(ic_books_cost(c->proxy->books), index);
     i = i == NULL ? &none : i;
-    ic_resp_map(c->out, 17);
+    struct ic_backup_state backup = ic_backups_state(c->proxy->backups, index);
+    ic_resp_map(c->out, 22);
     write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
     write_text(c->out, "state", ic_function_state_name(f->state));
     write_number(c->out, "capacity", ic_pool_capacity(pool, index));
@@ -220,6 +232,12 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     write_elapsed(c, "idle_ms", figures.asked_ms);
     write_number(c->out, "lease_ms", stay.lease_ms);
     write_number(c->out, "gap_ms", stay.gap_ms);
+    write_instance(c, "instance", i);
+    write_instance(c, "peer", ic_pool_sibling(pool, index));
+    write_text(c->out, "peer_state", ic_function_state_name(f->peer.state));
+    ic_resp_bulk_str(c->out, "backup_age_ms");
+    ic_resp_int(c->out, backup.age_ms);
+    write_number(c->out, "to_copy", backup.uncopied);
 }
 
 void ic_command_ic_pool(struct ic_call *c)

@@ -399,6 +399,9 @@ const struct ic_command ic_command_table[] = {
         "O(N) with N functions", "Tells what was spent, by cause, and what it would have cost elsewhere.",
         .tips = "nondeterministic_output",
         .subcommands = cost_subcommands, .subcommand_count = COUNT(cost_subcommands)),
+    ROW("ic.backup", ic_command_ic_backup, -1, "1.0.0", INFINICACHE, READONLY, 0,
+        "O(N) with N functions", "Tells about copies on second instances; with NOW [function], begins to make them.",
+        .tips = "nondeterministic_output"),
 };
 /* clang-format on */
 

@@ -262,7 +262,7 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
     r->submitted_ms = fn->figures.asked_ms = ic_function_now(fn);
     r->deadline_ms =
         ic_function_now(fn) + (uint64_t)(is_awake(fn) ? c->node_timeout : c->invoke_timeout);
-    if (ic_list_empty(&fn->waiters)) {
+    if (ic_list_empty(&fn->waiters) && r->cause == IC_COST_SERVE) {
         ic_function_lease_arrival(fn, r->nodes);
     }
     ic_list_push_back(&fn->waiters, &r->wait);

@@ -487,7 +487,11 @@ void ic_functions_count_transfer(struct ic_functions *f)
 {
     uint64_t sent = 0, received = 0;
     for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
-        ic_link_take_traffic(f->function[i].link, &sent, &received);
+        const struct ic_function *fn = &f->function[i];
+        ic_link_take_traffic(fn->link, &sent, &received);
+        if (fn->peer != NULL) {
+            ic_link_take_traffic(fn->peer->link, &sent, &received);
+        }
     }
     if (sent + received > 0) {
         ic_books_transfer(f->books, sent, received);

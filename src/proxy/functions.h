@@ -64,7 +64,8 @@ struct ic_node_request {
     uint32_t instance;
     uint32_t nodes; /* that the same client waits for at once, this one included; 0 counts as 1 */
     uint64_t object_id;
-    uint64_t offset; /* in the chunk, on a unit's bound */
+    uint64_t offset; /* in the chunk, on a unit's bound. MARK: wall time, the instance is a whole
+                        copy as of then */
     uint32_t length; /* READ: bytes wanted, up to a unit's bound or the chunk's end */
     uint32_t unit;   /* the stripe layout's unit; READ and WRITE */
 
@@ -88,9 +89,6 @@ struct ic_node_request {
 
     /* STAT: the chunk's item (ic_item_decode) is appended to this */
     struct ic_buf *item;
-
-    /* MARK: the instance is a whole copy of its sibling as of this wall time */
-    int64_t mark_ms;
 
     /* Exactly once, never on the stack of submit or cancel; may submit again. */
     void (*done)(struct ic_node_request *r, int result);

@@ -290,14 +290,6 @@ static bool is_operation(enum ic_node_op op)
     return op == IC_NODE_WRITE || op == IC_NODE_SEAL || op == IC_NODE_MARK;
 }
 
-/* What a frame's `offset` says of R. */
-static uint64_t offset_of(const struct ic_node_request *r)
-{
-    return r->op == IC_NODE_MARK                             ? (uint64_t)r->mark_ms
-           : r->op == IC_NODE_READ || r->op == IC_NODE_WRITE ? r->offset
-                                                             : 0;
-}
-
 static void unqueue(struct ic_link *l, struct ic_node_request *r)
 {
     ic_list_remove(&r->node);
@@ -325,7 +317,7 @@ static bool send_request(struct ic_link *l, struct ic_node_request *r)
     slot->r = r;
     slot->chunk = r->chunk;
     slot->object_id = r->object_id;
-    slot->offset = offset_of(r);
+    slot->offset = r->op == IC_NODE_SEAL ? 0 : r->offset;
     slot->bytes = weight(r);
     slot->units = slot->bytes == 0 ? 0 : (uint32_t)ic_frame_units(slot->bytes, r->unit);
     l->in_flight += slot->bytes;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "code/rs.h"
 #include "proxy/admin.h"
+#include "proxy/backup.h"
 #include "proxy/books.h"
 #include "proxy/functions.h"
 #include "proxy/rebuilder.h"
@@ -288,6 +289,10 @@ static int start(struct process *p)
         result = open_all(p);
     }
     if (result == 0) {
+        proxy->backups = ic_backups_new(proxy);
+        result = proxy->backups == NULL ? IC_ENOMEM : 0;
+    }
+    if (result == 0) {
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
         proxy->sessions = ic_sessions_new(proxy, p->why);
         proxy->repair = proxy->window == NULL ? NULL : ic_repair_new(proxy);
@@ -322,6 +327,7 @@ void ic_proxy_stop(struct ic_proxy *proxy)
            (unsigned long long)ic_store_count(p->proxy.store));
     ic_sessions_close(p->proxy.sessions);
     ic_repair_stop(p->proxy.repair);
+    ic_backups_stop(p->proxy.backups);
     ic_functions_stop(p->proxy.functions, GOODBYE_WITHIN_MS, on_nodes_gone, p);
 }
 
@@ -336,6 +342,7 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_sessions_free(p->proxy.sessions);
     ic_repair_free(p->proxy.repair);
     p->proxy.repair = NULL;
+    ic_backups_free(p->proxy.backups);
     if (p->proxy.store != NULL && p->proxy.books != NULL) {
         ic_books_close(p->proxy.books);
         ic_store_turn_end(p->proxy.store);

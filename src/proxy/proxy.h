@@ -16,6 +16,7 @@
 #include "core/price.h"
 #include "net/net.h"
 
+struct ic_backups;
 struct ic_books;
 struct ic_functions;
 struct ic_rebuilder;
@@ -33,6 +34,7 @@ struct ic_proxy {
     struct ic_store *store;         /* what lies where; journal, eviction */
     struct ic_books *books;         /* what it all costs */
     struct ic_functions *functions; /* the pool, the links, Invoke */
+    struct ic_backups *backups;     /* copies between two instances of a function */
     struct ic_window *window;       /* buffers */
     struct ic_repair *repair;       /* of lost chunks */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */

@@ -151,6 +151,8 @@ uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, ui
 bool ic_store_has_copy(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
 /* Of committed objects: bytes (as functions count them) on FUNCTION that only one instance has; */
 uint64_t ic_store_uncopied(const struct ic_store *s, uint16_t function);
+/* of all that is sealed on it, on one instance or on two, each once; */
+uint64_t ic_store_sealed_bytes(const struct ic_store *s, uint16_t function);
 /* chunks that two instances have, on all functions. */
 uint64_t ic_store_copies(const struct ic_store *s);
 /*

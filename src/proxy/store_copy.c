@@ -55,6 +55,11 @@ uint64_t ic_store_uncopied(const struct ic_store *s, uint16_t function)
     return s->uncopied[function];
 }
 
+uint64_t ic_store_sealed_bytes(const struct ic_store *s, uint16_t function)
+{
+    return s->evictable[function];
+}
+
 uint64_t ic_store_copies(const struct ic_store *s)
 {
     return s->copies;
@@ -99,13 +104,13 @@ void ic_store_drop_gone(struct ic_store *s, struct ic_object *o)
 void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
+    bool second = copied(place) && serial == place->backup;
+    if (serial != place->instance && !second) {
+        return; /* it was found where it is not any more: a repair, or a copy, took its place */
+    }
     if (place->state != IC_CHUNK_HELD) {
         ic_store_give_up(s, o, chunk);
         return;
-    }
-    bool second = copied(place) && serial == place->backup;
-    if (serial != place->instance && !second) {
-        return; /* it was found on an instance that does not count any more */
     }
     ic_pool_condemn(s->setup.pool, place->function, serial, o->id, chunk, o->chunk_cost,
                     IC_POOL_FROM_LIVE);

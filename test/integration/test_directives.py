@@ -519,6 +519,33 @@ def test_latency_value(cluster):
         client.config_set("latency-value", 0.00003)
 
 
+@observes("backup-interval", "backup-rate", "peer-interval")
+def test_backups(new_cluster):
+    c = new_cluster(options={"backup-interval": "0s", "peer-interval": "0s", "backup-rate": "1mb"})
+    client = c.redis()
+    client.set("k", noise(3 * MB))
+    copies = lambda: [dict(zip(r[::2], r[1::2]))[b"copies"] for r in object_fields(client, "k")["chunks"]]
+    assert set(copies()) == {1} and info(client, "backups_done") == 0
+    client.config_set("backup-interval", "1s")
+    wait_until(lambda: set(copies()) == {2}, "every chunk has a copy")
+    # 3.6 MB at 1 MB a second: a second's worth went at once at most, so some backup took its time
+    assert info(client, "backup_last_ms") > 0
+    wait_until(lambda: info(client, "backups_running") == 0, "nothing is under way")
+    assert info(client, "backup_bytes_copied") >= 3 * MB
+    done = info(client, "backups_done")
+    client.config_set("peer-interval", "500ms")
+    wait_until(lambda: info(client, "backups_done") > done + 20, "peers meet without new data")
+    client.config_set("backup-interval", "0s")
+    wait_until(lambda: info(client, "backups_running") == 0, "nothing is under way")
+    client.config_set("backup-rate", "10kb")
+    client.set("slow", noise(MB))
+    client.execute_command("IC.BACKUP", "NOW")
+    wait_until(lambda: info(client, "backups_running") > 0, "it has begun")
+    assert info(client, "backup_bytes_copied") < 4 * MB
+    client.config_set("backup-rate", "0")
+    wait_until(lambda: info(client, "backup_bytes_copied") >= 4 * MB, "it is done")
+
+
 @observes("warm-interval")
 def test_warm_interval(new_cluster):
     c = new_cluster(options={"warm-interval": "0s"})

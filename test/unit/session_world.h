@@ -9,6 +9,7 @@
 #ifndef IC_TEST_SESSION_WORLD_H
 #define IC_TEST_SESSION_WORLD_H
 
+#include "proxy/backup.h"
 #include "proxy/session.h"
 
 #include "base/log.h"
@@ -61,6 +62,25 @@ struct ic_pool *ic_functions_pool(struct ic_functions *f)
 {
     (void)f;
     return world.pool;
+}
+
+struct ic_backup_stats ic_backups_stats(const struct ic_backups *b)
+{
+    (void)b;
+    return (struct ic_backup_stats){0};
+}
+
+struct ic_backup_state ic_backups_state(const struct ic_backups *b, uint16_t function)
+{
+    (void)b;
+    (void)function;
+    return (struct ic_backup_state){.age_ms = -1};
+}
+
+void ic_backups_ask(struct ic_backups *b, uint16_t function)
+{
+    (void)b;
+    (void)function;
 }
 
 const char *ic_functions_name(const struct ic_functions *f, uint16_t function)

@@ -110,7 +110,7 @@ static void stat_tells_the_seal_and_mark_is_kept(void **s)
     assert_int_equal(found.object_id, 5);
     assert_true(found.sealed && ic_slice_equal(found.seal.key, ic_slice_str("key")));
     ic_buf_deinit(&item);
-    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .mark_ms = 1234567}};
+    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .offset = 1234567}};
     submit(&w, &mark);
     assert_int_equal(wait_for(&w, &mark), 0);
     assert_int_equal(node0(&w)->mark, 1234567);
@@ -125,7 +125,7 @@ static void a_cancelled_mark_keeps_its_number(void **s)
     open_world(&w, 1);
     uint32_t serial = put(&w, 5);
     node0(&w)->mute = true;
-    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .mark_ms = 7}};
+    struct ask mark = {.r = {.op = IC_NODE_MARK, .instance = serial, .offset = 7}};
     submit(&w, &mark);
     fake_run_for(&w.fake, 20);
     ic_functions_cancel(w.f, &mark.r);
