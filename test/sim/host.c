@@ -59,6 +59,9 @@ static void set_times(struct sim_host *h, struct sim_world *w)
     set(h, "lease", "%llums", (unsigned long long)(sim_below(w, 3) * sim_below(w, 1500)));
     set(h, "billing", "%s", sim_below(w, 2) == 0 ? "1ms" : "100ms");
     set(h, "repair", "%s", choose(w, repairs, 4));
+    set(h, "backup-interval", "%llums",
+        (unsigned long long)(sim_below(w, 2) * (1000 + sim_below(w, 20000))));
+    set(h, "peer-interval", "%llums", (unsigned long long)(5000 + sim_below(w, 60000)));
     set(h, "adopt-wait", "%llums", (unsigned long long)sim_below(w, 3000));
     set(h, "appendfsync", "%s", choose(w, syncs, 4));
 }
