@@ -9,8 +9,6 @@ enum {
     FAILURES_SHIFT = 4,   /* then 2, 4, 8, 16 parts */
     OLD_MS = 3600 * 1000, /* an instance is old: twice as often */
     AGE_STEP_MS = 600000, /* ages that differ by less are the same */
-    KEEP_TENTHS = 10,     /* of a second of the rate */
-    MS_PER_S = 1000,
 };
 
 struct turn {
@@ -149,25 +147,4 @@ void ic_backup_seen(struct ic_backup_plan *plan, uint16_t function, uint64_t at_
 {
     struct turn *t = turn_of(plan, function);
     t->met_ms = at_ms > t->met_ms ? at_ms : t->met_ms;
-}
-
-/* ---- a token bucket ---------------------------------------------------------- */
-
-uint64_t ic_bucket_take(struct ic_bucket *r, uint64_t rate, uint64_t bytes, uint64_t now_ms)
-{
-    enum { LONG_MS = 60 * MS_PER_S }; /* so the product below fits: a rate is below 2^40 */
-    assert(bytes <= INT64_MAX && rate < UINT64_C(1) << 40);
-    if (rate == 0) {
-        return 0;
-    }
-    uint64_t passed_ms = now_ms - r->at_ms < LONG_MS ? now_ms - r->at_ms : LONG_MS;
-    int64_t most = (int64_t)(rate / KEEP_TENTHS + 1);
-    r->bytes += (int64_t)(rate * passed_ms / MS_PER_S);
-    r->bytes = r->bytes > most ? most : r->bytes;
-    r->at_ms = now_ms;
-    if (r->bytes > 0) {
-        r->bytes -= (int64_t)bytes;
-        return 0;
-    }
-    return (uint64_t)-r->bytes * MS_PER_S / rate + 1;
 }

@@ -1,6 +1,6 @@
 /*
- * backup.h - when the two instances of which function are brought together, and how fast
- * bytes go between them. Pure: time is an argument.
+ * backup.h - when the two instances of which function are brought together. Pure: time is an
+ * argument.
  *
  *   one turn per function and interval, staggered:  | f0 | f1 | f2 | f3 | f0 | f1 ...
  *     new or deleted data since the last one        at its turn
@@ -51,18 +51,5 @@ void ic_backup_began(struct ic_backup_plan *plan, uint16_t function, uint64_t no
 void ic_backup_ended(struct ic_backup_plan *plan, uint16_t function, bool done, uint64_t now_ms);
 /* The peer was there, as a restarted proxy learns from its mark. */
 void ic_backup_seen(struct ic_backup_plan *plan, uint16_t function, uint64_t at_ms);
-
-/* ---- a token bucket ---------------------------------------------------------- */
-
-struct ic_bucket {
-    int64_t bytes; /* that may go; below 0: gone in advance */
-    uint64_t at_ms;
-};
-
-/*
- * BYTES may go at RATE bytes per second (0: no limit): 0, and they are counted; or the milliseconds
- * to wait before asking again. What is not used is kept for a tenth of a second.
- */
-uint64_t ic_bucket_take(struct ic_bucket *r, uint64_t rate, uint64_t bytes, uint64_t now_ms);
 
 #endif

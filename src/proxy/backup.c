@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/backup.h"
+#include "core/token_bucket.h"
 #include "core/pool.h"
 #include "net/net.h"
 #include "proxy/books.h"
@@ -41,7 +42,7 @@ struct job {
 struct ic_backups {
     struct ic_proxy *proxy;
     struct ic_backup_plan *plan;
-    struct ic_bucket bucket;
+    struct ic_token_bucket bucket;
     struct ic_timer timer;
     struct job job[JOBS_MAX];
     struct ic_backup_stats stats;

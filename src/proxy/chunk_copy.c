@@ -3,7 +3,7 @@
 #include "base/config.h"
 #include "base/crc32c.h"
 #include "code/layout.h"
-#include "core/backup.h"
+#include "core/token_bucket.h"
 #include "proto/link_body.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
@@ -12,7 +12,8 @@
 
 static void read_piece(void *ctx);
 
-void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy, struct ic_bucket *bucket)
+void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy,
+                        struct ic_token_bucket *bucket)
 {
     *c = (struct ic_chunk_copy){.proxy = proxy, .bucket = bucket};
     ic_buf_init(&c->crcs);
@@ -186,12 +187,14 @@ static void read_piece(void *ctx)
     uint64_t left = c->object->chunk_length - c->offset;
     uint32_t most = piece_bytes(c->object);
     c->length = left < most ? (uint32_t)left : most;
-    uint64_t wait_ms = ic_bucket_take(c->bucket, (uint64_t)c->proxy->config->backup_rate, c->length,
-                                      ic_loop_now_ms(c->proxy->loop));
+    uint64_t rate = (uint64_t)c->proxy->config->backup_rate;
+    uint64_t now_ms = ic_loop_now_ms(c->proxy->loop);
+    uint64_t wait_ms = ic_token_bucket_wait(c->bucket, rate, now_ms);
     if (wait_ms > 0) {
         ic_timer_start(&c->timer, wait_ms);
         return;
     }
+    ic_token_bucket_take(c->bucket, rate, c->length, now_ms);
     if (make_room(c) < 0) {
         finish(c, IC_ENOMEM);
         return;

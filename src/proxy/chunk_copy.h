@@ -15,7 +15,7 @@
 #include "proxy/functions.h"
 
 struct ic_proxy;
-struct ic_bucket; /* core/backup.h */
+struct ic_token_bucket; /* core/token_bucket.h */
 
 enum { IC_COPY_PIECE = 256 << 10 }; /* bytes, or one unit if that is more (at most 1 MiB) */
 
@@ -23,7 +23,7 @@ enum { IC_COPY_PIECE = 256 << 10 }; /* bytes, or one unit if that is more (at mo
 struct ic_chunk_copy {
     /* The owner's, before ic_chunk_copy_begin: */
     struct ic_proxy *proxy;
-    struct ic_bucket *bucket;
+    struct ic_token_bucket *bucket;
     /*
      * Once, from the loop, unless it is cancelled; the copy may begin anew. BYTES were copied. 0,
      * or IC_ENOENT    there is nothing to copy (any more): the version died, the chunk was lost
@@ -45,7 +45,8 @@ struct ic_chunk_copy {
     struct ic_timer timer; /* the rate */
 };
 
-void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy, struct ic_bucket *bucket);
+void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy,
+                        struct ic_token_bucket *bucket);
 /* Begins it in the store as well (ic_store_copy_begin). C is idle. */
 void ic_chunk_copy_begin(struct ic_chunk_copy *c, struct ic_object *object, uint16_t chunk,
                          uint32_t from, uint32_t to);

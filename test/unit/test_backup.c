@@ -1,4 +1,4 @@
-/* Whose turn it is to be backed up, and how fast bytes go. */
+/* test_backup.c - whose turn it is to be backed up. */
 #include "core/backup.h"
 
 #include "unit.h"
@@ -177,28 +177,6 @@ static void never_but_when_asked(void **state)
     ic_backup_plan_free(plan);
 }
 
-static void bytes_go_at_the_rate(void **state)
-{
-    (void)state;
-    struct ic_bucket b = {0};
-    assert_int_equal(ic_bucket_take(&b, 0, UINT64_C(1) << 40, 0), 0); /* no limit */
-    for (uint64_t rate = 1000; rate <= UINT64_C(1) << 36; rate *= 64) {
-        b = (struct ic_bucket){0};
-        uint64_t now = 50000, gone = 0, piece = rate / 20;
-        while (now < 60000) {
-            uint64_t wait = ic_bucket_take(&b, rate, piece, now);
-            gone += wait == 0 ? piece : 0;
-            now += wait;
-        }
-        assert_true(gone >= 9 * rate && gone <= 11 * rate); /* in ten seconds */
-    }
-    b = (struct ic_bucket){0};
-    assert_int_equal(ic_bucket_take(&b, 1000, 5000, 1000000), 0); /* a piece may be large, */
-    uint64_t wait = ic_bucket_take(&b, 1000, 1, 1000000);         /* and is paid for afterwards */
-    assert_true(wait >= 4800 && wait <= 5001);
-    assert_int_equal(ic_bucket_take(&b, 1000, 1, 1000000 + wait), 0);
-}
-
 static void no_memory(void **state)
 {
     (void)state;
@@ -210,15 +188,10 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(turns_are_staggered),
-        leak_test(nothing_new_nothing_done),
-        leak_test(old_and_full_ones_first),
-        leak_test(what_is_out_of_reach_does_not_wait),
-        leak_test(failures_back_off),
-        leak_test(peers_are_met_for_their_own_sake),
-        leak_test(never_but_when_asked),
-        leak_test(bytes_go_at_the_rate),
-        leak_test(no_memory),
+        leak_test(turns_are_staggered),     leak_test(nothing_new_nothing_done),
+        leak_test(old_and_full_ones_first), leak_test(what_is_out_of_reach_does_not_wait),
+        leak_test(failures_back_off),       leak_test(peers_are_met_for_their_own_sake),
+        leak_test(never_but_when_asked),    leak_test(no_memory),
     };
     return cmocka_run_group_tests_name("backup", tests, NULL, NULL);
 }
