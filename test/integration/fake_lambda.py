@@ -40,6 +40,7 @@ class FakeNode:
         self.instance = os.urandom(16)
         self.chunks = {}  # (object id, chunk) -> dict
         self.position = 0
+        self.epoch = 0         # the highest seen
         self.dial = 0
         self.link = None
         self.payload = None
@@ -58,7 +59,7 @@ class FakeNode:
         p = self.payload
         name = self.function.encode()
         body = struct.pack("<16s16sIIIQQQQQH", self.instance, bytes.fromhex(p["invocation"]), self.dial,
-                           p["epoch"], 0, self.position, self.held(), 100 << 20, len(self.chunks),
+                           self.epoch, 0, self.position, self.held(), 100 << 20, len(self.chunks),
                            300000, len(name)) + name
         mac = hmac.new(bytes.fromhex(p["key"]), b"ic-hello-1" + body, hashlib.sha256).digest()
         if self.spoil_mac:
@@ -81,6 +82,7 @@ class FakeNode:
         welcome = self.link.receive()
         assert welcome.type == WELCOME
         epoch = struct.unpack_from("<I", welcome.body)[0]
+        self.epoch = max(self.epoch, epoch)
         mac = hmac.new(bytes.fromhex(self.payload["key"]),
                        b"ic-welcome-1" + struct.pack("<I", epoch) + self.mac,
                        hashlib.sha256).digest()
@@ -196,7 +198,7 @@ class FakeNode:
 
     def response(self):
         return {"instance": self.instance.hex(), "position": self.position, "held": self.held(),
-                "capacity": 100 << 20, "chunks": len(self.chunks), "epoch": 1, "served": True}
+                "capacity": 100 << 20, "chunks": len(self.chunks), "epoch": self.epoch, "served": True}
 
 
 class FakeLambda:

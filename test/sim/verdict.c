@@ -1,5 +1,6 @@
 #include "sim/verdict.h"
 
+#include "base/config.h"
 #include "core/pool.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
@@ -132,6 +133,7 @@ static bool is_repairing(const struct sim_world *w)
 
 void sim_verdict_at_end(struct sim_world *w)
 {
+    w->host.config->backup_interval = 0; /* what a backup pins cannot make room */
     sim_world_run_for(w, QUIET_US, NULL);
     for (uint32_t key = 0; key < w->model.keys; key++) {
         serve(w, SIM_GET, key, 0);
