@@ -136,6 +136,7 @@ static void start_invocation(const struct ic_pool *pool, struct ic_pool_function
 {
     run->from = run->state;
     run->kind = kind;
+    f->runs = run == &f->serve ? f->current : f->runs;
     run->response_due = true;
     run->state = IC_FUNCTION_INVOKING;
     run->deadline_ms =
@@ -214,7 +215,7 @@ static enum ic_function_state after_crash(struct ic_pool *pool, uint16_t functio
         ic_pool_gone(pool, function, f->beside);
         return at_rest(f, lane);
     }
-    ic_pool_gone(pool, function, f->current);
+    ic_pool_gone(pool, function, f->runs); /* not a sibling that took its place */
     if (!served) {
         back_off(pool, f, now_ms, random);
         return IC_FUNCTION_LOST;
@@ -493,6 +494,7 @@ void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
     free_condemned(instance);
     *instance = (struct ic_pool_instance){.serial = 0};
     ic_list_init(&instance->condemned_queue);
+    f->runs = f->runs == serial ? 0 : f->runs;
     if (f->current == serial) {
         f->current = 0;
         struct ic_pool_instance *heir = heard_last(f);
@@ -577,7 +579,7 @@ struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
 {
     struct ic_pool_function *f = at(pool, function);
     struct ic_pool_instance *instance = hear(pool, function, id, capacity, position, held, now_ms);
-    f->current = instance->serial;
+    f->current = f->runs = instance->serial;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         struct ic_pool_instance *sibling = &f->instance[k];
         if (sibling->serial != 0 && sibling != instance) {
@@ -658,7 +660,7 @@ uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function)
     const struct ic_pool_function *f = at(pool, function);
     const struct ic_pool_instance *instance = find(pool, function, f->current);
     uint64_t used = f->planned;
-    if (instance != NULL) {
+    if (instance != NULL && !instance->dying) {
         used += instance->live + instance->in_flight;
     }
     uint64_t capacity = ic_pool_capacity(pool, function);

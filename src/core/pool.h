@@ -113,6 +113,7 @@ struct ic_pool_instance {
     bool known;        /* its chunk set is known; else it is listed at its next HELLO */
     bool away;         /* a sibling answered the last invocation */
     bool greeted;      /* it has said HELLO, so the highest epoch it knows is ours; not pool.c's */
+    bool dying;        /* the platform is ending it: it takes nothing any more; not pool.c's */
     uint8_t misses;    /* invocations in a row answered by siblings */
     uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
     uint64_t heard_ms;
@@ -151,6 +152,7 @@ struct ic_pool_function {
     };
     struct ic_pool_run peer; /* ABSENT: there is none */
     uint32_t current; /* serial of the instance that answered the function's own invocation last */
+    uint32_t runs;    /* the one that has its last invocation, as far as is known; 0: gone */
     uint32_t beside;  /* serial of the peer since its HELLO; 0: none */
     uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
@@ -253,7 +255,8 @@ void ic_pool_set_known(struct ic_pool_instance *instance, bool known);
 
 /*
  * Bytes that new chunks may take on FUNCTION: capacity - live - in flight of the current instance,
- * less what is planned. Condemned bytes count as free: their DELETEs precede every WRITE.
+ * less what is planned. Condemned bytes count as free: their DELETEs precede every WRITE. An empty
+ * instance will take the place of one that is dying.
  */
 uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function);
 /* Capacity of the current instance, or the assumed one. */

@@ -283,6 +283,47 @@ static void what_is_away_for_long_is_gone(void **s)
     ic_pool_free(p);
 }
 
+/* An instance handed over what it had while it ran an invocation, which then ends in an error: that
+ * is its end, not that of the sibling that took its place. */
+static void an_error_after_the_end_is_its_own(void **s)
+{
+    (void)s;
+    for (int served = 0; served < 2; served++) {
+        struct ic_pool *p = make(1, 0);
+        hear(p, A, 1000);
+        if (!served) {
+            hear(p, B, 2000);
+        }
+        EVENT(p, INVOKE_SERVE, 3000, INVOKING);
+        if (served) {
+            EVENT(p, HELLO, 3010, ACTIVE);
+            hear(p, B, 3010);
+        }
+        uint32_t a = ic_pool_find_id(p, 0, A)->serial;
+        ic_pool_gone(p, 0, ic_pool_find_id(p, 0, B)->serial);
+        assert_int_equal(ic_pool_event(p, 0, IC_POOL_CRASHED, 3020, 0),
+                         served ? IC_FUNCTION_ASLEEP : IC_FUNCTION_LOST);
+        assert_true(ic_pool_holds(p, 0, a));
+        assert_int_equal(gone_count, 1);
+        ic_pool_free(p);
+    }
+}
+
+static void what_takes_a_dying_ones_place_is_empty(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    hear(p, A, 1000);
+    struct ic_pool_instance *a = ic_pool_find_id(p, 0, A);
+    ic_pool_restore_chunk(p, 0, a->serial, 3000);
+    ic_pool_plan(p, 0, 500);
+    assert_int_equal(ic_pool_room(p, 0), 1500);
+    a->dying = true;
+    assert_int_equal(ic_pool_room(p, 0), 4500);
+    ic_pool_unplan(p, 0, 500);
+    ic_pool_free(p);
+}
+
 /* When the one that answered is gone, one sibling takes its place; others stay away. */
 static void a_sibling_takes_over(void **s)
 {
@@ -703,6 +744,8 @@ int main(void)
         leak_test(ending_badly_again_and_again_backs_off),
         leak_test(adoption),
         leak_test(siblings_are_away_then_gone),
+        leak_test(an_error_after_the_end_is_its_own),
+        leak_test(what_takes_a_dying_ones_place_is_empty),
         leak_test(what_is_away_for_long_is_gone),
         leak_test(a_sibling_takes_over),
         leak_test(a_new_instance_that_holds_nothing_is_known),
