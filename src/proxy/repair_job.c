@@ -82,7 +82,7 @@ static void stop(struct ic_repair_job *job)
         end_request(job, i);
     }
     ic_store_forget(job->proxy->store, job);
-    ic_store_repair_end(job->proxy->store, job->object, job->chunks);
+    ic_store_repair_end(job->proxy->store, job->object, job->alive);
     job->object = NULL;
 }
 

@@ -288,6 +288,35 @@ static void test_one_of_two_fails(void **state)
     }
 }
 
+static int fail_one_for_another(struct ic_node_request *r)
+{
+    if (r->op == IC_NODE_SEAL) { /* since chunk 1 was given up: a hand-over has begun with it */
+        object->place[1].state = IC_CHUNK_WRITING;
+    }
+    return fail_some(r);
+}
+
+/* A chunk that was given up may be somebody else's when the repair ends. */
+static void test_what_is_given_up_is_left_alone(void **state)
+{
+    (void)state;
+    struct ic_repair_job *job;
+    make(4, 2, 50000, 1 << 20);
+    struct fake_chunk was = copy_of(3);
+    fake_kill(object->place[1].function);
+    fake_kill(object->place[3].function);
+    assert_int_equal(begin(&job), 0);
+    failing_function = object->place[1].function;
+    failing_op = IC_NODE_WRITE;
+    failing_result = IC_ENOSPC;
+    fake.script = fail_one_for_another;
+    run();
+    assert_int_equal(outcome.chunks, 1);
+    check_chunk(3, &was);
+    assert_int_equal(object->place[1].state, IC_CHUNK_WRITING);
+    finish();
+}
+
 /* A read that fails is replaced by another chunk's, as long as there is one. */
 static void test_reads_fail(void **state)
 {
@@ -446,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_begin_refused),
         cmocka_unit_test(test_memory_is_small),
         cmocka_unit_test(test_one_of_two_fails),
+        cmocka_unit_test(test_what_is_given_up_is_left_alone),
         cmocka_unit_test(test_reads_fail),
         cmocka_unit_test(test_ends_at_any_step),
         cmocka_unit_test(test_rate),
