@@ -59,8 +59,9 @@ struct ic_object {
     uint32_t unit;
     uint32_t key_len; /* of the key in its seals */
     uint32_t pins;
-    uint16_t data, parity;         /* d, p */
-    uint8_t state;                 /* enum ic_object_state */
+    uint16_t data, parity; /* d, p */
+    uint8_t state;         /* enum ic_object_state */
+    uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
     struct ic_chunk_place place[]; /* data + parity */
 };
 

@@ -288,7 +288,7 @@ void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, ui
 
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)
 {
-    uint32_t held = 0;
+    uint32_t held = o->moving;
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         held += ic_store_held(s, o, (uint16_t)i);
     }
@@ -312,6 +312,14 @@ static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice 
     p->chunks = (uint32_t)row->data + row->parity;
 }
 
+/* What takes the place of its dying instance is not there yet. */
+static bool is_ending(const struct ic_store *s, uint16_t function)
+{
+    uint32_t current = ic_pool_function(s->setup.pool, function)->current;
+    const struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, current);
+    return instance != NULL && instance->dying;
+}
+
 void ic_store_fill_candidates(struct ic_store *s)
 {
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
@@ -320,7 +328,8 @@ void ic_store_fill_candidates(struct ic_store *s)
             .room = ic_pool_room(s->setup.pool, (uint16_t)i),
             .capacity = ic_pool_capacity(s->setup.pool, (uint16_t)i),
             .awake = f->state == IC_FUNCTION_ACTIVE,
-            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN,
+            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN ||
+                    is_ending(s, (uint16_t)i),
         };
     }
 }

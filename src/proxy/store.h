@@ -139,7 +139,8 @@ enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_objec
 /* The chunk is sealed and the memory of an instance that has it counts as there: held or
  * unreachable. */
 bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk);
-/* Chunks held or unreachable; an object is readable while they are >= o->data. */
+/* Chunks held or unreachable, and those that are moving (store_handover.c); what has fewer than
+ * o->data is lost. */
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o);
 
 /* ---- copies on a second instance -------------------------------------------- */
@@ -216,6 +217,33 @@ void ic_store_repair_failed(struct ic_store *s, struct ic_object *o, uint16_t ch
 /* Ends the repair: of CHUNKS what is still WRITING is given up, O is unpinned (and may be freed).
  */
 void ic_store_repair_end(struct ic_store *s, struct ic_object *o, uint64_t chunks);
+
+/* ---- handover (store_handover.c) ---------------------------------------------- */
+
+/*
+ * The object whose chunk ITEM is, if a key shows it, instance SERIAL of FUNCTION has the chunk and
+ * nobody else has, what the item says of it is what the catalog says, and it can be sealed anew
+ * (ic_store_seal_key). Else NULL.
+ */
+struct ic_object *ic_store_last_copy(const struct ic_store *s, uint16_t function, uint32_t serial,
+                                     const struct ic_item *item);
+/* Chunks of O beyond d that are left when every dying instance is gone; < 0: it is unreadable. */
+int ic_store_spare(const struct ic_store *s, const struct ic_object *o);
+/*
+ * The caller has every byte of the chunk, which instance SERIAL of FUNCTION had: it gets another
+ * function without a chunk of O, one that is awake if possible, and is WRITING and planned; O is
+ * pinned. The chunk counts as held until the end of the move.
+ *   IC_ENOENT  it is not there any more, or O is on its way out
+ *   IC_ENOSPC  no function has room; IC_EIO the journal is failed
+ */
+int ic_store_move_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint16_t function,
+                        uint32_t serial) IC_MUST_USE;
+/* As ic_store_repair_commit. */
+int ic_store_move_commit(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                         void (*done)(void *ctx, int result), void *ctx) IC_MUST_USE;
+/* Ends the move, whatever came of it: what is still WRITING is given up, O unpinned (and may be
+ * freed). */
+void ic_store_move_end(struct ic_store *s, struct ic_object *o, uint16_t chunk);
 
 /* ---- keys ------------------------------------------------------------------- */
 

@@ -17,29 +17,24 @@ static bool holds(const struct ic_store *s, const struct ic_chunk_place *place, 
     return serial != 0 && ic_pool_holds(s->setup.pool, place->function, serial);
 }
 
-static bool copied(const struct ic_chunk_place *place)
-{
-    return place->backup != 0 && (place->marks & IC_PLACE_COPYING) == 0;
-}
-
 bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
     return place->state == IC_CHUNK_HELD &&
-           (holds(s, place, place->instance) || (copied(place) && holds(s, place, place->backup)));
+           (holds(s, place, place->instance) || (ic_place_copied(place) && holds(s, place, place->backup)));
 }
 
 bool ic_store_has_copy(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
-    return place->state == IC_CHUNK_HELD && copied(place) && holds(s, place, place->instance) &&
+    return place->state == IC_CHUNK_HELD && ic_place_copied(place) && holds(s, place, place->instance) &&
            holds(s, place, place->backup);
 }
 
 uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
-    if (place->state != IC_CHUNK_HELD || !copied(place)) {
+    if (place->state != IC_CHUNK_HELD || !ic_place_copied(place)) {
         return place->instance;
     }
     const struct ic_pool_instance *first =
@@ -71,7 +66,7 @@ void ic_store_drop_holder(struct ic_store *s, struct ic_object *o, uint16_t chun
 {
     struct ic_chunk_place place = o->place[chunk];
     assert(place.state == IC_CHUNK_HELD && serial != 0);
-    if (serial == place.instance && !copied(&place)) {
+    if (serial == place.instance && !ic_place_copied(&place)) {
         ic_pool_condemn(s->setup.pool, place.function, place.backup, o->id, chunk, o->chunk_cost,
                         IC_POOL_FROM_IN_FLIGHT);
         ic_store_set_place(s, o, chunk, IC_CHUNK_LOST, 0);
@@ -104,7 +99,7 @@ void ic_store_drop_gone(struct ic_store *s, struct ic_object *o)
 void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
-    bool second = copied(place) && serial == place->backup;
+    bool second = ic_place_copied(place) && serial == place->backup;
     if (serial != place->instance && !second) {
         return; /* it was found where it is not any more: a repair, or a copy, took its place */
     }
@@ -162,7 +157,7 @@ static bool shown(const struct ic_store *s, const struct ic_object *o)
 
 static bool lies_on(const struct ic_chunk_place *place, uint32_t serial)
 {
-    return place->instance == serial || (copied(place) && place->backup == serial);
+    return place->instance == serial || (ic_place_copied(place) && place->backup == serial);
 }
 
 static void scan_object(struct ic_object *o, void *ctx)

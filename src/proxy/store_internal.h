@@ -6,6 +6,7 @@
  *   store_watch.c   WATCH                            store_load.c    the journal at start
  *   store_rebuild.c the functions' lists at start    store_repair.c  sweeps, repairs
  *   store_copy.c    a second instance's copies
+ *   store_handover.c  chunks of dying instances
  *
  * An undo record pins the objects it speaks of, so that neither eviction nor a purge takes away
  * within the turn what the undo would need.
@@ -148,10 +149,21 @@ void ic_store_rebuild_item(struct ic_store *s, uint16_t function, uint32_t seria
 
 /* ---- store_copy.c ----------------------------------------------------------- */
 
+/* `backup` has the chunk, too. */
+static inline bool ic_place_copied(const struct ic_chunk_place *place)
+{
+    return place->backup != 0 && (place->marks & IC_PLACE_COPYING) == 0;
+}
+
 /* The place without SERIAL, one of its instances, whose bytes are accounted for already. */
 void ic_store_drop_holder(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
 /* The same for every holder whose memory is gone. */
 void ic_store_drop_gone(struct ic_store *s, struct ic_object *o);
+
+/* ---- store_list.c ----------------------------------------------------------- */
+
+/* ITEM is of a sealed chunk of O, with the lengths of the catalog. */
+bool ic_store_item_right(const struct ic_object *o, const struct ic_item *item);
 
 /* ---- store_commit.c --------------------------------------------------------- */
 

@@ -42,7 +42,7 @@ static struct ic_object *wanted(const struct ic_store *s, uint16_t function,
     return o;
 }
 
-static bool right(const struct ic_object *o, const struct ic_item *item)
+bool ic_store_item_right(const struct ic_object *o, const struct ic_item *item)
 {
     return item->sealed && item->seal.chunk_length == o->chunk_length &&
            item->seal.object_size == o->size && item_cost(item) == o->chunk_cost;
@@ -61,7 +61,7 @@ static void item_is_copy(struct ic_store *s, struct ic_object *o, uint32_t seria
                          const struct ic_item *item)
 {
     struct ic_chunk_place place = o->place[item->chunk];
-    if (place.backup != 0 || !right(o, item) || o->state == IC_OBJECT_DRAFT) {
+    if (place.backup != 0 || !ic_store_item_right(o, item) || o->state == IC_OBJECT_DRAFT) {
         condemn_item(s, place.function, serial, item);
         return;
     }
@@ -79,7 +79,7 @@ static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
         item_is_copy(s, o, serial, item);
     } else if (place->backup == serial && (place->marks & IC_PLACE_COPYING) != 0) {
         return;
-    } else if (right(o, item)) {
+    } else if (ic_store_item_right(o, item)) {
         place->marks |= place->instance == serial ? IC_PLACE_LISTED : IC_PLACE_BACKUP_LISTED;
     } else {
         missing(s, o, item->chunk, serial);
@@ -91,7 +91,7 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
                       const struct ic_item *item)
 {
     struct ic_chunk_place *place = &o->place[item->chunk];
-    if (!right(o, item) || o->state == IC_OBJECT_DRAFT) {
+    if (!ic_store_item_right(o, item) || o->state == IC_OBJECT_DRAFT) {
         condemn_item(s, place->function, serial, item);
         return;
     }

@@ -1,0 +1,238 @@
+/*
+ * test_store_handover.c - chunks of dying instances: which are worth taking, and that a chunk on
+ * its way is neither lost nor held in two places; whatever fails, the books agree.
+ */
+#include "proxy/store.h"
+
+#include "unit/store_world.h"
+
+static const char *const small_code[] = {"code-table", "*:2+2", "unit-size", "64", NULL};
+
+static struct world world;
+
+static struct world *start(uint64_t capacity)
+{
+    world_init(&world, 1, capacity, small_code);
+    world_hello_all(&world);
+    return &world;
+}
+
+static struct ic_object *object_of(struct world *w, const char *key)
+{
+    struct ic_entry *e = ic_store_find(w->store, ic_slice_str(key), w->wall_ms);
+    return e == NULL ? NULL : e->object;
+}
+
+static void kill_chunk(struct world *w, const struct ic_object *o, uint16_t chunk)
+{
+    world_kill_node(w, o->place[chunk].function);
+}
+
+/* Chunk I's instance is dying. Returns its function; *SERIAL. */
+static uint16_t dying(struct world *w, const struct ic_object *o, uint16_t i, uint32_t *serial)
+{
+    *serial = o->place[i].instance;
+    ic_pool_find(w->pool, o->place[i].function, *serial)->dying = true;
+    return o->place[i].function;
+}
+
+static struct ic_item item_of(const struct ic_object *o, uint16_t chunk)
+{
+    return (struct ic_item){.object_id = o->id,
+                            .chunk = chunk,
+                            .sealed = true,
+                            .written_bytes = o->chunk_length,
+                            .seal = {.chunk_length = o->chunk_length,
+                                     .object_size = o->size,
+                                     .unit = o->unit,
+                                     .key = ic_slice_str("a")}};
+}
+
+static void write_chunk(struct world *w, struct ic_object *o, uint16_t i)
+{
+    world_write(w, o, i, false);
+    struct world_node *n = &w->node[o->place[i].function];
+    n->chunk[n->count - 1].sealed = true;
+}
+
+static int commit(struct world *w, struct ic_object *o, uint16_t chunk)
+{
+    int before = w->results;
+    int result = ic_store_move_commit(w->store, o, chunk, world_done, w);
+    if (result < 0) {
+        return result;
+    }
+    world_turn_end(w);
+    assert_int_equal(w->results, before + 1);
+    return w->result;
+}
+
+static void check_even(struct world *w)
+{
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        world_deliver_deletes(w, i);
+        assert_int_equal(ic_pool_function(w->pool, i)->planned, 0);
+    }
+    world_check(w);
+}
+
+static void test_which(void **state)
+{
+    (void)state;
+    struct world *w = start(100000);
+    world_set(w, "a", 1000, 0);
+    struct ic_object *o = object_of(w, "a");
+    uint32_t serial;
+    uint16_t function = dying(w, o, 1, &serial);
+    struct ic_item item = item_of(o, 1);
+    assert_ptr_equal(ic_store_last_copy(w->store, function, serial, &item), o);
+    assert_null(ic_store_last_copy(w->store, function, serial + 100, &item));
+    assert_null(ic_store_last_copy(w->store, (uint16_t)(function ^ 1), serial, &item));
+    struct ic_item lies[] = {item, item, item, item, item, item, item};
+    lies[0].chunk = 2;
+    lies[1].chunk = 60000;
+    lies[2].object_id += 1000;
+    lies[3].seal.chunk_length += 64;
+    lies[4].seal.object_size = UINT64_MAX;
+    lies[5].sealed = false;
+    lies[6].seal.unit = 128;
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        assert_null(ic_store_last_copy(w->store, function, serial, &lies[i]));
+    }
+    assert_int_equal(ic_store_spare(w->store, o), 1);
+    dying(w, o, 2, &serial);
+    assert_int_equal(ic_store_spare(w->store, o), 0);
+    kill_chunk(w, o, 0);
+    assert_int_equal(ic_store_spare(w->store, o), -1);
+    world_change(w, IC_CHANGE_RENAME, "a", "longer", 0);
+    item = item_of(o, 2);
+    assert_null(ic_store_last_copy(w->store, o->place[2].function, serial, &item));
+    world_change(w, IC_CHANGE_DELETE, "longer", NULL, 0);
+    world_deinit(w);
+}
+
+/* The object has d chunks, and one of them dies: it is there all the time. */
+static void test_moved(void **state)
+{
+    (void)state;
+    struct world *w = start(100000);
+    world_set(w, "a", 1000, 0);
+    struct ic_object *o = object_of(w, "a");
+    kill_chunk(w, o, 0);
+    kill_chunk(w, o, 3);
+    uint32_t serial;
+    uint16_t function = dying(w, o, 1, &serial);
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
+    assert_int_equal(ic_store_fate(w->store, o, 1), IC_FATE_WRITING);
+    assert_int_equal(ic_store_held_count(w->store, o), 2);
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), IC_ENOENT);
+    world_kill_node(w, function);
+    while (ic_store_tick(w->store, w->now_ms, w->wall_ms)) {
+    }
+    world_turn_end(w);
+    assert_ptr_equal(object_of(w, "a"), o); /* nobody has it, but it comes */
+    assert_int_not_equal(o->place[1].function, function);
+    assert_int_not_equal(o->place[1].function, o->place[2].function);
+    write_chunk(w, o, 1);
+    assert_int_equal(commit(w, o, 1), 0);
+    ic_store_move_end(w->store, o, 1);
+    assert_int_equal(ic_store_held_count(w->store, o), 2);
+    check_even(w);
+    uint16_t to = o->place[1].function;
+    world_stop(w);
+    world_start(w);
+    world_hello_all(w);
+    o = object_of(w, "a");
+    assert_non_null(o);
+    assert_int_equal(o->place[1].function, to);
+    assert_int_equal(ic_store_held_count(w->store, o), 2);
+    world_deinit(w);
+}
+
+/* It fails when nothing, something, all is written: too few are left, so the object goes. */
+static void test_failed(void **state)
+{
+    (void)state;
+    for (int step = 0; step < 3; step++) {
+        struct world *w = start(100000);
+        world_set(w, "a", 1000, 0);
+        struct ic_object *o = object_of(w, "a");
+        kill_chunk(w, o, 0);
+        uint32_t serial;
+        uint16_t function = dying(w, o, 1, &serial);
+        assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
+        world_kill_node(w, function);
+        if (step > 0) {
+            write_chunk(w, o, 1);
+        }
+        if (step == 2) {
+            kill_chunk(w, o, 2); /* one more: d - 1 are left */
+        }
+        ic_store_move_end(w->store, o, 1);
+        world_turn_end(w);
+        if (step == 2) {
+            assert_null(object_of(w, "a"));
+        } else {
+            assert_int_equal(ic_store_fate(w->store, object_of(w, "a"), 1), IC_FATE_LOST);
+            assert_int_equal(ic_store_lost_count(w->store, o), 2);
+        }
+        check_even(w);
+        world_deinit(w);
+    }
+}
+
+static void test_the_version_dies(void **state)
+{
+    (void)state;
+    struct world *w = start(100000);
+    world_set(w, "a", 1000, 0);
+    struct ic_object *o = object_of(w, "a");
+    uint32_t serial;
+    uint16_t function = dying(w, o, 1, &serial);
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
+    world_change(w, IC_CHANGE_DELETE, "a", NULL, 0);
+    world_kill_node(w, function);
+    write_chunk(w, o, 1);
+    assert_int_equal(ic_store_move_commit(w->store, o, 1, world_done, w), IC_ENOENT);
+    ic_store_move_end(w->store, o, 1);
+    world_turn_end(w);
+    check_even(w);
+    assert_int_equal(ic_store_stats(w->store).objects, 0);
+    world_deinit(w);
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct world *w = start(1500); /* one chunk each: two of 500 bytes and more do not fit */
+    world_set(w, "a", 1000, 0);
+    world_set(w, "b", 1000, 0);
+    struct ic_object *o = object_of(w, "a");
+    uint64_t evicted = ic_store_stats(w->store).evicted;
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) { /* what is left of each is planned */
+        ic_pool_plan(w->pool, i, ic_pool_room(w->pool, i));
+    }
+    uint32_t serial;
+    uint16_t function = dying(w, o, 1, &serial);
+    ic_pool_plan(w->pool, function, ic_pool_room(w->pool, function));
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), IC_ENOSPC);
+    assert_int_equal(ic_store_fate(w->store, o, 1), IC_FATE_HELD);
+    assert_int_equal(ic_store_stats(w->store).evicted, evicted);
+    ic_pool_unplan(w->pool, function, o->chunk_cost);
+    /* Only its own function is left, where another instance will be. */
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
+    assert_int_equal(o->place[1].function, function);
+    ic_store_move_end(w->store, o, 1);
+    world_turn_end(w);
+    world_deinit(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_which),   cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_failed),  cmocka_unit_test(test_the_version_dies),
+        cmocka_unit_test(test_no_room),
+    };
+    return cmocka_run_group_tests_name("store_handover", tests, NULL, NULL);
+}
