@@ -7,6 +7,7 @@
 #include "proxy/books.h"
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
+#include "proxy/handover.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
 #include "proxy/repair.h"
@@ -28,6 +29,7 @@ struct figures {
     struct ic_repair_stats repair;
     struct ic_backup_stats backup;
     uint64_t copies;
+    struct ic_handover_stats handover;
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
@@ -55,6 +57,7 @@ static struct figures gather(const struct ic_proxy *p)
         .repair = ic_repair_stats(p->repair),
         .backup = ic_backups_stats(p->backups),
         .copies = ic_store_copies(p->store),
+        .handover = ic_handover_stats(p->handover),
         .keys = ic_store_count(p->store),
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
@@ -92,6 +95,10 @@ static struct figures gather(const struct ic_proxy *p)
     X(counter, "repairs_postponed_total",   repair.postponed,            "Repairs that had no room or too few chunks.") \
     X(counter, "repaired_chunks_total",     repair.chunks,               "Chunks brought back.")    \
     X(counter, "repaired_bytes_total",      repair.bytes,                "Bytes of these.")         \
+    X(counter, "handover_offers_total",     handover.offers,             "Instances that offered their chunks before they ended.") \
+    X(counter, "handover_chunks_total",     handover.chunks,             "Chunks taken over from them.") \
+    X(counter, "handover_bytes_total",      handover.bytes,              "Bytes of these.")         \
+    X(counter, "handover_left_total",       handover.left,               "Chunks without another copy that were not taken over.") \
     X(gauge,   "functions_awake",           awake,                       "Functions whose node is linked.") \
     X(gauge,   "pool_held_bytes",           held_bytes,                  "Bytes the functions hold, parity included.") \
     X(gauge,   "pool_capacity_bytes",       capacity_bytes,              "Bytes the functions could hold.") \

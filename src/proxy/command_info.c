@@ -8,6 +8,7 @@
 #include "proxy/command_handlers.h"
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
+#include "proxy/handover.h"
 #include "proxy/journal.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
@@ -364,6 +365,7 @@ static void write_cost(struct report *r)
 static void write_repair(struct report *r)
 {
     struct ic_repair_stats stats = ic_repair_stats(r->call->proxy->repair);
+    struct ic_handover_stats handover = ic_handover_stats(r->call->proxy->handover);
     struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
     number(r, "repair_waiting", stats.waiting);
     number(r, "repair_active", stats.active);
@@ -373,6 +375,10 @@ static void write_repair(struct report *r)
     number(r, "repair_postponed", stats.postponed);
     number(r, "repair_chunks", stats.chunks);
     number(r, "repair_bytes", stats.bytes);
+    number(r, "handover_offers", handover.offers);
+    number(r, "handover_chunks", handover.chunks);
+    number(r, "handover_bytes", handover.bytes);
+    number(r, "handover_left", handover.left);
     number(r, "lost_chunks", store.lost_chunks);
     number(r, "degraded_reads", store.degraded_reads);
 }

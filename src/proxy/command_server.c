@@ -7,6 +7,7 @@
 #include "base/glob.h"
 #include "base/log.h"
 #include "proxy/command_handlers.h"
+#include "proxy/handover.h"
 #include "proxy/proxy.h"
 #include "proxy/repair.h"
 #include "proxy/sessions.h"
@@ -228,6 +229,7 @@ void ic_command_config_resetstat(struct ic_call *c)
     ic_stats_reset(&c->session->sessions->stats);
     ic_store_stats_reset(c->proxy->store);
     ic_repair_stats_reset(c->proxy->repair);
+    ic_handover_stats_reset(c->proxy->handover);
     ic_call_ok(c);
 }
 

@@ -222,7 +222,7 @@ static void leave_queue(struct ic_function *fn, struct ic_node_request *r)
     }
 }
 
-static void refuse(struct ic_function *fn, struct ic_node_request *r, int result)
+void ic_function_refuse(struct ic_function *fn, struct ic_node_request *r, int result)
 {
     ic_functions_fail_later(fn->all, r, result == 0 ? elsewhere(fn, r) : result);
     r->stage = STAGE_FAILED;
@@ -250,13 +250,19 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
     ic_list_init(&r->wait);
     r->slot = NULL;
     r->stage = 0;
+    r->link = ic_function_dying_link(fn, r);
+    if (r->link != NULL) {
+        ic_link_submit(r->link, r);
+        return;
+    }
+    r->link = fn->link;
     if (r->instance != 0 && (instance == NULL || instance->away)) {
-        refuse(fn, r, 0);
+        ic_function_refuse(fn, r, 0);
         return;
     }
     if (ic_function_state(fn)->state == IC_FUNCTION_UNKNOWN || fn->all->stopping ||
         ic_function_is_lost(fn)) {
-        refuse(fn, r, IC_EUNAVAIL);
+        ic_function_refuse(fn, r, IC_EUNAVAIL);
         return;
     }
     r->submitted_ms = fn->figures.asked_ms = ic_function_now(fn);
@@ -280,8 +286,10 @@ void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
         r->stage = 0;
         ic_list_remove(&r->wait);
     } else if (r->stage != 0) {
-        ic_link_cancel(fn->link, r);
-        leave_queue(fn, r);
+        ic_link_cancel(r->link, r);
+        if (r->link == fn->link) {
+            leave_queue(fn, r);
+        }
     }
 }
 
@@ -320,7 +328,7 @@ static void on_answered(void *ctx, struct ic_node_request *r, int result)
 static void on_refused(void *ctx, struct ic_node_request *r, int result)
 {
     leave_queue(ctx, r);
-    refuse(ctx, r, result);
+    ic_function_refuse(ctx, r, result);
 }
 
 static void on_bind(void *ctx, struct ic_node_request *r, uint32_t serial)
@@ -402,6 +410,14 @@ static void say_goodbye(struct ic_function *fn)
     ic_function_schedule(fn);
 }
 
+/* The link's instance is not there any more if it was dying. */
+static void end_if_dying(struct ic_function *fn)
+{
+    if (ic_function_find_dying(fn, ic_link_serial(fn->link)) != NULL) {
+        ic_pool_gone(fn->all->pool, fn->index, ic_link_serial(fn->link));
+    }
+}
+
 static void on_bye(void *ctx, bool deadline_near, uint64_t left_ms)
 {
     struct ic_function *fn = ctx;
@@ -421,7 +437,20 @@ static void on_bye(void *ctx, bool deadline_near, uint64_t left_ms)
 
 static void on_idle(void *ctx)
 {
-    say_goodbye(ctx);
+    struct ic_function *fn = ctx;
+    say_goodbye(fn);
+    end_if_dying(fn);
+}
+
+static void on_offered(void *ctx, struct ic_slice items, uint64_t left_ms)
+{
+    ic_function_offered(ctx, items, left_ms);
+}
+
+void ic_function_link_lost(struct ic_function *fn)
+{
+    fn->link_lost_ms = ic_function_now(fn);
+    ic_function_schedule(fn);
 }
 
 static void on_broken(void *ctx, int error)
@@ -429,11 +458,11 @@ static void on_broken(void *ctx, int error)
     struct ic_function *fn = ctx;
     ic_log(error == IC_ECLOSED ? IC_LOG_INFO : IC_LOG_WARNING, "link-broken",
            "function=%s error=\"%s\"", fn->name, ic_error_text(error));
-    fn->link_lost_ms = ic_function_now(fn);
+    ic_function_link_lost(fn);
     if (error == IC_ESTALE) {
         distrust(fn, "operation-numbers");
     }
-    ic_function_schedule(fn);
+    end_if_dying(fn);
 }
 
 static const struct ic_link_handler link_handler = {
@@ -445,6 +474,7 @@ static const struct ic_link_handler link_handler = {
     .not_deleted = on_not_deleted,
     .listed = on_listed,
     .bye = on_bye,
+    .offered = on_offered,
     .idle = on_idle,
     .broken = on_broken,
 };
@@ -463,6 +493,7 @@ static void distrust(struct ic_function *fn, const char *reason)
 
 void ic_function_gone(struct ic_function *fn, uint32_t serial)
 {
+    ic_function_dying_gone(fn, serial);
     ic_link_forget(fn->link, serial);
     if (fn->peer != NULL) {
         ic_link_forget(fn->peer->link, serial);

@@ -80,7 +80,9 @@ struct ic_functions {
     uint8_t *scratch;
     struct ic_function *function; /* ic_pool_count of them */
     char node_address[80];        /* what nodes are told to dial */
-    struct ic_list failed;        /* requests by `wait`, whose `done` is called in the next turn */
+    struct ic_list dying;         /* instances that the platform is ending */
+    uint32_t dying_count;
+    struct ic_list failed; /* requests by `wait`, whose `done` is called in the next turn */
     struct ic_timer fail_timer;
     struct ic_timer warm_timer;
     struct ic_timer stop_timer;
@@ -119,6 +121,14 @@ void ic_function_gone(struct ic_function *fn, uint32_t serial);
 /* function_peer.c: see struct ic_meeting. */
 int ic_function_meet(struct ic_function *fn, struct ic_meeting *m) IC_MUST_USE;
 void ic_function_part(struct ic_function *fn, struct ic_meeting *m);
+
+/* function_dying.c: what a dying instance offered has been read: it may end. Its memory counts as
+ * gone when what is under way is answered. */
+void ic_function_release(struct ic_function *fn, uint32_t serial);
+/* Instance SERIAL is dying and has a link of its own for READs. */
+bool ic_function_visits(const struct ic_function *fn, uint32_t serial);
+/* All of them, at once: what was asked of them is refused. */
+void ic_functions_end_dying(struct ic_functions *f);
 
 enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello);
 void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,

@@ -10,7 +10,7 @@
 
 /* The first four bytes of an invocation id are the epoch that made it, so old ones are told apart.
  */
-static uint32_t epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES])
+uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES])
 {
     return (uint32_t)invocation[0] << 24 | (uint32_t)invocation[1] << 16 |
            (uint32_t)invocation[2] << 8 | invocation[3];
@@ -84,11 +84,11 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
         f->handler->epoch_seen(f->ctx, hello->highest_epoch);
         verdict = IC_DOOR_REFUSE; /* it dials again, and finds a higher one */
     } else if ((hello->flags & IC_HELLO_DYING) != 0) {
-        verdict = IC_DOOR_DISMISS; /* it need not wait for its end: nothing is taken over */
+        verdict = ic_function_judge_dying(fn, hello);
     } else if ((fn->begun || fn->greeted) &&
                memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
         verdict = ic_function_is_peer(fn) ? judge_peer(fn, hello) : judge_current(fn, hello);
-    } else if (epoch_of(hello->invocation) >= f->epoch) {
+    } else if (ic_function_epoch_of(hello->invocation) >= f->epoch) {
         verdict = IC_DOOR_REFUSE; /* of this life, and not the current one; or of no life */
     } else {
         verdict = fn->begun || f->stopping ? IC_DOOR_DISMISS : IC_DOOR_ENTER; /* adopted */
@@ -161,6 +161,10 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
 {
     struct ic_functions *f = fn->all;
     fn = lane_of(fn, hello);
+    if ((hello->flags & IC_HELLO_DYING) != 0) {
+        ic_function_enter_dying(fn, hello, stream);
+        return;
+    }
     bool again = ic_function_state(fn)->state == IC_FUNCTION_ACTIVE;
     if (again) { /* else they were saved when its last invocation ended */
         ic_function_save_numbers(fn);

@@ -4,11 +4,14 @@
  *   function.c          requests, deadlines, the link's words    function_hello.c   HELLO
  *   function_invoke.c   Invoke and its answer                    function_lease.c   the lease
  *   function_peer.c     two at a time
+ *   function_dying.c    instances that the platform is ending
  */
 #ifndef IC_PROXY_FUNCTION_INTERNAL_H
 #define IC_PROXY_FUNCTION_INTERNAL_H
 
 #include "proxy/function.h"
+
+struct ic_dying;
 
 static inline uint64_t ic_function_now(const struct ic_function *fn)
 {
@@ -45,6 +48,32 @@ void ic_function_forget_link_loss(struct ic_function *fn);
 /* The numbering of operations outlives the link's stay with an instance, which may turn up on the
  * function's other link next: at the end of an invocation. */
 void ic_function_save_numbers(struct ic_function *fn);
+
+/* R is told RESULT in the next turn; 0: because the instance it is for is not attached. */
+void ic_function_refuse(struct ic_function *fn, struct ic_node_request *r, int result);
+/* The link of an active node is gone; it may dial again. */
+void ic_function_link_lost(struct ic_function *fn);
+
+/* ---- function_hello.c ------------------------------------------------------- */
+
+uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES]);
+
+/* ---- function_dying.c ------------------------------------------------------- */
+
+/* Instance SERIAL is dying; NULL: not that is known. */
+struct ic_dying *ic_function_find_dying(const struct ic_function *fn, uint32_t serial);
+/* A HELLO with DYING: known, current, new? */
+enum ic_door_verdict ic_function_judge_dying(const struct ic_function *fn,
+                                             const struct ic_hello *hello);
+void ic_function_enter_dying(struct ic_function *fn, const struct ic_hello *hello,
+                             struct ic_stream *stream);
+/* OFFER on the serving link. */
+void ic_function_offered(struct ic_function *fn, struct ic_slice items, uint64_t left_ms);
+/* SERIAL is gone (the pool's word): its visit is over. */
+void ic_function_dying_gone(struct ic_function *fn, uint32_t serial);
+/* The link of its own on which a dying instance can be asked R; NULL: as every other request. */
+struct ic_link *ic_function_dying_link(const struct ic_function *fn,
+                                       const struct ic_node_request *r);
 
 /* ---- function_lease.c ------------------------------------------------------- */
 

@@ -90,6 +90,9 @@ enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16
         if (instance == NULL) {
             return IC_STATUS_GONE;
         }
+        if (ic_function_visits(at(f, function), serial)) {
+            return IC_STATUS_AWAKE;
+        }
         if (instance->away) {
             return IC_STATUS_AWAY;
         }
@@ -144,6 +147,11 @@ int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m)
 void ic_functions_part(struct ic_functions *f, struct ic_meeting *m)
 {
     ic_function_part(at(f, m->function), m);
+}
+
+void ic_functions_release(struct ic_functions *f, uint16_t function, uint32_t serial)
+{
+    ic_function_release(at(f, function), serial);
 }
 
 /* ---- warm-up ---------------------------------------------------------------- */
@@ -288,6 +296,7 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     f->ctx = setup->ctx;
     memcpy(f->secret, setup->secret, sizeof f->secret);
     ic_rng_init(&f->rng, ic_random_u64());
+    ic_list_init(&f->dying);
     ic_list_init(&f->failed);
     ic_timer_init(&f->fail_timer, f->loop, fail_now, f);
     ic_timer_init(&f->warm_timer, f->loop, warm, f);
@@ -394,6 +403,7 @@ void ic_functions_stop(struct ic_functions *f, uint64_t within_ms, void (*done)(
     f->stopped_ctx = ctx;
     f->stop_until_ms = ic_loop_now_ms(f->loop) + within_ms;
     ic_timer_stop(&f->warm_timer);
+    ic_functions_end_dying(f);
     ic_timer_init(&f->stop_timer, f->loop, stop_if_done, f);
     ic_timer_start(&f->stop_timer, 0);
 }
@@ -403,6 +413,7 @@ void ic_functions_free(struct ic_functions *f)
     if (f == NULL) {
         return;
     }
+    ic_functions_end_dying(f);
     ic_door_free(f->door);
     ic_lambda_free(f->lambda);
     for (int64_t i = 0; f->function != NULL && i < f->config->functions; i++) {

@@ -21,6 +21,7 @@ struct ic_books;
 struct ic_config;
 struct ic_item; /* proto/link_body.h: one chunk of a list */
 struct ic_functions;
+struct ic_link;
 struct ic_link_slot;
 struct ic_loop;
 struct ic_object; /* core/catalog.h */
@@ -100,6 +101,7 @@ struct ic_node_request {
     /* Private to functions.c and link.c. */
     struct ic_list node, wait;
     uint64_t deadline_ms, submitted_ms;
+    struct ic_link *link; /* that carries it */
     struct ic_link_slot *slot;
     int result;
     uint8_t stage;
@@ -162,6 +164,12 @@ size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function);
 struct ic_pool *ic_functions_pool(struct ic_functions *f);
 void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function);
 
+/*
+ * A dying instance was `offered` (below), and nothing more will be asked of it: it is let go when
+ * what is under way is answered, and its memory counts as gone, at once if nothing is.
+ */
+void ic_functions_release(struct ic_functions *f, uint16_t function, uint32_t serial);
+
 /* ---- start and stop --------------------------------------------------------- */
 
 /* What the owner of the catalog is told. All may be called in any turn; none may be NULL. */
@@ -175,6 +183,12 @@ struct ic_functions_handler {
     void (*list_begin)(void *ctx, uint16_t function, uint32_t serial);
     void (*list_item)(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item);
     void (*list_end)(void *ctx, uint16_t function, uint32_t serial);
+    /*
+     * The platform ends instance SERIAL within half a second: ITEMS, a list of struct ic_item,
+     * valid on this stack, are what it says it holds, and it answers READs until it is released
+     * (ic_functions_release, on this stack or later) or gone.
+     */
+    void (*offered)(void *ctx, uint16_t function, uint32_t serial, struct ic_slice items);
     /* The instance's memory is gone (ic_pool_holds is false by now). */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
     /* A node has seen another proxy, of EPOCH, which is not below ours: to be answered with

@@ -8,10 +8,8 @@
 #include "proxy/link.h"
 
 #include "base/alloc.h"
-#include "core/catalog.h"
 #include "net/net.h"
-#include "proto/frame.h"
-#include "proto/link_body.h"
+#include "proxy/link_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -22,52 +20,8 @@ static_assert((int)IC_NODE_READ_MAX <= (int)IC_FRAME_DATA_MAX &&
               "one request, one frame");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "CRCs are read and written in place");
 
-enum slot_kind { SLOT_READ, SLOT_WRITE, SLOT_SEAL, SLOT_STAT, SLOT_MARK, SLOT_DELETE, SLOT_LIST };
-
-struct ic_link_slot {
-    struct ic_node_request *r; /* NULL: cancelled, or none (DELETE, LIST) */
-    struct ic_pool_condemned *condemned;
-    enum slot_kind kind;
-    uint16_t chunk;
-    uint32_t request;
-    uint32_t units;
-    uint32_t bytes; /* of the window; of a READ's answer without its CRCs */
-    uint64_t object_id;
-    uint64_t offset;
-    uint64_t op;
-};
-
 /* Where a request is, `stage` of struct ic_node_request; 0: not here. */
 enum { STAGE_NONE, STAGE_FAST, STAGE_BULK, STAGE_SENT };
-
-struct ic_link {
-    struct ic_loop *loop;
-    const struct ic_link_handler *handler;
-    void *ctx;
-    uint8_t *scratch;
-    struct ic_stream *stream; /* NULL: detached */
-    struct ic_frame_parser parser;
-    struct ic_list fast, bulk;
-    struct ic_link_slot *slot; /* IC_LINK_SLOTS */
-    uint32_t head, count;
-    uint32_t next_request;
-    uint32_t fast_run;
-    uint32_t lease_ms;
-    uint64_t stay_until_ms; /* the end of the lease that runs, if nothing is under way */
-    uint32_t serial;
-    uint8_t id[IC_INSTANCE_ID_LEN];
-    uint64_t op_sent, op_done;
-    uint64_t sent, received; /* bytes, since they were taken */
-    uint64_t in_flight;      /* bytes of the slots */
-    uint64_t queued_bytes;   /* of fast and bulk */
-    uint32_t asked;          /* slots with a request whose owner waits */
-    uint64_t heard_ms;
-    struct ic_buf out;  /* a frame being put together */
-    struct ic_buf list; /* body of an ITEM */
-    uint8_t text[IC_ERROR_TEXT_MAX];
-    bool receiving; /* the head slot's answer has begun */
-    bool draining;
-};
 
 struct ic_link *ic_link_new(struct ic_loop *loop, uint8_t *scratch,
                             const struct ic_link_handler *handler, void *ctx)
@@ -137,7 +91,7 @@ void ic_link_detach(struct ic_link *l)
     ic_stream_free(l->stream);
     l->stream = NULL;
     l->receiving = false;
-    l->draining = false;
+    l->draining = l->read_only = false;
     ic_buf_deinit(&l->list);
 }
 
@@ -149,99 +103,10 @@ static void broken(struct ic_link *l, int error)
 
 /* ---- sending ---------------------------------------------------------------- */
 
-/* Only what somebody waits for renews the lease; the others leave it as it is. */
-static uint32_t lease_of(const struct ic_link *l, enum slot_kind kind)
-{
-    bool prolongs = kind != SLOT_DELETE && kind != SLOT_LIST;
-    if (prolongs || l->asked > 0) {
-        return l->lease_ms;
-    }
-    uint64_t now_ms = ic_loop_now_ms(l->loop);
-    return l->stay_until_ms > now_ms ? (uint32_t)(l->stay_until_ms - now_ms) : 0;
-}
-
-static int put_frame(struct ic_link *l, const struct ic_link_slot *slot, uint8_t type,
-                     uint8_t flags, uint32_t length)
-{
-    struct ic_frame frame = {
-        .type = type,
-        .flags = flags,
-        .chunk = slot->chunk,
-        .request = slot->request,
-        .length = length,
-        .object_id = slot->object_id,
-        .op = slot->op,
-        .offset = slot->offset,
-        .lease_ms = lease_of(l, slot->kind),
-    };
-    uint8_t header[IC_FRAME_HEADER_BYTES];
-    ic_frame_encode(&frame, header);
-    l->out.len = 0;
-    return ic_buf_append(&l->out, header, sizeof header);
-}
-
-static int encode_write(struct ic_link *l, const struct ic_link_slot *slot)
-{
-    const struct ic_node_request *r = slot->r;
-    size_t prefix_bytes = r->first ? IC_WRITE_PREFIX_BYTES : 0;
-    size_t crc_bytes = slot->units * sizeof(uint32_t);
-    int result = put_frame(l, slot, IC_FRAME_WRITE, r->first ? IC_WRITE_FIRST : 0,
-                           (uint32_t)(prefix_bytes + crc_bytes + r->body.len));
-    if (result == 0 && r->first) {
-        struct ic_write_prefix prefix = {.chunk_length = r->chunk_length, .unit = r->unit};
-        uint8_t bytes[IC_WRITE_PREFIX_BYTES];
-        ic_write_prefix_encode(&prefix, bytes);
-        result = ic_buf_append(&l->out, bytes, sizeof bytes);
-    }
-    return result < 0 ? result : ic_buf_append(&l->out, r->crcs, crc_bytes);
-}
-
-static int encode_seal(struct ic_link *l, const struct ic_link_slot *slot)
-{
-    const struct ic_node_request *r = slot->r;
-    struct ic_seal seal = {
-        .chunk_length = r->chunk_length,
-        .object_size = r->object->size,
-        .version = r->object->version,
-        .expires_ms = r->expires_ms,
-        .unit = r->object->unit,
-        .data = r->object->data,
-        .parity = r->object->parity,
-        .key = r->key,
-    };
-    memcpy(seal.instance, l->id, sizeof seal.instance);
-    int result = put_frame(l, slot, IC_FRAME_SEAL, 0, (uint32_t)(IC_SEAL_FIXED_BYTES + r->key.len));
-    return result < 0 ? result : ic_seal_encode(&seal, &l->out);
-}
-
-static int encode(struct ic_link *l, const struct ic_link_slot *slot)
-{
-    switch (slot->kind) {
-    case SLOT_READ: {
-        uint8_t length[IC_READ_BYTES];
-        ic_read_encode(slot->bytes, length);
-        int result = put_frame(l, slot, IC_FRAME_READ, 0, IC_READ_BYTES);
-        return result < 0 ? result : ic_buf_append(&l->out, length, sizeof length);
-    }
-    case SLOT_WRITE:
-        return encode_write(l, slot);
-    case SLOT_SEAL:
-        return encode_seal(l, slot);
-    case SLOT_DELETE:
-        return put_frame(l, slot, IC_FRAME_DELETE, 0, 0);
-    case SLOT_MARK:
-        return put_frame(l, slot, IC_FRAME_MARK, 0, 0);
-    case SLOT_STAT:
-    case SLOT_LIST:
-        return put_frame(l, slot, IC_FRAME_LIST, 0, 0);
-    }
-    return IC_EINVAL;
-}
-
 /* False: the link has broken for lack of memory. */
 static bool transmit(struct ic_link *l, const struct ic_link_slot *slot)
 {
-    int result = encode(l, slot);
+    int result = ic_link_encode(l, slot);
     if (result == 0) {
         l->sent += l->out.len;
         result = ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL);
@@ -258,7 +123,7 @@ static bool transmit(struct ic_link *l, const struct ic_link_slot *slot)
 }
 
 /* A slot at the ring's end; OP: it is an operation and gets the next number. */
-static struct ic_link_slot *push_slot(struct ic_link *l, enum slot_kind kind, bool op)
+static struct ic_link_slot *push_slot(struct ic_link *l, enum ic_slot_kind kind, bool op)
 {
     assert(l->count < IC_LINK_SLOTS);
     struct ic_link_slot *slot = slot_at(l, l->count++);
@@ -308,11 +173,11 @@ static bool send_request(struct ic_link *l, struct ic_node_request *r)
         l->handler->refused(l->ctx, r, 0);
         return true;
     }
-    static const enum slot_kind kinds[] = {[IC_NODE_READ] = SLOT_READ,
-                                           [IC_NODE_WRITE] = SLOT_WRITE,
-                                           [IC_NODE_SEAL] = SLOT_SEAL,
-                                           [IC_NODE_STAT] = SLOT_STAT,
-                                           [IC_NODE_MARK] = SLOT_MARK};
+    static const enum ic_slot_kind kinds[] = {[IC_NODE_READ] = SLOT_READ,
+                                              [IC_NODE_WRITE] = SLOT_WRITE,
+                                              [IC_NODE_SEAL] = SLOT_SEAL,
+                                              [IC_NODE_STAT] = SLOT_STAT,
+                                              [IC_NODE_MARK] = SLOT_MARK};
     struct ic_link_slot *slot = push_slot(l, kinds[r->op], is_operation(r->op));
     slot->r = r;
     slot->chunk = r->chunk;
@@ -341,6 +206,21 @@ static struct ic_node_request *first_of(const struct ic_list *queue)
     return ic_list_empty(queue) ? NULL : IC_CONTAINER(queue->next, struct ic_node_request, node);
 }
 
+/* The first of the bulk that may be sent. */
+static struct ic_node_request *first_bulk(const struct ic_link *l)
+{
+    if (!l->read_only) {
+        return first_of(&l->bulk);
+    }
+    IC_LIST_EACH (node, &l->bulk) {
+        struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, node);
+        if (!is_operation(r->op)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
 /* The window is kept but for a single request, which may be as large as it is. */
 static bool fits(const struct ic_link *l, const struct ic_node_request *r, uint64_t window)
 {
@@ -357,7 +237,7 @@ static bool pump_one(struct ic_link *l)
         return false;
     }
     struct ic_node_request *fast = first_of(&l->fast);
-    struct ic_node_request *bulk = first_of(&l->bulk);
+    struct ic_node_request *bulk = first_bulk(l);
     if (fast != NULL && (bulk == NULL || l->fast_run < IC_LINK_FAST_RUN) &&
         fits(l, fast, IC_LINK_WINDOW + IC_LINK_FAST_WINDOW)) {
         l->fast_run++;
@@ -367,7 +247,7 @@ static bool pump_one(struct ic_link *l)
         l->fast_run = 0;
         return fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
     }
-    struct ic_pool_condemned *condemned = l->handler->next_delete(l->ctx);
+    struct ic_pool_condemned *condemned = l->read_only ? NULL : l->handler->next_delete(l->ctx);
     if (condemned != NULL) {
         return send_delete(l, condemned);
     }
@@ -471,7 +351,7 @@ static int on_header(struct ic_link *l)
 }
 
 /* What an ERROR's status means to whoever asked (functions.h). */
-static int result_of_status(uint8_t status, enum slot_kind kind)
+static int result_of_status(uint8_t status, enum ic_slot_kind kind)
 {
     switch (ic_frame_status_error(status)) {
     case IC_ENOSPC:
@@ -540,7 +420,8 @@ static int on_end(struct ic_link *l)
     case IC_FRAME_BYE:
         l->handler->bye(l->ctx, (f.flags & IC_BYE_DEADLINE) != 0, f.offset);
         return 0;
-    case IC_FRAME_OFFER: /* declined: what was asked is served until the node ends */
+    case IC_FRAME_OFFER:
+        l->handler->offered(l->ctx, ic_slice(l->list.data, f.length), f.offset);
         ic_buf_deinit(&l->list);
         return 0;
     case IC_FRAME_ITEM:
@@ -696,6 +577,7 @@ void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
     memcpy(l->id, a->id, sizeof l->id);
     l->lease_ms = a->lease_ms;
     l->stream = a->stream;
+    l->read_only = a->read_only;
     l->heard_ms = ic_loop_now_ms(l->loop);
     l->stay_until_ms = l->heard_ms + l->lease_ms;
     ic_frame_parser_init(&l->parser);
@@ -722,7 +604,7 @@ void ic_link_keep(struct ic_link *l, uint32_t lease_ms)
     struct ic_link_slot slot = {.request = ++l->next_request};
     l->lease_ms = lease_ms;
     l->stay_until_ms = ic_loop_now_ms(l->loop) + lease_ms;
-    int result = put_frame(l, &slot, IC_FRAME_KEEP, 0, 0);
+    int result = ic_link_put_frame(l, &slot, IC_FRAME_KEEP, 0, 0);
     if (result == 0) {
         result = ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL);
     }
@@ -737,12 +619,17 @@ void ic_link_goodbye(struct ic_link *l)
 {
     assert(l->stream != NULL && l->count == 0);
     struct ic_link_slot slot = {.request = ++l->next_request};
-    if (put_frame(l, &slot, IC_FRAME_BYE_OK, 0, 0) == 0 &&
+    if (ic_link_put_frame(l, &slot, IC_FRAME_BYE_OK, 0, 0) == 0 &&
         ic_stream_write(l->stream, ic_buf_slice(&l->out), NULL) == 0) {
         ic_stream_free_after_write(l->stream, GOODBYE_LINGER_MS);
         l->stream = NULL;
     }
     ic_link_detach(l);
+}
+
+void ic_link_read_only(struct ic_link *l)
+{
+    l->read_only = true;
 }
 
 void ic_link_drain(struct ic_link *l)

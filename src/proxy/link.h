@@ -48,6 +48,8 @@ struct ic_link_handler {
     /* Of a list: struct ic_items; with LAST, the instance's mark. */
     void (*listed)(void *ctx, struct ic_slice items, bool last, uint64_t mark);
     void (*bye)(void *ctx, bool deadline_near, uint64_t left_ms);
+    /* OFFER: the instance ends, in LEFT_MS at most; ITEMS as in `listed`, valid on this stack. */
+    void (*offered)(void *ctx, struct ic_slice items, uint64_t left_ms);
     void (*idle)(void *ctx); /* draining, and nothing is outstanding any more */
     /* The connection is gone (not by ic_link_detach): IC_ECLOSED, IC_EPROTO, IC_ENOMEM, or
      * IC_ESTALE: the node's numbering of operations is not ours. The link is detached. */
@@ -78,6 +80,7 @@ struct ic_link_attach {
     uint64_t position;
     uint32_t lease_ms;
     bool list;
+    bool read_only; /* as after ic_link_read_only */
 };
 void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a);
 /* The lease that requests sent from now on carry. */
@@ -88,6 +91,9 @@ void ic_link_keep(struct ic_link *l, uint32_t lease_ms);
 void ic_link_detach(struct ic_link *l);
 /* Writes BYE_OK and detaches; nothing may be outstanding (ic_link_idle). */
 void ic_link_goodbye(struct ic_link *l);
+/* The instance ends: READs go out, all else waits until another is attached, or is refused when
+ * this one is forgotten. */
+void ic_link_read_only(struct ic_link *l);
 /* Sends nothing more; `idle` when what was sent is answered. */
 void ic_link_drain(struct ic_link *l);
 /* Refuses everything sent (and, with QUEUED, everything queued) with RESULT. */

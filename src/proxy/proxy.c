@@ -15,6 +15,7 @@
 #include "proxy/backup.h"
 #include "proxy/books.h"
 #include "proxy/functions.h"
+#include "proxy/handover.h"
 #include "proxy/rebuilder.h"
 #include "proxy/recovery.h"
 #include "proxy/repair.h"
@@ -113,9 +114,18 @@ static void on_list_end(void *ctx, uint16_t function, uint32_t serial)
     ic_store_list_end(((struct process *)ctx)->proxy.store, function, serial);
 }
 
+static void on_offered(void *ctx, uint16_t function, uint32_t serial, struct ic_slice items)
+{
+    ic_handover_offered(((struct process *)ctx)->proxy.handover, function, serial, items);
+}
+
 static void on_gone(void *ctx, uint16_t function, uint32_t serial)
 {
-    ic_store_instance_gone(((struct process *)ctx)->proxy.store, function, serial);
+    struct process *p = ctx;
+    ic_store_instance_gone(p->proxy.store, function, serial);
+    if (p->proxy.handover != NULL) { /* else the store is being loaded */
+        ic_handover_gone(p->proxy.handover, function, serial);
+    }
 }
 
 static void on_epoch_seen(void *ctx, uint32_t epoch)
@@ -139,6 +149,7 @@ static const struct ic_functions_handler functions_handler = {
     .list_begin = on_list_begin,
     .list_item = on_list_item,
     .list_end = on_list_end,
+    .offered = on_offered,
     .gone = on_gone,
     .epoch_seen = on_epoch_seen,
 };
@@ -296,7 +307,9 @@ static int start(struct process *p)
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
         proxy->sessions = ic_sessions_new(proxy, p->why);
         proxy->repair = proxy->window == NULL ? NULL : ic_repair_new(proxy);
-        result = proxy->repair == NULL || proxy->sessions == NULL ? IC_ENOMEM : 0;
+        proxy->handover = proxy->window == NULL ? NULL : ic_handover_new(proxy);
+        bool complete = proxy->repair != NULL && proxy->handover != NULL && proxy->sessions != NULL;
+        result = complete ? 0 : IC_ENOMEM;
     }
     if (result == 0 && !is_loopback(proxy->config->bind) &&
         !ic_sessions_have_password(proxy->sessions)) {
@@ -328,6 +341,7 @@ void ic_proxy_stop(struct ic_proxy *proxy)
     ic_sessions_close(p->proxy.sessions);
     ic_repair_stop(p->proxy.repair);
     ic_backups_stop(p->proxy.backups);
+    ic_handover_stop(p->proxy.handover);
     ic_functions_stop(p->proxy.functions, GOODBYE_WITHIN_MS, on_nodes_gone, p);
 }
 
@@ -343,6 +357,8 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_repair_free(p->proxy.repair);
     p->proxy.repair = NULL;
     ic_backups_free(p->proxy.backups);
+    ic_handover_free(p->proxy.handover);
+    p->proxy.handover = NULL;
     if (p->proxy.store != NULL && p->proxy.books != NULL) {
         ic_books_close(p->proxy.books);
         ic_store_turn_end(p->proxy.store);

@@ -19,6 +19,7 @@
 struct ic_backups;
 struct ic_books;
 struct ic_functions;
+struct ic_handover;
 struct ic_rebuilder;
 struct ic_repair;
 struct ic_rs_set;
@@ -37,6 +38,7 @@ struct ic_proxy {
     struct ic_backups *backups;     /* copies between two instances of a function */
     struct ic_window *window;       /* buffers */
     struct ic_repair *repair;       /* of lost chunks */
+    struct ic_handover *handover;   /* of chunks of dying instances */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
     struct ic_sessions *sessions;   /* clients */

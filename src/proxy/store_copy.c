@@ -21,14 +21,15 @@ bool ic_store_held(const struct ic_store *s, const struct ic_object *o, uint16_t
 {
     const struct ic_chunk_place *place = &o->place[chunk];
     return place->state == IC_CHUNK_HELD &&
-           (holds(s, place, place->instance) || (ic_place_copied(place) && holds(s, place, place->backup)));
+           (holds(s, place, place->instance) ||
+            (ic_place_copied(place) && holds(s, place, place->backup)));
 }
 
 bool ic_store_has_copy(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
-    return place->state == IC_CHUNK_HELD && ic_place_copied(place) && holds(s, place, place->instance) &&
-           holds(s, place, place->backup);
+    return place->state == IC_CHUNK_HELD && ic_place_copied(place) &&
+           holds(s, place, place->instance) && holds(s, place, place->backup);
 }
 
 uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)

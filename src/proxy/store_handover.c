@@ -43,7 +43,8 @@ struct ic_object *ic_store_last_copy(const struct ic_store *s, uint16_t function
     int64_t expires_ms;
     struct ic_object *o = ic_store_object(s, item->object_id);
     if (o == NULL || item->chunk >= ic_object_chunks(o) || !ic_store_item_right(o, item) ||
-        !is_only_on(s, o, item->chunk, function, serial) || !ic_store_seal_key(o, &key, &expires_ms)) {
+        !is_only_on(s, o, item->chunk, function, serial) ||
+        !ic_store_seal_key(o, &key, &expires_ms)) {
         return NULL;
     }
     return o;

@@ -64,6 +64,7 @@ struct fake_node { /* an instance */
     bool wrong_mac, redials;
     uint8_t refuse_writes, refuse_reads; /* status; 0: no */
     bool gone_link;                      /* the proxy closed the link */
+    bool dying;                          /* HELLO says so, and OFFER follows the WELCOME */
 };
 
 enum fake_mode { FAKE_SERVE, FAKE_HOLD, FAKE_ERROR };
@@ -96,6 +97,7 @@ void fake_node_free(
 void fake_dial(struct fake_node *n);
 void fake_hang_up(struct fake_node *n);
 void fake_bye(struct fake_node *n, bool deadline);
+void fake_offer(struct fake_node *n);
 /* Answers CALL as its node would (NODE NULL: with ERROR as in w->error). */
 void fake_answer(struct ic_lambda_call *call, struct fake_node *node);
 uint64_t fake_held(const struct fake_node *n);

@@ -28,6 +28,8 @@ struct world {
     struct ic_object *object;
     uint32_t items, lists, gone;
     bool condemn_listed;
+    uint32_t offers, offer_serial, offered_items;
+    uint16_t offer_function;
     uint32_t epoch_seen;
     bool follow_epochs, strangers;
 };
@@ -69,6 +71,19 @@ static inline void gone(void *ctx, uint16_t function, uint32_t serial)
     w->gone++;
 }
 
+static inline void offered(void *ctx, uint16_t function, uint32_t serial, struct ic_slice items)
+{
+    struct world *w = ctx;
+    struct ic_item item;
+    w->offers++;
+    w->offer_function = function;
+    w->offer_serial = serial;
+    w->offered_items = 0;
+    while (ic_item_decode(&items, &item) > 0) {
+        w->offered_items++;
+    }
+}
+
 static inline void epoch_seen(void *ctx, uint32_t epoch)
 {
     struct world *w = ctx;
@@ -78,8 +93,8 @@ static inline void epoch_seen(void *ctx, uint32_t epoch)
     }
 }
 
-static const struct ic_functions_handler handler = {list_begin, list_item, list_end, gone,
-                                                    epoch_seen};
+static const struct ic_functions_handler handler = {list_begin, list_item, list_end,
+                                                    offered,    gone,      epoch_seen};
 
 /* ---- a request ---- */
 

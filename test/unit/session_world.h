@@ -17,6 +17,7 @@
 #include "net/net_uv.h"
 #include "proxy/books.h"
 #include "proxy/functions.h"
+#include "proxy/handover.h"
 #include "proxy/proxy.h"
 #include "proxy/repair.h"
 #include "proxy/sessions.h"
@@ -132,6 +133,13 @@ size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)
     (void)f;
     (void)function;
     return 0;
+}
+
+void ic_functions_release(struct ic_functions *f, uint16_t function, uint32_t serial)
+{
+    (void)f;
+    (void)function;
+    (void)serial;
 }
 
 void ic_functions_wake(struct ic_functions *f, uint16_t function)
@@ -292,6 +300,7 @@ static inline int begin(void **state)
     proxy.codes = ic_rs_set_new();
     proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
     proxy.repair = ic_repair_new(&proxy);
+    proxy.handover = ic_handover_new(&proxy);
     proxy.sessions = ic_sessions_new(&proxy, why);
     assert_non_null(proxy.sessions);
     assert_int_equal(ic_sessions_listen(proxy.sessions), 0);
@@ -314,6 +323,7 @@ static int end(void **state)
     assert_int_equal(proxy.sessions->query_bytes, 0);
     ic_sessions_free(proxy.sessions);
     ic_repair_free(proxy.repair);
+    ic_handover_free(proxy.handover);
     ic_window_free(proxy.window);
     ic_books_free(proxy.books);
     ic_rs_set_free(proxy.codes);

@@ -111,6 +111,37 @@ static void test_which(void **state)
     world_deinit(w);
 }
 
+/* A copy on a second instance is enough, unless that one is dying, too. */
+static void test_copied(void **state)
+{
+    (void)state;
+    struct world *w = start(100000);
+    world_set(w, "a", 1000, 0);
+    struct ic_object *o = object_of(w, "a");
+    static const uint8_t id[IC_INSTANCE_ID_LEN] = {9};
+    uint16_t function = o->place[1].function;
+    uint32_t first = o->place[1].instance;
+    uint32_t second = ic_pool_restore(w->pool, function, id)->serial;
+    struct ic_item item = item_of(o, 1);
+    ic_store_copy_begin(w->store, o, 1, first, second);
+    assert_ptr_equal(ic_store_last_copy(w->store, function, first, &item), o); /* not there yet */
+    ic_store_copy_end(w->store, o, 1, second, true);
+    ic_pool_find(w->pool, function, first)->dying = true;
+    assert_null(ic_store_last_copy(w->store, function, first, &item));
+    assert_int_equal(ic_store_spare(w->store, o), 2);
+    ic_pool_find(w->pool, function, second)->dying = true;
+    assert_int_equal(ic_store_spare(w->store, o), 1);
+    assert_ptr_equal(ic_store_last_copy(w->store, function, first, &item), o);
+    assert_ptr_equal(ic_store_last_copy(w->store, function, second, &item), o);
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, second), 0);
+    assert_int_equal(ic_store_move_begin(w->store, o, 1, function, first), IC_ENOENT);
+    assert_int_equal(ic_pool_find(w->pool, function, second)->live, 0);
+    ic_pool_gone(w->pool, function, second);
+    ic_store_move_end(w->store, o, 1);
+    world_turn_end(w);
+    world_deinit(w);
+}
+
 /* The object has d chunks, and one of them dies: it is there all the time. */
 static void test_moved(void **state)
 {
@@ -232,7 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which),   cmocka_unit_test(test_moved),
         cmocka_unit_test(test_failed),  cmocka_unit_test(test_the_version_dies),
-        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_copied),
     };
     return cmocka_run_group_tests_name("store_handover", tests, NULL, NULL);
 }
