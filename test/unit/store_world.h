@@ -315,13 +315,23 @@ static inline int world_draft(struct world *w, const char *key, uint64_t size,
     return ic_store_draft(w->store, ic_slice_str(key), size, out);
 }
 
-/* Writes, and seals if SEAL, chunk I of O; DELETEs precede WRITEs; the node never overflows. */
+/*
+ * Writes, and seals if SEAL, chunk I of O; DELETEs precede WRITEs. The node never overflows: where
+ * its sibling was asked for the room, it refuses.
+ */
 static inline void world_write(struct world *w, struct ic_object *o, uint16_t i, bool seal)
 {
     uint16_t function = o->place[i].function;
     struct world_node *n = &w->node[function];
     world_deliver_deletes(w, function);
     assert_true(n->count < WORLD_CHUNKS_MAX);
+    if (w->peer[function].serial != 0 && world_held(n) + o->chunk_cost > w->capacity) {
+        ic_pool_begin(w->pool, function, n->serial, o->chunk_cost);
+        ic_store_begun(w->store, o, i, n->serial);
+        ic_store_lost(w->store, o, i, n->serial);
+        world_deliver_deletes(w, function); /* of what never arrived */
+        return;
+    }
     n->chunk[n->count++] = (struct world_chunk){.object_id = o->id,
                                                 .length = o->chunk_length,
                                                 .size = o->size,
