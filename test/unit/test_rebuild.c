@@ -297,7 +297,7 @@ static void check_outcome(struct owner *o, const struct truth *t, size_t distinc
         keys++;
     }
     for (int i = 0; i < NAMES; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "n%d", i);
         keys -= expected(t, key) != NULL;
     }
