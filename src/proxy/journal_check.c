@@ -82,6 +82,13 @@ static bool free_list_fits(const struct ic_journal *j)
     return rc == MDB_NOTFOUND;
 }
 
+/* A page was to be written beyond where any file ends, and no limit of ours is in the way. */
+static bool is_beyond(int rc)
+{
+    struct rlimit size;
+    return rc == EFBIG && getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_cur == RLIM_INFINITY;
+}
+
 /* Exit status; WHY if it is DAMAGED. */
 static int read_all(struct ic_journal *j, char *why)
 {
@@ -93,6 +100,9 @@ static int read_all(struct ic_journal *j, char *why)
     int rc = ic_journal_safe_restore(&j->safe, j->path);
     if (rc == 0) {
         rc = ic_journal_open_environment(j);
+    }
+    if (is_beyond(rc)) {
+        rc = MDB_CORRUPTED;
     }
     if (rc != 0) {
         return ic_journal_explain(j, rc, why) == IC_ECORRUPT ? DAMAGED : 0;
