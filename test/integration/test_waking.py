@@ -8,7 +8,7 @@ import threading
 import pytest
 import redis
 
-from fake_lambda import FUNCTIONS, Proxy
+from fake_lambda import Proxy
 from harness import noise, wait_until
 
 VALUE = noise(200000)
