@@ -133,7 +133,8 @@ void sim_platform_shut_down(struct sim_instance *i)
     }
     sim_note("SIGTERM to %s", ic_sim_name(i->loop));
     i->state = SIM_INSTANCE_ENDING;
-    /* What it offers cannot be read from it any more, and elsewhere only when it is stored there. */
+    /* What it offers cannot be read from it any more, and elsewhere only when it is stored there.
+     */
     sim_platform_lost(&sim_world()->platform, i->function);
     ic_event_start(sim_time(sim_world()), &i->stall, SHUTDOWN_US);
     ic_sim_post(i->loop, &i->terminate, terminate, i);

@@ -206,7 +206,9 @@ static void test_two_come_back(void **state)
         uint16_t a = (uint16_t)(k % n), b = (uint16_t)((a + 1 + k % (n - 1u)) % n);
         struct ic_repair_job *job;
         make(d, 2, sizes[k % 9], 1 << 20);
-        b = a == b ? (uint16_t)((b + 1) % n) : b;
+        if (a == b) {
+            b = (uint16_t)((b + 1) % n);
+        }
         struct fake_chunk was_a = copy_of(a), was_b = copy_of(b);
         fake_kill(object->place[a].function);
         fake_kill(object->place[b].function);
