@@ -239,7 +239,8 @@ def test_the_proxy_dies_in_the_middle(asked):
     for i in range(20):
         if i != 9:
             assert all(c["state"] == "held" and c["copies"] == 2 for c in chunks(client, f"k{i}"))
-    assert len(first) == 2 * FUNCTIONS
+    # The invocation of a peer that outlived the proxy may run when the next is raised: then a third.
+    assert 2 * FUNCTIONS <= len(first) <= 3 * FUNCTIONS
     assert_accounts_fit(asked)
 
 
