@@ -795,7 +795,7 @@ def _client_fields(reply):
 
 def _info_sections(reply):
     names = [line[2:] for line in parse(reply).decode().splitlines() if line.startswith("# ")]
-    return [n for n in names if n not in ("Pool", "Cost")]
+    return [n for n in names if n not in ("Pool", "Cost", "Repair", "Backup")]
 
 
 def _keyspace(reply):
