@@ -697,7 +697,7 @@ def chunk_states(client, key, function):
 def test_peer_age(new_cluster):
     """A chunk whose instance gave way to a sibling is unreachable, and lost after a while."""
     c = new_cluster(functions=12, options={"routing": "lru", "warm-interval": "0s",
-                                           "lease": "1ms"})
+                                           "lease": "1ms", "backup-interval": "0s"})
     second_instance(c, "infinicache-0")
     wait_until(lambda: not serving(c), "every node sleeps")
     client = c.redis()
