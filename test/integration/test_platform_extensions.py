@@ -40,6 +40,8 @@ def terminated(number, frame):
         os._exit(0)
 
 def listen(wait_ms):
+    # Python acts on a signal in its main thread, which only a signal of its own wakes.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     time.sleep(wait_ms / 1000)
     while True:
         note("next")
