@@ -41,6 +41,9 @@ def instance_of(cluster, function):
 def reclaim(cluster, client, function):
     """The platform takes the instance of FUNCTION back; returns when the proxy has the offer, the
     instance is gone and nothing is being moved any more."""
+    # A node that is saying BYE when it is ended has no time to offer: BYE_OK ends it.
+    wait_until(lambda: all(r["state"] in ("asleep", "absent") for r in pool_rows(client)
+                           if r["function"] == function), f"{function} sleeps")
     offers = figures(client)["offers"]
     before = instance_of(cluster, function)
     assert cluster.reclaim(function=function) == {"reclaimed": len(before)} and before
