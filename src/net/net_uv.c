@@ -403,6 +403,27 @@ static struct ic_stream *stream_new(struct ic_loop *loop, int fd)
     return s;
 }
 
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+    if (a->ss_family == AF_INET6) {
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    }
+    return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/*
+ * A socket about to connect to, or listen on, ADDRESS. Nothing is congested or lost on loopback,
+ * but some congestion control is dear there: BBR arms a timer for each segment, and goes on doing
+ * so for a socket that has once begun with it. Reno is on every Linux. Advice only.
+ */
+static void choose_congestion_control(int fd, const struct sockaddr_storage *address)
+{
+    if (is_loopback(address)) {
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
+    }
+}
+
 /* Numeric HOST, either family. Returns the length of the address, or 0. */
 static socklen_t parse_address(const char *host, uint16_t port, struct sockaddr_storage *out)
 {
@@ -432,6 +453,7 @@ struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint
     if (fd < 0) {
         return NULL;
     }
+    choose_congestion_control(fd, &address);
     bool started = connect(fd, (struct sockaddr *)&address, len) == 0 || errno == EINPROGRESS;
     int error = started ? 0 : errno;
     struct ic_stream *s = stream_new(loop, fd);
@@ -614,6 +636,7 @@ static int open_listener(const char *host, uint16_t port)
     }
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    choose_congestion_control(fd, &address);
     if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         int error = ic_error_from_errno(errno);
         close(fd);
