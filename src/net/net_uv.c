@@ -5,8 +5,11 @@
  *
  * One turn of the loop:
  *
- *   timers due -> sockets readable/writable -> dirty streams flushed -> reap -> sleep
- *                 (uv_poll callbacks)          \______ uv_prepare _______/
+ *   timers due -> sockets readable/writable -> dirty streams flushed -> reap -> watched -> sleep
+ *                 (uv_poll callbacks)          \__________ uv_prepare ______________/
+ *
+ * What is watched changes at the end of a turn only: most streams that pause go on within the turn,
+ * and each change costs libuv three epoll_ctl.
  */
 #define _GNU_SOURCE /* accept4 */
 #include "net/net_uv.h"
@@ -38,6 +41,7 @@ struct ic_loop {
     uv_prepare_t prepare;
     struct ic_timers timers;
     struct ic_list dirty; /* streams with queued writes not tried yet */
+    struct ic_list moved; /* streams of which something else may have to be watched */
     struct ic_list reaps;
     uint64_t now_ms;
     uint64_t wakeup_due_ms; /* what `wakeup` is armed for; 0: not armed */
@@ -50,7 +54,7 @@ struct ic_stream {
     const struct ic_stream_handler *handler; /* NULL: nobody is told anything any more */
     void *ctx;
     struct ic_stream_queue queue;
-    struct ic_list dirty_node;
+    struct ic_list dirty_node, moved_node;
     struct ic_timer linger;
     struct ic_reap reap;
     int events;        /* what poll watches: UV_READABLE, UV_WRITABLE */
@@ -62,6 +66,7 @@ struct ic_stream {
 /* ---- loop ---- */
 
 static void flush(struct ic_stream *s);
+static void watch_now(struct ic_stream *s);
 
 static void run_reaps(struct ic_loop *loop)
 {
@@ -107,6 +112,9 @@ static void end_turn(uv_prepare_t *p)
         }
         run_reaps(loop);
     } while (!ic_list_empty(&loop->dirty));
+    while ((node = ic_list_pop_front(&loop->moved)) != NULL) {
+        watch_now(IC_CONTAINER(node, struct ic_stream, moved_node));
+    }
     loop->now_ms = ic_clock_mono_ms();
     arm_wakeup(loop);
 }
@@ -122,6 +130,7 @@ struct ic_loop *ic_loop_new(void)
         return NULL;
     }
     ic_list_init(&loop->dirty);
+    ic_list_init(&loop->moved);
     ic_list_init(&loop->reaps);
     loop->now_ms = ic_clock_mono_ms();
     uv_timer_init(&loop->uv, &loop->wakeup);
@@ -206,7 +215,15 @@ void ic_timer_stop(struct ic_timer *t)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
+/* From the end of this turn on. */
 static void watch(struct ic_stream *s)
+{
+    if (ic_list_empty(&s->moved_node)) {
+        ic_list_push_back(&s->loop->moved, &s->moved_node);
+    }
+}
+
+static void watch_now(struct ic_stream *s)
 {
     int events = 0;
     if (!s->closed) {
@@ -239,7 +256,7 @@ static void fail(struct ic_stream *s, int error)
     }
     s->closed = true;
     ic_list_remove(&s->dirty_node);
-    watch(s);
+    watch_now(s);
     if (s->draining) {
         s->draining = false;
         ic_stream_free(s);
@@ -397,6 +414,7 @@ static struct ic_stream *stream_new(struct ic_loop *loop, int fd)
     s->loop = loop;
     s->fd = fd;
     ic_list_init(&s->dirty_node);
+    ic_list_init(&s->moved_node);
     ic_list_init(&s->reap.node);
     ic_timer_init(&s->linger, loop, linger_over, s);
     ic_stream_queue_init(&s->queue);
@@ -496,6 +514,7 @@ void ic_stream_free(struct ic_stream *s)
     s->freed = true;
     s->handler = NULL;
     ic_list_remove(&s->dirty_node);
+    ic_list_remove(&s->moved_node);
     ic_timer_stop(&s->linger);
     uv_poll_stop(&s->poll);
     ic_loop_reap(s->loop, &s->reap, release, s);
