@@ -44,8 +44,7 @@ void ic_requests_end(struct ic_requests *r)
 
 bool ic_requests_busy(const struct ic_requests *r)
 {
-    return r->state != IC_REQUESTS_RECEIVING || r->parser.header_have > 0 ||
-           r->parser.state == IC_PARSE_BODY ||
+    return r->state != IC_REQUESTS_RECEIVING || !ic_frame_parser_idle(&r->parser) ||
            (r->stream != NULL && ic_stream_queued(r->stream) > 0);
 }
 

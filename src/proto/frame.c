@@ -150,13 +150,41 @@ uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len)
 
 void ic_frame_parser_init(struct ic_frame_parser *p)
 {
-    *p = (struct ic_frame_parser){.state = IC_PARSE_HEADER};
+    p->state = IC_PARSE_HEADER;
+    p->frame = (struct ic_frame){0};
+    p->body_left = p->placed = p->place_first = p->place_count = 0;
+    p->ahead_first = p->ahead_have = 0;
+    p->scratch = NULL;
+    p->scratch_size = 0;
+    p->announced = false;
 }
 
-static struct iovec header_place(struct ic_frame_parser *p)
+bool ic_frame_parser_idle(const struct ic_frame_parser *p)
 {
-    return (struct iovec){.iov_base = p->header + p->header_have,
-                          .iov_len = IC_FRAME_HEADER_BYTES - p->header_have};
+    return p->state != IC_PARSE_BODY && p->ahead_have == 0;
+}
+
+/* Room behind what was read ahead. */
+static struct iovec ahead_place(struct ic_frame_parser *p)
+{
+    if (p->ahead_first > 0) {
+        memmove(p->ahead, p->ahead + p->ahead_first, p->ahead_have);
+        p->ahead_first = 0;
+    }
+    return (struct iovec){.iov_base = p->ahead + p->ahead_have,
+                          .iov_len = sizeof p->ahead - p->ahead_have};
+}
+
+/* Moves up to LEN bytes that were read ahead to OUT (NULL: nowhere); returns how many. */
+static size_t take_ahead(struct ic_frame_parser *p, void *out, size_t len)
+{
+    size_t taken = len < p->ahead_have ? len : p->ahead_have;
+    if (out != NULL && taken > 0) {
+        memcpy(out, p->ahead + p->ahead_first, taken);
+    }
+    p->ahead_have -= (uint32_t)taken;
+    p->ahead_first = p->ahead_have == 0 ? 0 : p->ahead_first + (uint32_t)taken;
+    return taken;
 }
 
 static size_t scratch_room(struct ic_frame_parser *p, struct iovec *iov, size_t max)
@@ -174,7 +202,7 @@ size_t ic_frame_parser_room(struct ic_frame_parser *p, struct iovec *iov, size_t
 {
     assert(max >= 2);
     if (p->state == IC_PARSE_HEADER) {
-        iov[0] = header_place(p);
+        iov[0] = ahead_place(p);
         return iov[0].iov_len > 0 ? 1 : 0;
     }
     if (p->state == IC_PARSE_FAILED) {
@@ -186,7 +214,7 @@ size_t ic_frame_parser_room(struct ic_frame_parser *p, struct iovec *iov, size_t
     size_t count = p->place_count < max ? p->place_count : max;
     memcpy(iov, p->place + p->place_first, count * sizeof(*iov));
     if (p->placed == p->body_left && count == p->place_count && count > 0 && count < max) {
-        iov[count++] = header_place(p); /* the next frame's */
+        iov[count++] = ahead_place(p); /* the next frames */
     }
     return count;
 }
@@ -218,21 +246,21 @@ void ic_frame_parser_received(struct ic_frame_parser *p, size_t len)
         assert(body <= p->body_left);
         p->body_left -= (uint32_t)body;
     }
-    p->header_have += (uint32_t)(len - body);
-    assert(p->header_have <= IC_FRAME_HEADER_BYTES);
+    p->ahead_have += (uint32_t)(len - body);
+    assert(p->ahead_first + p->ahead_have <= sizeof p->ahead);
 }
 
 static int next_header(struct ic_frame_parser *p)
 {
-    if (p->header_have < IC_FRAME_HEADER_BYTES) {
+    if (p->ahead_have < IC_FRAME_HEADER_BYTES) {
         return IC_FRAME_MORE;
     }
-    if (ic_frame_decode(p->header, &p->frame) < 0) {
+    if (ic_frame_decode(p->ahead + p->ahead_first, &p->frame) < 0) {
         p->state = IC_PARSE_FAILED;
         return IC_EPROTO;
     }
+    (void)take_ahead(p, NULL, IC_FRAME_HEADER_BYTES);
     p->state = IC_PARSE_BODY;
-    p->header_have = 0;
     p->body_left = p->frame.length;
     p->placed = p->place_first = p->place_count = 0;
     p->scratch = NULL;
@@ -266,6 +294,12 @@ int ic_frame_parser_place(struct ic_frame_parser *p, void *data, size_t len)
     if (p->state != IC_PARSE_BODY || p->scratch != NULL || len > p->body_left - p->placed) {
         return IC_ERANGE;
     }
+    size_t here = p->placed == 0 ? take_ahead(p, data, len) : 0;
+    p->body_left -= (uint32_t)here;
+    len -= here;
+    if (here > 0) {
+        p->announced = false;
+    }
     if (len == 0) {
         return 0;
     }
@@ -276,7 +310,8 @@ int ic_frame_parser_place(struct ic_frame_parser *p, void *data, size_t len)
         memmove(p->place, p->place + p->place_first, p->place_count * sizeof(p->place[0]));
         p->place_first = 0;
     }
-    p->place[p->place_first + p->place_count++] = (struct iovec){.iov_base = data, .iov_len = len};
+    p->place[p->place_first + p->place_count++] =
+        (struct iovec){.iov_base = (uint8_t *)data + here, .iov_len = len};
     p->placed += (uint32_t)len;
     p->announced = false;
     return 0;
@@ -292,4 +327,5 @@ void ic_frame_parser_skip(struct ic_frame_parser *p, void *scratch, size_t size)
     p->placed = 0;
     p->scratch = scratch;
     p->scratch_size = size;
+    p->body_left -= (uint32_t)take_ahead(p, NULL, p->body_left);
 }

@@ -1,6 +1,6 @@
 /*
  * frame.h - frames of the node link: the 48-byte header, its bounds, and a parser that is fed by
- * readv and never copies a body. The bodies are in link_body.h, the rules in
+ * readv and copies no large body. The bodies are in link_body.h, the rules in
  * doc/node-link.md. No I/O here.
  *
  *     0   magic "IC"    2  version u8   3  type u8   4  flags u8   5  status u8   6  chunk u16
@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 enum {
@@ -33,6 +34,9 @@ enum {
     IC_WRITE_PREFIX_BYTES = 16,                                 /* of a WRITE with IC_WRITE_FIRST */
     IC_FRAME_BODY_MAX = IC_WRITE_PREFIX_BYTES + 4 * IC_FRAME_UNITS_MAX + IC_FRAME_DATA_MAX,
     IC_FRAME_PLACES_MAX = 24, /* places given to the parser and not yet filled */
+    /* Read ahead of what has a place: many small frames in one readv, of a large body the first
+     * bytes, which are copied. */
+    IC_FRAME_AHEAD_BYTES = 4096,
     /* What a chunk costs a node beyond its bytes, CRCs and key: its struct, its place in the index
      * and the list of its extents. Both sides charge it: see ic_chunk_cost. */
     IC_CHUNK_OVERHEAD_BYTES = 256,
@@ -138,8 +142,9 @@ uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len);
  * body is complete; comes for every frame, also without body. IC_FRAME_MORE    (0) bytes are
  * needed.
  *
- * room offers the last places of a body and the next frame's header together, so that a stream of
- * frames costs one readv each.
+ * room offers the last places of a body and room to read ahead together: what comes before it has a
+ * place waits there, and is copied when it gets one. So a stream of small frames costs a readv for
+ * as many as there are, one of large frames a readv each.
  */
 enum ic_frame_event { IC_FRAME_MORE, IC_FRAME_HEADER_READY, IC_FRAME_WANT, IC_FRAME_END };
 
@@ -148,8 +153,8 @@ struct ic_frame_parser {
     uint32_t body_left;    /* bytes of the current body not yet received */
     /* private: */
     enum { IC_PARSE_HEADER, IC_PARSE_BODY, IC_PARSE_FAILED } state;
-    uint8_t header[IC_FRAME_HEADER_BYTES];
-    uint32_t header_have;
+    uint8_t ahead[IC_FRAME_AHEAD_BYTES]; /* bytes not yet looked at: first .. first + have */
+    uint32_t ahead_first, ahead_have;
     uint32_t placed; /* bytes of the body that have a place and are not received */
     uint32_t place_first, place_count;
     struct iovec place[IC_FRAME_PLACES_MAX]; /* what is left to fill */
@@ -159,12 +164,14 @@ struct ic_frame_parser {
 };
 
 void ic_frame_parser_init(struct ic_frame_parser *p);
+/* Between two frames: no byte of a next one has come. */
+bool ic_frame_parser_idle(const struct ic_frame_parser *p);
 
 /* Where the next bytes go: fills at most MAX (>= 2) iovecs, returns how many. 0: give places first,
  * or the parser has failed. */
 size_t ic_frame_parser_room(struct ic_frame_parser *p, struct iovec *iov, size_t max);
 
-/* LEN bytes came to where the last ic_frame_parser_room said. */
+/* LEN bytes came to where the last ic_frame_parser_room said. Then take every event. */
 void ic_frame_parser_received(struct ic_frame_parser *p, size_t len);
 
 /* The next event, or IC_EPROTO (from then on always: close the link). */

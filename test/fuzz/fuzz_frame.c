@@ -271,11 +271,12 @@ static size_t fill(struct owner *o, uint8_t *input, size_t len, size_t most)
     check(count > 0 && count <= IOVECS);
     size_t left = len < most ? len : most;
     for (size_t i = 0; i < count && left > 0; i++) {
-        bool is_header = iov[i].iov_base == o->parser.header;
+        bool is_header = iov[i].iov_base == o->parser.ahead;
+        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
         if (is_header && (o->mode & 128) != 0 && len - got >= IC_FRAME_HEADER_BYTES) {
             repair(input + got);
+            part = part < IC_FRAME_HEADER_BYTES ? part : IC_FRAME_HEADER_BYTES; /* one by one */
         }
-        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
         memcpy(iov[i].iov_base, input + got, part);
         got += part;
         left -= part;

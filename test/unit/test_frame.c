@@ -306,7 +306,7 @@ static void give_header(struct ic_frame_parser *p, const struct ic_frame *frame)
 {
     struct iovec iov[2];
     assert_int_equal(ic_frame_parser_room(p, iov, 2), 1);
-    assert_int_equal(iov[0].iov_len, IC_FRAME_HEADER_BYTES);
+    assert_int_equal(iov[0].iov_len, IC_FRAME_AHEAD_BYTES);
     ic_frame_encode(frame, iov[0].iov_base);
     ic_frame_parser_received(p, IC_FRAME_HEADER_BYTES);
 }
@@ -351,7 +351,7 @@ static void places_are_bounded(void **state)
     assert_int_equal(ic_frame_parser_place(&p, bytes + 50, 100 - IC_FRAME_PLACES_MAX), 0);
     assert_int_equal(ic_frame_parser_place(&p, bytes, 1), IC_ERANGE);
     assert_int_equal(ic_frame_parser_room(&p, iov, IC_FRAME_PLACES_MAX + 1),
-                     IC_FRAME_PLACES_MAX - 3 + 1 + 1); /* and the next header's */
+                     IC_FRAME_PLACES_MAX - 3 + 1 + 1); /* and room to read ahead */
 }
 
 /* A cancelled READ: what had a place goes to scratch from then on. */
@@ -379,13 +379,45 @@ static void skip_takes_over(void **state)
     assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_MORE);
 }
 
+/* What came with an earlier frame goes to its place at once, or is skipped at once. */
+static void read_ahead_is_taken(void **state)
+{
+    (void)state;
+    uint8_t bytes[100], scratch[8];
+    struct ic_frame_parser p;
+    struct iovec iov[2];
+    ic_frame_parser_init(&p);
+    assert_true(ic_frame_parser_idle(&p));
+    struct ic_frame frame = sample(IC_FRAME_DATA);
+    frame.length = 100;
+    assert_int_equal(ic_frame_parser_room(&p, iov, 2), 1);
+    uint8_t *at = iov[0].iov_base;
+    ic_frame_encode(&frame, at);
+    memset(at + IC_FRAME_HEADER_BYTES, 'a', 100);
+    ic_frame_encode(&frame, at + IC_FRAME_HEADER_BYTES + 100);
+    memset(at + 2 * IC_FRAME_HEADER_BYTES + 100, 'b', 40);
+    ic_frame_parser_received(&p, 2 * IC_FRAME_HEADER_BYTES + 140);
+    assert_false(ic_frame_parser_idle(&p));
+    assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_HEADER_READY);
+    assert_int_equal(ic_frame_parser_place(&p, bytes, 60), 0);
+    assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_WANT);
+    assert_int_equal(ic_frame_parser_place(&p, bytes + 60, 40), 0);
+    assert_true(bytes[0] == 'a' && bytes[99] == 'a');
+    assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_END);
+    assert_false(ic_frame_parser_idle(&p));
+    assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_HEADER_READY);
+    ic_frame_parser_skip(&p, scratch, sizeof(scratch));
+    assert_int_equal(p.body_left, 60);
+    assert_int_equal(ic_frame_parser_next(&p), IC_FRAME_MORE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(header_round_trip),     leak_test(header_layout), leak_test(bad_headers),
-        leak_test(body_bounds),           leak_test(statuses),      leak_test(chunk_cost),
-        leak_test(parses_at_every_split), leak_test(failure_stays), leak_test(places_are_bounded),
-        leak_test(skip_takes_over),
+        leak_test(read_ahead_is_taken), leak_test(header_round_trip),     leak_test(header_layout),
+        leak_test(bad_headers),         leak_test(body_bounds),           leak_test(statuses),
+        leak_test(chunk_cost),          leak_test(parses_at_every_split), leak_test(failure_stays),
+        leak_test(places_are_bounded),  leak_test(skip_takes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
