@@ -80,6 +80,10 @@ struct ic_stream_handler {
  * HOST is not an address. */
 struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint16_t port,
                                     const struct ic_stream_handler *handler, void *ctx);
+/* The same, and if HOST is loopback, where nothing is congested, the system's congestion control
+ * does not pace what is sent; as with accepted streams. */
+struct ic_stream *ic_stream_connect_unpaced(struct ic_loop *loop, const char *host, uint16_t port,
+                                            const struct ic_stream_handler *handler, void *ctx);
 /* For an accepted stream: says who handles it; reading starts. */
 void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx);
 /* Closes at once, drops what is queued; no handler is called any more. NULL is fine. */

@@ -235,6 +235,12 @@ struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint
     return s;
 }
 
+struct ic_stream *ic_stream_connect_unpaced(struct ic_loop *loop, const char *host, uint16_t port,
+                                            const struct ic_stream_handler *handler, void *ctx)
+{
+    return ic_stream_connect(loop, host, port, handler, ctx);
+}
+
 void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx)
 {
     s->handler = handler;

@@ -435,7 +435,7 @@ static bool is_loopback(const struct sockaddr_storage *a)
  * but some congestion control is dear there: BBR arms a timer for each segment, and goes on doing
  * so for a socket that has once begun with it. Reno is on every Linux. Advice only.
  */
-static void choose_congestion_control(int fd, const struct sockaddr_storage *address)
+static void stop_pacing(int fd, const struct sockaddr_storage *address)
 {
     if (is_loopback(address)) {
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
@@ -461,8 +461,9 @@ static socklen_t parse_address(const char *host, uint16_t port, struct sockaddr_
     return 0;
 }
 
-struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint16_t port,
-                                    const struct ic_stream_handler *handler, void *ctx)
+static struct ic_stream *connect_to(struct ic_loop *loop, const char *host, uint16_t port,
+                                    bool unpaced, const struct ic_stream_handler *handler,
+                                    void *ctx)
 {
     struct sockaddr_storage address;
     socklen_t len = parse_address(host, port, &address);
@@ -471,7 +472,9 @@ struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint
     if (fd < 0) {
         return NULL;
     }
-    choose_congestion_control(fd, &address);
+    if (unpaced) {
+        stop_pacing(fd, &address);
+    }
     bool started = connect(fd, (struct sockaddr *)&address, len) == 0 || errno == EINPROGRESS;
     int error = started ? 0 : errno;
     struct ic_stream *s = stream_new(loop, fd);
@@ -484,6 +487,18 @@ struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint
     s->connect_errno = error; /* an unconnected socket polls as writable and hung up at once */
     watch(s);
     return s;
+}
+
+struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint16_t port,
+                                    const struct ic_stream_handler *handler, void *ctx)
+{
+    return connect_to(loop, host, port, false, handler, ctx);
+}
+
+struct ic_stream *ic_stream_connect_unpaced(struct ic_loop *loop, const char *host, uint16_t port,
+                                            const struct ic_stream_handler *handler, void *ctx)
+{
+    return connect_to(loop, host, port, true, handler, ctx);
 }
 
 void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx)
@@ -655,7 +670,7 @@ static int open_listener(const char *host, uint16_t port)
     }
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    choose_congestion_control(fd, &address);
+    stop_pacing(fd, &address);
     if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         int error = ic_error_from_errno(errno);
         close(fd);

@@ -118,8 +118,8 @@ static void dial(void *ctx)
 {
     struct ic_serve *s = ctx;
     assert(s->state == DIALLING && s->stream == NULL);
-    s->stream = ic_stream_connect(s->loop, s->payload.proxy_host, s->payload.proxy_port,
-                                  &stream_handler, s);
+    s->stream = ic_stream_connect_unpaced(s->loop, s->payload.proxy_host, s->payload.proxy_port,
+                                          &stream_handler, s);
     if (s->stream == NULL) {
         ic_timer_start(&s->dial_timer, IC_LINK_REDIAL_MS);
     }

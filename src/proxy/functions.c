@@ -130,12 +130,21 @@ struct ic_pool *ic_functions_pool(struct ic_functions *f)
     return f->pool;
 }
 
+void ic_functions_condemned(struct ic_functions *f, uint16_t function)
+{
+    const struct ic_function *fn = at(f, function);
+    ic_link_condemned(fn->link);
+    if (fn->peer != NULL) {
+        ic_link_condemned(fn->peer->link);
+    }
+}
+
 void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function)
 {
     const struct ic_function *fn = at(f, function);
-    ic_link_pump(fn->link);
+    ic_link_flush_deletes(fn->link);
     if (fn->peer != NULL) {
-        ic_link_pump(fn->peer->link);
+        ic_link_flush_deletes(fn->peer->link);
     }
 }
 

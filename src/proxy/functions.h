@@ -159,9 +159,11 @@ enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16
 size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function);
 
 /* The pool, for placement and accounting (core/pool.h). A chunk is deleted by ic_pool_condemn: it
- * goes out at the instance's next serving invocation, never waking it; if it is awake, after this:
+ * goes out at the instance's next serving invocation, never waking it; if it is awake, soon
+ * after ic_functions_condemned, or at once.
  */
 struct ic_pool *ic_functions_pool(struct ic_functions *f);
+void ic_functions_condemned(struct ic_functions *f, uint16_t function);
 void ic_functions_flush_deletes(struct ic_functions *f, uint16_t function);
 
 /*

@@ -23,6 +23,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "CRCs are read and writ
 /* Where a request is, `stage` of struct ic_node_request; 0: not here. */
 enum { STAGE_NONE, STAGE_FAST, STAGE_BULK, STAGE_SENT };
 
+static void on_deletes_due(void *ctx);
+
 struct ic_link *ic_link_new(struct ic_loop *loop, uint8_t *scratch,
                             const struct ic_link_handler *handler, void *ctx)
 {
@@ -35,6 +37,7 @@ struct ic_link *ic_link_new(struct ic_loop *loop, uint8_t *scratch,
         ic_free(l);
         return NULL;
     }
+    ic_timer_init(&l->delete_timer, loop, on_deletes_due, l);
     l->loop = loop;
     l->scratch = scratch;
     l->handler = handler;
@@ -77,6 +80,7 @@ void ic_link_free(struct ic_link *l)
         assert(slot.r == NULL);
         ic_free(slot.condemned);
     }
+    ic_timer_stop(&l->delete_timer);
     ic_stream_free(l->stream);
     ic_buf_deinit(&l->out);
     ic_buf_deinit(&l->list);
@@ -227,6 +231,17 @@ static bool fits(const struct ic_link *l, const struct ic_node_request *r, uint6
     return l->in_flight == 0 || l->in_flight + weight(r) <= window;
 }
 
+/* The next DELETE, if it is time for them; NULL: none. */
+static struct ic_pool_condemned *next_delete(struct ic_link *l, bool before_operation)
+{
+    if (l->read_only || (!before_operation && !l->deletes_due)) {
+        return NULL;
+    }
+    struct ic_pool_condemned *condemned = l->handler->next_delete(l->ctx);
+    l->deletes_due = l->deletes_due && condemned != NULL;
+    return condemned;
+}
+
 /*
  * Sends one thing: small READs first, but not for ever; then large READs; DELETEs before the WRITEs
  * and SEALs, which count on their room. False: nothing (more) can be sent.
@@ -247,7 +262,7 @@ static bool pump_one(struct ic_link *l)
         l->fast_run = 0;
         return fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
     }
-    struct ic_pool_condemned *condemned = l->read_only ? NULL : l->handler->next_delete(l->ctx);
+    struct ic_pool_condemned *condemned = next_delete(l, bulk != NULL);
     if (condemned != NULL) {
         return send_delete(l, condemned);
     }
@@ -255,9 +270,27 @@ static bool pump_one(struct ic_link *l)
     return bulk != NULL && fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
 }
 
-void ic_link_pump(struct ic_link *l)
+static void pump(struct ic_link *l)
 {
     while (pump_one(l)) {
+    }
+}
+
+void ic_link_flush_deletes(struct ic_link *l)
+{
+    l->deletes_due = true;
+    pump(l);
+}
+
+static void on_deletes_due(void *ctx)
+{
+    ic_link_flush_deletes(ctx);
+}
+
+void ic_link_condemned(struct ic_link *l)
+{
+    if (l->stream != NULL && !l->delete_timer.armed) {
+        ic_timer_start(&l->delete_timer, IC_LINK_DELETE_MS);
     }
 }
 
@@ -268,7 +301,7 @@ void ic_link_submit(struct ic_link *l, struct ic_node_request *r)
     r->stage = small ? STAGE_FAST : STAGE_BULK;
     ic_list_push_back(small ? &l->fast : &l->bulk, &r->node);
     l->queued_bytes += weight(r);
-    ic_link_pump(l);
+    pump(l);
 }
 
 void ic_link_cancel(struct ic_link *l, struct ic_node_request *r)
@@ -469,7 +502,7 @@ static void received(void *ctx, size_t len)
         }
     }
     if (l->stream == stream) {
-        ic_link_pump(l);
+        pump(l);
     }
     if (l->stream == stream && l->draining && l->count == 0) {
         l->handler->idle(l->ctx);
@@ -583,11 +616,12 @@ void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
     ic_frame_parser_init(&l->parser);
     ic_stream_start(a->stream, &stream_handler, l);
     ic_stream_resume(a->stream);
+    l->deletes_due = true;
     send_again(l);
     if (l->stream != NULL && a->list && transmit(l, push_slot(l, SLOT_LIST, false))) {
-        ic_link_pump(l);
+        pump(l);
     } else if (l->stream != NULL) {
-        ic_link_pump(l);
+        pump(l);
     }
 }
 

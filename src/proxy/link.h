@@ -25,11 +25,14 @@ struct ic_stream;
 struct ic_link;
 
 enum {
-    IC_LINK_SLOTS = 128,              /* requests sent and not answered; a power of two */
-    IC_LINK_WINDOW = 1 << 20,         /* their bytes: bandwidth-delay of 1 GB/s and 1 ms */
-    IC_LINK_SMALL_BYTES = 16 << 10,   /* READs up to this go first, */
-    IC_LINK_FAST_WINDOW = 256 << 10,  /* beyond the window by so many bytes, */
-    IC_LINK_FAST_RUN = 16,            /* but one of the bulk after so many in a row */
+    IC_LINK_SLOTS = 128,             /* requests sent and not answered; a power of two */
+    IC_LINK_WINDOW = 1 << 20,        /* their bytes: bandwidth-delay of 1 GB/s and 1 ms */
+    IC_LINK_SMALL_BYTES = 16 << 10,  /* READs up to this go first, */
+    IC_LINK_FAST_WINDOW = 256 << 10, /* beyond the window by so many bytes, */
+    IC_LINK_FAST_RUN = 16,           /* but one of the bulk after so many in a row */
+    /* A DELETE waits for others, and for a WRITE to go with: overwriting a small object would cost
+     * each of its nodes a wake-up more. */
+    IC_LINK_DELETE_MS = 5,
     IC_LINK_SCRATCH_BYTES = 64 << 10, /* bytes nobody wants any more are read into this */
 };
 
@@ -65,8 +68,9 @@ void ic_link_free(struct ic_link *l); /* NULL is fine; no request may be queued 
 void ic_link_submit(struct ic_link *l, struct ic_node_request *r);
 /* Lets go of R, sent or not; nothing of it is touched afterwards. */
 void ic_link_cancel(struct ic_link *l, struct ic_node_request *r);
-/* More condemned chunks are there. */
-void ic_link_pump(struct ic_link *l);
+/* A condemned chunk is there. It is deleted before the next WRITE, or IC_LINK_DELETE_MS later. */
+void ic_link_condemned(struct ic_link *l);
+void ic_link_flush_deletes(struct ic_link *l); /* now */
 
 /*
  * A node's HELLO was accepted and WELCOME written on STREAM, which the link takes over: instance

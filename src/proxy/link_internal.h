@@ -7,6 +7,7 @@
 #define IC_PROXY_LINK_INTERNAL_H
 
 #include "base/buf.h"
+#include "net/net.h"
 #include "proto/frame.h"
 #include "proto/link_body.h"
 #include "proxy/link.h"
@@ -62,6 +63,8 @@ struct ic_link {
     bool receiving; /* the head slot's answer has begun */
     bool draining;
     bool read_only;
+    bool deletes_due;             /* DELETEs go out without a WRITE behind them, too */
+    struct ic_timer delete_timer; /* until they do */
 };
 
 /* ---- link_frame.c ----------------------------------------------------------- */

@@ -75,7 +75,7 @@ static void schedule_commit(void *ctx)
 static void on_condemned(void *ctx, uint16_t function)
 {
     struct process *p = ctx;
-    ic_functions_flush_deletes(p->proxy.functions, function);
+    ic_functions_condemned(p->proxy.functions, function);
 }
 
 static void on_degraded(void *ctx, struct ic_object *o, enum ic_degraded found)

@@ -50,7 +50,7 @@ struct ic_store_setup {
     struct ic_rng *rng;
     /* Something is to be committed: call ic_store_turn_end once, at the end of this turn. */
     void (*schedule)(void *ctx);
-    /* Chunks of FUNCTION were condemned (ic_functions_flush_deletes). May be NULL. */
+    /* Chunks of FUNCTION were condemned (ic_functions_condemned). May be NULL. */
     void (*condemned)(void *ctx, uint16_t function);
     /* O lacks chunks. Changes nothing on this stack. May be NULL. */
     void (*degraded)(void *ctx, struct ic_object *o, enum ic_degraded found);

@@ -55,6 +55,33 @@ static void deletes_go_before_writes_and_wake_nobody(void **s)
     close_world(&w);
 }
 
+static bool has_deleted(void *ctx)
+{
+    return node0(ctx)->seen[IC_FRAME_DELETE] == 1;
+}
+
+/* To an active node a DELETE goes soon after it was condemned, with the next WRITE if one comes. */
+static void deletes_wait_for_company(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    uint32_t serial = put(&w, 5);
+    ic_pool_condemn(w.pool, 0, serial, 5, 0, chunk_cost(), IC_POOL_FROM_LIVE);
+    ic_functions_condemned(w.f, 0);
+    ic_functions_condemned(w.f, 0);
+    assert_int_equal(ic_pool_find(w.pool, 0, serial)->condemned_chunks, 1);
+    assert_false(ic_list_empty(&ic_pool_find(w.pool, 0, serial)->condemned_queue));
+    fake_run(&w.fake, has_deleted, &w);
+    put(&w, 6);
+    ic_pool_condemn(w.pool, 0, serial, 6, 0, chunk_cost(), IC_POOL_FROM_LIVE);
+    ic_functions_condemned(w.f, 0);
+    put(&w, 7);
+    assert_int_equal(node0(&w)->seen[IC_FRAME_DELETE], 2);
+    check_accounts(&w);
+    close_world(&w);
+}
+
 static void stopped(void *ctx)
 {
     *(bool *)ctx = true;
@@ -132,9 +159,8 @@ static void nothing_waits_for_ever(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(writes_seals_and_reads),
-        leak_test(deletes_go_before_writes_and_wake_nobody),
-        leak_test(stop_sends_nodes_home),
+        leak_test(writes_seals_and_reads),   leak_test(deletes_go_before_writes_and_wake_nobody),
+        leak_test(deletes_wait_for_company), leak_test(stop_sends_nodes_home),
         leak_test(nothing_waits_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
