@@ -9,6 +9,7 @@
 #   make sim       the whole system on virtual time: SEED=n (TRACE=1 shows all), or SEEDS=n of them
 #   make sim-soak  seeds from a random beginning for MINUTES (5)
 #   make sim-mutants  deliberate bugs, each of which the simulation must find
+#   make bench     speed beside Redis on this machine, into bench/RESULTS.md; a quarter of an hour
 #   make acceptance  the long runs: 1 GiB and 1,000 files through every client
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
@@ -30,7 +31,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
-.PHONY: all packages test-packages start stop check test acceptance asan fuzz format install clean \
+.PHONY: all packages test-packages start stop check test bench acceptance asan fuzz format install clean \
         unit integration sim sim-soak sim-seeds sim-mutants fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
@@ -197,7 +198,7 @@ FUZZ_SECONDS ?= 300
 SEEDS   ?= 200
 MINUTES ?= 5
 MUTANT_SEEDS ?= 600
-formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c)
+formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c bench/*.c)
 
 check: test-packages all
 	$(SUBMAKE) clang-check format-check includes sizes
@@ -230,6 +231,18 @@ integration: $(BUILD)/infinicache $(BUILD)/bootstrap
 
 acceptance: test-packages all clients
 	@$(PYTEST) test/integration -m acceptance
+
+# BENCH="--only 'GET 100 MB'" runs some of it.
+BENCH_PACKAGES := redis-server python3-redis python3-pytest iperf3 iproute2 libjemalloc2
+$(call packages_stamp,$(BENCH_PACKAGES)):
+	@test/install-packages $(BENCH_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+$(BUILD)/kernels: bench/kernels.c $(flags_stamp) $(BUILD)/libinternal.a
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libinternal.a $(LIBS)
+bench: $(call packages_stamp,$(BENCH_PACKAGES)) all
+	$(SUBMAKE) $(BUILD)/kernels
+	@BUILD=$(abspath $(BUILD)) bench/beside-redis $(BENCH)
 
 # The tests that move bytes, with every binary instrumented.
 asan: test-packages clients
