@@ -7,10 +7,10 @@
 #define IC_TEST_FAKE_POOL_H
 
 #include "base/alloc.h"
-#include "base/crc32c.h"
 #include "base/random.h"
 #include "code/layout.h"
 #include "code/rs.h"
+#include "code/unit_crc.h"
 #include "core/code_table.h"
 #include "net/timers.h"
 #include "proxy/functions.h"

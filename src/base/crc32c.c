@@ -50,63 +50,14 @@ uint32_t ic_crc32c_table(uint32_t seed, const void *data, size_t len)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/*
- * The instruction takes 3 cycles and one can start each cycle, so three blocks of a row run side by
- * side. A CRC is carried over the N bytes after its block by a product with x^(8N) modulo
- * the polynomial: a carry-less multiplication by the constant x^(8N-33), reduced by the
- * CRC instruction itself (which multiplies by x^32; 33 for the bit that the reflected product
- * lacks). Gopal et al., "Fast CRC Computation for iSCSI Polynomial Using CRC32 Instruction", Intel
- * 2011.
- */
-struct lanes {
-    size_t block;                /* bytes per lane, a multiple of 8 */
-    uint32_t skip_one, skip_two; /* x^(8 block - 33), x^(16 block - 33), reflected */
-};
-
-static const struct lanes lanes[] = {
-    {4096, 0x82F89C77, 0x54A86326}, /* units of 64 KiB */
-    {512, 0xDD7E3B0C, 0x170076FA},  /* what that leaves */
-    {64, 0x9E4ADDF8, 0x0D3B6092},   /* small objects: a unit is a multiple of 64 */
-};
-
-__attribute__((target("sse4.2"))) static inline uint64_t load_crc(uint64_t crc, const uint8_t *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    return _mm_crc32_u64(crc, word);
-}
-
-__attribute__((target("sse4.2,pclmul"))) static uint64_t carry(uint64_t crc, uint32_t constant)
-{
-    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc),
-                                           _mm_cvtsi32_si128((int)constant), 0);
-    return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
-}
-
-__attribute__((target("sse4.2,pclmul"))) static uint64_t
-three_blocks(uint64_t crc, const uint8_t *p, const struct lanes *l)
-{
-    uint64_t second = 0, third = 0;
-    for (const uint8_t *end = p + l->block; p < end; p += 8) {
-        crc = load_crc(crc, p);
-        second = load_crc(second, p + l->block);
-        third = load_crc(third, p + 2 * l->block);
-    }
-    return carry(crc, l->skip_two) ^ carry(second, l->skip_one) ^ third;
-}
-
-__attribute__((target("sse4.2,pclmul"))) static uint32_t
-by_instruction(uint32_t seed, const uint8_t *p, size_t len)
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t seed, const uint8_t *p,
+                                                                 size_t len)
 {
     uint64_t crc = seed;
-    for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
-        size_t row = 3 * lanes[i].block;
-        for (; len >= row; p += row, len -= row) {
-            crc = three_blocks(crc, p, &lanes[i]);
-        }
-    }
     for (; len >= 8; p += 8, len -= 8) {
-        crc = load_crc(crc, p);
+        uint64_t word;
+        memcpy(&word, p, sizeof(word));
+        crc = _mm_crc32_u64(crc, word);
     }
     for (; len > 0; p++, len--) {
         crc = _mm_crc32_u8((uint32_t)crc, *p);
@@ -116,7 +67,7 @@ by_instruction(uint32_t seed, const uint8_t *p, size_t len)
 
 uint32_t ic_crc32c(uint32_t seed, const void *data, size_t len)
 {
-    if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul")) {
+    if (__builtin_cpu_supports("sse4.2")) {
         return by_instruction(seed, data, len);
     }
     return ic_crc32c_table(seed, data, len);
@@ -127,14 +78,3 @@ uint32_t ic_crc32c(uint32_t seed, const void *data, size_t len)
     return ic_crc32c_table(seed, data, len);
 }
 #endif
-
-uint32_t ic_unit_crc(uint64_t object_id, uint16_t chunk, uint32_t unit_index, const void *data,
-                     size_t len)
-{
-    uint8_t id[8];
-    for (int i = 0; i < 8; i++) {
-        id[i] = (uint8_t)(object_id >> (8 * i));
-    }
-    uint32_t seed = ic_crc32c(UINT32_MAX, id, sizeof(id));
-    return ic_crc32c(seed ^ ((uint32_t)chunk << 26 | (uint32_t)chunk >> 6) ^ unit_index, data, len);
-}

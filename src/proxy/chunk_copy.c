@@ -1,8 +1,8 @@
 #include "proxy/chunk_copy.h"
 
 #include "base/config.h"
-#include "base/crc32c.h"
 #include "code/layout.h"
+#include "code/unit_crc.h"
 #include "core/token_bucket.h"
 #include "proto/link_body.h"
 #include "proxy/proxy.h"

@@ -1,8 +1,8 @@
 #include "proxy/handover_job.h"
 
 #include "base/alloc.h"
-#include "base/crc32c.h"
 #include "code/layout.h"
+#include "code/unit_crc.h"
 #include "proto/frame.h"
 #include "proxy/chunk_write.h"
 #include "proxy/proxy.h"

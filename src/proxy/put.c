@@ -1,9 +1,9 @@
 #include "proxy/put.h"
 
 #include "base/alloc.h"
-#include "base/crc32c.h"
 #include "code/layout.h"
 #include "code/rs.h"
+#include "code/unit_crc.h"
 #include "proxy/chunk_write.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"

@@ -1,9 +1,9 @@
 #include "proxy/span.h"
 
 #include "base/alloc.h"
-#include "base/crc32c.h"
 #include "code/layout.h"
 #include "code/rs.h"
+#include "code/unit_crc.h"
 #include "core/catalog.h"
 #include "proxy/proxy.h"
 #include "proxy/store.h"
