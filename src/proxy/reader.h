@@ -42,7 +42,7 @@ struct ic_tap {
 };
 
 enum {
-    IC_READER_SPANS_MAX = 4,             /* asked ahead or not yet given to all taps */
+    IC_READER_SPANS_MAX = 2,             /* asked ahead or not yet given to all taps */
     IC_READER_SEGMENT_BYTES = 256 << 10, /* of one READ, more if a unit is more */
     IC_READER_REBUILD_BYTES = 64 << 10,  /* the same of a read of chunks: it holds less memory */
     IC_READER_STRIPES_MAX = 64,          /* of one span */
