@@ -79,6 +79,9 @@ X(TIME, node_timeout, "node-timeout", "10s", 10, 300000, "", P, RUNTIME, \
   "How long an awake node may take to answer one request.") \
 X(TIME, read_deadline, "read-deadline", "2s", 10, 300000, "", P, RUNTIME, \
   "A read of a chunk that takes longer is replaced by one of another chunk.") \
+X(ENUM, hedge, "hedge", "adaptive", 0, 0, "off|adaptive|always", P, RUNTIME, \
+  "When further chunks are asked beside those that suffice: after read-deadline, after a delay learnt " \
+  "from recent reads, or at once, as in the 2020 paper (each invocation is paid for).") \
 X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
   "A SET is answered after this although some parity chunks are not sealed.") \
 X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \

@@ -13,6 +13,7 @@
 
 #include "base/config.h"
 #include "base/random.h"
+#include "core/hedge.h"
 #include "core/price.h"
 #include "net/net.h"
 
@@ -41,6 +42,7 @@ struct ic_proxy {
     struct ic_handover *handover;   /* of chunks of dying instances */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
+    struct ic_hedge hedge;          /* how long READs take */
     struct ic_sessions *sessions;   /* clients */
     struct ic_prices prices;        /* list prices and the directive `prices` */
     struct ic_rebuilder *rebuilder; /* of the catalog, at this start; NULL: it was not needed */

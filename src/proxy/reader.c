@@ -1,39 +1,11 @@
-#include "proxy/reader.h"
+#include "proxy/reader_internal.h"
 
 #include "base/alloc.h"
-#include "code/layout.h"
+#include "base/config.h"
 #include "code/rs.h"
-#include "core/read_plan.h"
-#include "proxy/proxy.h"
-#include "proxy/span.h"
 #include "proxy/store.h"
-#include "proxy/window.h"
 
 #include <assert.h>
-
-struct ic_reader {
-    struct ic_list node; /* proxy->readers */
-    struct ic_proxy *proxy;
-    struct ic_object *object; /* pinned */
-    struct ic_rs *rs;
-    struct ic_layout layout;
-    uint64_t next, end;   /* the next span's first byte; where the read stops */
-    struct ic_list spans; /* in order, not yet given to all taps */
-    struct ic_list taps;
-    struct ic_grant grant;
-    struct ic_timer timer; /* admission, late chunks */
-    struct ic_timer kick;  /* goes on in a later turn */
-    struct ic_reap reap;
-    uint64_t started_ms;
-    uint64_t failed, late, chosen; /* chunks */
-    uint64_t chunks;               /* wanted whole; 0: the bytes are */
-    uint32_t span_count;
-    uint32_t stripes; /* per span, if memory allows */
-    int error;        /* of the last chunk that failed otherwise than by loss */
-    bool decoded;     /* something that could not be had was rebuilt */
-    bool careful;     /* the next span has one stripe: its memory is reserved */
-    bool admitted, pumping, closed;
-};
 
 static void pump(struct ic_reader *r);
 static void start_timer(struct ic_reader *r);
@@ -90,125 +62,13 @@ static void fail(struct ic_reader *r, int error)
     }
 }
 
-/* How a READ of the chunk would fare, on the better of the instances that have it. */
-static enum ic_function_status status_of(const struct ic_reader *r, uint16_t chunk)
-{
-    return ic_functions_status(r->proxy->functions, r->object->place[chunk].function,
-                               ic_store_holder(r->proxy->store, r->object, chunk));
-}
-
-/* Chunks on instances that answer for their function; one whose sibling answers may come back, but
- * until then its chunks are as good as lost. */
-static bool is_reachable(const struct ic_reader *r, uint16_t chunk)
-{
-    enum ic_function_status status = status_of(r, chunk);
-    return r->object->place[chunk].state == IC_CHUNK_HELD && status != IC_STATUS_AWAY &&
-           status != IC_STATUS_GONE;
-}
-
-static uint32_t reachable(const struct ic_reader *r)
-{
-    uint32_t count = 0;
-    for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
-        count += is_reachable(r, i);
-    }
-    return count;
-}
-
 /* Fewer than d chunks can be had. */
 static int reason(const struct ic_reader *r)
 {
-    if (reachable(r) < r->object->data) {
+    if (ic_reader_reachable(r) < r->object->data) {
         return IC_ENOENT;
     }
     return r->error == IC_ETIMEOUT ? IC_ETIMEOUT : IC_EUNAVAIL;
-}
-
-/* ---- which chunks ----------------------------------------------------------- */
-
-static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size_t least_backlog)
-{
-    const struct ic_chunk_place *place = &r->object->place[chunk];
-    struct ic_functions *functions = r->proxy->functions;
-    uint64_t bit = UINT64_C(1) << chunk;
-    if ((r->failed & bit) != 0 || place->state != IC_CHUNK_HELD) {
-        return IC_READ_NEVER;
-    }
-    if ((r->chosen & bit) != 0) {
-        return IC_READ_CHOSEN;
-    }
-    enum ic_function_status status = status_of(r, chunk);
-    switch (status) {
-    case IC_STATUS_GONE:
-    case IC_STATUS_AWAY:
-        return IC_READ_NEVER;
-    case IC_STATUS_DOWN:
-        return IC_READ_DOWN;
-    default:
-        break;
-    }
-    if ((r->late & bit) != 0) {
-        return IC_READ_LATE;
-    }
-    if (status == IC_STATUS_ASLEEP) {
-        return IC_READ_ASLEEP;
-    }
-    if (status == IC_STATUS_WAKING) {
-        return IC_READ_WAKING;
-    }
-    size_t backlog = ic_functions_backlog(functions, place->function);
-    return backlog > least_backlog + IC_READER_BUSY_BYTES ? IC_READ_BUSY : IC_READ_AWAKE;
-}
-
-static void costs(const struct ic_reader *r, uint8_t cost[IC_RS_CHUNKS_MAX])
-{
-    uint16_t count = (uint16_t)(r->object->data + r->object->parity);
-    size_t least = SIZE_MAX;
-    for (uint16_t i = 0; i < count; i++) {
-        size_t backlog = ic_functions_backlog(r->proxy->functions, r->object->place[i].function);
-        least = backlog < least ? backlog : least;
-    }
-    for (uint16_t i = 0; i < count; i++) {
-        cost[i] = (uint8_t)cost_of(r, i, least);
-    }
-}
-
-/* All of CHUNKS could be asked with good hope. */
-static bool all_at_hand(const uint8_t *cost, uint64_t chunks)
-{
-    for (; chunks != 0; chunks &= chunks - 1) {
-        if (cost[__builtin_ctzll(chunks)] > IC_READ_ASLEEP) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* What to ask now, so that SPAN can be completed without those that are late. IC_EUNAVAIL: it
- * cannot be completed even with them. */
-static int plan_span(const struct ic_reader *r, const struct ic_span *span, uint64_t *more)
-{
-    const uint32_t d = r->object->data;
-    uint64_t good = span->held | (span->asked & ~span->late);
-    uint64_t all = (UINT64_C(1) << (d + r->object->parity)) - 1;
-    uint8_t cost[IC_RS_CHUNKS_MAX];
-    *more = 0;
-    if ((span->need & ~good) == 0) {
-        return 0;
-    }
-    costs(r, cost);
-    if (good == 0 && (uint32_t)__builtin_popcountll(span->need) < d &&
-        all_at_hand(cost, span->need)) {
-        *more = span->need; /* part of a stripe: no need for d */
-        return 0;
-    }
-    uint32_t have = (uint32_t)__builtin_popcountll(good);
-    if (have < d) {
-        *more = ic_read_plan(cost, all & ~(span->held | span->asked), d - have);
-    }
-    uint64_t hope = span->held | span->asked | *more;
-    bool hopeless = (span->need & ~hope) != 0 && (uint32_t)__builtin_popcountll(hope) < d;
-    return hopeless ? IC_EUNAVAIL : 0;
 }
 
 /* ---- spans ------------------------------------------------------------------ */
@@ -255,7 +115,7 @@ static bool take_buffers(struct ic_reader *r, struct ic_span *span, uint64_t chu
 static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
 {
     uint64_t more;
-    int result = plan_span(r, span, &more);
+    int result = ic_reader_plan(r, span, &more);
     if (result < 0) {
         return result;
     }
@@ -270,7 +130,9 @@ static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
     }
     r->chosen |= more;
     for (; more != 0; more &= more - 1) {
-        ic_span_ask(span, (uint16_t)__builtin_ctzll(more));
+        uint16_t chunk = (uint16_t)__builtin_ctzll(more);
+        span->woken = span->woken || ic_reader_wakes(r, chunk);
+        ic_span_ask(span, chunk);
     }
     return 0;
 }
@@ -502,7 +364,7 @@ static int finish_span(struct ic_reader *r, struct ic_span *span)
     uint64_t missing = span->need & ~span->held;
     int result = ic_span_finish(span, r->rs);
     for (; result == 0 && span->complete && missing != 0; missing &= missing - 1) {
-        r->decoded = r->decoded || !is_reachable(r, (uint16_t)__builtin_ctzll(missing));
+        r->decoded = r->decoded || !ic_reader_is_reachable(r, (uint16_t)__builtin_ctzll(missing));
     }
     return result;
 }
@@ -569,6 +431,15 @@ static void give_up(struct ic_reader *r, const struct ic_node_request *read, int
     r->chosen &= ~(UINT64_C(1) << chunk);
 }
 
+/* A READ of SPAN was answered. */
+static void learn(struct ic_reader *r, const struct ic_span *span)
+{
+    if (r->chunks == 0) {
+        ic_hedge_answered(&r->proxy->hedge, span->woken,
+                          ic_loop_now_ms(r->proxy->loop) - span->asked_ms);
+    }
+}
+
 static void on_answered(struct ic_span *span, uint16_t chunk, int result)
 {
     struct ic_reader *r = span->owner;
@@ -581,6 +452,7 @@ static void on_answered(struct ic_span *span, uint16_t chunk, int result)
         }
     } else {
         r->late &= ~(UINT64_C(1) << chunk);
+        learn(r, span);
         if (!span->starved && finish_span(r, span) < 0) {
             fail(r, IC_ENOMEM);
             return;
@@ -609,9 +481,12 @@ static void on_grant_ready(void *ctx)
 
 /* ---- deadlines -------------------------------------------------------------- */
 
-static uint64_t read_deadline(const struct ic_reader *r)
+/* How long SPAN waits for its chunks before others are asked. */
+static uint64_t patience_ms(const struct ic_reader *r, const struct ic_span *span)
 {
-    return (uint64_t)r->proxy->config->read_deadline;
+    uint64_t longest_ms = (uint64_t)r->proxy->config->read_deadline;
+    bool adaptive = r->proxy->config->hedge == IC_HEDGE_ADAPTIVE && r->chunks == 0;
+    return adaptive ? ic_hedge_delay(&r->proxy->hedge, span->woken, longest_ms) : longest_ms;
 }
 
 static uint64_t admission_due(const struct ic_reader *r)
@@ -632,8 +507,8 @@ static void start_timer(struct ic_reader *r)
     uint64_t now = ic_loop_now_ms(r->proxy->loop);
     IC_LIST_EACH (node, &r->spans) {
         const struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
-        if (is_waiting(span) && span->asked_ms + read_deadline(r) < due) {
-            due = span->asked_ms + read_deadline(r);
+        if (is_waiting(span) && span->asked_ms + patience_ms(r, span) < due) {
+            due = span->asked_ms + patience_ms(r, span);
         }
     }
     if (due == UINT64_MAX) {
@@ -648,7 +523,7 @@ static void replace_late(struct ic_reader *r, uint64_t now)
 {
     IC_LIST_EACH (node, &r->spans) {
         struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
-        if (is_waiting(span) && span->asked_ms + read_deadline(r) <= now) {
+        if (is_waiting(span) && span->asked_ms + patience_ms(r, span) <= now) {
             r->late |= span->asked;
             r->chosen &= ~span->asked;
             span->late = span->asked;

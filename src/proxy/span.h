@@ -42,6 +42,7 @@ struct ic_span {
     enum ic_cost_cause cause; /* of its READs */
     bool complete;            /* all of `need` is held: bytes can be taken */
     bool starved;             /* the reader's: waits for a buffer */
+    bool woken;               /* the reader's: a node it asked was not awake */
     /* From the loop: CHUNK came (0), or did not: the READ's result, or IC_ECORRUPT. */
     void (*answered)(struct ic_span *span, uint16_t chunk, int result);
     void *owner;

@@ -601,6 +601,23 @@ def test_late_nodes(new_cluster):
     stop_nodes(c, c.functions, signal.SIGCONT)
 
 
+@observes("hedge")
+def test_hedge(new_cluster):
+    c = new_cluster(functions=12, options={"lease": "250s", "hedge": "off", "read-deadline": "250s",
+                                           "node-timeout": "250s"})
+    client = c.redis()
+    data = noise(20 * MB)
+    client.set("k", data)
+    for _ in range(3):
+        assert client.get("k") == data
+    stop_nodes(c, 2)
+    client.config_set("hedge", "always")
+    assert client.get("k") == data, "all twelve are asked, ten answer"
+    client.config_set("hedge", "adaptive")
+    assert client.get("k") == data, "what is usual was learnt, and the two are late"
+    stop_nodes(c, 2, signal.SIGCONT)
+
+
 @observes("write-deadline")
 def test_write_deadline(new_cluster):
     c = new_cluster(functions=12, options={"lease": "250s", "write-deadline": "300ms",

@@ -309,6 +309,48 @@ static int note_asked(struct ic_node_request *r)
     return 0;
 }
 
+/* Once it is known how long READs take, a late one is not waited for until read-deadline, unless
+ * `hedge off` says so; `always` asks all chunks at once. */
+static void test_hedge(void **state)
+{
+    (void)state;
+    static struct client c;
+    struct ic_object *o = begin(4, 2, 256, 400000);
+    fake.proxy.config->hedge = IC_HEDGE_ADAPTIVE;
+    for (int i = 0; i < IC_HEDGE_SAMPLES_MIN; i++) {
+        check_read(o, 0, 400000);
+    }
+    fake.script = mute;
+    mute_chunks = 0x03;
+    start(&c, o, 1, 0, 400000);
+    fake_run();
+    fake_pass(IC_HEDGE_MIN_MS - 1);
+    assert_int_equal(c.ended, 0);
+    fake_pass(1);
+    assert_int_equal(c.ended, 1);
+    assert_int_equal(c.result, 0);
+    stop(&c);
+    fake.proxy.config->hedge = IC_HEDGE_OFF;
+    start(&c, o, 1, 0, 400000);
+    fake_run();
+    fake_pass((uint64_t)fake.proxy.config->read_deadline - 1);
+    assert_int_equal(c.ended, 0);
+    fake_pass(1);
+    assert_int_equal(c.ended, 1);
+    stop(&c);
+    fake.proxy.config->hedge = IC_HEDGE_ALWAYS;
+    start(&c, o, 1, 0, 400000);
+    fake_run(); /* two are mute, and nobody waits */
+    assert_int_equal(c.ended, 1);
+    assert_int_equal(c.result, 0);
+    stop(&c);
+    asked_chunks = 0;
+    fake.script = note_asked;
+    check_read(o, 0, 256); /* part of a stripe */
+    assert_int_equal(asked_chunks, 0x01);
+    end(o);
+}
+
 static void test_plan(void **state)
 {
     (void)state;
@@ -631,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_answer_about_a_former_place),
         cmocka_unit_test(test_late_chunks_are_replaced),
         cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_hedge),
         cmocka_unit_test(test_paused_reads_are_bounded),
         cmocka_unit_test(test_readers_at_one_place_share),
         cmocka_unit_test(test_slow_reader_does_not_stall_others),

@@ -1,0 +1,51 @@
+/*
+ * reader_internal.h - what reader.c (spans, taps, deadlines) and reader_plan.c (which chunks)
+ * share.
+ */
+#ifndef IC_PROXY_READER_INTERNAL_H
+#define IC_PROXY_READER_INTERNAL_H
+
+#include "code/layout.h"
+#include "proxy/proxy.h"
+#include "proxy/reader.h"
+#include "proxy/span.h"
+#include "proxy/window.h"
+
+struct ic_reader {
+    struct ic_list node; /* proxy->readers */
+    struct ic_proxy *proxy;
+    struct ic_object *object; /* pinned */
+    struct ic_rs *rs;
+    struct ic_layout layout;
+    uint64_t next, end;   /* the next span's first byte; where the read stops */
+    struct ic_list spans; /* in order, not yet given to all taps */
+    struct ic_list taps;
+    struct ic_grant grant;
+    struct ic_timer timer; /* admission, late chunks */
+    struct ic_timer kick;  /* goes on in a later turn */
+    struct ic_reap reap;
+    uint64_t started_ms;
+    uint64_t failed, late, chosen; /* chunks */
+    uint64_t chunks;               /* wanted whole; 0: the bytes are */
+    uint32_t span_count;
+    uint32_t stripes; /* per span, if memory allows */
+    int error;        /* of the last chunk that failed otherwise than by loss */
+    bool decoded;     /* something that could not be had was rebuilt */
+    bool careful;     /* the next span has one stripe: its memory is reserved */
+    bool admitted, pumping, closed;
+};
+
+/* ---- reader_plan.c ---------------------------------------------------------- */
+
+/* Chunks on instances that answer for their function; one whose sibling answers may come back, but
+ * until then its chunks are as good as lost. */
+bool ic_reader_is_reachable(const struct ic_reader *r, uint16_t chunk);
+uint32_t ic_reader_reachable(const struct ic_reader *r);
+/* CHUNK's node is not awake. */
+bool ic_reader_wakes(const struct ic_reader *r, uint16_t chunk);
+/* What to ask now, so that SPAN can be completed without those that are late. IC_EUNAVAIL: it
+ * cannot be completed even with them. */
+int ic_reader_plan(const struct ic_reader *r, const struct ic_span *span,
+                   uint64_t *more) IC_MUST_USE;
+
+#endif
