@@ -1,6 +1,7 @@
 #include "core/pool.h"
 
 #include "base/alloc.h"
+#include "core/pool_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -12,16 +13,6 @@
 enum { UNSEEN_MAX_MS = 20000 };
 /* Doubling stops here: min << 16 is above any sensible maximum. */
 enum { BACKOFF_SHIFT_MAX = 16 };
-
-struct ic_pool {
-    struct ic_pool_settings settings;
-    struct ic_pool_function *function;
-    uint32_t last_serial;
-    uint32_t throttles;          /* in a row */
-    bool peers;                  /* are raised */
-    uint64_t throttled_until_ms; /* no Invoke of any function before */
-    uint64_t start_ms;
-};
 
 struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t now_ms)
 {
@@ -80,15 +71,9 @@ uint64_t ic_pool_invocation_max(const struct ic_pool *pool)
     return pool->settings.invocation_max_ms;
 }
 
-static struct ic_pool_function *at(const struct ic_pool *pool, uint16_t function)
-{
-    assert(function < pool->settings.functions);
-    return &pool->function[function];
-}
-
 const struct ic_pool_function *ic_pool_function(const struct ic_pool *pool, uint16_t function)
 {
-    return at(pool, function);
+    return ic_pool_at(pool, function);
 }
 
 const char *ic_function_state_name(enum ic_function_state state)
@@ -205,7 +190,7 @@ static enum ic_function_state after_response(struct ic_pool *pool, struct ic_poo
 static enum ic_function_state after_crash(struct ic_pool *pool, uint16_t function,
                                           enum ic_pool_lane lane, uint64_t now_ms, uint64_t random)
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_run *run = run_of(f, lane);
     bool served = run->state != IC_FUNCTION_INVOKING;
     run->response_due = false;
@@ -275,7 +260,7 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
                                           enum ic_pool_lane lane, enum ic_pool_event event,
                                           uint64_t now_ms, uint64_t random)
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_run *run = run_of(f, lane);
     switch (event) {
     case IC_POOL_INVOKE_SERVE:
@@ -339,7 +324,7 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
 
 uint64_t ic_pool_invoke_at(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
     if (f->peer.state != IC_FUNCTION_ABSENT || f->peer.response_due) {
         return UINT64_MAX;
     }
@@ -365,21 +350,21 @@ bool ic_pool_may_invoke(const struct ic_pool *pool, uint16_t function, uint64_t 
 
 bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
     return f->state != IC_FUNCTION_LEAVING && f->state != IC_FUNCTION_ACTIVE &&
            !(f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_WARM);
 }
 
 bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t now_ms)
 {
-    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
     return f->state == IC_FUNCTION_ACTIVE && f->peer.state == IC_FUNCTION_ABSENT &&
            !f->peer.response_due && pool->throttled_until_ms <= now_ms;
 }
 
 bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
     return f->peer.state == IC_FUNCTION_INVOKING || f->peer.state == IC_FUNCTION_UNKNOWN;
 }
 
@@ -439,9 +424,10 @@ int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms)
 
 /* ---- instances -------------------------------------------------------------- */
 
-static struct ic_pool_instance *find(const struct ic_pool *pool, uint16_t function, uint32_t serial)
+struct ic_pool_instance *ic_pool_find(const struct ic_pool *pool, uint16_t function,
+                                      uint32_t serial)
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     for (size_t k = 0; serial != 0 && k < IC_POOL_INSTANCES_MAX; k++) {
         if (f->instance[k].serial == serial) {
             return &f->instance[k];
@@ -450,15 +436,10 @@ static struct ic_pool_instance *find(const struct ic_pool *pool, uint16_t functi
     return NULL;
 }
 
-struct ic_pool_instance *ic_pool_find(struct ic_pool *pool, uint16_t function, uint32_t serial)
-{
-    return find(pool, function, serial);
-}
-
 struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
                                          const uint8_t id[IC_INSTANCE_ID_LEN])
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         if (f->instance[k].serial != 0 && memcmp(f->instance[k].id, id, IC_INSTANCE_ID_LEN) == 0) {
             return &f->instance[k];
@@ -469,7 +450,7 @@ struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function
 
 bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial)
 {
-    return find(pool, function, serial) != NULL;
+    return ic_pool_find(pool, function, serial) != NULL;
 }
 
 static struct ic_pool_instance *heard_last(struct ic_pool_function *f)
@@ -486,8 +467,8 @@ static struct ic_pool_instance *heard_last(struct ic_pool_function *f)
 
 void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
 {
-    struct ic_pool_function *f = at(pool, function);
-    struct ic_pool_instance *instance = find(pool, function, serial);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
+    struct ic_pool_instance *instance = ic_pool_find(pool, function, serial);
     if (instance == NULL) {
         return;
     }
@@ -526,7 +507,7 @@ void ic_pool_expire_away(struct ic_pool *pool, uint64_t age_ms, uint64_t now_ms)
 static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t function,
                                              const uint8_t id[IC_INSTANCE_ID_LEN])
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_instance *oldest = NULL;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         struct ic_pool_instance *one = &f->instance[k];
@@ -577,7 +558,7 @@ struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
                                        const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
                                        uint64_t position, uint64_t held, uint64_t now_ms)
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_instance *instance = hear(pool, function, id, capacity, position, held, now_ms);
     f->current = f->runs = instance->serial;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
@@ -596,7 +577,7 @@ struct ic_pool_instance *ic_pool_met(struct ic_pool *pool, uint16_t function,
                                      const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
                                      uint64_t position, uint64_t held, uint64_t now_ms)
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_instance *instance = hear(pool, function, id, capacity, position, held, now_ms);
     f->beside = instance->serial;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
@@ -615,7 +596,7 @@ void ic_pool_set_peers(struct ic_pool *pool, bool raised)
 
 const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = at(pool, function);
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
     const struct ic_pool_instance *last = NULL;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         const struct ic_pool_instance *one = &f->instance[k];
@@ -630,7 +611,7 @@ const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint1
 struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
                                          const uint8_t id[IC_INSTANCE_ID_LEN])
 {
-    struct ic_pool_function *f = at(pool, function);
+    struct ic_pool_function *f = ic_pool_at(pool, function);
     struct ic_pool_instance *instance = ic_pool_find_id(pool, function, id);
     if (instance == NULL) {
         instance = new_instance(pool, function, id);
@@ -645,142 +626,4 @@ struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function
 void ic_pool_set_known(struct ic_pool_instance *instance, bool known)
 {
     instance->known = known;
-}
-
-/* ---- bytes ------------------------------------------------------------------ */
-
-uint64_t ic_pool_capacity(const struct ic_pool *pool, uint16_t function)
-{
-    const struct ic_pool_instance *instance = find(pool, function, at(pool, function)->current);
-    return instance == NULL ? pool->settings.capacity : instance->capacity;
-}
-
-uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function)
-{
-    const struct ic_pool_function *f = at(pool, function);
-    const struct ic_pool_instance *instance = find(pool, function, f->current);
-    uint64_t used = f->planned;
-    if (instance != NULL && !instance->dying) {
-        used += instance->live + instance->in_flight;
-    }
-    uint64_t capacity = ic_pool_capacity(pool, function);
-    return used < capacity ? capacity - used : 0;
-}
-
-static void take(uint64_t *bytes, uint64_t cost)
-{
-    assert(*bytes >= cost);
-    *bytes -= cost;
-}
-
-void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost)
-{
-    at(pool, function)->planned += cost;
-}
-
-void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost)
-{
-    take(&at(pool, function)->planned, cost);
-}
-
-void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
-{
-    ic_pool_unplan(pool, function, cost);
-    ic_pool_copy(pool, function, serial, cost);
-}
-
-void ic_pool_copy(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance != NULL) {
-        instance->in_flight += cost;
-        instance->in_flight_chunks++;
-    }
-}
-
-void ic_pool_restore_chunk(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance != NULL) {
-        instance->live += cost;
-        instance->live_chunks++;
-    }
-}
-
-void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t begun,
-                    uint64_t cost)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance != NULL) {
-        take(&instance->in_flight, begun);
-        take(&instance->in_flight_chunks, 1);
-        ic_pool_restore_chunk(pool, function, serial, cost);
-    }
-}
-
-void ic_pool_missing(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance != NULL) {
-        take(&instance->live, cost);
-        take(&instance->live_chunks, 1);
-    }
-}
-
-void ic_pool_condemn(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t object_id,
-                     uint16_t chunk, uint64_t cost, enum ic_pool_from from)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance == NULL) {
-        return;
-    }
-    switch (from) {
-    case IC_POOL_FROM_LIVE:
-        take(&instance->live, cost);
-        take(&instance->live_chunks, 1);
-        break;
-    case IC_POOL_FROM_IN_FLIGHT:
-        take(&instance->in_flight, cost);
-        take(&instance->in_flight_chunks, 1);
-        break;
-    case IC_POOL_FROM_LIST:
-        break;
-    }
-    struct ic_pool_condemned *c = ic_malloc(sizeof *c);
-    if (c == NULL) {
-        instance->known = false;
-        return;
-    }
-    *c = (struct ic_pool_condemned){.object_id = object_id, .chunk = chunk, .cost = cost};
-    instance->condemned += cost;
-    instance->condemned_chunks++;
-    ic_list_push_back(&instance->condemned_queue, &c->node);
-}
-
-struct ic_pool_condemned *ic_pool_condemned_pop(struct ic_pool_instance *instance)
-{
-    struct ic_list *node = ic_list_pop_front(&instance->condemned_queue);
-    return node == NULL ? NULL : IC_CONTAINER(node, struct ic_pool_condemned, node);
-}
-
-void ic_pool_condemned_return(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                              struct ic_pool_condemned *condemned)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance == NULL) {
-        ic_free(condemned);
-        return;
-    }
-    ic_list_push_front(&instance->condemned_queue, &condemned->node);
-}
-
-void ic_pool_deleted(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                     struct ic_pool_condemned *condemned)
-{
-    struct ic_pool_instance *instance = find(pool, function, serial);
-    if (instance != NULL) {
-        take(&instance->condemned, condemned->cost);
-        take(&instance->condemned_chunks, 1);
-    }
-    ic_free(condemned);
 }

@@ -239,7 +239,8 @@ const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint1
 struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
                                          const uint8_t id[IC_INSTANCE_ID_LEN]);
 /* NULL: not held (any more). */
-struct ic_pool_instance *ic_pool_find(struct ic_pool *pool, uint16_t function, uint32_t serial);
+struct ic_pool_instance *ic_pool_find(const struct ic_pool *pool, uint16_t function,
+                                      uint32_t serial);
 struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
                                          const uint8_t id[IC_INSTANCE_ID_LEN]);
 /* That instance's memory still counts as there (it may be away). */
