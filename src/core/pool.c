@@ -364,8 +364,9 @@ bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t n
 
 bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = ic_pool_at(pool, function);
-    return f->peer.state == IC_FUNCTION_INVOKING || f->peer.state == IC_FUNCTION_UNKNOWN;
+    const struct ic_pool_run *peer = &ic_pool_at(pool, function)->peer;
+    return peer->state == IC_FUNCTION_INVOKING || peer->state == IC_FUNCTION_UNKNOWN ||
+           (peer->state == IC_FUNCTION_ABSENT && !peer->response_due);
 }
 
 /*
@@ -436,16 +437,21 @@ struct ic_pool_instance *ic_pool_find(const struct ic_pool *pool, uint16_t funct
     return NULL;
 }
 
-struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
-                                         const uint8_t id[IC_INSTANCE_ID_LEN])
+static struct ic_pool_instance *find_id(struct ic_pool_function *f,
+                                        const uint8_t id[IC_INSTANCE_ID_LEN])
 {
-    struct ic_pool_function *f = ic_pool_at(pool, function);
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         if (f->instance[k].serial != 0 && memcmp(f->instance[k].id, id, IC_INSTANCE_ID_LEN) == 0) {
             return &f->instance[k];
         }
     }
     return NULL;
+}
+
+struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function,
+                                         const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    return find_id(ic_pool_at(pool, function), id);
 }
 
 bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial)
@@ -563,7 +569,7 @@ struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
     f->current = f->runs = instance->serial;
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         struct ic_pool_instance *sibling = &f->instance[k];
-        if (sibling->serial != 0 && sibling != instance) {
+        if (sibling->serial != 0 && sibling != instance && sibling->serial != f->beside) {
             sibling->away = true;
             if (!pool->peers) {
                 miss(pool, function, sibling);
@@ -621,6 +627,36 @@ struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function
         }
     }
     return instance;
+}
+
+/* The instance of F that holds the most; NULL: none is remembered. */
+static const struct ic_pool_instance *fullest(const struct ic_pool_function *f)
+{
+    const struct ic_pool_instance *best = NULL;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        const struct ic_pool_instance *one = &f->instance[k];
+        if (one->serial != 0 && (best == NULL || one->live > best->live)) {
+            best = one;
+        }
+    }
+    return best;
+}
+
+void ic_pool_restored(struct ic_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->settings.functions; i++) {
+        const struct ic_pool_instance *best = fullest(&pool->function[i]);
+        pool->function[i].current = best == NULL ? 0 : best->serial;
+    }
+}
+
+bool ic_pool_outdone(const struct ic_pool *pool, uint16_t function,
+                     const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    struct ic_pool_function *f = ic_pool_at(pool, function);
+    const struct ic_pool_instance *best = fullest(f);
+    const struct ic_pool_instance *one = find_id(f, id);
+    return best != NULL && best->live > (one == NULL ? 0 : one->live);
 }
 
 void ic_pool_set_known(struct ic_pool_instance *instance, bool known)

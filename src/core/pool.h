@@ -65,6 +65,9 @@ enum {
  *      +---THROTTLED, FAILED-'      '--RESPONSE_LOST--> UNKNOWN --HELLO--> ACTIVE
  *      '---DEADLINE, NODE_LEFT----------------------------'
  *
+ * HELLO in ABSENT: a node of a peer, adopted after a restart; the function's own invocation, which
+ * is to be adopted as well, may still be missing then.
+ *
  * The function is not invoked while it has a peer: two outstanding Invokes are those two.
  * CRASHED with a HELLO before: that instance's memory is gone.
  */
@@ -207,7 +210,7 @@ bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function);
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms);
 /* A second Invoke of FUNCTION, of a peer, may be sent now. */
 bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t now_ms);
-/* The peer's HELLO may be accepted. */
+/* The peer's HELLO may be accepted; ABSENT: of one that an earlier proxy raised. */
 bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function);
 /* Another interval from now on (0: no warm-ups); the same one changes nothing. */
 void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint64_t now_ms);
@@ -216,9 +219,9 @@ void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint6
 
 /*
  * Instance ID of FUNCTION was heard (HELLO or an Invoke's response) and reports CAPACITY, POSITION
- * and HELD bytes. It becomes the current one, its siblings are away, and gone after
- * IC_POOL_MISSES_MAX invocations unless peers are raised. A new one that holds nothing is known at
- * once.
+ * and HELD bytes. It becomes the current one, its siblings but for the peer are away, and gone
+ * after IC_POOL_MISSES_MAX invocations unless peers are raised. A new one that holds nothing is
+ * known at once.
  */
 struct ic_pool_instance *ic_pool_heard(struct ic_pool *pool, uint16_t function,
                                        const uint8_t id[IC_INSTANCE_ID_LEN], uint64_t capacity,
@@ -238,6 +241,12 @@ const struct ic_pool_instance *ic_pool_sibling(const struct ic_pool *pool, uint1
  */
 struct ic_pool_instance *ic_pool_restore(struct ic_pool *pool, uint16_t function,
                                          const uint8_t id[IC_INSTANCE_ID_LEN]);
+/* When all instances and their chunks are restored: of each function the one that holds the most is
+ * the current one. */
+void ic_pool_restored(struct ic_pool *pool);
+/* An instance of FUNCTION holds more of what is wanted than instance ID does. */
+bool ic_pool_outdone(const struct ic_pool *pool, uint16_t function,
+                     const uint8_t id[IC_INSTANCE_ID_LEN]);
 /* NULL: not held (any more). */
 struct ic_pool_instance *ic_pool_find(const struct ic_pool *pool, uint16_t function,
                                       uint32_t serial);

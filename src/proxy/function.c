@@ -57,10 +57,9 @@ bool ic_function_is_lost(const struct ic_function *fn)
     return ic_function_state(fn)->state == IC_FUNCTION_ACTIVE && fn->given_up;
 }
 
-/* Its node may still be active, of a proxy that ran before: to be adopted, or about to leave. */
-static uint64_t held_until(const struct ic_function *fn)
+uint64_t ic_function_held_until(const struct ic_function *fn)
 {
-    return fn->begun ? 0 : fn->hold_until_ms;
+    return fn->begun ? 0 : fn->own->hold_until_ms;
 }
 
 /* When something is to be done if nothing happens; UINT64_MAX: never. */
@@ -71,7 +70,8 @@ static uint64_t due_at(const struct ic_function *fn)
     uint64_t due_ms = r == NULL ? UINT64_MAX : r->deadline_ms;
     if (!ic_function_is_peer(fn) && (r != NULL || fn->wanted)) {
         uint64_t at_ms = ic_pool_invoke_at(fn->all->pool, fn->index);
-        least(&due_ms, at_ms < held_until(fn) ? held_until(fn) : at_ms);
+        uint64_t held_ms = ic_function_held_until(fn);
+        least(&due_ms, at_ms < held_ms ? held_ms : at_ms);
     }
     switch (p->state) {
     case IC_FUNCTION_ACTIVE:
@@ -519,7 +519,7 @@ void ic_function_pursue(struct ic_function *fn)
     }
     const struct ic_pool_run *p = ic_function_state(fn);
     bool asked = ic_link_asked(fn->link) || fn->wanted;
-    if (asked && held_until(fn) <= ic_function_now(fn) && !fn->all->stopping &&
+    if (asked && ic_function_held_until(fn) <= ic_function_now(fn) && !fn->all->stopping &&
         ic_pool_may_invoke(fn->all->pool, fn->index, ic_function_now(fn))) {
         ic_function_invoke(fn, IC_INVOKE_SERVE);
     }

@@ -55,7 +55,7 @@ struct ic_function {
     bool given_up;              /* it has not dialled again either: ic_function_is_lost */
     bool leaving;               /* its invocation has lasted long enough: it is being drained */
     bool missing;               /* the platform knows no such function, as it said last */
-    uint64_t hold_until_ms;     /* before it is begun: not invoked, its node may be there */
+    uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */
     struct ic_timer meeting_timer;

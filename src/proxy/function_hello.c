@@ -55,38 +55,63 @@ static bool has_seen_another(const struct ic_function *fn, const struct ic_hello
     return i == NULL || !i->greeted;
 }
 
+static bool is_of_invocation(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    return (fn->begun || fn->greeted) &&
+           memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0;
+}
+
+static bool is_current(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    const struct ic_pool_function *p = ic_pool_function(fn->all->pool, fn->index);
+    const struct ic_pool_instance *current = ic_pool_find(fn->all->pool, fn->index, p->current);
+    return current != NULL && memcmp(current->id, hello->instance, sizeof current->id) == 0;
+}
+
+/*
+ * A node of a proxy that ran before takes the peer's place where that is free: because the
+ * function has begun with another, or because another holds more and may still come.
+ */
+static bool is_adopted_beside(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    bool vacant = fn->peer == NULL || !fn->peer->begun;
+    if (!vacant || ic_function_epoch_of(hello->invocation) >= fn->all->epoch ||
+        (hello->flags & IC_HELLO_DYING) != 0 || is_of_invocation(fn, hello)) {
+        return false;
+    }
+    return fn->begun ? !is_current(fn, hello)
+                     : ic_pool_outdone(fn->all->pool, fn->index, hello->instance);
+}
+
 /* The one of FN's two invocations that HELLO is of. */
 static struct ic_function *lane_of(struct ic_function *fn, const struct ic_hello *hello)
 {
     struct ic_function *peer = fn->peer;
-    bool beside = peer != NULL && peer->begun &&
-                  memcmp(peer->invocation, hello->invocation, sizeof peer->invocation) == 0;
+    bool beside = peer != NULL &&
+                  ((peer->begun && is_of_invocation(peer, hello)) || is_adopted_beside(fn, hello));
     return beside ? peer : fn;
 }
 
 /* Not the instance that answers already: it has left, and taken the second Invoke as well. */
 static enum ic_door_verdict judge_peer(const struct ic_function *fn, const struct ic_hello *hello)
 {
-    const struct ic_pool_function *p = ic_pool_function(fn->all->pool, fn->index);
-    const struct ic_pool_instance *current = ic_pool_find(fn->all->pool, fn->index, p->current);
-    if (current != NULL && memcmp(current->id, hello->instance, sizeof current->id) == 0) {
-        return IC_DOOR_DISMISS;
-    }
-    return judge_current(fn, hello);
+    return is_current(fn, hello) ? IC_DOOR_DISMISS : judge_current(fn, hello);
 }
 
 enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_hello *hello)
 {
     struct ic_functions *f = fn->all;
+    bool no_place = is_adopted_beside(fn, hello) && ic_function_make_peer(fn) < 0;
     fn = lane_of(fn, hello);
     enum ic_door_verdict verdict;
-    if (has_seen_another(fn, hello)) {
+    if (no_place) {
+        verdict = IC_DOOR_REFUSE; /* it dials again */
+    } else if (has_seen_another(fn, hello)) {
         f->handler->epoch_seen(f->ctx, hello->highest_epoch);
         verdict = IC_DOOR_REFUSE; /* it dials again, and finds a higher one */
     } else if ((hello->flags & IC_HELLO_DYING) != 0) {
         verdict = ic_function_judge_dying(fn, hello);
-    } else if ((fn->begun || fn->greeted) &&
-               memcmp(fn->invocation, hello->invocation, sizeof fn->invocation) == 0) {
+    } else if (is_of_invocation(fn, hello)) {
         verdict = ic_function_is_peer(fn) ? judge_peer(fn, hello) : judge_current(fn, hello);
     } else if (ic_function_epoch_of(hello->invocation) >= f->epoch) {
         verdict = IC_DOOR_REFUSE; /* of this life, and not the current one; or of no life */

@@ -39,6 +39,9 @@ static inline enum ic_function_state ic_function_event(struct ic_function *fn,
 
 /* ---- function.c ------------------------------------------------------------- */
 
+/* Until then it is not invoked: its node may still be active, of a proxy that ran before: to be
+ * adopted, or about to leave. The same of a peer. */
+uint64_t ic_function_held_until(const struct ic_function *fn);
 /* The timer fires no later than needed; moving it to a later time is left to its firing. */
 void ic_function_schedule(struct ic_function *fn);
 /* Of everybody who waits: TIMEOUT_MS from now. */

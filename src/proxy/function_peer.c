@@ -2,6 +2,7 @@
  * function_peer.c - two instances of one function at a time (struct ic_meeting): the one that
  * answers is held, its peer raised by a second Invoke, and both are sent home afterwards, the
  * peer first, so that a platform that prefers the instance used last gives us the other again.
+ * A peer that an earlier proxy raised is adopted, and sent home if nobody wants the two to meet.
  */
 #include "base/config.h"
 #include "base/log.h"
@@ -74,22 +75,9 @@ static void end(struct ic_function *fn, int result)
     }
 }
 
-static void step_waking(struct ic_function *fn, struct ic_meeting *m)
+static bool is_held(const struct ic_function *fn)
 {
-    enum ic_function_state state = ic_function_state(fn)->state;
-    if (state == IC_FUNCTION_UNKNOWN ||
-        (state == IC_FUNCTION_LOST && ic_function_state(fn)->retry_ms > ic_function_now(fn))) {
-        end(fn, IC_EUNAVAIL);
-    } else if (is_there(fn)) {
-        if (ic_pool_may_raise(fn->all->pool, fn->index, ic_function_now(fn))) {
-            m->stage = IC_MEETING_RAISING;
-            ic_function_invoke(fn->peer, IC_INVOKE_PEER);
-            ic_function_schedule(fn->peer);
-        }
-    } else if (state != IC_FUNCTION_ACTIVE) {
-        fn->wanted = true;
-        ic_function_pursue(fn);
-    }
+    return ic_function_held_until(fn) > ic_function_now(fn);
 }
 
 static void step_raising(struct ic_function *fn, struct ic_meeting *m)
@@ -103,6 +91,37 @@ static void step_raising(struct ic_function *fn, struct ic_meeting *m)
         m->current = ic_link_serial(fn->link);
         m->beside = ic_link_serial(fn->peer->link);
         m->met(m, 0, m->current, m->beside);
+    }
+}
+
+/* Its node is there: so is its peer, if it was adopted, or it is raised. */
+static void raise_peer(struct ic_function *fn, struct ic_meeting *m)
+{
+    if (ic_function_state(fn->peer)->state == IC_FUNCTION_ACTIVE) {
+        m->stage = IC_MEETING_RAISING;
+        step_raising(fn, m);
+    } else if (!is_held(fn->peer) &&
+               ic_pool_may_raise(fn->all->pool, fn->index, ic_function_now(fn))) {
+        m->stage = IC_MEETING_RAISING;
+        ic_function_invoke(fn->peer, IC_INVOKE_PEER);
+        ic_function_schedule(fn->peer);
+    }
+}
+
+static void step_waking(struct ic_function *fn, struct ic_meeting *m)
+{
+    enum ic_function_state state = ic_function_state(fn)->state;
+    if (state == IC_FUNCTION_UNKNOWN ||
+        (state == IC_FUNCTION_LOST && ic_function_state(fn)->retry_ms > ic_function_now(fn))) {
+        end(fn, IC_EUNAVAIL);
+    } else if (is_there(fn)) {
+        raise_peer(fn, m);
+    } else if (state != IC_FUNCTION_ACTIVE) {
+        if (!is_held(fn) && ic_function_state(fn->peer)->state == IC_FUNCTION_ACTIVE) {
+            ic_function_dismiss(fn->peer); /* adopted, and in the way: the other does not come */
+        }
+        fn->wanted = true;
+        ic_function_pursue(fn);
     }
 }
 
@@ -154,7 +173,9 @@ int ic_function_meet(struct ic_function *fn, struct ic_meeting *m)
     }
     fn->meeting = m;
     m->stage = IC_MEETING_WAKING;
-    m->until_ms = ic_function_now(fn) + 2 * (uint64_t)fn->all->config->invoke_timeout;
+    uint64_t held_ms = ic_function_held_until(fn->peer), now_ms = ic_function_now(fn);
+    m->until_ms =
+        (held_ms > now_ms ? held_ms : now_ms) + 2 * (uint64_t)fn->all->config->invoke_timeout;
     ic_function_step_meeting(fn);
     return 0;
 }

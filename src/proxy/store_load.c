@@ -136,6 +136,7 @@ int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why)
     if (result < 0) {
         return result;
     }
+    ic_pool_restored(s->setup.pool);
     if (ic_store_delete_hidden(s) < 0) {
         snprintf(why, IC_STORE_WHY_MAX, "store: out of memory");
         return IC_ENOMEM;

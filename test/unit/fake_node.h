@@ -65,6 +65,7 @@ struct fake_node { /* an instance */
     uint8_t refuse_writes, refuse_reads; /* status; 0: no */
     bool gone_link;                      /* the proxy closed the link */
     bool dying;                          /* HELLO says so, and OFFER follows the WELCOME */
+    bool orphan; /* until BYE_OK: it runs an invocation whose response is nobody's */
 };
 
 enum fake_mode { FAKE_SERVE, FAKE_HOLD, FAKE_ERROR };

@@ -27,7 +27,7 @@ struct world {
     struct ic_pool *pool;
     struct ic_object *object;
     uint32_t items, lists, gone;
-    bool condemn_listed;
+    bool condemn_listed, listed_before; /* the catalog does not want it, or counts it already */
     uint32_t offers, offer_serial, offered_items;
     uint16_t offer_function;
     uint32_t epoch_seen;
@@ -52,7 +52,7 @@ static inline void list_item(void *ctx, uint16_t function, uint32_t serial,
     if (w->condemn_listed) {
         ic_pool_condemn(w->pool, function, serial, item->object_id, item->chunk, cost,
                         IC_POOL_FROM_LIST);
-    } else {
+    } else if (!w->listed_before) {
         ic_pool_restore_chunk(w->pool, function, serial, cost);
     }
 }
@@ -306,6 +306,33 @@ static inline enum ic_function_state state0(struct world *w)
 static inline bool is_asleep(void *ctx)
 {
     return state0(ctx) == IC_FUNCTION_ASLEEP;
+}
+
+/* The proxy dies, another starts; the nodes go on, and the responses are nobody's. */
+static inline void restart(struct world *w)
+{
+    IC_LIST_EACH (node, &w->fake.nodes) {
+        struct fake_node *n = IC_CONTAINER(node, struct fake_node, node);
+        n->orphan = n->call != NULL;
+        n->call = NULL;
+    }
+    IC_LIST_EACH (node, &w->fake.calls) {
+        ic_list_remove(node);
+        ic_free(IC_CONTAINER(node, struct ic_lambda_call, node));
+    }
+    ic_functions_free(w->f);
+    w->fake.outstanding = 0;
+    start(w, 2);
+}
+
+/* As the journal tells it: node N held CHUNKS chunks. */
+static inline uint32_t restore(struct world *w, const struct fake_node *n, uint32_t chunks)
+{
+    uint32_t serial = ic_pool_restore(w->pool, 0, n->instance)->serial;
+    for (uint32_t i = 0; i < chunks; i++) {
+        ic_pool_restore_chunk(w->pool, 0, serial, chunk_cost());
+    }
+    return serial;
 }
 
 static inline void check_accounts(struct world *w)

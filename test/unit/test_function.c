@@ -190,17 +190,9 @@ static void a_node_is_adopted_after_a_restart(void **s)
     open_world(&w, 1);
     put(&w, 5);
     struct fake_node *n = node0(&w);
-    n->call = NULL; /* its response goes to nobody */
-    IC_LIST_EACH (node, &w.fake.calls) {
-        ic_list_remove(node);
-        ic_free(IC_CONTAINER(node, struct ic_lambda_call, node));
-    }
-    ic_functions_free(w.f);
-    w.fake.outstanding = 0;
     uint32_t invokes = w.fake.invokes;
-    start(&w, 2);
-    struct ic_pool_instance *i = ic_pool_restore(w.pool, 0, n->instance);
-    uint32_t serial = i->serial;
+    restart(&w);
+    uint32_t serial = restore(&w, n, 0);
     struct ask read; /* waits for the adoption, and costs no Invoke */
     prepare_read(&read, 5, serial);
     submit(&w, &read);

@@ -329,6 +329,145 @@ static void what_the_peer_holds_is_listed_first(void **s)
     close_world(&w);
 }
 
+/* Two were together when the proxy died: A with three chunks, B with a copy of the first. */
+struct orphans {
+    struct fake_node *a, *b;
+    uint32_t a_serial, b_serial, invokes;
+};
+
+static void orphan(struct world *w, struct orphans *o)
+{
+    struct meeting t;
+    open_world(w, 1);
+    put(w, 5);
+    meet(&t, w);
+    copy(w, &t, 5);
+    put(w, 6);
+    put(w, 7);
+    o->a = node_of(w, t.current);
+    o->b = node_of(w, t.beside);
+    restart(w);
+    o->b_serial = restore(w, o->b, 1);
+    o->a_serial = restore(w, o->a, 3);
+    ic_pool_restored(w->pool);
+    o->invokes = w->fake.invokes - w->fake.warm_invokes;
+    w->listed_before = true;
+}
+
+static bool has_two(void *ctx)
+{
+    struct world *w = ctx;
+    return state0(w) == IC_FUNCTION_ACTIVE && has_no_peer(w);
+}
+
+static void the_one_with_the_chunks_answers(void **s)
+{
+    (void)s;
+    for (int first = 0; first < 2; first++) {
+        struct world w;
+        struct meeting t;
+        struct orphans o;
+        orphan(&w, &o);
+        struct ask read; /* waits for A */
+        prepare_read(&read, 7, o.a_serial);
+        submit(&w, &read);
+        fake_dial(first == 0 ? o.b : o.a);
+        fake_run_for(&w.fake, 20);
+        fake_dial(first == 0 ? o.a : o.b);
+        assert_int_equal(wait_for(&w, &read), 0);
+        assert_int_equal(ic_pool_function(w.pool, 0)->current, o.a_serial);
+        fake_run(&w.fake, has_two, &w); /* B was listed, and sent home */
+        assert_int_equal(w.lists, 2);
+        assert_false(o.b->orphan);
+        assert_int_equal(ic_functions_status(w.f, 0, o.b_serial), IC_STATUS_AWAY);
+        assert_int_equal(get(&w, 6, o.a_serial), 0);
+        assert_int_equal(w.fake.invokes - w.fake.warm_invokes, o.invokes);
+        begin(&t, &w);
+        fake_run(&w.fake, has_met, &t);
+        assert_int_equal(t.beside, o.b_serial); /* no third */
+        close_world(&w);
+    }
+}
+
+static void what_is_asked_for_meanwhile_meets_them(void **s)
+{
+    (void)s;
+    struct world w;
+    struct meeting t;
+    struct orphans o;
+    orphan(&w, &o);
+    begin(&t, &w);
+    fake_dial(o.a);
+    fake_run_for(&w.fake, 50);
+    assert_int_equal(t.mets, 0);
+    fake_dial(o.b);
+    fake_run(&w.fake, has_met, &t);
+    assert_int_equal(t.result, 0);
+    assert_int_equal(t.current, o.a_serial);
+    assert_int_equal(t.beside, o.b_serial);
+    assert_int_equal(w.fake.invokes - w.fake.warm_invokes, o.invokes);
+    copy(&w, &t, 6);
+    ic_functions_part(w.f, &t.m);
+    fake_run(&w.fake, has_two, &w);
+    close_world(&w);
+}
+
+static void the_one_with_the_chunks_never_comes(void **s)
+{
+    (void)s;
+    struct world w;
+    struct orphans o;
+    orphan(&w, &o);
+    fake_node_free(o.a);
+    fake_dial(o.b);
+    fake_run_for(&w.fake, 20);
+    put(&w, 8); /* it was sent home first, then invoked */
+    assert_int_equal(ic_pool_function(w.pool, 0)->current, o.b_serial);
+    assert_int_equal(get(&w, 5, o.b_serial), 0);
+    assert_int_equal(w.fake.invokes - w.fake.warm_invokes, o.invokes + 1);
+    close_world(&w);
+}
+
+static void nor_to_a_meeting(void **s)
+{
+    (void)s;
+    struct world w;
+    struct meeting t;
+    struct orphans o;
+    orphan(&w, &o);
+    fake_node_free(o.a);
+    begin(&t, &w);
+    fake_dial(o.b);
+    fake_run_for(&w.fake, 20);
+    fake_bye(o.b, false); /* kept, but not for long */
+    fake_run(&w.fake, has_met, &t);
+    assert_int_equal(t.result, 0);
+    assert_int_equal(t.current, o.b_serial);
+    assert_int_equal(w.fake.invokes - w.fake.warm_invokes, o.invokes + 2);
+    part(&t);
+    close_world(&w);
+}
+
+static void an_old_peer_comes_late(void **s)
+{
+    (void)s;
+    struct world w;
+    struct orphans o;
+    orphan(&w, &o);
+    fake_node_free(o.a);
+    uint32_t third = put(&w, 8); /* when nobody has dialled in */
+    assert_true(third != o.b_serial);
+    fake_dial(o.b);
+    fake_run_for(&w.fake, 20);
+    assert_int_equal(peer0(&w)->state, IC_FUNCTION_LEAVING);
+    fake_run(&w.fake, has_two, &w);
+    assert_int_equal(ic_pool_function(w.pool, 0)->current, third);
+    fake_dial(o.b); /* that invocation is over */
+    fake_run_for(&w.fake, 20);
+    assert_int_equal(peer0(&w)->state, IC_FUNCTION_ABSENT);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +482,11 @@ int main(void)
         leak_test(the_current_one_takes_the_second_invoke_too),
         leak_test(a_lost_link_is_dialled_again),
         leak_test(what_the_peer_holds_is_listed_first),
+        leak_test(the_one_with_the_chunks_answers),
+        leak_test(what_is_asked_for_meanwhile_meets_them),
+        leak_test(the_one_with_the_chunks_never_comes),
+        leak_test(nor_to_a_meeting),
+        leak_test(an_old_peer_comes_late),
     };
     return cmocka_run_group_tests_name("function_peer", tests, NULL, NULL);
 }

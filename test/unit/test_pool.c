@@ -1,4 +1,4 @@
-/* The pool: every transition of its drawing, the bytes, the warm-up schedule, and random lives. */
+/* The pool: every transition of its drawing, the warm-up schedule, and random lives. */
 #include "core/pool.h"
 
 #include "base/random.h"
@@ -309,21 +309,6 @@ static void an_error_after_the_end_is_its_own(void **s)
     }
 }
 
-static void what_takes_a_dying_ones_place_is_empty(void **s)
-{
-    (void)s;
-    struct ic_pool *p = make(1, 0);
-    hear(p, A, 1000);
-    struct ic_pool_instance *a = ic_pool_find_id(p, 0, A);
-    ic_pool_restore_chunk(p, 0, a->serial, 3000);
-    ic_pool_plan(p, 0, 500);
-    assert_int_equal(ic_pool_room(p, 0), 1500);
-    a->dying = true;
-    assert_int_equal(ic_pool_room(p, 0), 4500);
-    ic_pool_unplan(p, 0, 500);
-    ic_pool_free(p);
-}
-
 /* When the one that answered is gone, one sibling takes its place; others stay away. */
 static void a_sibling_takes_over(void **s)
 {
@@ -363,53 +348,6 @@ static void an_instance_remembers_when_it_was_heard_first(void **s)
     assert_int_equal(restored->since_ms, 4);
     hear(p, A, 11);
     assert_int_equal(ic_pool_find_id(p, 0, A)->since_ms, 11);
-    ic_pool_free(p);
-}
-
-static void bytes_move(void **s)
-{
-    (void)s;
-    struct ic_pool *p = make(1, 0);
-    assert_int_equal(ic_pool_room(p, 0), 1000);
-    ic_pool_plan(p, 0, 300);
-    assert_int_equal(ic_pool_room(p, 0), 700);
-    hear(p, A, 1); /* reports 5000 */
-    uint32_t a = ic_pool_function(p, 0)->current;
-    assert_int_equal(ic_pool_room(p, 0), 4700);
-    ic_pool_begin(p, 0, a, 300);
-    struct ic_pool_instance *i = ic_pool_find(p, 0, a);
-    assert_int_equal(i->in_flight, 300);
-    assert_int_equal(ic_pool_room(p, 0), 4700);
-    ic_pool_sealed(p, 0, a, 300, 310);
-    assert_int_equal(i->live, 310);
-    assert_int_equal(i->in_flight_chunks, 0);
-    ic_pool_condemn(p, 0, a, 77, 3, 310, IC_POOL_FROM_LIVE);
-    assert_int_equal(i->condemned, 310);
-    assert_int_equal(ic_pool_room(p, 0), 5000);
-    struct ic_pool_condemned *c = ic_pool_condemned_pop(i);
-    assert_int_equal(c->object_id, 77);
-    ic_pool_condemned_return(p, 0, a, c);
-    assert_ptr_equal(ic_pool_condemned_pop(i), c);
-    ic_pool_deleted(p, 0, a, c);
-    assert_int_equal(i->condemned, 0);
-    ic_pool_restore_chunk(p, 0, a, 50);
-    ic_pool_missing(p, 0, a, 50);
-    assert_int_equal(i->live + i->live_chunks, 0);
-    ic_pool_condemn(p, 0, 999, 1, 1, 1, IC_POOL_FROM_LIVE); /* nobody: a no-op */
-    ic_pool_free(p);
-}
-
-static void condemning_without_memory_lists_later(void **s)
-{
-    (void)s;
-    struct ic_pool *p = make(1, 0);
-    hear(p, A, 1);
-    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
-    ic_pool_restore_chunk(p, 0, i->serial, 50);
-    ic_alloc_fail_at(1);
-    ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
-    assert_false(i->known);
-    assert_int_equal(i->live + i->condemned, 0);
     ic_pool_free(p);
 }
 
@@ -491,11 +429,11 @@ static struct ic_pool *two_active(void)
     EVENT(p, HELLO, 1010, ACTIVE);
     hear(p, A, 1010);
     assert_true(ic_pool_may_raise(p, 0, 1010));
-    assert_false(ic_pool_may_meet(p, 0));
     PEER(p, INVOKE_PEER, 1020, INVOKING);
     assert_false(ic_pool_may_raise(p, 0, 1020));
     assert_true(ic_pool_may_meet(p, 0));
     PEER(p, HELLO, 1030, ACTIVE);
+    assert_false(ic_pool_may_meet(p, 0));
     meet(p, B, 1030);
     return p;
 }
@@ -610,6 +548,29 @@ static void only_pairs_of_invokes_miss_a_sibling(void **s)
     assert_int_equal(gone_count, 1);
     assert_null(ic_pool_find_id(p, 0, A));
     assert_non_null(ic_pool_find_id(p, 0, B));
+    ic_pool_free(p);
+}
+
+/* Both invocations are adopted, the peer's first. */
+static void a_peer_is_adopted(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    ic_pool_set_peers(p, true);
+    uint32_t a = ic_pool_restore(p, 0, A)->serial;
+    PEER(p, HELLO, 1000, ACTIVE);
+    meet(p, B, 1000);
+    uint32_t b = ic_pool_function(p, 0)->beside;
+    assert_int_equal(ic_pool_function(p, 0)->current, a);
+    assert_false(ic_pool_may_invoke(p, 0, 1000));
+    EVENT(p, HELLO, 1001, ACTIVE);
+    hear(p, A, 1001);
+    assert_false(ic_pool_find(p, 0, b)->away); /* it may be asked */
+    assert_false(ic_pool_may_raise(p, 0, 1001));
+    PEER(p, GOODBYE, 1100, LEAVING);
+    PEER(p, NODE_LEFT, 1400, ABSENT);
+    assert_true(ic_pool_find(p, 0, b)->away);
+    assert_true(ic_pool_may_raise(p, 0, 1400));
     ic_pool_free(p);
 }
 
@@ -743,15 +704,13 @@ int main(void)
         leak_test(crash_takes_the_memory),
         leak_test(ending_badly_again_and_again_backs_off),
         leak_test(adoption),
+        leak_test(a_peer_is_adopted),
         leak_test(siblings_are_away_then_gone),
         leak_test(an_error_after_the_end_is_its_own),
-        leak_test(what_takes_a_dying_ones_place_is_empty),
         leak_test(what_is_away_for_long_is_gone),
         leak_test(a_sibling_takes_over),
         leak_test(a_new_instance_that_holds_nothing_is_known),
         leak_test(an_instance_remembers_when_it_was_heard_first),
-        leak_test(bytes_move),
-        leak_test(condemning_without_memory_lists_later),
         leak_test(warm_ups_are_staggered),
         leak_test(the_interval_may_change),
         leak_test(a_peer_comes_and_goes),
