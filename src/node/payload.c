@@ -221,7 +221,9 @@ int ic_payload_decode(struct ic_slice text, struct ic_payload *out)
         out->kind = IC_PAYLOAD_WARM;
         return 0;
     }
-    if (!ic_slice_equal(value, ic_slice_str("serve")) || !get_serve_fields(text, out)) {
+    out->peer = ic_slice_equal(value, ic_slice_str("peer"));
+    if ((!out->peer && !ic_slice_equal(value, ic_slice_str("serve"))) ||
+        !get_serve_fields(text, out)) {
         return IC_EINVAL;
     }
     out->kind = IC_PAYLOAD_SERVE;

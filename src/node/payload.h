@@ -4,7 +4,7 @@
  * everything else; no library, since the node links none.
  *
  *   {"infinicache":1,"kind":"serve","function":NAME,"invocation":HEX32,"proxy":"127.0.0.1:6380",
- *    "key":HEX64,"epoch":N,"lease_ms":N}
+ *    "key":HEX64,"epoch":N,"lease_ms":N}     (or "kind":"peer")
  *   {"instance":HEX32,"position":N,"held":N,"capacity":N,"chunks":N,"epoch":N,"served":true}
  */
 #ifndef IC_NODE_PAYLOAD_H
@@ -25,11 +25,12 @@ enum {
 enum ic_payload_kind {
     IC_PAYLOAD_FOREIGN, /* not from our proxy: answer, do nothing */
     IC_PAYLOAD_WARM,    /* report and return */
-    IC_PAYLOAD_SERVE,   /* dial the proxy */
+    IC_PAYLOAD_SERVE,   /* dial the proxy, as a peer or not */
 };
 
 struct ic_payload {
     enum ic_payload_kind kind;
+    bool peer; /* raised beside another instance of the function, which is to outstay it */
     char function[IC_FUNCTION_NAME_MAX + 1];
     uint8_t invocation[IC_INVOCATION_ID_BYTES];
     uint8_t key[IC_LINK_KEY_BYTES];

@@ -89,6 +89,12 @@ static uint64_t left_ms(const struct ic_serve *s)
     return s->deadline_ms > now_ms(s) ? s->deadline_ms - now_ms(s) : 0;
 }
 
+/* How long it stays without a link. */
+static uint64_t gone_max_ms(const struct ic_serve *s)
+{
+    return s->payload.peer ? IC_LINK_PEER_GONE_MS : IC_LINK_GONE_MS;
+}
+
 static void drop_stream(struct ic_serve *s)
 {
     ic_requests_end(&s->requests);
@@ -135,8 +141,8 @@ static void broken(struct ic_serve *s, const char *why)
     if (was_welcomed) {
         ic_log(IC_LOG_WARNING, "link-broken", "reason=\"%s\"", why);
         s->gone_since_ms = now_ms(s);
-        ic_timer_start(&s->gone_timer, IC_LINK_GONE_MS);
-    } else if (s->dying || now_ms(s) - s->gone_since_ms >= IC_LINK_GONE_MS) {
+        ic_timer_start(&s->gone_timer, gone_max_ms(s));
+    } else if (s->dying || now_ms(s) - s->gone_since_ms >= gone_max_ms(s)) {
         end(s, "no-link");
         return;
     }
@@ -420,7 +426,7 @@ void ic_serve_begin(struct ic_serve *s, const struct ic_payload *payload, uint64
     uint64_t margin = at_most(IC_DEADLINE_BYE_MS, deadline_ms / 2);
     s->deadline_timer.fire = near;
     ic_timer_start(&s->deadline_timer, deadline_ms - margin);
-    ic_timer_start(&s->gone_timer, IC_LINK_GONE_MS);
+    ic_timer_start(&s->gone_timer, gone_max_ms(s));
     dial(s);
 }
 

@@ -20,7 +20,8 @@
 #include "node/payload.h"
 
 enum {
-    IC_LINK_GONE_MS = 1000,     /* without a connection: leave */
+    IC_LINK_GONE_MS = 1000,     /* without a connection: leave; */
+    IC_LINK_PEER_GONE_MS = 500, /* a peer, since platforms prefer the instance used last */
     IC_LINK_GREETING_MS = 5000, /* without a WELCOME, though connected: leave */
     IC_LINK_REDIAL_MS = 50,     /* between two dials */
     IC_LEASE_BUSY_MS = 20, /* a lease that ends while a reply is being sent is looked at again */

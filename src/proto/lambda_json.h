@@ -23,7 +23,7 @@ enum {
 /* ---- an invocation ---- */
 
 struct ic_invoke_payload {
-    const char *kind; /* "serve" or "warm" */
+    const char *kind; /* "serve", "peer" or "warm" */
     const char *function;
     uint8_t invocation[16];
     const char *proxy; /* HOST:PORT to dial */

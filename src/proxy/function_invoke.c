@@ -199,11 +199,14 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     ic_function_pursue(fn);
 }
 
+static const char *const kinds[] = {
+    [IC_INVOKE_SERVE] = "serve", [IC_INVOKE_WARM] = "warm", [IC_INVOKE_PEER] = "peer"};
+
 static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
 {
     struct ic_functions *f = fn->all;
     struct ic_invoke_payload payload = {
-        .kind = kind == IC_INVOKE_WARM ? "warm" : "serve",
+        .kind = kinds[kind],
         .function = fn->name,
         .proxy = f->node_address,
         .epoch = f->epoch,
@@ -242,8 +245,6 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     static const enum ic_pool_event events[] = {[IC_INVOKE_SERVE] = IC_POOL_INVOKE_SERVE,
                                                 [IC_INVOKE_WARM] = IC_POOL_INVOKE_WARM,
                                                 [IC_INVOKE_PEER] = IC_POOL_INVOKE_PEER};
-    static const char *const names[] = {
-        [IC_INVOKE_SERVE] = "serve", [IC_INVOKE_WARM] = "warm", [IC_INVOKE_PEER] = "peer"};
     ic_function_event(fn, events[kind]);
     ic_random_fill(fn->invocation, sizeof fn->invocation);
     for (int i = 0; i < 4; i++) {
@@ -268,7 +269,7 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
     } else {
         fn->figures.invocations_serve++;
     }
-    ic_log(IC_LOG_DEBUG, "invoke", "function=%s kind=%s", fn->name, names[kind]);
+    ic_log(IC_LOG_DEBUG, "invoke", "function=%s kind=%s", fn->name, kinds[kind]);
     if (send_invoke(fn, kind) < 0) {
         fn->call = NULL;
         fn->wanted = false;

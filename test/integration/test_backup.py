@@ -242,6 +242,20 @@ def test_the_proxy_dies_in_the_middle(asked):
     assert_accounts_fit(asked)
 
 
+def test_the_proxy_stays_away_in_the_middle(asked):
+    """Nobody is left to be adopted: the second instances left first, so the others are woken."""
+    client = asked.redis()
+    fill(client)
+    slow(client)
+    ask(client)
+    wait_until(lambda: backup(client)["chunks_copied"] > 0 and backup(client)["running"] > 0,
+               "something is copied")
+    asked.kill("proxy")
+    wait_until(lambda: all(row["state"] == "idle" for row in asked.instances()), "all have left")
+    asked.up()
+    check(asked.redis())
+
+
 def test_a_restart_knows_the_copies(asked):
     client = asked.redis()
     fill(client)

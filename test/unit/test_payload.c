@@ -56,6 +56,13 @@ static void other_side(void **state)
     assert_memory_equal(out.key, in.key, sizeof(in.key));
     assert_int_equal(out.epoch, UINT32_MAX);
     assert_int_equal(out.lease_ms, 1234);
+    assert_false(out.peer);
+    in.kind = "peer";
+    text.len = 0;
+    assert_int_equal(ic_invoke_payload_encode(&in, &text), 0);
+    assert_int_equal(ic_payload_decode(ic_buf_slice(&text), &out), 0);
+    assert_int_equal(out.kind, IC_PAYLOAD_SERVE);
+    assert_true(out.peer);
 
     static const uint8_t instance[IC_INSTANCE_ID_BYTES] = "0123456789abcde";
     struct ic_chunks *chunks = ic_chunks_new(IC_NODE_MEMORY_MIN, instance);
