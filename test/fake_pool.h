@@ -352,6 +352,24 @@ void ic_store_lost(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint
     o->place[chunk].state = IC_CHUNK_LOST;
 }
 
+int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t chunk)
+{
+    (void)s;
+    uint32_t taken = 0;
+    assert_int_equal(draft->place[chunk].instance, 0);
+    for (uint16_t i = 0; i < draft->data + draft->parity; i++) {
+        taken |= 1U << draft->place[i].function;
+    }
+    for (uint16_t i = 1; i < FAKE_FUNCTIONS; i++) {
+        uint16_t next = (uint16_t)((draft->place[chunk].function + i) % FAKE_FUNCTIONS);
+        if ((taken >> next & 1) == 0) {
+            draft->place[chunk].function = next;
+            return 0;
+        }
+    }
+    return IC_ENOSPC;
+}
+
 uint32_t ic_store_holder(const struct ic_store *s, const struct ic_object *o, uint16_t chunk)
 {
     (void)s;

@@ -39,6 +39,7 @@ struct chunk {
     struct ic_node_request seal;
     enum chunk_state state;
     bool sealing;      /* its SEAL is under way */
+    bool moved;        /* its first function could not take it */
     uint32_t instance; /* that has its first bytes; 0: not known yet */
 };
 
@@ -162,6 +163,17 @@ static struct ic_chunk_target target(const struct ic_put *put, uint16_t chunk)
                                     .chunk = chunk};
 }
 
+static void submit_seal(struct ic_put *put, uint16_t chunk, int64_t expires_ms)
+{
+    struct ic_chunk_target to = target(put, chunk);
+    struct ic_node_request *r = &put->chunk[chunk].seal;
+    put->chunk[chunk].sealing = true;
+    ic_chunk_seal_fill(r, &to, ic_slice(put->key, put->key_len), expires_ms);
+    r->done = on_seal_done;
+    r->ctx = put;
+    ic_functions_submit(put->proxy->functions, r);
+}
+
 static void fill_write(struct stripe *s, uint16_t chunk)
 {
     struct ic_chunk_target to = target(s->put, chunk);
@@ -202,6 +214,35 @@ static void send_stripe(struct stripe *s)
 static bool bind_instance(struct ic_put *put, const struct ic_node_request *r)
 {
     return ic_chunk_bind(put->proxy->store, put->object, &put->chunk[r->chunk].instance, r);
+}
+
+/* The chunk's function cannot take it. If no byte of it was sent, and all are here still, another
+ * function is asked in its place, once. */
+static bool move_chunk(struct ic_put *put, uint16_t i)
+{
+    struct chunk *c = &put->chunk[i];
+    const struct stripe *first =
+        ic_list_empty(&put->stripes) ? NULL : IC_CONTAINER(put->stripes.next, struct stripe, node);
+    bool whole = put->layout.stripes == 0 || (first != NULL && first->index == 0);
+    if (c->moved || c->instance != 0 || !whole ||
+        ic_store_move_draft(put->proxy->store, put->object, i) < 0) {
+        return false;
+    }
+    c->moved = true;
+    IC_LIST_EACH (node, &put->stripes) {
+        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
+        if ((s->pending >> i & 1) != 0) {
+            ic_functions_cancel(put->proxy->functions, &s->write[i]);
+            fill_write(s, i);
+            ic_functions_submit(put->proxy->functions, &s->write[i]);
+        }
+    }
+    if (c->sealing) {
+        int64_t expires_ms = c->seal.expires_ms;
+        ic_functions_cancel(put->proxy->functions, &c->seal);
+        submit_seal(put, i, expires_ms);
+    }
+    return true;
 }
 
 /* Takes back what chunk I has under way; stripes nobody needs any more are released. */
@@ -319,8 +360,11 @@ static void on_write_done(struct ic_node_request *r, int result)
     struct stripe *s = r->ctx;
     struct ic_put *put = s->put;
     put->dollars += r->dollars;
-    s->pending &= ~(UINT64_C(1) << r->chunk);
     bool right = bind_instance(put, r);
+    if (result < 0 && move_chunk(put, r->chunk)) {
+        return;
+    }
+    s->pending &= ~(UINT64_C(1) << r->chunk);
     if (s->pending == 0) {
         release_stripe(s);
     }
@@ -336,9 +380,12 @@ static void on_seal_done(struct ic_node_request *r, int result)
 {
     struct ic_put *put = r->ctx;
     struct chunk *c = &put->chunk[r->chunk];
-    c->sealing = false;
     put->dollars += r->dollars;
     bool right = bind_instance(put, r);
+    if (result < 0 && move_chunk(put, r->chunk)) {
+        return;
+    }
+    c->sealing = false;
     if (result < 0 || !right) {
         chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
         return;
@@ -583,16 +630,9 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms)
     put->started_ms = now_ms(put);
     start_deadline(put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
-        struct chunk *c = &put->chunk[i];
-        if (c->state == CHUNK_FAILED) {
-            continue;
+        if (put->chunk[i].state != CHUNK_FAILED) {
+            submit_seal(put, i, expires_ms);
         }
-        c->sealing = true;
-        struct ic_chunk_target to = target(put, i);
-        ic_chunk_seal_fill(&c->seal, &to, ic_slice(put->key, put->key_len), expires_ms);
-        c->seal.done = on_seal_done;
-        c->seal.ctx = put;
-        ic_functions_submit(put->proxy->functions, &c->seal);
     }
 }
 

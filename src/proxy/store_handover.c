@@ -13,6 +13,8 @@
  *
  * While it is WRITING it counts as held (ic_object.moving): its bytes are there, though no instance
  * answers for them, and an object that is short of them must not be purged.
+ *
+ * A draft's chunk of which nothing was sent yet moves without all that.
  */
 
 /* Instance SERIAL is there, and is not being ended. */
@@ -71,13 +73,15 @@ static bool is_at_hand(const struct ic_pool_function *f)
            (f->state == IC_FUNCTION_INVOKING && f->kind == IC_INVOKE_SERVE);
 }
 
-static int choose(struct ic_store *s, const struct ic_object *o, uint16_t chunk, bool at_hand,
-                  uint16_t *function)
+/* OWN: the function that the chunk is on will do. */
+static int choose(struct ic_store *s, const struct ic_object *o, uint16_t chunk, bool own,
+                  bool at_hand, uint16_t *function)
 {
     uint16_t taken[IC_PLACEMENT_MAX];
     uint32_t taken_count = 0, count = ic_pool_count(s->setup.pool);
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        if (i != chunk && ic_store_fate(s, o, (uint16_t)i) != IC_FATE_LOST) {
+        bool other = i != chunk && ic_store_fate(s, o, (uint16_t)i) != IC_FATE_LOST;
+        if (other || (i == chunk && !own)) {
             taken[taken_count++] = o->place[i].function;
         }
     }
@@ -102,8 +106,8 @@ int ic_store_move_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk,
     if (!ic_store_writable(s)) {
         return IC_EIO;
     }
-    int result = choose(s, o, chunk, true, &to);
-    result = result < 0 ? choose(s, o, chunk, false, &to) : result;
+    int result = choose(s, o, chunk, true, true, &to);
+    result = result < 0 ? choose(s, o, chunk, true, false, &to) : result;
     if (result < 0) {
         return result;
     }
@@ -111,6 +115,19 @@ int ic_store_move_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk,
     ic_store_plan_place(s, o, chunk, to);
     o->moving++;
     ic_store_pin(s, o);
+    return 0;
+}
+
+int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t chunk)
+{
+    uint16_t to;
+    assert(draft->place[chunk].state == IC_CHUNK_WRITING && draft->place[chunk].instance == 0);
+    int result = choose(s, draft, chunk, false, false, &to);
+    if (result < 0) {
+        return result;
+    }
+    ic_store_give_up(s, draft, chunk);
+    ic_store_plan_place(s, draft, chunk, to);
     return 0;
 }
 

@@ -195,10 +195,13 @@ def test_the_first_dies_in_the_middle(asked):
     kill([victim])
     wait_until(lambda: backup(client)["failed"] == 1 and backup(client)["running"] == 0, "it failed")
     check(client)
+    held = lambda: [c for i in range(20) for c in chunks(client, f"k{i}") if c["state"] == "held"]
+    wait_until(lambda: len(held()) == sum(len(chunks(client, f"k{i}")) for i in range(20)),
+               "what it alone had is repaired")
     client.config_set("backup-rate", "0")
     back_up(client)
     check(client)
-    assert all(c["copies"] == 2 for c in chunks(client, "k9") if c["state"] == "held")
+    assert all(c["copies"] == 2 for c in held())
     assert_accounts_fit(asked)
 
 

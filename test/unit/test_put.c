@@ -239,6 +239,39 @@ static void test_failing_chunks(void **state)
     assert_int_equal(ic_alloc_live(), live);
 }
 
+static uint32_t failing_functions; /* that cannot be woken */
+
+static int fail_function(struct ic_node_request *r)
+{
+    return (failing_functions >> r->function & 1) != 0 ? IC_EUNAVAIL : 0;
+}
+
+/* Functions that cannot take their chunks: others do, whatever the size, if there are any. */
+static void test_functions_that_fail(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct client c;
+        fake_begin(4, 2, 256, 1 << 20);
+        fake.script = fail_function;
+        failing_functions = 0xE; /* of the first object the first three: too many to go without */
+        put_all(&c, sizes[i], 100);
+        assert_int_equal(c.result, 0);
+        assert_int_equal(ic_store_held_count(NULL, c.object), 6);
+        check_chunks(c.object);
+        finish(&c);
+    }
+    struct client c;
+    fake_begin(4, 2, 256, 1 << 20);
+    fake.script = fail_function;
+    failing_functions = 0x38E; /* and those that take their place */
+    put_all(&c, 4096, 100);
+    assert_int_equal(c.result, IC_EUNAVAIL);
+    finish(&c);
+    assert_int_equal(ic_alloc_live(), live);
+}
+
 static void test_instance_changes_in_the_middle(void **state)
 {
     (void)state;
@@ -479,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_nodes_are_woken_before_the_body),
         cmocka_unit_test(test_memory_is_bounded_when_nodes_do_not_answer),
         cmocka_unit_test(test_failing_chunks),
+        cmocka_unit_test(test_functions_that_fail),
         cmocka_unit_test(test_instance_changes_in_the_middle),
         cmocka_unit_test(test_write_deadline_at_the_seals),
         cmocka_unit_test(test_write_deadline_in_the_body),

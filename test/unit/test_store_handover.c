@@ -111,6 +111,38 @@ static void test_which(void **state)
     world_deinit(w);
 }
 
+/* A draft's chunk that its function cannot take goes to another, while there is one. */
+static void test_a_draft(void **state)
+{
+    (void)state;
+    struct world *w = start(100000);
+    struct ic_object *o;
+    assert_int_equal(ic_store_draft(w->store, ic_slice_str("a"), 1000, &o), 0);
+    uint16_t from = o->place[2].function;
+    assert_int_equal(ic_store_move_draft(w->store, o, 2), 0);
+    for (uint16_t i = 0; i < 4; i++) {
+        assert_true(o->place[i].function != from);
+        assert_int_equal(o->place[i].state, IC_CHUNK_WRITING);
+        assert_true(i == 2 || o->place[i].function != o->place[2].function);
+    }
+    uint16_t to = o->place[2].function;
+    assert_int_equal(ic_pool_function(w->pool, from)->planned, 0);
+    assert_int_equal(ic_pool_function(w->pool, to)->planned, o->chunk_cost);
+    uint64_t filled[WORLD_FUNCTIONS] = {0};
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        filled[i] = i == to ? 0 : ic_pool_room(w->pool, i);
+        ic_pool_plan(w->pool, i, filled[i]);
+    }
+    assert_int_equal(ic_store_move_draft(w->store, o, 2), IC_ENOSPC); /* not to where it is */
+    assert_int_equal(o->place[2].function, to);
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        ic_pool_unplan(w->pool, i, filled[i]);
+    }
+    ic_store_drop(w->store, o);
+    check_even(w);
+    world_deinit(w);
+}
+
 /* A copy on a second instance is enough, unless that one is dying, too. */
 static void test_copied(void **state)
 {
@@ -261,9 +293,13 @@ static void test_no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_which),   cmocka_unit_test(test_moved),
-        cmocka_unit_test(test_failed),  cmocka_unit_test(test_the_version_dies),
-        cmocka_unit_test(test_no_room), cmocka_unit_test(test_copied),
+        cmocka_unit_test(test_a_draft),
+        cmocka_unit_test(test_which),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_the_version_dies),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_copied),
     };
     return cmocka_run_group_tests_name("store_handover", tests, NULL, NULL);
 }
