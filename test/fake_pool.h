@@ -356,14 +356,18 @@ int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t ch
 {
     (void)s;
     uint32_t taken = 0;
-    assert_int_equal(draft->place[chunk].instance, 0);
+    struct fake_chunk **at = fake_find(draft->place[chunk].function, draft->id, chunk);
     for (uint16_t i = 0; i < draft->data + draft->parity; i++) {
         taken |= 1U << draft->place[i].function;
     }
     for (uint16_t i = 1; i < FAKE_FUNCTIONS; i++) {
         uint16_t next = (uint16_t)((draft->place[chunk].function + i) % FAKE_FUNCTIONS);
         if ((taken >> next & 1) == 0) {
+            if (*at != NULL) {
+                fake_remove(at);
+            }
             draft->place[chunk].function = next;
+            draft->place[chunk].instance = 0;
             return 0;
         }
     }

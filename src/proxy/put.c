@@ -174,7 +174,7 @@ static void submit_seal(struct ic_put *put, uint16_t chunk, int64_t expires_ms)
     ic_functions_submit(put->proxy->functions, r);
 }
 
-static void fill_write(struct stripe *s, uint16_t chunk)
+static void submit_write(struct stripe *s, uint16_t chunk)
 {
     struct ic_chunk_target to = target(s->put, chunk);
     struct ic_node_request *r = &s->write[chunk];
@@ -182,6 +182,8 @@ static void fill_write(struct stripe *s, uint16_t chunk)
                         s->buf);
     r->done = on_write_done;
     r->ctx = s;
+    s->pending |= UINT64_C(1) << chunk;
+    ic_functions_submit(s->put->proxy->functions, r);
 }
 
 /* All its bytes came: pads, encodes, sums while it is in cache, and sends. */
@@ -201,9 +203,7 @@ static void send_stripe(struct stripe *s)
             continue;
         }
         s->crc[i] = ic_unit_crc(put->object->id, i, (uint32_t)s->index, unit[i], s->unit);
-        fill_write(s, i);
-        s->pending |= UINT64_C(1) << i;
-        ic_functions_submit(put->proxy->functions, &s->write[i]);
+        submit_write(s, i);
     }
     start_deadline(put);
 }
@@ -216,55 +216,64 @@ static bool bind_instance(struct ic_put *put, const struct ic_node_request *r)
     return ic_chunk_bind(put->proxy->store, put->object, &put->chunk[r->chunk].instance, r);
 }
 
-/* The chunk's function cannot take it. If no byte of it was sent, and all are here still, another
- * function is asked in its place, once. */
-static bool move_chunk(struct ic_put *put, uint16_t i)
-{
-    struct chunk *c = &put->chunk[i];
-    const struct stripe *first =
-        ic_list_empty(&put->stripes) ? NULL : IC_CONTAINER(put->stripes.next, struct stripe, node);
-    bool whole = put->layout.stripes == 0 || (first != NULL && first->index == 0);
-    if (c->moved || c->instance != 0 || !whole ||
-        ic_store_move_draft(put->proxy->store, put->object, i) < 0) {
-        return false;
-    }
-    c->moved = true;
-    IC_LIST_EACH (node, &put->stripes) {
-        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
-        if ((s->pending >> i & 1) != 0) {
-            ic_functions_cancel(put->proxy->functions, &s->write[i]);
-            fill_write(s, i);
-            ic_functions_submit(put->proxy->functions, &s->write[i]);
-        }
-    }
-    if (c->sealing) {
-        int64_t expires_ms = c->seal.expires_ms;
-        ic_functions_cancel(put->proxy->functions, &c->seal);
-        submit_seal(put, i, expires_ms);
-    }
-    return true;
-}
-
-/* Takes back what chunk I has under way; stripes nobody needs any more are released. */
-static void cancel_chunk(struct ic_put *put, uint16_t i)
+/* Takes back what chunk I has under way. */
+static void take_back(struct ic_put *put, uint16_t i)
 {
     uint64_t bit = UINT64_C(1) << i;
     IC_LIST_EACH (node, &put->stripes) {
         struct stripe *s = IC_CONTAINER(node, struct stripe, node);
-        if ((s->pending & bit) == 0) {
-            continue;
-        }
-        ic_functions_cancel(put->proxy->functions, &s->write[i]);
-        (void)bind_instance(put, &s->write[i]);
-        s->pending &= ~bit;
-        if (s->pending == 0) {
-            release_stripe(s);
+        if ((s->pending & bit) != 0) {
+            ic_functions_cancel(put->proxy->functions, &s->write[i]);
+            (void)bind_instance(put, &s->write[i]);
+            s->pending &= ~bit;
         }
     }
     if (put->chunk[i].sealing) {
         put->chunk[i].sealing = false;
         ic_functions_cancel(put->proxy->functions, &put->chunk[i].seal);
         (void)bind_instance(put, &put->chunk[i].seal);
+    }
+}
+
+/* The chunk's function cannot take it, or has lost it. If all its bytes are here still, they go to
+ * another function in its place, once. */
+static bool move_chunk(struct ic_put *put, uint16_t i)
+{
+    struct chunk *c = &put->chunk[i];
+    const struct stripe *first =
+        ic_list_empty(&put->stripes) ? NULL : IC_CONTAINER(put->stripes.next, struct stripe, node);
+    bool whole = put->layout.stripes == 0 || (first != NULL && first->index == 0);
+    bool sealing = c->sealing;
+    if (c->moved || !whole) {
+        return false;
+    }
+    take_back(put, i);
+    if (ic_store_move_draft(put->proxy->store, put->object, i) < 0) {
+        return false;
+    }
+    c->moved = true;
+    c->instance = 0;
+    IC_LIST_EACH (node, &put->stripes) {
+        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
+        if (s != put->filling) {
+            submit_write(s, i);
+        }
+    }
+    if (sealing) {
+        submit_seal(put, i, c->seal.expires_ms);
+    }
+    return true;
+}
+
+/* The same; stripes nobody needs any more are released. */
+static void cancel_chunk(struct ic_put *put, uint16_t i)
+{
+    take_back(put, i);
+    IC_LIST_EACH (node, &put->stripes) {
+        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
+        if (s->pending == 0 && s != put->filling) {
+            release_stripe(s);
+        }
     }
 }
 
@@ -361,7 +370,7 @@ static void on_write_done(struct ic_node_request *r, int result)
     struct ic_put *put = s->put;
     put->dollars += r->dollars;
     bool right = bind_instance(put, r);
-    if (result < 0 && move_chunk(put, r->chunk)) {
+    if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
         return;
     }
     s->pending &= ~(UINT64_C(1) << r->chunk);
@@ -382,7 +391,7 @@ static void on_seal_done(struct ic_node_request *r, int result)
     struct chunk *c = &put->chunk[r->chunk];
     put->dollars += r->dollars;
     bool right = bind_instance(put, r);
-    if (result < 0 && move_chunk(put, r->chunk)) {
+    if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
         return;
     }
     c->sealing = false;

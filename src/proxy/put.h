@@ -8,7 +8,7 @@
  *   FILLING --seal--> SEALING --all sealed, or the deadline and enough--> READY --take--> (taken)
  *      '------------------'------- too many chunks failed -----------> FAILED
  *
- * A chunk of which no byte was sent when its function fails is moved to another function, once.
+ * A chunk whose function fails while all its bytes are here still goes to another function, once.
  *
  * The draft object belongs to the put until it is taken; a put that is freed before that leaves
  * nothing: its requests are cancelled, its chunks condemned.

@@ -119,8 +119,9 @@ void ic_store_drop(struct ic_store *s, struct ic_object *draft);
 /* The chunk's bytes go to instance SERIAL (ic_node_request.instance, set before any byte is sent):
  * call it as soon as that is known, and before drop. Again with the same serial is fine. */
 void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial);
-/* No byte of the chunk was sent: it gets a function other than its own and without a chunk of
- * DRAFT, WRITING and planned there. IC_ENOSPC: none has room, nothing has changed. */
+/* The chunk is to be written anew: it gets a function other than its own and without a chunk of
+ * DRAFT, WRITING and planned there; what may be on the old one is condemned. IC_ENOSPC: none has
+ * room, nothing has changed. */
 int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t chunk) IC_MUST_USE;
 /* The chunk is sealed on SERIAL: in flight -> live. Also after the commit (a late seal). */
 void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);

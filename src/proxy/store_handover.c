@@ -14,7 +14,7 @@
  * While it is WRITING it counts as held (ic_object.moving): its bytes are there, though no instance
  * answers for them, and an object that is short of them must not be purged.
  *
- * A draft's chunk of which nothing was sent yet moves without all that.
+ * A draft's chunk moves without all that: it is written anew.
  */
 
 /* Instance SERIAL is there, and is not being ended. */
@@ -121,7 +121,7 @@ int ic_store_move_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk,
 int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t chunk)
 {
     uint16_t to;
-    assert(draft->place[chunk].state == IC_CHUNK_WRITING && draft->place[chunk].instance == 0);
+    assert(draft->place[chunk].state == IC_CHUNK_WRITING);
     int result = choose(s, draft, chunk, false, false, &to);
     if (result < 0) {
         return result;

@@ -272,6 +272,39 @@ static void test_functions_that_fail(void **state)
     assert_int_equal(ic_alloc_live(), live);
 }
 
+static int last_is_late(struct ic_node_request *r)
+{
+    return r->chunk == 2;
+}
+
+/* An instance dies that has taken a part: what is here still goes to another. */
+static void test_an_instance_that_dies(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    for (int answers = 0; answers < 12; answers++) {
+        struct client c;
+        fake_begin(1, 2, 256, 1 << 20);
+        fake.script = last_is_late; /* so the first stripe is under way */
+        assert_int_equal(begin_put(&c, 1000), 0);
+        feed(&c, UINT64_MAX, SIZE_MAX);
+        ic_put_seal(c.put, 0);
+        for (int i = 0; i < answers; i++) {
+            fake_step();
+        }
+        uint16_t function = 1; /* of the first chunk */
+        bool sealed = fake.node[function].chunks != NULL && fake.node[function].chunks->sealed;
+        fake_kill(function);
+        fake_run();
+        fake.script = NULL;
+        fake_run();
+        assert_int_equal(c.result, 0);
+        assert_int_equal(ic_store_held_count(NULL, c.object), sealed ? 2 : 3);
+        finish(&c);
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
 static void test_instance_changes_in_the_middle(void **state)
 {
     (void)state;
@@ -513,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_memory_is_bounded_when_nodes_do_not_answer),
         cmocka_unit_test(test_failing_chunks),
         cmocka_unit_test(test_functions_that_fail),
+        cmocka_unit_test(test_an_instance_that_dies),
         cmocka_unit_test(test_instance_changes_in_the_middle),
         cmocka_unit_test(test_write_deadline_at_the_seals),
         cmocka_unit_test(test_write_deadline_in_the_body),
