@@ -227,7 +227,7 @@ sim-soak: packages
 	@$(BUILD)/sim --minutes $(MINUTES)
 
 integration: $(BUILD)/infinicache $(BUILD)/bootstrap
-	@$(PYTEST) test/integration -m 'not acceptance'
+	@BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) test/run-integration $(JOBS) 'not acceptance'
 
 acceptance: test-packages all clients
 	@$(PYTEST) test/integration -m acceptance
@@ -249,7 +249,7 @@ asan: test-packages clients
 	@+$(MAKE) --no-print-directory $(PARALLEL) FLAVOR=asan BUILD=$(BUILD)/asan CLIENTS=$(CLIENTS) SEEDS=100 unit sim-seeds asan-integration
 .PHONY: asan-integration
 asan-integration: $(BUILD)/infinicache $(BUILD)/bootstrap
-	@$(PYTEST) test/integration -m 'not acceptance and not slow'
+	@BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) test/run-integration $(JOBS) 'not acceptance and not slow'
 
 clang-check: $(clang_checks)
 format-check:
