@@ -10,7 +10,7 @@
 #   make sim-soak  seeds from a random beginning for MINUTES (5)
 #   make sim-mutants  deliberate bugs, each of which the simulation must find
 #   make bench     speed beside Redis on this machine, into bench/RESULTS.md; a quarter of an hour
-#   make acceptance  the long runs: 1 GiB and 1,000 files through every client
+#   make acceptance  the long runs: 3 GiB, 1,000 files through every client, terraform
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
 #

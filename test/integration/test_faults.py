@@ -144,6 +144,7 @@ def test_sizes_come_back_exactly(each_cluster, size):
     client.delete("k")
 
 
+@pytest.mark.acceptance
 def test_three_gigabytes(new_cluster):
     cluster = new_cluster(functions=12, memory="512mb")
     value = Blocks(3 << 30)

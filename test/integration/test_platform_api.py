@@ -165,6 +165,7 @@ resource "aws_lambda_function" "f" {
 """
 
 
+@pytest.mark.acceptance  # its provider takes minutes to start five times
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 @pytest.mark.skipif(terraform_mirror() is None, reason="terraform's AWS provider is not installed")
 def test_terraform_applies_plans_and_destroys(platform, tmp_path):

@@ -404,7 +404,7 @@ static void send_rubbish(struct fixture *f)
 static void test_hostile_requests(void **state)
 {
     (void)state;
-    struct fixture *f = setup_with((struct ic_http_options){0});
+    struct fixture *f = setup_with((struct ic_http_options){.receive_s = 1, .idle_s = 1});
     run(f, send_many_headers);
     assert_non_null(strstr(f->reply, "HTTP/1.1 431"));
     run(f, send_huge_header);
