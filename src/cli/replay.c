@@ -60,8 +60,9 @@ static void print_help(void)
 {
     puts("usage: infinicache replay [OPTIONS] TRACE\n\n"
          "Asks a Redis server (InfiniCache, Redis, Valkey ...) for what TRACE asked for, when it\n"
-         "did; a miss is followed by a SET. Prints hit ratios, and latencies by size class. TRACE\n"
-         "may be packed; - is standard input. The formats: doc/traces.md.\n\n"
+         "did; a miss is followed by a SET. Prints hit ratios, latencies by size class, and\n"
+         "what InfiniCache was charged meanwhile. TRACE may be packed; - is standard input. The\n"
+         "formats: doc/traces.md.\n\n"
          "  --speed N            N times as fast as the trace; 0: as fast as answers come;\n"
          "                       default: 1\n"
          "  --scale N            objects of 1/N of their bytes; default: 1\n"
@@ -325,8 +326,9 @@ static int run_load(struct replay *r, char *why)
     return result;
 }
 
-static int run(struct replay *r, const char *path)
+static int run(struct replay *r, const char *path, const struct ic_endpoint *e)
 {
+    struct ic_charge before = ic_charge_read(e);
     char why[IC_LOAD_WHY_MAX];
     ic_map_init(&r->known, ic_random_u64(), is_known);
     int result = ic_trace_open(path, &r->trace, r->why);
@@ -341,6 +343,8 @@ static int run(struct replay *r, const char *path)
     if (result < 0) {
         ic_cli_fail("replay: %s", why);
     } else {
+        struct ic_charge after = ic_charge_read(e);
+        r->report.charge = ic_charge_between(&before, &after);
         r->report.first_error = why;
         ic_replay_report_print(&r->report, r->format);
         status = r->report.wrong + r->report.errors == 0 ? IC_CLI_DONE : IC_CLI_NOT_FOUND;
@@ -367,7 +371,7 @@ int ic_cli_replay(int argc, char **argv)
         r->load.host = e.host;
         r->load.port = e.port;
         r->load.password = e.password;
-        status = run(r, path);
+        status = run(r, path, &e);
     }
     ic_free(r);
     return status;

@@ -68,6 +68,11 @@ static void print_text(const struct ic_replay_report *r, const struct ic_replay_
         print_row(class_names[i], &r->size_class[i]);
     }
     print_row(class_names[IC_REPLAY_CLASSES], all);
+    if (r->charge.known) {
+        printf("cost: $%.6f, %.0f invocations, %.0f billed ms; %.0f invocations not ended yet\n",
+               r->charge.dollars, r->charge.invocations, r->charge.billed_ms,
+               r->charge.outstanding);
+    }
     if (r->errors + r->wrong > 0) {
         printf("%" PRIu64 " ERRORS, %" PRIu64 " WRONG VALUES; first error: %s\n", r->errors,
                r->wrong, r->first_error);
@@ -92,18 +97,27 @@ static json_t *json_of_class(const struct ic_replay_class *c)
                      json_of_latency(&c->miss_us), "set_ms", json_of_latency(&c->set_us));
 }
 
+/* null: the server does not say. */
+static json_t *json_of_charge(const struct ic_charge *c)
+{
+    return !c->known ? json_null()
+                     : json_pack("{s:f, s:I, s:I, s:I}", "dollars", c->dollars, "invocations",
+                                 (json_int_t)c->invocations, "billed_ms", (json_int_t)c->billed_ms,
+                                 "outstanding", (json_int_t)c->outstanding);
+}
+
 static void print_json(const struct ic_replay_report *r, const struct ic_replay_class *all)
 {
     json_t *classes = json_object();
     for (size_t i = 0; i < IC_REPLAY_CLASSES; i++) {
         json_object_set_new(classes, class_names[i], json_of_class(&r->size_class[i]));
     }
-    json_t *report =
-        json_pack("{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s}", "seconds", r->seconds,
-                  "speed", r->speed, "scale", (json_int_t)r->scale, "passed_over",
-                  (json_int_t)r->passed_over, "deletes", (json_int_t)r->deletes, "errors",
-                  (json_int_t)r->errors, "wrong", (json_int_t)r->wrong, "all", json_of_class(all),
-                  "classes", classes, "first_error", r->first_error);
+    json_t *report = json_pack("{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "seconds",
+                               r->seconds, "speed", r->speed, "scale", (json_int_t)r->scale,
+                               "passed_over", (json_int_t)r->passed_over, "deletes",
+                               (json_int_t)r->deletes, "errors", (json_int_t)r->errors, "wrong",
+                               (json_int_t)r->wrong, "all", json_of_class(all), "classes", classes,
+                               "cost", json_of_charge(&r->charge), "first_error", r->first_error);
     char *text = ic_must(json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(9)));
     puts(text);
     free(text);

@@ -5,6 +5,7 @@
 #define IC_CLI_REPLAY_REPORT_H
 
 #include "base/histogram.h"
+#include "cli/charge.h"
 
 enum { IC_REPLAY_CLASSES = 4 }; /* below 1 MB, 10 MB, 100 MB, and the rest; MB are 10^6 bytes */
 
@@ -23,6 +24,7 @@ struct ic_replay_report {
     uint64_t deletes, passed_over, errors, wrong;
     uint64_t last_due_us;
     double seconds;
+    struct ic_charge charge;
     const char *first_error; /* reply; empty: none */
 };
 

@@ -43,6 +43,16 @@ def test_hits_and_misses(cluster, trace):
     assert (report["errors"], report["wrong"]) == (0, 0)
 
 
+def test_what_it_cost(cluster, trace):
+    before = cluster.redis().info("cost")
+    cost = replay(cluster, trace, "--prefix", "t5:", "--speed", 0)["cost"]
+    after = cluster.redis().info("cost")
+    assert 0 <= cost["invocations"] <= after["invocations_total"] - before["invocations_total"]
+    assert 0 <= cost["dollars"] <= after["dollars_total"] - before["dollars_total"] + 1e-9
+    text = cluster.command("replay", "--port", cluster.port, "--prefix", "t6:", "--speed", 0, trace).stdout
+    assert "cost: $" in text
+
+
 def test_packed_scaled_by_digest(cluster, tmp_path):
     path = tmp_path / "trace.gz"
     path.write_bytes(gzip.compress(TRACE.encode()))
