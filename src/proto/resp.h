@@ -110,6 +110,9 @@ void ic_resp_errorf(struct ic_resp_writer *w, const char *format, ...)
 void ic_resp_int(struct ic_resp_writer *w, int64_t value);
 void ic_resp_bulk(struct ic_resp_writer *w, struct ic_slice bytes);
 void ic_resp_bulk_str(struct ic_resp_writer *w, const char *text);
+/* Of a map: a name and its value. */
+void ic_resp_pair_uint(struct ic_resp_writer *w, const char *name, uint64_t value);
+void ic_resp_pair_str(struct ic_resp_writer *w, const char *name, const char *value);
 void ic_resp_bulkf(struct ic_resp_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ic_resp_bulk_header(struct ic_resp_writer *w, uint64_t length); /* body and CR LF follow */

@@ -91,6 +91,18 @@ void ic_resp_bulk_str(struct ic_resp_writer *w, const char *text)
     ic_resp_bulk(w, ic_slice_str(text));
 }
 
+void ic_resp_pair_uint(struct ic_resp_writer *w, const char *name, uint64_t value)
+{
+    ic_resp_bulk_str(w, name);
+    ic_resp_int(w, (int64_t)value);
+}
+
+void ic_resp_pair_str(struct ic_resp_writer *w, const char *name, const char *value)
+{
+    ic_resp_bulk_str(w, name);
+    ic_resp_bulk_str(w, value);
+}
+
 void ic_resp_bulkf(struct ic_resp_writer *w, const char *format, ...)
 {
     char line[TEXT_MAX];

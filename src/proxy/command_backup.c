@@ -7,12 +7,6 @@
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
 
-static void write_number(struct ic_resp_writer *w, const char *name, uint64_t value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_int(w, (int64_t)value);
-}
-
 static void reply_figures(struct ic_call *c)
 {
     struct ic_backup_stats s = ic_backups_stats(c->proxy->backups);
@@ -21,16 +15,16 @@ static void reply_figures(struct ic_call *c)
         uncopied += ic_store_uncopied(c->proxy->store, (uint16_t)i);
     }
     ic_resp_map(c->out, 10);
-    write_number(c->out, "running", s.running);
-    write_number(c->out, "done", s.done);
-    write_number(c->out, "failed", s.failed);
-    write_number(c->out, "bytes_copied", s.bytes);
-    write_number(c->out, "chunks_copied", s.chunks);
-    write_number(c->out, "deletes_copied", s.deletes);
-    write_number(c->out, "chunks_without_room", s.no_room);
-    write_number(c->out, "chunks_with_a_copy", ic_store_copies(c->proxy->store));
-    write_number(c->out, "bytes_to_copy", uncopied);
-    write_number(c->out, "last_ms", s.last_ms);
+    ic_resp_pair_uint(c->out, "running", s.running);
+    ic_resp_pair_uint(c->out, "done", s.done);
+    ic_resp_pair_uint(c->out, "failed", s.failed);
+    ic_resp_pair_uint(c->out, "bytes_copied", s.bytes);
+    ic_resp_pair_uint(c->out, "chunks_copied", s.chunks);
+    ic_resp_pair_uint(c->out, "deletes_copied", s.deletes);
+    ic_resp_pair_uint(c->out, "chunks_without_room", s.no_room);
+    ic_resp_pair_uint(c->out, "chunks_with_a_copy", ic_store_copies(c->proxy->store));
+    ic_resp_pair_uint(c->out, "bytes_to_copy", uncopied);
+    ic_resp_pair_uint(c->out, "last_ms", s.last_ms);
 }
 
 /* The function whose name, or number, is argument I; -1: there is none. */

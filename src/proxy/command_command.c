@@ -187,12 +187,6 @@ void ic_command_command_info(struct ic_call *c)
 
 /* ---- docs ---- */
 
-static void write_pair(struct ic_resp_writer *w, const char *name, const char *value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_bulk_str(w, value);
-}
-
 static void write_replaced(struct ic_resp_writer *w, const char *replaced)
 {
     size_t length = strcspn(replaced, " ");
@@ -201,16 +195,16 @@ static void write_replaced(struct ic_resp_writer *w, const char *replaced)
     ic_resp_status(w, "deprecated");
     ic_resp_bulk_str(w, "deprecated_since");
     ic_resp_bulk(w, ic_slice(replaced, length));
-    write_pair(w, "replaced_by", replaced + length + 1);
+    ic_resp_pair_str(w, "replaced_by", replaced + length + 1);
 }
 
 static void write_docs(struct ic_resp_writer *w, const struct ic_command *c)
 {
     ic_resp_map(w, (size_t)4 + (c->replaced != NULL ? 3 : 0) + (c->subcommand_count > 0));
-    write_pair(w, "summary", c->summary);
-    write_pair(w, "since", c->since);
-    write_pair(w, "group", ic_command_group_names[c->group]);
-    write_pair(w, "complexity", c->complexity);
+    ic_resp_pair_str(w, "summary", c->summary);
+    ic_resp_pair_str(w, "since", c->since);
+    ic_resp_pair_str(w, "group", ic_command_group_names[c->group]);
+    ic_resp_pair_str(w, "complexity", c->complexity);
     if (c->replaced != NULL) {
         write_replaced(w, c->replaced);
     }

@@ -13,22 +13,10 @@
 
 #include <assert.h>
 
-static void write_uint64(struct ic_resp_writer *w, const char *name, uint64_t value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_int(w, (int64_t)value);
-}
-
 static void write_double(struct ic_resp_writer *w, const char *name, double value)
 {
     ic_resp_bulk_str(w, name);
     ic_resp_double(w, value);
-}
-
-static void write_text(struct ic_resp_writer *w, const char *name, const char *value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_bulk_str(w, value);
 }
 
 static void write_causes(struct ic_resp_writer *w, const struct ic_cost_figures *f)
@@ -38,8 +26,8 @@ static void write_causes(struct ic_resp_writer *w, const struct ic_cost_figures 
     for (int i = 0; i < IC_COST_CAUSES; i++) {
         ic_resp_bulk_str(w, ic_cost_cause_name((enum ic_cost_cause)i));
         ic_resp_map(w, 3);
-        write_uint64(w, "invocations", f->invocations[i]);
-        write_uint64(w, "billed_ms", f->billed_ms[i]);
+        ic_resp_pair_uint(w, "invocations", f->invocations[i]);
+        ic_resp_pair_uint(w, "billed_ms", f->billed_ms[i]);
         write_double(w, "dollars", f->dollars[i]);
     }
 }
@@ -53,12 +41,12 @@ void ic_command_ic_cost(struct ic_call *c)
 #undef COUNT_ROW
     ic_resp_map(c->out, rows + 4);
 #define WRITE_ROW(type, name, field, help)                                                         \
-    _Generic(f.field, uint64_t : write_uint64, double : write_double)(c->out, name, f.field);
+    _Generic(f.field, uint64_t : ic_resp_pair_uint, double : write_double)(c->out, name, f.field);
     IC_COST_FIGURES(WRITE_ROW)
 #undef WRITE_ROW
-    write_text(c->out, "elasticache_node", ic_price(f.elsewhere.node)->name);
-    write_uint64(c->out, "elasticache_nodes", f.elsewhere.nodes);
-    write_text(c->out, "budget_level", ic_budget_level_name(f.level));
+    ic_resp_pair_str(c->out, "elasticache_node", ic_price(f.elsewhere.node)->name);
+    ic_resp_pair_uint(c->out, "elasticache_nodes", f.elsewhere.nodes);
+    ic_resp_pair_str(c->out, "budget_level", ic_budget_level_name(f.level));
     write_causes(c->out, &f);
 }
 
@@ -76,9 +64,9 @@ void ic_command_ic_cost_hour(struct ic_call *c)
         const struct ic_cost_minute *m = &minute[at % IC_COST_MINUTES];
         if (m->minute == at) {
             ic_resp_map(c->out, 5);
-            write_uint64(c->out, "time", (uint64_t)at * 60);
-            write_uint64(c->out, "invocations", m->invocations);
-            write_uint64(c->out, "billed_ms", m->billed_ms);
+            ic_resp_pair_uint(c->out, "time", (uint64_t)at * 60);
+            ic_resp_pair_uint(c->out, "invocations", m->invocations);
+            ic_resp_pair_uint(c->out, "billed_ms", m->billed_ms);
             write_double(c->out, "dollars", m->dollars);
             write_double(c->out, "dollars_unreported_max", m->unreported_dollars);
         }
@@ -93,13 +81,13 @@ void ic_command_ic_cost_functions(struct ic_call *c)
     for (uint32_t i = 0; i < count; i++) {
         const struct ic_cost_account *a = ic_cost_account(cost, (uint16_t)i);
         ic_resp_map(c->out, 7);
-        write_text(c->out, "function", ic_functions_name(c->proxy->functions, (uint16_t)i));
-        write_uint64(c->out, "invocations", a->invocations);
-        write_uint64(c->out, "billed_ms", a->billed_ms);
+        ic_resp_pair_str(c->out, "function", ic_functions_name(c->proxy->functions, (uint16_t)i));
+        ic_resp_pair_uint(c->out, "invocations", a->invocations);
+        ic_resp_pair_uint(c->out, "billed_ms", a->billed_ms);
         write_double(c->out, "dollars", a->dollars);
-        write_uint64(c->out, "unreported_invocations", a->unreported);
-        write_uint64(c->out, "unreported_ms_max", a->unreported_ms_max);
-        write_uint64(c->out, "outstanding_invocations", a->outstanding);
+        ic_resp_pair_uint(c->out, "unreported_invocations", a->unreported);
+        ic_resp_pair_uint(c->out, "unreported_ms_max", a->unreported_ms_max);
+        ic_resp_pair_uint(c->out, "outstanding_invocations", a->outstanding);
     }
 }
 
@@ -149,10 +137,10 @@ void ic_command_ic_cost_key(struct ic_call *c)
     struct estimate asleep = estimate_get(c, e->object, true);
     struct estimate now = estimate_get(c, e->object, false);
     ic_resp_map(c->out, 5);
-    write_uint64(c->out, "size", e->object->size);
-    write_uint64(c->out, "invocations_asleep", asleep.invocations);
+    ic_resp_pair_uint(c->out, "size", e->object->size);
+    ic_resp_pair_uint(c->out, "invocations_asleep", asleep.invocations);
     write_double(c->out, "dollars_asleep", asleep.dollars);
-    write_uint64(c->out, "invocations_now", now.invocations);
+    ic_resp_pair_uint(c->out, "invocations_now", now.invocations);
     write_double(c->out, "dollars_now", now.dollars);
 }
 

@@ -112,18 +112,6 @@ void ic_command_memory_help(struct ic_call *c)
 
 /* ---- our own ---- */
 
-static void write_text(struct ic_resp_writer *w, const char *name, const char *value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_bulk_str(w, value);
-}
-
-static void write_number(struct ic_resp_writer *w, const char *name, uint64_t value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_int(w, (int64_t)value);
-}
-
 /* Chunk INDEX as [number, role, function, state, place's status]. */
 static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t index)
 {
@@ -136,17 +124,17 @@ static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t i
                                              [IC_FATE_LOST] = "lost"};
     const struct ic_chunk_place *place = &o->place[index];
     ic_resp_map(c->out, 6);
-    write_number(c->out, "chunk", index);
-    write_text(c->out, "role", index < o->data ? "data" : "parity");
-    write_text(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
-    write_text(c->out, "state", fate_names[ic_store_fate(c->proxy->store, o, index)]);
-    write_text(c->out, "node",
-               status_names[ic_functions_status(c->proxy->functions, place->function,
-                                                ic_store_holder(c->proxy->store, o, index))]);
-    write_number(c->out, "copies",
-                 ic_store_has_copy(c->proxy->store, o, index)
-                     ? 2
-                     : ic_store_held(c->proxy->store, o, index));
+    ic_resp_pair_uint(c->out, "chunk", index);
+    ic_resp_pair_str(c->out, "role", index < o->data ? "data" : "parity");
+    ic_resp_pair_str(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
+    ic_resp_pair_str(c->out, "state", fate_names[ic_store_fate(c->proxy->store, o, index)]);
+    ic_resp_pair_str(c->out, "node",
+                     status_names[ic_functions_status(c->proxy->functions, place->function,
+                                                      ic_store_holder(c->proxy->store, o, index))]);
+    ic_resp_pair_uint(c->out, "copies",
+                      ic_store_has_copy(c->proxy->store, o, index)
+                          ? 2
+                          : ic_store_held(c->proxy->store, o, index));
 }
 
 void ic_command_ic_object(struct ic_call *c)
@@ -160,14 +148,14 @@ void ic_command_ic_object(struct ic_call *c)
     char id[24];
     snprintf(id, sizeof(id), "%016llx", (unsigned long long)o->id);
     ic_resp_map(c->out, 9);
-    write_text(c->out, "id", id);
-    write_number(c->out, "version", o->version);
-    write_number(c->out, "size", o->size);
-    write_number(c->out, "data", o->data);
-    write_number(c->out, "parity", o->parity);
-    write_number(c->out, "unit", o->unit);
-    write_number(c->out, "chunk_bytes", o->chunk_length);
-    write_number(c->out, "held", ic_store_held_count(c->proxy->store, o));
+    ic_resp_pair_str(c->out, "id", id);
+    ic_resp_pair_uint(c->out, "version", o->version);
+    ic_resp_pair_uint(c->out, "size", o->size);
+    ic_resp_pair_uint(c->out, "data", o->data);
+    ic_resp_pair_uint(c->out, "parity", o->parity);
+    ic_resp_pair_uint(c->out, "unit", o->unit);
+    ic_resp_pair_uint(c->out, "chunk_bytes", o->chunk_length);
+    ic_resp_pair_uint(c->out, "held", ic_store_held_count(c->proxy->store, o));
     ic_resp_bulk_str(c->out, "chunks");
     ic_resp_array(c->out, (size_t)o->data + o->parity);
     for (uint16_t i = 0; i < o->data + o->parity; i++) {
@@ -201,7 +189,7 @@ static void write_instance(struct ic_call *c, const char *name, const struct ic_
     for (size_t k = 0; i != NULL && i->serial != 0 && k < IC_INSTANCE_ID_LEN; k++) {
         snprintf(hex + 2 * k, 3, "%02x", i->id[k]);
     }
-    write_text(c->out, name, hex);
+    ic_resp_pair_str(c->out, name, hex);
 }
 
 static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t index)
@@ -215,29 +203,29 @@ static void write_function(struct ic_call *c, struct ic_pool *pool, uint16_t ind
     i = i == NULL ? &none : i;
     struct ic_backup_state backup = ic_backups_state(c->proxy->backups, index);
     ic_resp_map(c->out, 22);
-    write_text(c->out, "function", ic_functions_name(c->proxy->functions, index));
-    write_text(c->out, "state", ic_function_state_name(f->state));
-    write_number(c->out, "capacity", ic_pool_capacity(pool, index));
-    write_number(c->out, "live", i->live);
-    write_number(c->out, "condemned", i->condemned);
-    write_number(c->out, "in_flight", i->in_flight);
-    write_number(c->out, "planned", f->planned);
-    write_number(c->out, "held", i->held_reported);
-    write_number(c->out, "chunks", i->live_chunks);
-    write_number(c->out, "room", ic_pool_room(pool, index));
-    write_number(c->out, "invocations", account->invocations);
-    write_number(c->out, "billed_ms", account->billed_ms);
-    write_number(c->out, "failures", figures.failures + figures.crashes);
+    ic_resp_pair_str(c->out, "function", ic_functions_name(c->proxy->functions, index));
+    ic_resp_pair_str(c->out, "state", ic_function_state_name(f->state));
+    ic_resp_pair_uint(c->out, "capacity", ic_pool_capacity(pool, index));
+    ic_resp_pair_uint(c->out, "live", i->live);
+    ic_resp_pair_uint(c->out, "condemned", i->condemned);
+    ic_resp_pair_uint(c->out, "in_flight", i->in_flight);
+    ic_resp_pair_uint(c->out, "planned", f->planned);
+    ic_resp_pair_uint(c->out, "held", i->held_reported);
+    ic_resp_pair_uint(c->out, "chunks", i->live_chunks);
+    ic_resp_pair_uint(c->out, "room", ic_pool_room(pool, index));
+    ic_resp_pair_uint(c->out, "invocations", account->invocations);
+    ic_resp_pair_uint(c->out, "billed_ms", account->billed_ms);
+    ic_resp_pair_uint(c->out, "failures", figures.failures + figures.crashes);
     write_elapsed(c, "age_ms", i->since_ms);
     write_elapsed(c, "idle_ms", figures.asked_ms);
-    write_number(c->out, "lease_ms", stay.lease_ms);
-    write_number(c->out, "gap_ms", stay.gap_ms);
+    ic_resp_pair_uint(c->out, "lease_ms", stay.lease_ms);
+    ic_resp_pair_uint(c->out, "gap_ms", stay.gap_ms);
     write_instance(c, "instance", i);
     write_instance(c, "peer", ic_pool_sibling(pool, index));
-    write_text(c->out, "peer_state", ic_function_state_name(f->peer.state));
+    ic_resp_pair_str(c->out, "peer_state", ic_function_state_name(f->peer.state));
     ic_resp_bulk_str(c->out, "backup_age_ms");
     ic_resp_int(c->out, backup.age_ms);
-    write_number(c->out, "to_copy", backup.uncopied);
+    ic_resp_pair_uint(c->out, "to_copy", backup.uncopied);
 }
 
 void ic_command_ic_pool(struct ic_call *c)

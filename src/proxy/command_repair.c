@@ -6,12 +6,6 @@
 #include "proxy/proxy.h"
 #include "proxy/repair.h"
 
-static void write_number(struct ic_resp_writer *w, const char *name, uint64_t value)
-{
-    ic_resp_bulk_str(w, name);
-    ic_resp_int(w, (int64_t)value);
-}
-
 void ic_command_ic_repair(struct ic_call *c)
 {
     static const char *const mode_names[] = {[IC_REPAIR_MODE_EAGER] = "eager",
@@ -22,16 +16,16 @@ void ic_command_ic_repair(struct ic_call *c)
     ic_resp_map(c->out, 11);
     ic_resp_bulk_str(c->out, "mode");
     ic_resp_bulk_str(c->out, mode_names[c->proxy->config->repair]);
-    write_number(c->out, "waiting", stats.waiting);
-    write_number(c->out, "active", stats.active);
-    write_number(c->out, "done", stats.done);
-    write_number(c->out, "failed", stats.failed);
-    write_number(c->out, "dropped", stats.dropped);
-    write_number(c->out, "postponed", stats.postponed);
-    write_number(c->out, "chunks", stats.chunks);
-    write_number(c->out, "bytes", stats.bytes);
-    write_number(c->out, "lost_chunks", store.lost_chunks);
-    write_number(c->out, "degraded_reads", store.degraded_reads);
+    ic_resp_pair_uint(c->out, "waiting", stats.waiting);
+    ic_resp_pair_uint(c->out, "active", stats.active);
+    ic_resp_pair_uint(c->out, "done", stats.done);
+    ic_resp_pair_uint(c->out, "failed", stats.failed);
+    ic_resp_pair_uint(c->out, "dropped", stats.dropped);
+    ic_resp_pair_uint(c->out, "postponed", stats.postponed);
+    ic_resp_pair_uint(c->out, "chunks", stats.chunks);
+    ic_resp_pair_uint(c->out, "bytes", stats.bytes);
+    ic_resp_pair_uint(c->out, "lost_chunks", store.lost_chunks);
+    ic_resp_pair_uint(c->out, "degraded_reads", store.degraded_reads);
 }
 
 void ic_command_ic_repair_key(struct ic_call *c)

@@ -5,6 +5,7 @@
     each_cluster    a test that takes it runs on both
     new_cluster     a function that makes clusters for one test alone: new_cluster(functions=6,
                     options={"warm-interval": "1s"}) is up, new_cluster(up=False) is not yet
+    new_proxy       the same of proxies alone, before a fake Lambda (fake_lambda.py)
     real_files      files of this machine, of mixed sizes
 """
 import itertools
@@ -13,6 +14,7 @@ import pathlib
 
 import pytest
 
+from fake_lambda import Proxy
 from harness import BOOTSTRAP, INFINICACHE, TINY_BUFFERS, Cluster
 
 _living = []  # the clusters whose logs a failed test shows
@@ -61,6 +63,20 @@ def new_cluster():
     for one in made:
         one.close()
         _living.remove(one)
+
+
+@pytest.fixture
+def new_proxy():
+    """Makes proxies for one test alone, before a fake Lambda: new_proxy(lease="60s")."""
+    made = []
+
+    def make(**directives):
+        made.append(Proxy(**directives))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="session")

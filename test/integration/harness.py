@@ -90,6 +90,25 @@ def port_is_free(port):
     return True
 
 
+def fields(reply):
+    """A flat array of names and values, as RESP2 has maps, as a dict with text for bytes."""
+    def text(value):
+        return value.decode() if isinstance(value, bytes) else value
+    return {text(name): fields(value) if isinstance(value, list) and value and isinstance(
+        value[0], bytes) and len(value) % 2 == 0 else text(value)
+        for name, value in zip(reply[0::2], reply[1::2])}
+
+
+def pump(a, b):
+    """Passes on what A sends to B until either is gone; both are ended then."""
+    with contextlib.suppress(OSError):
+        while data := a.recv(65536):
+            b.sendall(data)
+    for s in (a, b):
+        with contextlib.suppress(OSError):
+            s.shutdown(socket.SHUT_RDWR)
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 

@@ -9,18 +9,13 @@ import threading
 import pytest
 import redis
 
-from harness import alive, noise, wait_until
+from harness import alive, fields, noise, wait_until
 
 KB, MB = 1 << 10, 1 << 20
 FUNCTIONS = 14
 SIZES = (0, 700, 70 * KB, 300 * KB, 2 * MB)
 # Backups come when they are asked for; peers are not met for their own sake.
 ASKED = {"backup-interval": "10h", "peer-interval": "0s"}
-
-
-def fields(reply):
-    return {k.decode(): v.decode() if isinstance(v, bytes) else v
-            for k, v in zip(reply[0::2], reply[1::2])}
 
 
 def backup(client):

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 import redis
 
-from harness import alive, noise, wait_until
+from harness import alive, fields, noise, wait_until
 
 KB, MB = 1 << 10, 1 << 20
 OPTIONS = {"lease": "200ms", "warm-interval": "2s"}
@@ -19,15 +19,6 @@ OPTIONS = {"lease": "200ms", "warm-interval": "2s"}
 def cost(client):
     """INFO's section cost."""
     return client.info("cost")
-
-
-def fields(reply):
-    """A flat array of names and values, as RESP2 has maps, as a dict with text for bytes."""
-    def text(value):
-        return value.decode() if isinstance(value, bytes) else value
-    return {text(name): fields(value) if isinstance(value, list) and value and isinstance(
-        value[0], bytes) and len(value) % 2 == 0 else text(value)
-        for name, value in zip(reply[0::2], reply[1::2])}
 
 
 def asleep(cluster):

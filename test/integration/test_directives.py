@@ -17,7 +17,7 @@ import urllib.request
 import pytest
 import redis
 
-from harness import DEADLINE_S, INFINICACHE, ROOT, free_ports, noise, wait_until
+from harness import DEADLINE_S, INFINICACHE, ROOT, free_ports, noise, pump, wait_until
 
 MB = 1 << 20
 EPOCH_MAX = (1 << 24) - 1  # no node has seen a higher one
@@ -89,14 +89,6 @@ def test_node_address(new_cluster):
         c = new_cluster(up=False)
         c.options["node-address"] = f"127.0.0.1:{relay.getsockname()[1]}"
         passed = []
-
-        def pump(a, b):
-            with contextlib.suppress(OSError):
-                while data := a.recv(65536):
-                    b.sendall(data)
-            for s in (a, b):
-                with contextlib.suppress(OSError):
-                    s.shutdown(socket.SHUT_RDWR)
 
         def serve():
             with contextlib.suppress(OSError):

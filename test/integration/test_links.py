@@ -8,24 +8,11 @@ import threading
 import pytest
 import redis
 
-from fake_lambda import Dropped, FakeNode, Proxy
+from fake_lambda import Dropped, FakeNode
 from harness import wait_until
 from node_link import BYE, READ, WRITE, Closed, Frame
 
 VALUE = os.urandom(300000)
-
-
-@pytest.fixture
-def new_proxy():
-    made = []
-
-    def make(**directives):
-        made.append(Proxy(**directives))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import time
 import pytest
 import redis
 
-from harness import INFINICACHE, alive, noise, wait_until
+from harness import INFINICACHE, alive, noise, pump, wait_until
 
 SIZES = (0, 1, 100, 5000, 65535, 65536, 300000, 1500000, 9000000)
 
@@ -286,9 +286,9 @@ class Relay:
                 return
             with socket.create_connection(("127.0.0.1", self.node_port)) as far:
                 far.sendall(header + body)
-                back = threading.Thread(target=self.pump, args=(far, near), daemon=True)
+                back = threading.Thread(target=pump, args=(far, near), daemon=True)
                 back.start()
-                self.pump(near, far)
+                pump(near, far)
                 back.join()
 
     def release(self):
@@ -298,14 +298,6 @@ class Relay:
             with contextlib.suppress(OSError):
                 near.shutdown(socket.SHUT_RDWR)
 
-    @staticmethod
-    def pump(a, b):
-        with contextlib.suppress(OSError):
-            while data := a.recv(65536):
-                b.sendall(data)
-        for s in (a, b):
-            with contextlib.suppress(OSError):
-                s.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture

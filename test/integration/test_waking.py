@@ -8,23 +8,9 @@ import threading
 import pytest
 import redis
 
-from fake_lambda import Proxy
 from harness import noise, wait_until
 
 VALUE = noise(200000)
-
-
-@pytest.fixture
-def new_proxy():
-    made = []
-
-    def make(**directives):
-        made.append(Proxy(**directives))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def states(proxy):
