@@ -77,7 +77,7 @@ CLI_LIBS := -lncursesw -ltinfo
 # The simulated network takes the place of net_uv.c in the simulation, and nowhere else.
 SIM_NET      := $(wildcard src/net/net_sim*.c) src/net/virtual_time.c
 LIB_SOURCES  := $(filter-out src/node/main.c $(SIM_NET),$(wildcard src/base/*.c src/net/*.c src/proto/*.c src/code/*.c \
-    src/model/*.c src/core/*.c src/proxy/*.c src/node/*.c src/platform/*.c src/platform/local/*.c))
+    src/model/*.c src/core/*.c src/simulate/*.c src/proxy/*.c src/node/*.c src/platform/*.c src/platform/local/*.c))
 CLI_SOURCES  := $(wildcard src/cli/*.c)
 # The function links these and nothing else (static, without the cloud's or the proxy's libraries).
 NODE_SOURCES := $(wildcard src/base/*.c src/node/*.c) $(filter-out src/net/http_server.c $(SIM_NET),$(wildcard src/net/*.c)) \
