@@ -14,6 +14,7 @@ enum {
 struct turn {
     uint64_t begun_ms; /* the last turn's begin, or what stands for it */
     uint64_t met_ms;   /* its two instances were together; 0: never */
+    uint64_t look_ms;  /* as it is, not due before; 0: it has changed */
     uint32_t failures; /* in a row */
     bool asked, busy;
 };
@@ -82,6 +83,19 @@ static uint64_t due_at(const struct turn *t, const struct ic_backup_settings *s,
     return due_ms;
 }
 
+/* When to look at it again if nothing changes; an instance that grows old brings its turn on. */
+static uint64_t look_at(const struct turn *t, const struct ic_backup_settings *s,
+                        const struct ic_backup_view *v, uint64_t now_ms)
+{
+    enum { LOOK_MS = 1000 }; /* a function that cannot be invoked now */
+    uint64_t due_ms = t->asked ? now_ms : due_at(t, s, v);
+    if (due_ms <= now_ms) {
+        return now_ms + (v->able ? 0 : LOOK_MS);
+    }
+    uint64_t old_ms = v->age_ms < OLD_MS ? now_ms + OLD_MS - v->age_ms : UINT64_MAX;
+    return due_ms < old_ms ? due_ms : old_ms;
+}
+
 /* A is to come before B. */
 static bool before(const struct ic_backup_view *a, const struct ic_backup_view *b)
 {
@@ -98,31 +112,42 @@ int ic_backup_next(struct ic_backup_plan *plan, const struct ic_backup_settings 
                    struct ic_backup_view (*view)(void *ctx, uint16_t function), void *ctx,
                    uint64_t now_ms, uint64_t *next_ms)
 {
-    enum { LOOK_MS = 1000 }; /* what a function holds changes meanwhile */
     struct ic_backup_view best = {0};
     int found = -1;
     if (settings->interval_ms > 0) {
         spread(plan, settings->interval_ms);
     }
+    *next_ms = UINT64_MAX;
     for (uint32_t i = 0; i < plan->functions; i++) {
-        const struct turn *t = &plan->turn[i];
+        struct turn *t = &plan->turn[i];
         if (t->busy || (settings->interval_ms == 0 && !t->asked)) {
             continue;
         }
+        if (t->look_ms > now_ms) {
+            *next_ms = t->look_ms < *next_ms ? t->look_ms : *next_ms;
+            continue;
+        }
         struct ic_backup_view v = view(ctx, (uint16_t)i);
+        t->look_ms = look_at(t, settings, &v, now_ms);
+        *next_ms = t->look_ms < *next_ms ? t->look_ms : *next_ms;
         bool due = t->asked || due_at(t, settings, &v) <= now_ms;
         if (v.able && due && (found < 0 || before(&v, &best))) {
             best = v;
             found = (int)i;
         }
     }
-    *next_ms = found >= 0 ? now_ms : now_ms + LOOK_MS;
     return found;
+}
+
+void ic_backup_changed(struct ic_backup_plan *plan, uint16_t function)
+{
+    turn_of(plan, function)->look_ms = 0;
 }
 
 void ic_backup_ask(struct ic_backup_plan *plan, uint16_t function)
 {
     turn_of(plan, function)->asked = true;
+    turn_of(plan, function)->look_ms = 0;
 }
 
 void ic_backup_began(struct ic_backup_plan *plan, uint16_t function, uint64_t now_ms)
@@ -141,10 +166,14 @@ void ic_backup_ended(struct ic_backup_plan *plan, uint16_t function, bool done, 
     t->busy = false;
     t->failures = done ? 0 : t->failures + 1;
     t->met_ms = done ? now_ms : t->met_ms;
+    t->look_ms = 0;
 }
 
 void ic_backup_seen(struct ic_backup_plan *plan, uint16_t function, uint64_t at_ms)
 {
     struct turn *t = turn_of(plan, function);
-    t->met_ms = at_ms > t->met_ms ? at_ms : t->met_ms;
+    if (at_ms > t->met_ms) {
+        t->met_ms = at_ms;
+        t->look_ms = 0;
+    }
 }

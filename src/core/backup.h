@@ -18,6 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    IC_BACKUP_JOBS_MAX = 4,   /* backups at a time */
+    IC_BACKUP_COPIES_MAX = 8, /* chunks at a time of each: 8 MiB in all, more with units above 256
+                                 KiB */
+};
+
 /* One function, as it is now. */
 struct ic_backup_view {
     bool able;         /* it may be invoked, or is active, and its instances are apart */
@@ -39,12 +45,15 @@ struct ic_backup_plan *ic_backup_plan_new(uint32_t functions, uint64_t now_ms);
 void ic_backup_plan_free(struct ic_backup_plan *plan); /* NULL is fine */
 
 /*
- * The function to back up now, or -1; *NEXT_MS: when to ask again. VIEW(ctx, function) tells how a
- * function is.
+ * The function to back up now, or -1; *NEXT_MS: when to ask again, if no function changes before.
+ * VIEW(ctx, function) tells how a function is; it is asked of those that have changed and of those
+ * whose time has come.
  */
 int ic_backup_next(struct ic_backup_plan *plan, const struct ic_backup_settings *settings,
                    struct ic_backup_view (*view)(void *ctx, uint16_t function), void *ctx,
                    uint64_t now_ms, uint64_t *next_ms);
+/* FUNCTION has changed: what it holds, which instance answers, or which it has. */
+void ic_backup_changed(struct ic_backup_plan *plan, uint16_t function);
 /* Its turn is now, whatever it holds; also when there are no backups otherwise. */
 void ic_backup_ask(struct ic_backup_plan *plan, uint16_t function);
 void ic_backup_began(struct ic_backup_plan *plan, uint16_t function, uint64_t now_ms);

@@ -1,17 +1,42 @@
 #include "core/lease.h"
 
+#include "base/config.h"
+#include "core/price.h"
+
 #include <assert.h>
 #include <math.h>
 
 /* Of a smoothed figure, the newest value's part. */
 static const double NEWEST = 1.0 / 8;
 
+/* ---- the settings ----------------------------------------------------------- */
+
+struct ic_lease_settings ic_lease_settings_of(const struct ic_config *config,
+                                              const struct ic_rate *rate,
+                                              const struct ic_lease_measures *measures,
+                                              uint64_t most_ms)
+{
+    return (struct ic_lease_settings){
+        .cycle_ms = rate->granularity,
+        .stay = rate->per_ms,
+        .leave = rate->per_invocation + measures->startup_ms * rate->per_ms,
+        .wait = config->latency_value / 1000 * measures->wake_ms,
+        .most_ms = most_ms,
+    };
+}
+
+void ic_lease_measure(struct ic_lease_measures *m, double wake_ms, double startup_ms)
+{
+    m->wake_ms += (wake_ms - m->wake_ms) * NEWEST;
+    m->startup_ms += (startup_ms - m->startup_ms) * NEWEST;
+}
+
 /* ---- the gaps --------------------------------------------------------------- */
 
 /* Bucket b holds gaps from 2^(b/2) up to 2^((b+1)/2); the last one all longer ones too. */
 static double upper_edge(uint32_t bucket)
 {
-    return ldexp(bucket % 2 == 0 ? M_SQRT2 : 2.0, (int)(bucket / 2));
+    return (bucket % 2 == 0 ? M_SQRT2 : 2.0) * (double)(UINT64_C(1) << (bucket / 2));
 }
 
 static uint32_t bucket_of(uint64_t gap_ms)
@@ -200,4 +225,14 @@ uint64_t ic_lease_promised_ms(const struct ic_lease *l, const struct ic_lease_se
 {
     double lease_ms = s->cycle_ms > 1 ? (double)to_cycles_end(l, s, now_ms) : break_even(l, s);
     return bounded(lease_ms, s);
+}
+
+uint32_t ic_lease_told_ms(const struct ic_lease *l, const struct ic_lease_settings *s,
+                          uint64_t fixed_ms, bool promised, uint64_t now_ms)
+{
+    uint64_t lease_ms = fixed_ms < s->most_ms ? fixed_ms : s->most_ms;
+    if (fixed_ms == 0) {
+        lease_ms = promised ? ic_lease_promised_ms(l, s, now_ms) : ic_lease_ms(l, s, now_ms);
+    }
+    return (uint32_t)(lease_ms > 0 ? lease_ms : 1);
 }

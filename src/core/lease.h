@@ -42,6 +42,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ic_config; /* base/config.h */
+struct ic_rate;   /* core/price.h */
+
 enum {
     /*
      * A cycle's end is left early by this, so that the goodbye falls into it: the node's timer 1
@@ -65,6 +68,21 @@ struct ic_lease_settings {
     double wait;       /* its client's wait for it; shared by the nodes it waits for */
     uint64_t most_ms;  /* no lease is longer */
 };
+
+/* What was measured of invocations. */
+struct ic_lease_measures {
+    double wake_ms;    /* from Invoke to HELLO, */
+    double startup_ms; /* and of that, billed */
+};
+enum { IC_LEASE_WAKE_GUESS_MS = 30, IC_LEASE_STARTUP_GUESS_MS = 3 }; /* until then */
+
+/* The settings that the directives and prices make of that; MOST_MS as above. */
+struct ic_lease_settings ic_lease_settings_of(const struct ic_config *config,
+                                              const struct ic_rate *rate,
+                                              const struct ic_lease_measures *measures,
+                                              uint64_t most_ms);
+/* An invocation's HELLO came WAKE_MS after its Invoke, STARTUP_MS of them billed. */
+void ic_lease_measure(struct ic_lease_measures *m, double wake_ms, double startup_ms);
 
 /* Fields are for reading. All zero: nothing is known. */
 struct ic_lease {
@@ -96,5 +114,9 @@ uint64_t ic_lease_ms(const struct ic_lease *l, const struct ic_lease_settings *s
  */
 uint64_t ic_lease_promised_ms(const struct ic_lease *l, const struct ic_lease_settings *s,
                               uint64_t now_ms);
+/* What the node is told: FIXED_MS (the directive `lease`) if that is not 0, else one of these two.
+ * At least 1. */
+uint32_t ic_lease_told_ms(const struct ic_lease *l, const struct ic_lease_settings *s,
+                          uint64_t fixed_ms, bool promised, uint64_t now_ms);
 
 #endif

@@ -1,6 +1,7 @@
 #include "core/pool.h"
 
 #include "base/alloc.h"
+#include "base/config.h"
 #include "core/pool_internal.h"
 
 #include <assert.h>
@@ -13,6 +14,40 @@
 enum { UNSEEN_MAX_MS = 20000 };
 /* Doubling stops here: min << 16 is above any sensible maximum. */
 enum { BACKOFF_SHIFT_MAX = 16 };
+enum {
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 30000,
+    THROTTLE_MAX_MS = 1000,     /* requests wait meanwhile: some tries within `invoke-timeout` */
+    INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
+    CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
+    FAREWELL_MS = 15000,        /* before an invocation's end a node is sent home, if not by BYE */
+};
+
+static struct ic_pool_function *of_warm(const struct ic_heap_node *node)
+{
+    return IC_CONTAINER(node, struct ic_pool_function, warm_node);
+}
+
+static bool warmed_before(const struct ic_heap_node *a, const struct ic_heap_node *b)
+{
+    const struct ic_pool_function *f = of_warm(a), *g = of_warm(b);
+    return f->warm_due_ms < g->warm_due_ms || (f->warm_due_ms == g->warm_due_ms && f < g);
+}
+
+struct ic_pool_settings ic_pool_settings_of(const struct ic_config *config)
+{
+    int64_t timeout_ms = config->function_timeout;
+    return (struct ic_pool_settings){
+        .functions = (uint32_t)config->functions,
+        .capacity = (uint64_t)config->memory / 100 * CAPACITY_PERCENT,
+        .warm_interval_ms = (uint64_t)config->warm_interval,
+        .invocation_max_ms =
+            (uint64_t)(timeout_ms < INVOCATION_MAX_MS ? timeout_ms : INVOCATION_MAX_MS),
+        .backoff_min_ms = BACKOFF_MIN_MS,
+        .backoff_max_ms = BACKOFF_MAX_MS,
+        .throttle_max_ms = THROTTLE_MAX_MS,
+    };
+}
 
 struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t now_ms)
 {
@@ -25,16 +60,21 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t no
     }
     pool->settings = *settings;
     pool->start_ms = now_ms;
+    ic_heap_init(&pool->warm, warmed_before);
     pool->function = ic_calloc(settings->functions, sizeof *pool->function);
-    if (pool->function == NULL) {
-        ic_free(pool);
-        return NULL;
-    }
-    for (uint32_t i = 0; i < settings->functions; i++) {
+    bool failed = pool->function == NULL;
+    for (uint32_t i = 0; !failed && i < settings->functions; i++) {
         pool->function[i].warm_due_ms = now_ms;
         for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
             ic_list_init(&pool->function[i].instance[k].condemned_queue);
         }
+        failed = ic_heap_insert(&pool->warm, &pool->function[i].warm_node) < 0;
+    }
+    if (failed) {
+        ic_heap_deinit(&pool->warm);
+        ic_free(pool->function);
+        ic_free(pool);
+        return NULL;
     }
     return pool;
 }
@@ -57,6 +97,7 @@ void ic_pool_free(struct ic_pool *pool)
             free_condemned(&pool->function[i].instance[k]);
         }
     }
+    ic_heap_deinit(&pool->warm);
     ic_free(pool->function);
     ic_free(pool);
 }
@@ -362,6 +403,14 @@ bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t n
            !f->peer.response_due && pool->throttled_until_ms <= now_ms;
 }
 
+uint64_t ic_pool_farewell_ms(const struct ic_pool *pool, uint16_t function, enum ic_pool_lane lane)
+{
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
+    uint64_t max_ms = pool->settings.invocation_max_ms;
+    uint64_t margin_ms = max_ms / 4 < FAREWELL_MS ? max_ms / 4 : FAREWELL_MS;
+    return (lane == IC_LANE_PEER ? f->peer.deadline_ms : f->deadline_ms) - margin_ms;
+}
+
 bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function)
 {
     const struct ic_pool_run *peer = &ic_pool_at(pool, function)->peer;
@@ -393,33 +442,33 @@ void ic_pool_set_warm_interval(struct ic_pool *pool, uint64_t interval_ms, uint6
     for (uint32_t i = 0; i < pool->settings.functions; i++) {
         bool first = pool->function[i].used_ms == 0; /* its first warm-up is due in any case */
         pool->function[i].warm_due_ms = first ? now_ms : next_slot(pool, (uint16_t)i, now_ms);
+        ic_heap_moved(&pool->warm, &pool->function[i].warm_node);
     }
+}
+
+/* FUNCTION's slot has come: it is to be warmed now. Its next one is set. */
+static bool take_slot(struct ic_pool *pool, uint16_t function, uint64_t now_ms)
+{
+    struct ic_pool_function *f = ic_pool_at(pool, function);
+    bool lately = f->used_ms != 0 && now_ms - f->used_ms <= pool->settings.warm_interval_ms / 2;
+    uint64_t at_ms = ic_pool_invoke_at(pool, function);
+    bool backing_off = !lately && at_ms != UINT64_MAX && at_ms > now_ms;
+    f->warm_due_ms = backing_off ? at_ms : next_slot(pool, function, now_ms);
+    ic_heap_moved(&pool->warm, &f->warm_node);
+    return !lately && at_ms <= now_ms;
 }
 
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms)
 {
-    *next_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < pool->settings.functions; i++) {
-        struct ic_pool_function *f = &pool->function[i];
-        uint16_t function = (uint16_t)i;
-        if (f->warm_due_ms <= now_ms) {
-            bool lately =
-                f->used_ms != 0 && now_ms - f->used_ms <= pool->settings.warm_interval_ms / 2;
-            uint64_t at_ms = ic_pool_invoke_at(pool, function);
-            if (!lately && at_ms != UINT64_MAX && at_ms > now_ms) {
-                f->warm_due_ms = at_ms; /* backing off: as soon as that is over */
-            } else {
-                f->warm_due_ms = next_slot(pool, function, now_ms);
-                if (!lately && at_ms <= now_ms) {
-                    *next_ms = now_ms;
-                    return (int)i;
-                }
-            }
-        }
-        if (f->warm_due_ms < *next_ms) {
-            *next_ms = f->warm_due_ms;
+    struct ic_pool_function *f;
+    while ((f = of_warm(ic_heap_first(&pool->warm)))->warm_due_ms <= now_ms) {
+        uint16_t function = (uint16_t)(f - pool->function);
+        if (take_slot(pool, function, now_ms)) {
+            *next_ms = now_ms;
+            return function;
         }
     }
+    *next_ms = f->warm_due_ms;
     return -1;
 }
 

@@ -22,6 +22,7 @@
 #define IC_CORE_POOL_H
 
 #include "base/error.h"
+#include "base/heap.h"
 #include "base/list.h"
 
 #include <stdbool.h>
@@ -33,6 +34,8 @@ enum {
     IC_POOL_INSTANCES_MAX = 4, /* remembered per function; the one heard longest ago gives way */
     IC_POOL_MISSES_MAX = 2, /* invocations (with peers: pairs of them) that siblings answer before
                                an instance counts as gone */
+    IC_POOL_WARMING_MAX =
+        32, /* warm-ups outstanding: a start of 4,096 functions is not one burst */
     IC_INSTANCE_ID_LEN = 16,
 };
 
@@ -159,7 +162,8 @@ struct ic_pool_function {
     uint32_t beside;  /* serial of the peer since its HELLO; 0: none */
     uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
-    uint64_t planned; /* bytes of chunks that have a place here but no byte sent yet */
+    struct ic_heap_node warm_node; /* by warm_due_ms */
+    uint64_t planned;              /* bytes of chunks that have a place here but no byte sent yet */
     struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];
 };
 
@@ -174,6 +178,10 @@ struct ic_pool_settings {
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
     void *ctx;
 };
+
+struct ic_config; /* base/config.h */
+/* By the directives; nobody is told when an instance is gone. */
+struct ic_pool_settings ic_pool_settings_of(const struct ic_config *config);
 
 struct ic_pool;
 struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings,
@@ -210,6 +218,9 @@ bool ic_pool_may_hello(const struct ic_pool *pool, uint16_t function);
 int ic_pool_warm_next(struct ic_pool *pool, uint64_t now_ms, uint64_t *next_ms);
 /* A second Invoke of FUNCTION, of a peer, may be sent now. */
 bool ic_pool_may_raise(const struct ic_pool *pool, uint16_t function, uint64_t now_ms);
+/* When the node of the running invocation of LANE is sent home at the latest, so that it does not
+ * last too long. */
+uint64_t ic_pool_farewell_ms(const struct ic_pool *pool, uint16_t function, enum ic_pool_lane lane);
 /* The peer's HELLO may be accepted; ABSENT: of one that an earlier proxy raised. */
 bool ic_pool_may_meet(const struct ic_pool *pool, uint16_t function);
 /* Another interval from now on (0: no warm-ups); the same one changes nothing. */

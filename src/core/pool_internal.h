@@ -18,6 +18,7 @@ struct ic_pool {
     bool peers;                  /* are raised */
     uint64_t throttled_until_ms; /* no Invoke of any function before */
     uint64_t start_ms;
+    struct ic_heap warm; /* the functions, by when their next warm-up is due */
 };
 
 static inline struct ic_pool_function *ic_pool_at(const struct ic_pool *pool, uint16_t function)

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+enum { IC_READ_BUSY_BYTES = 2 << 20 }; /* queued on a node, more than on others: it is busy */
+
 /* What asking a chunk costs, cheapest first. */
 enum ic_read_cost {
     IC_READ_CHOSEN, /* this reader asks it already */

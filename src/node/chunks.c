@@ -56,7 +56,7 @@ struct ic_chunks *ic_chunks_new(uint64_t memory_bytes, const uint8_t instance[IC
         return NULL;
     }
     c->limit = memory_bytes - IC_NODE_RESERVE_BYTES;
-    c->capacity = c->limit - memory_bytes / IC_NODE_SLACK_DIVISOR;
+    c->capacity = ic_node_capacity(memory_bytes);
     c->arena = ic_arena_new(c->limit);
     if (c->arena == NULL || ic_slots_init(&c->slots, sizeof(struct ic_chunk),
                                           c->capacity / IC_CHUNK_OVERHEAD_BYTES + 1) < 0) {

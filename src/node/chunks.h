@@ -25,14 +25,6 @@
 #include <sys/uio.h>
 
 enum {
-    /* The program, its stacks and buffers: 1.5 MiB at rest, 2.5 MiB while a link is busy. */
-    IC_NODE_RESERVE_BYTES = 4 * 1024 * 1024,
-    /* And one part in 64 for what the heap wastes, when it wastes. */
-    IC_NODE_SLACK_DIVISOR = 64,
-    IC_NODE_MEMORY_MIN = 16 * 1024 * 1024,
-};
-
-enum {
     IC_CHUNK_CRCS_INSIDE = 8, /* bytes: two units */
     IC_CHUNK_KEY_INSIDE = 48,
 };

@@ -146,6 +146,11 @@ uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len)
     return length + 4 * units + key_len + IC_CHUNK_OVERHEAD_BYTES;
 }
 
+uint64_t ic_node_capacity(uint64_t memory)
+{
+    return memory - IC_NODE_RESERVE_BYTES - memory / IC_NODE_SLACK_DIVISOR;
+}
+
 /* ---- the parser --------------------------------------------------------------- */
 
 void ic_frame_parser_init(struct ic_frame_parser *p)

@@ -42,6 +42,14 @@ enum {
     IC_CHUNK_OVERHEAD_BYTES = 256,
 };
 
+enum {
+    /* The program, its stacks and buffers: 1.5 MiB at rest, 2.5 MiB while a link is busy. */
+    IC_NODE_RESERVE_BYTES = 4 * 1024 * 1024,
+    /* And one part in 64 for what the heap wastes, when it wastes. */
+    IC_NODE_SLACK_DIVISOR = 64,
+    IC_NODE_MEMORY_MIN = 16 * 1024 * 1024,
+};
+
 enum ic_frame_type {
     /* proxy -> node */
     IC_FRAME_WELCOME = 1,
@@ -128,6 +136,8 @@ static inline uint64_t ic_frame_units(uint64_t length, uint32_t unit)
  * A chunk is charged with key_len 0 from its first WRITE and with its key from its SEAL.
  */
 uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len);
+/* The capacity that a node with MEMORY bytes (at least IC_NODE_MEMORY_MIN) reports. */
+uint64_t ic_node_capacity(uint64_t memory);
 
 /*
  * The parser. The owner's loop:

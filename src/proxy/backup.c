@@ -18,17 +18,16 @@
 #include <assert.h>
 
 enum {
-    JOBS_MAX = 4,      /* backups at a time */
-    COPIES_MAX = 8,    /* chunks at a time of each: 8 MiB in all, more with units above 256 KiB */
     SCAN_SLICE = 1000, /* buckets of objects looked at in one turn */
     PASSES_MAX = 3,    /* over the catalog: what is new since the pass before */
+    LOOK_MS = 1000,    /* what a function holds, and the directives, change meanwhile */
 };
 
 struct job {
     struct ic_backups *all;
     struct ic_meeting meeting;
     uint32_t current, beside; /* serials */
-    struct ic_chunk_copy copy[COPIES_MAX];
+    struct ic_chunk_copy copy[IC_BACKUP_COPIES_MAX];
     struct ic_timer timer; /* goes on with the scan */
     struct ic_node_request mark[2];
     uint64_t cursor;
@@ -44,7 +43,7 @@ struct ic_backups {
     struct ic_backup_plan *plan;
     struct ic_token_bucket bucket;
     struct ic_timer timer;
-    struct job job[JOBS_MAX];
+    struct job job[IC_BACKUP_JOBS_MAX];
     struct ic_backup_stats stats;
     bool stopped;
 };
@@ -73,11 +72,11 @@ struct ic_backups *ic_backups_new(struct ic_proxy *proxy)
         ic_free(b);
         return NULL;
     }
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < IC_BACKUP_JOBS_MAX; i++) {
         struct job *job = &b->job[i];
         job->all = b;
         ic_timer_init(&job->timer, proxy->loop, pump, job);
-        for (size_t k = 0; k < COPIES_MAX; k++) {
+        for (size_t k = 0; k < IC_BACKUP_COPIES_MAX; k++) {
             ic_chunk_copy_init(&job->copy[k], proxy, &b->bucket);
             job->copy[k].done = on_copied;
             job->copy[k].ctx = job;
@@ -94,7 +93,7 @@ static void finish(struct job *job, bool done)
 {
     struct ic_backups *b = job->all;
     uint64_t now_ms = ic_loop_now_ms(b->proxy->loop);
-    for (size_t k = 0; k < COPIES_MAX; k++) {
+    for (size_t k = 0; k < IC_BACKUP_COPIES_MAX; k++) {
         ic_chunk_copy_cancel(&job->copy[k]);
     }
     for (size_t k = 0; k < 2; k++) {
@@ -128,7 +127,7 @@ void ic_backups_stop(struct ic_backups *b)
     }
     b->stopped = true;
     ic_timer_stop(&b->timer);
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < IC_BACKUP_JOBS_MAX; i++) {
         if (b->job[i].busy) {
             finish(&b->job[i], false);
         }
@@ -181,7 +180,7 @@ static void mark_both(struct job *job)
 
 static struct ic_chunk_copy *idle_copy(struct job *job)
 {
-    for (size_t k = 0; k < COPIES_MAX; k++) {
+    for (size_t k = 0; k < IC_BACKUP_COPIES_MAX; k++) {
         if (!ic_chunk_copy_busy(&job->copy[k])) {
             return &job->copy[k];
         }
@@ -191,7 +190,7 @@ static struct ic_chunk_copy *idle_copy(struct job *job)
 
 static bool copying(const struct job *job)
 {
-    for (size_t k = 0; k < COPIES_MAX; k++) {
+    for (size_t k = 0; k < IC_BACKUP_COPIES_MAX; k++) {
         if (ic_chunk_copy_busy(&job->copy[k])) {
             return true;
         }
@@ -322,7 +321,7 @@ static void on_ended(struct ic_meeting *m)
 
 static struct job *idle_job(struct ic_backups *b)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < IC_BACKUP_JOBS_MAX; i++) {
         if (!b->job[i].busy) {
             return &b->job[i];
         }
@@ -354,21 +353,10 @@ static void begin(struct ic_backups *b, struct job *job, uint16_t function)
 static struct ic_backup_view view(void *ctx, uint16_t function)
 {
     const struct ic_backups *b = ctx;
-    uint64_t now_ms = ic_loop_now_ms(b->proxy->loop);
-    struct ic_pool *pool = pool_of(b);
-    const struct ic_pool_function *f = ic_pool_function(pool, function);
-    const struct ic_pool_instance *current = ic_pool_find(pool, function, f->current);
-    const struct ic_pool_instance *sibling = ic_pool_sibling(pool, function);
-    uint64_t sealed = ic_store_sealed_bytes(b->proxy->store, function);
-    bool apart = f->peer.state == IC_FUNCTION_ABSENT && !f->peer.response_due;
-    return (struct ic_backup_view){
-        .able = apart && current != NULL && !ic_rebuilder_loading(b->proxy->rebuilder) &&
-                (f->state == IC_FUNCTION_ACTIVE || ic_pool_may_invoke(pool, function, now_ms)),
-        .turned = current != NULL && sibling != NULL && current->live<sealed, .holds = sealed> 0,
-        .uncopied = ic_store_uncopied(b->proxy->store, function),
-        .owed = sibling == NULL ? 0 : sibling->condemned,
-        .age_ms = current == NULL || current->since_ms == 0 ? 0 : now_ms - current->since_ms,
-    };
+    struct ic_backup_view v =
+        ic_store_backup_view(b->proxy->store, function, ic_loop_now_ms(b->proxy->loop));
+    v.able = v.able && !ic_rebuilder_loading(b->proxy->rebuilder);
+    return v;
 }
 
 /* What the instances' marks say; of the time before this proxy, too. */
@@ -405,11 +393,15 @@ static void look(void *ctx)
     int function = 0;
     ic_pool_set_peers(pool_of(b), c->backup_interval > 0);
     learn_marks(b);
+    for (uint32_t i = 0; i < ic_pool_count(pool_of(b)); i++) {
+        ic_backup_changed(b->plan, (uint16_t)i); /* it may have: nobody tells */
+    }
     while (!b->stopped && (job = idle_job(b)) != NULL &&
            (function = ic_backup_next(b->plan, &settings, view, b, now_ms, &next_ms)) >= 0) {
         begin(b, job, (uint16_t)function);
     }
     if (!b->stopped && function < 0) {
+        next_ms = next_ms < now_ms + LOOK_MS ? next_ms : now_ms + LOOK_MS;
         ic_timer_start(&b->timer, next_ms > now_ms ? next_ms - now_ms : 0);
     } /* else a job's end looks again */
 }
@@ -435,7 +427,7 @@ struct ic_backup_state ic_backups_state(const struct ic_backups *b, uint16_t fun
 {
     struct ic_backup_state state = {.uncopied = ic_store_uncopied(b->proxy->store, function),
                                     .age_ms = -1};
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < IC_BACKUP_JOBS_MAX; i++) {
         state.running |= b->job[i].busy && b->job[i].meeting.function == function;
     }
     int64_t at_ms = whole_at(b, function), wall_ms = ic_clock_wall_ms();

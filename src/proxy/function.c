@@ -49,7 +49,9 @@ static uint64_t lost_at(const struct ic_function *fn)
 /* When an active node is to be sent home, that its invocation does not last too long. */
 static uint64_t farewell_at(const struct ic_function *fn)
 {
-    return fn->leaving || !ic_link_attached(fn->link) ? UINT64_MAX : ic_function_farewell_ms(fn);
+    return fn->leaving || !ic_link_attached(fn->link)
+               ? UINT64_MAX
+               : ic_pool_farewell_ms(fn->all->pool, fn->index, fn->lane);
 }
 
 bool ic_function_is_lost(const struct ic_function *fn)

@@ -66,8 +66,7 @@ struct ic_functions {
     struct ic_loop *loop;
     const struct ic_config *config;
     const struct ic_prices *prices;
-    double wake_ms;    /* smoothed: from Invoke to HELLO */
-    double startup_ms; /* smoothed, of that: billed */
+    struct ic_lease_measures measures;
     struct ic_books *books;
     uint8_t secret[IC_SECRET_LEN];
     uint32_t epoch;

@@ -90,8 +90,6 @@ void ic_function_lease_arrival(struct ic_function *fn, uint32_t nodes);
 void ic_function_lease_quiet(struct ic_function *fn);
 /* What a node is to be told now; PROMISED: it is woken for a request that will come. */
 uint32_t ic_function_lease_ms(struct ic_function *fn, bool promised);
-/* When the running invocation's node is sent home at the latest. */
-uint64_t ic_function_farewell_ms(const struct ic_function *fn);
 
 /* ---- function_peer.c -------------------------------------------------------- */
 

@@ -6,11 +6,6 @@
 #include "base/log.h"
 #include "proxy/function_internal.h"
 
-enum { FAREWELL_MS = 15000 }; /* before an invocation's end a node is sent home, if not by BYE */
-
-/* Of a smoothed figure, the newest value's part. */
-static const double NEWEST = 1.0 / 8;
-
 /* ---- the measures ----------------------------------------------------------- */
 
 static uint64_t invocation_timeout(const struct ic_function *fn)
@@ -40,8 +35,8 @@ void ic_function_lease_hello(struct ic_function *fn, uint64_t left_ms, bool ours
     uint64_t now_ms = ic_function_now(fn), begun_ms = begin_of(fn, left_ms, ours);
     ic_lease_begin(&fn->lease, begun_ms);
     if (ours) {
-        f->wake_ms += ((double)(now_ms - fn->invoked_ms) - f->wake_ms) * NEWEST;
-        f->startup_ms += ((double)(now_ms - begun_ms) - f->startup_ms) * NEWEST;
+        ic_lease_measure(&f->measures, (double)(now_ms - fn->invoked_ms),
+                         (double)(now_ms - begun_ms));
     }
 }
 
@@ -51,14 +46,9 @@ static struct ic_lease_settings settings_of(const struct ic_function *fn)
     const struct ic_config *c = f->config;
     struct ic_rate rate =
         ic_prices_rate(f->prices, c->billing, c->architecture, (uint64_t)c->memory);
-    uint64_t now_ms = ic_function_now(fn), end_ms = ic_function_farewell_ms(fn);
-    return (struct ic_lease_settings){
-        .cycle_ms = rate.granularity,
-        .stay = rate.per_ms,
-        .leave = rate.per_invocation + f->startup_ms * rate.per_ms,
-        .wait = c->latency_value / 1000 * f->wake_ms,
-        .most_ms = end_ms > now_ms ? end_ms - now_ms : 0,
-    };
+    uint64_t now_ms = ic_function_now(fn);
+    uint64_t end_ms = ic_pool_farewell_ms(f->pool, fn->index, fn->lane);
+    return ic_lease_settings_of(c, &rate, &f->measures, end_ms > now_ms ? end_ms - now_ms : 0);
 }
 
 void ic_function_lease_arrival(struct ic_function *fn, uint32_t nodes)
@@ -69,23 +59,11 @@ void ic_function_lease_arrival(struct ic_function *fn, uint32_t nodes)
 
 /* ---- what the node is told -------------------------------------------------- */
 
-uint64_t ic_function_farewell_ms(const struct ic_function *fn)
-{
-    uint64_t max_ms = ic_pool_invocation_max(fn->all->pool);
-    uint64_t margin_ms = max_ms / 4 < FAREWELL_MS ? max_ms / 4 : FAREWELL_MS;
-    return ic_function_state(fn)->deadline_ms - margin_ms;
-}
-
 uint32_t ic_function_lease_ms(struct ic_function *fn, bool promised)
 {
     struct ic_lease_settings s = settings_of(fn);
-    uint64_t fixed_ms = (uint64_t)fn->all->config->lease;
-    uint64_t lease_ms = fixed_ms > 0 && fixed_ms < s.most_ms ? fixed_ms : s.most_ms;
-    if (fixed_ms == 0) {
-        lease_ms = promised ? ic_lease_promised_ms(&fn->lease, &s, ic_function_now(fn))
-                            : ic_lease_ms(&fn->lease, &s, ic_function_now(fn));
-    }
-    fn->lease_ms = (uint32_t)(lease_ms > 0 ? lease_ms : 1);
+    fn->lease_ms = ic_lease_told_ms(&fn->lease, &s, (uint64_t)fn->all->config->lease, promised,
+                                    ic_function_now(fn));
     return fn->lease_ms;
 }
 

@@ -12,19 +12,11 @@
 #include <string.h>
 
 enum {
-    WAKE_GUESS_MS = 30,   /* from Invoke to HELLO, until it has been measured, */
-    STARTUP_GUESS_MS = 3, /* and of that, billed */
     TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
     WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval and peer-age are noticed within this */
-    WARMING_MAX = 32,     /* warm-ups outstanding: a start of 4,096 functions is not one burst */
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 30000,
-    THROTTLE_MAX_MS = 1000,     /* requests wait meanwhile: some tries within `invoke-timeout` */
-    INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
-    STRANGERS_MS = 10000,       /* a node that is not welcomed leaves after 5 s at most */
-    KNOCK_WAIT_MS = 250,        /* one whose proxy is gone dials every 50 ms */
-    KNOCK_QUIET_MS = 500,       /* it has left when it has not dialled for so long */
-    CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
+    STRANGERS_MS = 10000, /* a node that is not welcomed leaves after 5 s at most */
+    KNOCK_WAIT_MS = 250,  /* one whose proxy is gone dials every 50 ms */
+    KNOCK_QUIET_MS = 500, /* it has left when it has not dialled for so long */
 };
 
 static struct ic_function *at(const struct ic_functions *f, uint16_t function)
@@ -174,11 +166,11 @@ static void warm(void *ctx)
     ic_pool_set_warm_interval(f->pool, (uint64_t)f->config->warm_interval, now_ms);
     ic_pool_expire_away(f->pool, (uint64_t)f->config->peer_age, now_ms);
     bool affordable = ic_books_budget(f->books) < IC_BUDGET_NO_WARM;
-    while (!f->stopping && affordable && f->warming < WARMING_MAX &&
+    while (!f->stopping && affordable && f->warming < IC_POOL_WARMING_MAX &&
            (function = ic_pool_warm_next(f->pool, now_ms, &next_ms)) >= 0) {
         ic_function_warm(at(f, (uint16_t)function));
     }
-    if (f->warming < WARMING_MAX) {
+    if (f->warming < IC_POOL_WARMING_MAX) {
         uint64_t delay_ms = next_ms > now_ms ? next_ms - now_ms : 0;
         ic_timer_start(&f->warm_timer, delay_ms < WARM_LOOK_MS ? delay_ms : WARM_LOOK_MS);
     }
@@ -252,20 +244,9 @@ static void on_gone(void *ctx, uint16_t function, uint32_t serial)
 
 static struct ic_pool *make_pool(struct ic_functions *f)
 {
-    const struct ic_config *c = f->config;
-    struct ic_pool_settings settings = {
-        .functions = (uint32_t)c->functions,
-        .capacity = (uint64_t)c->memory / 100 * CAPACITY_PERCENT,
-        .warm_interval_ms = (uint64_t)c->warm_interval,
-        .invocation_max_ms =
-            (uint64_t)(c->function_timeout < INVOCATION_MAX_MS ? c->function_timeout
-                                                               : INVOCATION_MAX_MS),
-        .backoff_min_ms = BACKOFF_MIN_MS,
-        .backoff_max_ms = BACKOFF_MAX_MS,
-        .throttle_max_ms = THROTTLE_MAX_MS,
-        .gone = on_gone,
-        .ctx = f,
-    };
+    struct ic_pool_settings settings = ic_pool_settings_of(f->config);
+    settings.gone = on_gone;
+    settings.ctx = f;
     return ic_pool_new(&settings, ic_loop_now_ms(f->loop));
 }
 
@@ -294,8 +275,8 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
     f->loop = setup->loop;
     f->config = setup->config;
     f->prices = setup->prices;
-    f->wake_ms = WAKE_GUESS_MS;
-    f->startup_ms = STARTUP_GUESS_MS;
+    f->measures = (struct ic_lease_measures){.wake_ms = IC_LEASE_WAKE_GUESS_MS,
+                                             .startup_ms = IC_LEASE_STARTUP_GUESS_MS};
     f->books = setup->books;
     f->epoch = setup->epoch;
     f->adopt = setup->adopt;
@@ -529,7 +510,7 @@ struct ic_read_price ic_functions_read_price(const struct ic_functions *f, uint1
     if (asleep || !awake) {
         return (struct ic_read_price){.invokes = true,
                                       .dollars = rate.per_invocation +
-                                                 (f->startup_ms + stay_ms) * rate.per_ms};
+                                                 (f->measures.startup_ms + stay_ms) * rate.per_ms};
     }
     double paid_ms = fn->paid_until_ms > now_ms ? (double)(fn->paid_until_ms - now_ms) : 0;
     return (struct ic_read_price){.dollars =

@@ -47,7 +47,6 @@ enum {
     IC_READER_REBUILD_BYTES = 64 << 10,  /* the same of a read of chunks: it holds less memory */
     IC_READER_STRIPES_MAX = 64,          /* of one span */
     IC_READER_JOIN_SCAN_MAX = 32,        /* reads looked at for one to join */
-    IC_READER_BUSY_BYTES = 2 << 20,      /* queued on a node, more than on others: it is busy */
 };
 
 /* TAP (at < end) joins a read of OBJECT that is at its place, or a new one. IC_ENOMEM. */

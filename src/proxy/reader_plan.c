@@ -65,7 +65,7 @@ static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size
         return IC_READ_WAKING;
     }
     size_t backlog = ic_functions_backlog(functions, place->function);
-    return backlog > least_backlog + IC_READER_BUSY_BYTES ? IC_READ_BUSY : IC_READ_AWAKE;
+    return backlog > least_backlog + IC_READ_BUSY_BYTES ? IC_READ_BUSY : IC_READ_AWAKE;
 }
 
 static void costs(const struct ic_reader *r, uint8_t cost[IC_RS_CHUNKS_MAX])

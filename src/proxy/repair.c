@@ -198,17 +198,6 @@ static bool is_wanted(const struct ic_repair *r, enum ic_degraded found)
     }
 }
 
-/* Since one of its keys was used. */
-static int64_t idle_ms(const struct ic_object *o)
-{
-    int64_t latest = 0;
-    for (const struct ic_list *node = o->entries.next; node != &o->entries; node = node->next) {
-        const struct ic_entry *e = IC_CONTAINER(node, struct ic_entry, sibling);
-        latest = e->accessed_ms > latest ? e->accessed_ms : latest;
-    }
-    return ic_clock_wall_ms() - latest;
-}
-
 void ic_repair_degraded(struct ic_repair *r, const struct ic_object *o, enum ic_degraded found)
 {
     struct ic_slice key;
@@ -217,9 +206,8 @@ void ic_repair_degraded(struct ic_repair *r, const struct ic_object *o, enum ic_
         !ic_store_seal_key(o, &key, &expires_ms)) {
         return;
     }
-    uint32_t held = ic_store_held_count(r->proxy->store, o);
-    uint32_t spare = held > o->data ? held - o->data : 0;
-    int result = ic_repair_offer(r->queue, o->id, ic_repair_level(idle_ms(o), spare), now_ms(r));
+    uint32_t level = ic_store_repair_level(r->proxy->store, o, ic_clock_wall_ms());
+    int result = ic_repair_offer(r->queue, o->id, level, now_ms(r));
     if (result < 0) {
         ic_log(IC_LOG_DEBUG, "repair-left-out", "object=%016llx reason=\"%s\"",
                (unsigned long long)o->id, ic_error_text(result));

@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "base/slice.h"
+#include "core/backup.h"
 #include "core/catalog.h"
 
 struct ic_config;
@@ -176,6 +177,9 @@ void ic_store_copy_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk
  * is condemned. May free O. */
 void ic_store_copy_end(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t to,
                        bool sealed);
+/* How FUNCTION is, for core/backup.h. */
+struct ic_backup_view ic_store_backup_view(const struct ic_store *s, uint16_t function,
+                                           uint64_t now_ms);
 /* Copies whose journal record is still to be committed are committed at this turn's end. */
 void ic_store_journal_copies(struct ic_store *s);
 
@@ -188,12 +192,18 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one ma
 /* All objects are looked at, in ticks to come: what lacks chunks is told as FOUND, what lacks too
  * many is purged. */
 void ic_store_sweep(struct ic_store *s, enum ic_degraded found);
+/* The same of O alone, at once: its chunks whose memory is gone are LOST; what lacks chunks is told
+ * as FOUND, what lacks too many is purged (which frees nothing before the turn's end). */
+void ic_store_look(struct ic_store *s, struct ic_object *o, enum ic_degraded found);
 /* A read of O has ended. DECODED: it had to rebuild what was not held. */
 void ic_store_read_ended(struct ic_store *s, struct ic_object *o, bool decoded);
 /* The object of that id if some key shows it, or NULL. */
 struct ic_object *ic_store_object(const struct ic_store *s, uint64_t id);
 /* Chunks that are neither held nor unreachable nor being written. */
 uint32_t ic_store_lost_count(const struct ic_store *s, const struct ic_object *o);
+/* Its place in the repair queue (ic_repair_offer). */
+uint32_t ic_store_repair_level(const struct ic_store *s, const struct ic_object *o,
+                               int64_t wall_ms);
 /*
  * A key that O's seals carry or may carry: one that shows it, of the length its chunks were planned
  * with. *EXPIRES_MS: when that one expires. False: it was renamed to a name of another length.

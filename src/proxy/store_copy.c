@@ -61,6 +61,30 @@ uint64_t ic_store_copies(const struct ic_store *s)
     return s->copies;
 }
 
+/* Its two instances are apart, and neither is under way to or from an invocation of the other. */
+static bool is_apart(const struct ic_pool_function *f)
+{
+    return f->peer.state == IC_FUNCTION_ABSENT && !f->peer.response_due;
+}
+
+struct ic_backup_view ic_store_backup_view(const struct ic_store *s, uint16_t function,
+                                           uint64_t now_ms)
+{
+    struct ic_pool *pool = s->setup.pool;
+    const struct ic_pool_function *f = ic_pool_function(pool, function);
+    const struct ic_pool_instance *current = ic_pool_find(pool, function, f->current);
+    const struct ic_pool_instance *sibling = ic_pool_sibling(pool, function);
+    uint64_t sealed = ic_store_sealed_bytes(s, function);
+    return (struct ic_backup_view){
+        .able = is_apart(f) && current != NULL &&
+                (f->state == IC_FUNCTION_ACTIVE || ic_pool_may_invoke(pool, function, now_ms)),
+        .turned = current != NULL && sibling != NULL && current->live<sealed, .holds = sealed> 0,
+        .uncopied = ic_store_uncopied(s, function),
+        .owed = sibling == NULL ? 0 : sibling->condemned,
+        .age_ms = current == NULL || current->since_ms == 0 ? 0 : now_ms - current->since_ms,
+    };
+}
+
 /* ---- holders that go -------------------------------------------------------- */
 
 void ic_store_drop_holder(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)

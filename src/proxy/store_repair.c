@@ -51,9 +51,8 @@ void ic_store_sweep(struct ic_store *s, enum ic_degraded found)
 }
 
 /* Purging only detaches keys; the objects leave the table at the turn's end. */
-static void sweep_one(struct ic_object *o, void *ctx)
+void ic_store_look(struct ic_store *s, struct ic_object *o, enum ic_degraded found)
 {
-    struct ic_store *s = ctx;
     if (o->state != IC_OBJECT_COMMITTED) {
         return;
     }
@@ -67,8 +66,14 @@ static void sweep_one(struct ic_object *o, void *ctx)
     if (ic_store_held_count(s, o) < o->data) {
         ic_store_purge(s, o);
     } else {
-        ic_store_tell_degraded(s, o, s->sweep_found);
+        ic_store_tell_degraded(s, o, found);
     }
+}
+
+static void sweep_one(struct ic_object *o, void *ctx)
+{
+    struct ic_store *s = ctx;
+    ic_store_look(s, o, s->sweep_found);
 }
 
 bool ic_store_sweep_some(struct ic_store *s)
@@ -78,6 +83,23 @@ bool ic_store_sweep_some(struct ic_store *s)
         s->sweep = s->sweep_cursor != 0;
     }
     return s->sweep;
+}
+
+/* Since one of its keys was used. */
+static int64_t idle_ms(const struct ic_object *o, int64_t wall_ms)
+{
+    int64_t latest = 0;
+    for (const struct ic_list *node = o->entries.next; node != &o->entries; node = node->next) {
+        const struct ic_entry *e = IC_CONTAINER(node, struct ic_entry, sibling);
+        latest = e->accessed_ms > latest ? e->accessed_ms : latest;
+    }
+    return wall_ms - latest;
+}
+
+uint32_t ic_store_repair_level(const struct ic_store *s, const struct ic_object *o, int64_t wall_ms)
+{
+    uint32_t held = ic_store_held_count(s, o);
+    return ic_repair_level(idle_ms(o, wall_ms), held > o->data ? held - o->data : 0);
 }
 
 /* ---- repairing ---------------------------------------------------------------- */

@@ -27,6 +27,9 @@ static struct ic_backup_plan *make(void)
 static int next(struct ic_backup_plan *plan, const struct ic_backup_settings *s, uint64_t now_ms)
 {
     uint64_t next_ms;
+    for (uint16_t i = 0; i < N; i++) {
+        ic_backup_changed(plan, i);
+    }
     int function = ic_backup_next(plan, s, view, NULL, now_ms, &next_ms);
     assert_true(function >= 0 ? next_ms == now_ms : next_ms > now_ms);
     return function;
@@ -116,6 +119,57 @@ static void what_is_out_of_reach_does_not_wait(void **state)
     ic_backup_plan_free(plan);
 }
 
+static int views;
+
+static struct ic_backup_view count_view(void *ctx, uint16_t function)
+{
+    views++;
+    return view(ctx, function);
+}
+
+static int look(struct ic_backup_plan *plan, uint64_t now_ms, uint64_t *next_ms)
+{
+    return ic_backup_next(plan, &every8s, count_view, NULL, now_ms, next_ms);
+}
+
+static void only_what_may_be_due_is_looked_at(void **state)
+{
+    (void)state;
+    struct ic_backup_plan *plan = make();
+    uint64_t now = 100000 + 2 * INTERVAL, next_ms;
+    for (int i = 0; i < N; i++) {
+        take(plan, i, true, now);
+        now_is[i].uncopied = i >= 6;
+    }
+    now_is[7].age_ms = HOUR - 2000; /* grows old in two seconds: then half an interval is enough */
+    views = 0;
+    assert_int_equal(look(plan, now, &next_ms), -1);
+    assert_int_equal(views, N);
+    assert_int_equal(next_ms, now + 2000);
+    assert_int_equal(look(plan, now + 1999, &next_ms), -1);
+    assert_int_equal(views, N);
+    now_is[7].age_ms = HOUR;
+    assert_int_equal(look(plan, now + 2000, &next_ms), -1);
+    assert_int_equal(views, N + 1);
+    assert_int_equal(next_ms, now + INTERVAL / 2);
+    assert_int_equal(look(plan, next_ms, &next_ms), 7);
+    take(plan, 7, true, now + INTERVAL / 2);
+    now_is[7].uncopied = 0;
+    now += INTERVAL;
+    now_is[2].owed = 1;
+    assert_int_equal(look(plan, now, &next_ms), 6);
+    take(plan, 6, true, now);
+    assert_int_equal(look(plan, now, &next_ms), -1); /* nobody has said that 2 has changed */
+    ic_backup_changed(plan, 2);
+    assert_int_equal(look(plan, now, &next_ms), 2);
+    take(plan, 2, true, now);
+    now_is[4].able = false;
+    ic_backup_ask(plan, 4);
+    assert_int_equal(look(plan, now, &next_ms), -1);
+    assert_true(next_ms > now && next_ms <= now + 1000); /* asked for, and cannot be had yet */
+    ic_backup_plan_free(plan);
+}
+
 static void failures_back_off(void **state)
 {
     (void)state;
@@ -188,10 +242,15 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(turns_are_staggered),     leak_test(nothing_new_nothing_done),
-        leak_test(old_and_full_ones_first), leak_test(what_is_out_of_reach_does_not_wait),
-        leak_test(failures_back_off),       leak_test(peers_are_met_for_their_own_sake),
-        leak_test(never_but_when_asked),    leak_test(no_memory),
+        leak_test(turns_are_staggered),
+        leak_test(nothing_new_nothing_done),
+        leak_test(old_and_full_ones_first),
+        leak_test(what_is_out_of_reach_does_not_wait),
+        leak_test(only_what_may_be_due_is_looked_at),
+        leak_test(failures_back_off),
+        leak_test(peers_are_met_for_their_own_sake),
+        leak_test(never_but_when_asked),
+        leak_test(no_memory),
     };
     return cmocka_run_group_tests_name("backup", tests, NULL, NULL);
 }
