@@ -41,6 +41,7 @@ struct ic_cloud {
     } network[IC_CLOUD_POINTS_MAX];
     uint32_t networks;
     double proxy_bytes_per_s; /* the proxy's own network */
+    double client_us;         /* a client's round trip to the proxy */
     struct ic_latency s3;     /* to the first byte of a GET */
     double s3_bytes_per_s;    /* of one connection */
     struct ic_latency elasticache;

@@ -62,7 +62,6 @@ struct ic_sim_result {
     uint64_t refused;           /* SETs, fills included, for which there was no room or too few
                                    functions */
     uint64_t too_large;         /* of these: larger than the pool or a directive allows */
-    uint64_t failed_gets;       /* neither hit nor miss: no answer in time; of the gets */
     uint64_t decoded;           /* GETs that were answered with parity in place of a lost chunk */
     uint64_t evictions, lost_objects, lost_chunks;
     uint64_t reclaimed, cold_starts;
@@ -72,7 +71,7 @@ struct ic_sim_result {
     uint64_t objects, peak_objects; /* at the end; most at a time */
     uint64_t catalog_memory;        /* bytes of the proxies' memory, at the most objects */
     uint64_t events;                /* simulated */
-    int64_t begin_us, end_us;       /* of the requests' time */
+    int64_t end_us;                 /* of the simulated time */
     struct ic_cost_totals cost;     /* the ledgers of core/cost.h, added up */
     struct ic_histogram latency[IC_SIM_LATENCIES][IC_SIM_CLASSES];
     struct ic_histogram set_us;
