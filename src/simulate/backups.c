@@ -127,7 +127,8 @@ static bool begin_copy(struct job *job, struct copy *c)
     const struct ic_pool_instance *to = instance_of(job, c->to);
     const struct ic_chunk_place *place = o == NULL ? NULL : &o->place[c->chunk];
     if (place == NULL || to == NULL || place->function != job->function ||
-        place->state != IC_CHUNK_HELD || !lies_on(place, c->from) || lies_on(place, c->to) ||
+        place->state != IC_CHUNK_HELD || (place->marks & IC_PLACE_COPYING) != 0 ||
+        !lies_on(place, c->from) || lies_on(place, c->to) ||
         to->live + to->in_flight + o->chunk_cost > to->capacity) {
         return false;
     }

@@ -125,13 +125,8 @@ static void offer(void *ctx, struct ic_object *o, uint16_t chunk)
 {
     struct source *s = ctx;
     struct ic_sim *sim = s->sim;
-    struct ic_item item = {.object_id = o->id, .chunk = chunk, .sealed = true};
-    item.seal.chunk_length = o->chunk_length;
-    item.seal.object_size = o->size;
-    item.seal.unit = o->unit;
-    int64_t expires_ms;
-    if (!ic_store_seal_key(o, &item.seal.key, &expires_ms) ||
-        ic_store_last_copy(sim->store, s->function, s->serial, &item) != o) {
+    struct ic_item item = ic_sim_item(o, chunk);
+    if (ic_store_last_copy(sim->store, s->function, s->serial, &item) != o) {
         return;
     }
     struct ic_handover_chunk one = {.object_id = o->id,

@@ -5,6 +5,7 @@
  * are not true any more are dropped when the list is walked, and when it has grown to twice what
  * was left then.
  */
+#include "proto/link_body.h"
 #include "simulate/world.h"
 
 #include <assert.h>
@@ -69,6 +70,68 @@ void ic_sim_holdings_each(struct ic_sim *sim, uint16_t function,
             visit(ctx, o, (uint16_t)(entry % (1 << CHUNK_BITS)));
         }
     }
+}
+
+/* ---- lists -------------------------------------------------------------------- */
+
+struct keep {
+    struct ic_sim *sim;
+    struct ic_buf *kept;
+    uint32_t serial;
+};
+
+static void keep(void *ctx, struct ic_object *o, uint16_t chunk)
+{
+    const struct keep *k = ctx;
+    const struct ic_chunk_place *place = &o->place[chunk];
+    bool copied = place->backup == k->serial && (place->marks & IC_PLACE_COPYING) == 0;
+    if (place->instance == k->serial || copied) {
+        uint64_t entry = o->id << CHUNK_BITS | chunk;
+        k->sim->failed |= ic_buf_append(k->kept, &entry, sizeof entry) < 0;
+    }
+}
+
+void ic_sim_holdings_keep(struct ic_sim *sim, uint16_t function, uint32_t serial,
+                          struct ic_buf *kept)
+{
+    struct keep k = {.sim = sim, .kept = kept, .serial = serial};
+    ic_sim_holdings_each(sim, function, keep, &k);
+}
+
+struct ic_item ic_sim_item(const struct ic_object *o, uint16_t chunk)
+{
+    struct ic_item item = {
+        .object_id = o->id, .chunk = chunk, .sealed = true, .written_bytes = o->chunk_length};
+    int64_t expires_ms;
+    item.seal.chunk_length = o->chunk_length;
+    item.seal.object_size = o->size;
+    item.seal.version = o->version;
+    item.seal.unit = o->unit;
+    item.seal.data = o->data;
+    item.seal.parity = o->parity;
+    (void)ic_store_seal_key(o, &item.seal.key, &expires_ms); /* else the key stays empty */
+    return item;
+}
+
+/* Chunks of objects that are not there any more are deleted, which leaves nothing to tell. */
+void ic_sim_holdings_list(struct ic_sim *sim, uint16_t function, uint32_t serial,
+                          const struct ic_buf *kept)
+{
+    const uint64_t *entry = (const uint64_t *)(const void *)kept->data;
+    ic_store_list_begin(sim->store, function, serial);
+    for (size_t i = 0; i < kept->len / sizeof *entry; i++) {
+        uint16_t chunk = (uint16_t)(entry[i] % (1 << CHUNK_BITS));
+        const struct ic_object *o = ic_store_object(sim->store, entry[i] >> CHUNK_BITS);
+        if (o != NULL) {
+            bool lost = o->place[chunk].state == IC_CHUNK_LOST;
+            struct ic_item item = ic_sim_item(o, chunk);
+            ic_store_list_item(sim->store, function, serial, &item);
+            if (lost && o->place[chunk].state == IC_CHUNK_HELD) {
+                ic_sim_holdings_add(sim, o, chunk);
+            }
+        }
+    }
+    ic_store_list_end(sim->store, function, serial);
 }
 
 /* ---- losses ------------------------------------------------------------------- */

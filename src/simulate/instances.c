@@ -41,6 +41,7 @@ static struct ic_sim_instance *give_birth(struct ic_sim *sim, uint16_t function)
     uint64_t id[2] = {++sim->born, function};
     static_assert(sizeof id == sizeof one->id, "an id's length");
     memcpy(one->id, id, sizeof id);
+    ic_buf_init(&one->kept);
     one->function = function;
     one->born_us = sim->clock.now_us;
     one->place = sim->instances;
@@ -55,6 +56,7 @@ static void end(struct ic_sim *sim, struct ic_sim_instance *one)
     struct ic_sim_instance *last = sim->instance[--sim->instances];
     last->place = one->place;
     sim->instance[one->place] = last;
+    ic_buf_deinit(&one->kept);
     ic_free(one);
 }
 
@@ -68,15 +70,15 @@ void ic_sim_instances_free(struct ic_sim *sim)
     ic_free(sim->taken);
 }
 
-struct ic_sim_instance *ic_sim_instance_find(struct ic_sim *sim, uint16_t function,
-                                             const uint8_t id[IC_INSTANCE_ID_LEN])
+void ic_sim_instance_forgotten(struct ic_sim *sim, uint16_t function, uint32_t serial)
 {
     IC_LIST_EACH (node, &sim->function[function].instances) {
-        if (memcmp(of_node(node)->id, id, IC_INSTANCE_ID_LEN) == 0) {
-            return of_node(node);
+        struct ic_sim_instance *one = of_node(node);
+        if (one->serial == serial) {
+            one->serial = 0;
+            ic_sim_holdings_keep(sim, function, serial, &one->kept);
         }
     }
-    return NULL;
 }
 
 /* ---- routing ----------------------------------------------------------------- */

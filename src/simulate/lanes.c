@@ -178,19 +178,22 @@ void ic_sim_lane_delete(struct ic_sim *sim, uint16_t function)
     }
 }
 
-/* The proxy hears which instance it is. One that it had forgotten is listed, and what it has is not
- * wanted any more. */
+/* The proxy hears which instance it is; one that it had forgotten is listed. */
 static void hear(struct ic_sim_lane *lane)
 {
     struct ic_sim *sim = lane->sim;
     struct ic_sim_instance *instance = lane->instance;
     const struct ic_pool_instance *known = ic_pool_find_id(sim->pool, lane->function, instance->id);
-    uint64_t held = known != NULL ? known->live + known->condemned : instance->stale;
+    uint64_t held = known != NULL ? known->live + known->condemned : instance->kept.len;
     uint64_t capacity = ic_node_capacity((uint64_t)sim->config->memory);
     struct ic_pool_instance *heard = (is_peer(lane) ? ic_pool_met : ic_pool_heard)(
         sim->pool, lane->function, instance->id, capacity, 0, held, ic_sim_ms(sim));
-    ic_pool_set_known(heard, true);
-    instance->stale = false;
+    instance->serial = heard->serial;
+    if (!heard->known && ic_sim_lane_run(lane)->kind != IC_INVOKE_WARM) {
+        ic_sim_holdings_list(sim, lane->function, heard->serial, &instance->kept);
+        ic_pool_set_known(heard, true);
+        instance->kept.len = 0;
+    }
     ic_sim_backup_changed(sim, lane->function);
 }
 

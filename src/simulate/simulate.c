@@ -73,8 +73,8 @@ enum ic_budget_level ic_sim_budget(const struct ic_sim *sim)
 static void on_gone(void *ctx, uint16_t function, uint32_t serial)
 {
     struct ic_sim *sim = ctx;
-    (void)serial;
     if (sim->store != NULL) {
+        ic_sim_instance_forgotten(sim, function, serial);
         ic_sim_holdings_lost(sim, function);
         ic_sim_backup_changed(sim, function);
     }

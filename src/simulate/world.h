@@ -29,8 +29,7 @@
 #include "simulate/network.h"
 #include "simulate/simulate.h"
 
-struct ic_backup_plan;
-struct ic_repair_queue;
+struct ic_item; /* proto/link_body.h */
 struct ic_sim_ask;
 struct ic_sim_backup;
 struct ic_sim_lane;
@@ -50,9 +49,10 @@ struct ic_sim_instance { /* of a function, at the cloud */
     uint64_t born_us, used_us;
     size_t place; /* in sim->instance */
     uint16_t function;
-    bool busy;   /* runs an invocation */
-    bool doomed; /* ends with it */
-    bool stale;  /* it has chunks that the proxy has forgotten */
+    uint32_t serial;    /* as the proxy heard of it; 0: it has not, or has forgotten it */
+    struct ic_buf kept; /* forgotten: the chunks it has, as in holdings.c */
+    bool busy;          /* runs an invocation */
+    bool doomed;        /* ends with it */
 };
 
 struct ic_sim_function {
@@ -138,9 +138,8 @@ struct ic_sim_instance *ic_sim_instance_take(struct ic_sim *sim, uint16_t functi
 void ic_sim_instance_release(struct ic_sim *sim, struct ic_sim_instance *instance);
 /* A minute has passed: the reclaim model takes what it takes. */
 void ic_sim_reclaim(struct ic_sim *sim);
-/* The instance of FUNCTION with that id, or NULL. */
-struct ic_sim_instance *ic_sim_instance_find(struct ic_sim *sim, uint16_t function,
-                                             const uint8_t id[IC_INSTANCE_ID_LEN]);
+/* The proxy has forgotten instance SERIAL of FUNCTION, which may be there all the same. */
+void ic_sim_instance_forgotten(struct ic_sim *sim, uint16_t function, uint32_t serial);
 void ic_sim_instances_free(struct ic_sim *sim);
 
 /* ---- lanes.c: invocations ----------------------------------------------------- */
@@ -229,6 +228,14 @@ void ic_sim_holdings_add(struct ic_sim *sim, const struct ic_object *o, uint16_t
 /* VISIT for each chunk that FUNCTION holds, the newest first. */
 void ic_sim_holdings_each(struct ic_sim *sim, uint16_t function,
                           void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk), void *ctx);
+/* Appends to KEPT what instance SERIAL of FUNCTION has. */
+void ic_sim_holdings_keep(struct ic_sim *sim, uint16_t function, uint32_t serial,
+                          struct ic_buf *kept);
+/* Instance SERIAL of FUNCTION is listed: KEPT is what it has. */
+void ic_sim_holdings_list(struct ic_sim *sim, uint16_t function, uint32_t serial,
+                          const struct ic_buf *kept);
+/* The item that a node would list for CHUNK of O. */
+struct ic_item ic_sim_item(const struct ic_object *o, uint16_t chunk);
 /* An instance of FUNCTION is gone: its objects are looked at within a tick. */
 void ic_sim_holdings_lost(struct ic_sim *sim, uint16_t function);
 void ic_sim_look(void *sim);
