@@ -6,11 +6,12 @@
 
 /*
  * The only mutable file-scope state of the project: an allocator is the process's,
- * not any one owner's. Each process that allocates here does so from one thread,
+ * not any one owner's. Each thread has its own, so that none waits for another;
  * helper threads of libraries use malloc itself.
  */
-static uint64_t fail_countdown; /* 0: never fail */
-static uint64_t live_blocks;
+static _Thread_local uint64_t fail_countdown; /* 0: never fail */
+static _Thread_local uint64_t live_blocks;    /* less those of others that it has freed */
+static _Atomic uint64_t live_elsewhere;       /* of threads that have ended */
 
 static int must_fail(void)
 {
@@ -75,5 +76,11 @@ void ic_alloc_fail_at(uint64_t count)
 
 uint64_t ic_alloc_live(void)
 {
-    return live_blocks;
+    return live_blocks + live_elsewhere;
+}
+
+void ic_alloc_thread_end(void)
+{
+    live_elsewhere += live_blocks;
+    live_blocks = 0;
 }

@@ -21,9 +21,13 @@ void ic_free(void *block); /* NULL is fine */
 /* For programs' start, where there is nothing to save: abort with a message on NULL. */
 void *ic_must(void *block) __attribute__((warn_unused_result));
 
-/* Tests only: the COUNT-th allocation from now on (1 = the next) fails, once; 0 switches it off. */
+/* A thread that has allocated here calls this last: its blocks are the others' to count. */
+void ic_alloc_thread_end(void);
+
+/* Tests only: this thread's COUNT-th allocation from now on (1 = the next) fails, once; 0 switches
+ * it off. */
 void ic_alloc_fail_at(uint64_t count);
-/* Tests only: blocks allocated and not freed yet. */
+/* Tests only: blocks allocated and not freed yet, but for those of other threads that go on. */
 uint64_t ic_alloc_live(void);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { REPORT_EVERY = 4096 }; /* requests, between two calls of `progress` */
+enum { REPORT_EVERY = 4096 };
 
 struct run {
     const struct ic_sim_fleet *fleet;
@@ -55,7 +55,7 @@ static void report(struct worker *w, int64_t at_us)
 {
     struct run *run = w->run;
     const struct ic_sim_fleet *f = run->fleet;
-    if (++w->unreported < REPORT_EVERY) {
+    if (++w->unreported < (f->report_every > 0 ? f->report_every : REPORT_EVERY)) {
         return;
     }
     uint64_t sum = atomic_fetch_add(&run->requests, w->unreported) + w->unreported;
@@ -116,9 +116,8 @@ static int feed(struct worker *w, struct ic_sim_source *source)
     return result < 0 ? result : finish(w, last_us);
 }
 
-static void *work(void *ctx)
+static void work(struct worker *w)
 {
-    struct worker *w = ctx;
     const struct ic_sim_fleet *f = w->run->fleet;
     struct ic_sim_source *source = NULL;
     w->result = make_proxies(w);
@@ -132,6 +131,12 @@ static void *work(void *ctx)
     if (w->result < 0) {
         atomic_store(&w->run->given_up, true); /* the others need not go on */
     }
+}
+
+static void *on_thread(void *ctx)
+{
+    work(ctx);
+    ic_alloc_thread_end();
     return NULL;
 }
 
@@ -145,7 +150,7 @@ static int run_workers(struct run *run, struct worker *worker, char *why)
     bool started[IC_SIM_THREADS_MAX] = {false};
     for (uint32_t i = 0; i < run->threads; i++) {
         worker[i] = (struct worker){.run = run, .index = i};
-        started[i] = i > 0 && pthread_create(&thread[i], NULL, work, &worker[i]) == 0;
+        started[i] = i > 0 && pthread_create(&thread[i], NULL, on_thread, &worker[i]) == 0;
     }
     for (uint32_t i = 0; i < run->threads; i++) {
         if (!started[i]) { /* the caller's own, and those for which there was no thread */

@@ -26,10 +26,11 @@ struct ic_sim_fleet {
     int (*open)(void *ctx, struct ic_sim_source **out, char *why);
     void (*close)(void *ctx, struct ic_sim_source *source);
     /*
-     * On the caller's thread, now and then: REQUESTS have been simulated so far in all, of a source
-     * the caller's thread is at AT_US, in PASS of PASSES. False: the simulation is given up. May be
-     * NULL.
+     * On the caller's thread, every so often: REQUESTS have been simulated so far in all, of a
+     * source the caller's thread is at AT_US, in PASS of PASSES. False: the simulation is given up.
+     * May be NULL.
      */
+    uint32_t report_every; /* requests of that thread; 0 counts as 4096 */
     bool (*progress)(void *ctx, uint64_t requests, int64_t at_us, uint32_t pass, uint32_t passes);
     void *ctx;
 };
