@@ -9,7 +9,7 @@ const struct ic_cloud ic_cloud_aws = {
     .name = "aws",
     .warm = {15000, 60000},
     .cold = {160000, 500000},
-    .warm_up = {12000, 50000},
+    .warm_up = {13000, 50000},
     .start_billed_us = 2000,
     .cold_billed_us = 25000,
     .warm_up_billed_us = 900,
@@ -21,10 +21,10 @@ const struct ic_cloud ic_cloud_aws = {
     .networks = 4,
     .proxy_bytes_per_s = 1.25e9,
     .client_us = 500,
-    .s3 = {27000, 150000},
-    .s3_bytes_per_s = 87e6,
-    .elasticache = {500, 1500},
-    .elasticache_bytes_per_s = 600e6,
+    .s3 = {15000, 30000},
+    .s3_bytes_per_s = 93e6,
+    .elasticache = {340, 1200},
+    .elasticache_bytes_per_s = 625e6,
 };
 
 const struct ic_cloud ic_cloud_local = {
