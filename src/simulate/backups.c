@@ -181,7 +181,7 @@ static void go_on(struct job *job)
         return;
     }
     begin_batch(job);
-    double trip_us = sim->cloud->round_trip_us + sim->cloud->request_us;
+    double trip_us = sim->cloud->round_trip_us;
     if (job->batch == 0) {
         job->stage = STAGE_MARKING;
         ic_sim_event_set(&sim->clock, &job->timer, sim->clock.now_us + (uint64_t)trip_us);
@@ -193,7 +193,8 @@ static void go_on(struct job *job)
     ic_sim_event_cancel(&sim->clock, &job->timer);
     job->flow = (struct ic_sim_flow){.done = on_batch};
     ic_sim_flow_begin(&sim->network, &job->flow, &sim->function[job->function].peer->port,
-                      job->batch_bytes, (2 + 2 * pieces) * trip_us, sim->clock.now_us);
+                      job->batch_bytes, (2 + 2 * pieces) * trip_us + sim->cloud->request_us,
+                      sim->clock.now_us);
 }
 
 static void begin_copying(struct job *job)

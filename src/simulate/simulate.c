@@ -251,8 +251,8 @@ int ic_sim_new(const struct ic_sim_settings *settings, uint32_t shard, uint32_t 
                struct ic_sim **out, char *why)
 {
     *out = NULL;
-    uint32_t most = settings->functions / proxies + 1;
-    if (settings->functions < proxies || most > IC_POOL_FUNCTIONS_MAX + 1u) {
+    if (settings->functions < proxies ||
+        settings->functions > (uint64_t)proxies * IC_POOL_FUNCTIONS_MAX) {
         snprintf(why, IC_SIM_WHY_MAX, "%u functions cannot be shared by %u proxies: 1 to %d each",
                  settings->functions, proxies, IC_POOL_FUNCTIONS_MAX);
         return IC_EINVAL;

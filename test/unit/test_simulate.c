@@ -401,9 +401,9 @@ static void bad_settings_are_refused(void **state)
     sim_world_init(&w, 11, NULL); /* 10+2 needs 12 */
     assert_int_equal(ic_sim_new(&w.settings, 0, 1, &sim, w.why), IC_EINVAL);
     assert_non_null(strstr(w.why, "10+2"));
-    w.settings.functions = 5000;
+    w.settings.functions = 4097;
     assert_int_equal(ic_sim_new(&w.settings, 0, 1, &sim, w.why), IC_EINVAL);
-    assert_int_equal(ic_sim_new(&w.settings, 0, 5001, &sim, w.why), IC_EINVAL);
+    assert_int_equal(ic_sim_new(&w.settings, 0, 4098, &sim, w.why), IC_EINVAL);
     sim_world_deinit(&w);
 }
 
