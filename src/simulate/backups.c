@@ -35,6 +35,7 @@ struct job {
     struct ic_buf copies;      /* of struct copy: what there is to do */
     size_t next;               /* of them */
     size_t batch;              /* under way, from `next` on */
+    bool full;                 /* one of them has no room for what the other has */
     uint64_t batch_bytes;
 };
 
@@ -79,6 +80,9 @@ static void finish(struct job *job, bool done)
         ic_sim_flow_cancel(&sim->network, &job->flow, sim->clock.now_us);
     }
     end_batch(job, false);
+    if (!done || job->full || ic_store_uncopied(sim->store, job->function) > 0) {
+        ic_sim_holdings_alike(sim, job->function, 0, 0);
+    }
     ic_sim_event_cancel(&sim->clock, &job->timer);
     job->stage = STAGE_IDLE;
     job->copies.len = 0;
@@ -128,8 +132,11 @@ static bool begin_copy(struct job *job, struct copy *c)
     const struct ic_chunk_place *place = o == NULL ? NULL : &o->place[c->chunk];
     if (place == NULL || to == NULL || place->function != job->function ||
         place->state != IC_CHUNK_HELD || (place->marks & IC_PLACE_COPYING) != 0 ||
-        !lies_on(place, c->from) || lies_on(place, c->to) ||
-        to->live + to->in_flight + o->chunk_cost > to->capacity) {
+        !lies_on(place, c->from) || lies_on(place, c->to)) {
+        return false;
+    }
+    if (to->live + to->in_flight + o->chunk_cost > to->capacity) {
+        job->full = true;
         return false;
     }
     c->object = o;
@@ -205,10 +212,12 @@ static void begin_copying(struct job *job)
     bool alike = ic_store_uncopied(sim->store, job->function) == 0 && first->live == second->live;
     job->stage = STAGE_COPYING;
     job->next = job->batch = 0;
+    job->full = false;
     job->copies.len = 0;
     if (!alike) {
-        ic_sim_holdings_each(sim, job->function, gather, job);
+        ic_sim_holdings_differ(sim, job->function, job->current, job->beside, gather, job);
     }
+    ic_sim_holdings_alike(sim, job->function, job->current, job->beside); /* unless it fails */
     ic_sim_lane_delete(sim, job->function);
     go_on(job);
 }

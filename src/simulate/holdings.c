@@ -35,12 +35,14 @@ static struct ic_object *resolve(struct ic_sim *sim, uint16_t function, uint64_t
 static void compact(struct ic_sim *sim, uint16_t function)
 {
     struct ic_sim_function *f = &sim->function[function];
-    size_t kept = 0;
+    size_t kept = 0, alike = 0;
     for (size_t i = 0; i < count(f); i++) {
+        alike = i < f->alike_count ? kept + 1 : alike;
         if (resolve(sim, function, entries(f)[i]) != NULL) {
             entries(f)[kept++] = entries(f)[i];
         }
     }
+    f->alike_count = alike < kept ? alike : kept;
     f->holdings.len = kept * sizeof(uint64_t);
     f->holdings_look = kept < COMPACT_MIN ? COMPACT_MIN : 2 * kept;
 }
@@ -58,18 +60,46 @@ void ic_sim_holdings_add(struct ic_sim *sim, const struct ic_object *o, uint16_t
     ic_sim_backup_changed(sim, function);
 }
 
-void ic_sim_holdings_each(struct ic_sim *sim, uint16_t function,
-                          void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk), void *ctx)
+/* Those from FIRST on. */
+static void visit_from(struct ic_sim *sim, uint16_t function, size_t first,
+                       void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk), void *ctx)
 {
     const struct ic_sim_function *f = &sim->function[function];
-    compact(sim, function);
-    for (size_t i = count(f); i-- > 0;) {
+    for (size_t i = count(f); i-- > first;) {
         uint64_t entry = entries(f)[i];
         struct ic_object *o = resolve(sim, function, entry);
         if (o != NULL) { /* a visit before has not taken it away */
             visit(ctx, o, (uint16_t)(entry % (1 << CHUNK_BITS)));
         }
     }
+}
+
+void ic_sim_holdings_each(struct ic_sim *sim, uint16_t function,
+                          void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk), void *ctx)
+{
+    compact(sim, function);
+    visit_from(sim, function, 0, visit, ctx);
+}
+
+static bool are_alike(const struct ic_sim_function *f, uint32_t a, uint32_t b)
+{
+    return (f->alike[0] == a && f->alike[1] == b) || (f->alike[0] == b && f->alike[1] == a);
+}
+
+void ic_sim_holdings_alike(struct ic_sim *sim, uint16_t function, uint32_t a, uint32_t b)
+{
+    struct ic_sim_function *f = &sim->function[function];
+    f->alike[0] = a;
+    f->alike[1] = b;
+    f->alike_count = count(f);
+}
+
+void ic_sim_holdings_differ(struct ic_sim *sim, uint16_t function, uint32_t a, uint32_t b,
+                            void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk),
+                            void *ctx)
+{
+    const struct ic_sim_function *f = &sim->function[function];
+    visit_from(sim, function, are_alike(f, a, b) ? f->alike_count : 0, visit, ctx);
 }
 
 /* ---- lists -------------------------------------------------------------------- */
@@ -157,6 +187,11 @@ static void look(void *ctx, struct ic_object *o, uint16_t chunk)
         !is_gone(sim, place->function, place->backup)) {
         return;
     }
+    ic_sim_look_at(sim, o);
+}
+
+void ic_sim_look_at(struct ic_sim *sim, struct ic_object *o)
+{
     if (ic_store_held_count(sim->store, o) < o->data) {
         ic_sim_key_lost(sim, o);
     }

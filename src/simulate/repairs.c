@@ -25,6 +25,8 @@ struct ic_sim_repair {
     struct ic_sim_event timer;
     struct ic_list jobs;
     uint32_t active;
+    struct ic_buf failed; /* ids of objects that could not be repaired, or not wholly */
+    bool left_out;        /* and there are others: the queue was full */
 };
 
 static uint64_t bit_of(uint32_t chunk)
@@ -56,6 +58,13 @@ static void schedule(struct ic_sim_repair *r)
     }
 }
 
+/* Object ID is to be tried again when a retry is due. */
+static void fail(struct ic_sim_repair *r, uint64_t id)
+{
+    ic_repair_failed(r->queue, ic_sim_ms(r->sim));
+    r->sim->failed |= ic_buf_append(&r->failed, &id, sizeof id) < 0;
+}
+
 /* ---- one ---------------------------------------------------------------------- */
 
 /* COMMITTED chunks are held by now. */
@@ -82,7 +91,7 @@ static void end(struct job *job, uint64_t committed)
     }
     o = ic_store_object(sim->store, id);
     if (o != NULL && ic_store_lost_count(sim->store, o) > 0) {
-        ic_repair_failed(r->queue, ic_sim_ms(sim));
+        fail(r, id);
     }
     schedule(r);
 }
@@ -214,23 +223,42 @@ static int count_awake(void *ctx, uint64_t id)
     return awake;
 }
 
+/* What could not be repaired is offered again; the proxy sweeps the catalog for it. */
+static void retry(struct ic_sim_repair *r)
+{
+    struct ic_sim *sim = r->sim;
+    struct ic_buf failed = r->failed;
+    const uint64_t *id = (const uint64_t *)(const void *)failed.data;
+    ic_buf_init(&r->failed);
+    ic_repair_retried(r->queue);
+    bool eager = sim->config->repair == IC_REPAIR_MODE_EAGER;
+    if (eager && r->left_out) {
+        r->left_out = false;
+        ic_sim_sweep(sim);
+    }
+    for (size_t i = 0; eager && i < failed.len / sizeof *id; i++) {
+        struct ic_object *o = ic_store_object(sim->store, id[i]);
+        if (o != NULL) {
+            ic_sim_look_at(sim, o);
+        }
+    }
+    ic_buf_deinit(&failed);
+}
+
 static void on_timer(void *ctx)
 {
     struct ic_sim_repair *r = ctx;
     struct ic_sim *sim = r->sim;
     uint64_t id;
     if (ic_repair_retry_at(r->queue) <= ic_sim_ms(sim)) {
-        ic_repair_retried(r->queue);
-        if (sim->config->repair == IC_REPAIR_MODE_EAGER) {
-            ic_sim_sweep(sim);
-        }
+        retry(r);
     }
     while (begin_at(r) <= ic_sim_ms(sim) &&
            ic_repair_next(r->queue, ic_sim_ms(sim), count_awake, r, &id)) {
         int result = begin(r, ic_store_object(sim->store, id));
         sim->failed |= result == IC_ENOMEM;
         if (result < 0 && result != IC_ENOENT) {
-            ic_repair_failed(r->queue, ic_sim_ms(sim));
+            fail(r, id);
         }
     }
     schedule(r);
@@ -247,6 +275,7 @@ void ic_sim_repair_degraded(struct ic_sim *sim, struct ic_object *o, enum ic_deg
     uint32_t level = ic_store_repair_level(sim->store, o, ic_sim_wall_ms(sim));
     int result = ic_repair_offer(r->queue, o->id, level, ic_sim_ms(sim));
     sim->failed |= result == IC_ENOMEM;
+    r->left_out |= result == IC_ENOSPC;
     schedule(r);
 }
 
@@ -261,6 +290,7 @@ int ic_sim_repair_new(struct ic_sim *sim)
     r->sim = sim;
     sim->repair = r;
     ic_list_init(&r->jobs);
+    ic_buf_init(&r->failed);
     ic_sim_event_init(&r->timer, on_timer, r);
     r->queue = ic_repair_queue_new(IC_REPAIR_QUEUE_MAX, ic_rng_next(&sim->rng));
     return r->queue == NULL ? IC_ENOMEM : 0;
@@ -281,6 +311,7 @@ void ic_sim_repair_free(struct ic_sim *sim)
         ic_free(job);
     }
     ic_repair_queue_free(r->queue);
+    ic_buf_deinit(&r->failed);
     ic_free(r);
     sim->repair = NULL;
 }

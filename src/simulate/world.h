@@ -60,7 +60,9 @@ struct ic_sim_function {
     struct ic_list instances;
     struct ic_buf holdings; /* see holdings.c */
     size_t holdings_look;   /* compacted when there are so many */
-    bool lost;              /* one of its instances is gone: its chunks are to be looked at */
+    uint32_t alike[2];  /* serials of the two instances that both have the first `alike_count` */
+    size_t alike_count; /* of the holdings */
+    bool lost;          /* one of its instances is gone: its chunks are to be looked at */
 };
 
 struct ic_sim {
@@ -225,6 +227,13 @@ void ic_sim_asks_start(struct ic_sim_lane *lane);
 
 /* CHUNK of O is held by its function from now on. */
 void ic_sim_holdings_add(struct ic_sim *sim, const struct ic_object *o, uint16_t chunk);
+/* Instances A and B of FUNCTION both have all it holds now; 0 and 0: no two are known to. */
+void ic_sim_holdings_alike(struct ic_sim *sim, uint16_t function, uint32_t a, uint32_t b);
+/* VISIT for each chunk that FUNCTION holds, but those that A and B are known to have both; the
+ * newest first. */
+void ic_sim_holdings_differ(struct ic_sim *sim, uint16_t function, uint32_t a, uint32_t b,
+                            void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk),
+                            void *ctx);
 /* VISIT for each chunk that FUNCTION holds, the newest first. */
 void ic_sim_holdings_each(struct ic_sim *sim, uint16_t function,
                           void (*visit)(void *ctx, struct ic_object *o, uint16_t chunk), void *ctx);
@@ -239,6 +248,8 @@ struct ic_item ic_sim_item(const struct ic_object *o, uint16_t chunk);
 /* An instance of FUNCTION is gone: its objects are looked at within a tick. */
 void ic_sim_holdings_lost(struct ic_sim *sim, uint16_t function);
 void ic_sim_look(void *sim);
+/* O may have lost chunks: it is told as degraded, or purged, and its key remembered as lost. */
+void ic_sim_look_at(struct ic_sim *sim, struct ic_object *o);
 
 /* ---- readers.c ---------------------------------------------------------------- */
 
