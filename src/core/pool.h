@@ -282,6 +282,12 @@ void ic_pool_set_known(struct ic_pool_instance *instance, bool known);
 uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function);
 /* Capacity of the current instance, or the assumed one. */
 uint64_t ic_pool_capacity(const struct ic_pool *pool, uint16_t function);
+struct ic_pool_space {
+    uint64_t room, capacity; /* as above */
+    bool ending; /* the current instance is dying: what takes its place is not there yet */
+};
+/* All of that at once. */
+struct ic_pool_space ic_pool_space(const struct ic_pool *pool, uint16_t function);
 
 void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost);

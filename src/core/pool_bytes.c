@@ -3,23 +3,28 @@
 
 #include "base/alloc.h"
 
+struct ic_pool_space ic_pool_space(const struct ic_pool *pool, uint16_t function)
+{
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
+    const struct ic_pool_instance *instance = ic_pool_find(pool, function, f->current);
+    bool ending = instance != NULL && instance->dying;
+    uint64_t used = f->planned;
+    if (instance != NULL && !ending) {
+        used += instance->live + instance->in_flight;
+    }
+    uint64_t capacity = instance == NULL ? pool->settings.capacity : instance->capacity;
+    return (struct ic_pool_space){
+        .room = used < capacity ? capacity - used : 0, .capacity = capacity, .ending = ending};
+}
+
 uint64_t ic_pool_capacity(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_instance *instance =
-        ic_pool_find(pool, function, ic_pool_at(pool, function)->current);
-    return instance == NULL ? pool->settings.capacity : instance->capacity;
+    return ic_pool_space(pool, function).capacity;
 }
 
 uint64_t ic_pool_room(const struct ic_pool *pool, uint16_t function)
 {
-    const struct ic_pool_function *f = ic_pool_at(pool, function);
-    const struct ic_pool_instance *instance = ic_pool_find(pool, function, f->current);
-    uint64_t used = f->planned;
-    if (instance != NULL && !instance->dying) {
-        used += instance->live + instance->in_flight;
-    }
-    uint64_t capacity = ic_pool_capacity(pool, function);
-    return used < capacity ? capacity - used : 0;
+    return ic_pool_space(pool, function).room;
 }
 
 static void take(uint64_t *bytes, uint64_t cost)

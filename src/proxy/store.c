@@ -312,24 +312,16 @@ static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice 
     p->chunks = (uint32_t)row->data + row->parity;
 }
 
-/* What takes the place of its dying instance is not there yet. */
-static bool is_ending(const struct ic_store *s, uint16_t function)
-{
-    uint32_t current = ic_pool_function(s->setup.pool, function)->current;
-    const struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, current);
-    return instance != NULL && instance->dying;
-}
-
 void ic_store_fill_candidates(struct ic_store *s)
 {
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
         const struct ic_pool_function *f = ic_pool_function(s->setup.pool, (uint16_t)i);
+        struct ic_pool_space space = ic_pool_space(s->setup.pool, (uint16_t)i);
         s->candidate[i] = (struct ic_candidate){
-            .room = ic_pool_room(s->setup.pool, (uint16_t)i),
-            .capacity = ic_pool_capacity(s->setup.pool, (uint16_t)i),
+            .room = space.room,
+            .capacity = space.capacity,
             .awake = f->state == IC_FUNCTION_ACTIVE,
-            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN ||
-                    is_ending(s, (uint16_t)i),
+            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN || space.ending,
         };
     }
 }
