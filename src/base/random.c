@@ -40,3 +40,8 @@ uint64_t ic_rng_below(struct ic_rng *rng, uint64_t bound)
     assert(bound > 0);
     return (uint64_t)(((unsigned __int128)ic_rng_next(rng) * bound) >> 64);
 }
+
+double ic_rng_unit(struct ic_rng *rng)
+{
+    return (double)(ic_rng_next(rng) >> 11) * 0x1p-53;
+}

@@ -24,5 +24,6 @@ static inline void ic_rng_init(struct ic_rng *rng, uint64_t seed)
 uint64_t ic_rng_next(struct ic_rng *rng);
 /* Uniform in [0, BOUND); BOUND > 0. */
 uint64_t ic_rng_below(struct ic_rng *rng, uint64_t bound);
+double ic_rng_unit(struct ic_rng *rng); /* uniform in [0, 1) */
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/histogram.h"
 #include "cli/load.h"
 #include "cli/usage.h"
-#include "cli/workload.h"
+#include "simulate/workload.h"
 
 enum ic_bench_format { IC_BENCH_TEXT, IC_BENCH_JSON, IC_BENCH_CSV };
 

@@ -115,18 +115,13 @@ bool ic_reclaim_model_none(const struct ic_reclaim_model *m)
 
 /* ---- numbers ------------------------------------------------------------------- */
 
-static double uniform(struct ic_rng *rng)
-{
-    return (double)(ic_rng_next(rng) >> 11) * 0x1p-53; /* [0, 1) */
-}
-
 /* Knuth, The Art of Computer Programming 2, 3.4.1. */
 static size_t poisson_small(struct ic_rng *rng, double rate)
 {
-    double limit = exp(-rate), product = 1 - uniform(rng);
+    double limit = exp(-rate), product = 1 - ic_rng_unit(rng);
     size_t k = 0;
     while (product > limit) {
-        product *= 1 - uniform(rng);
+        product *= 1 - ic_rng_unit(rng);
         k++;
     }
     return k;
@@ -147,7 +142,7 @@ static size_t zipf(struct ic_rng *rng, double exponent)
     for (size_t k = 0; k <= IC_RECLAIM_ZIPF_MAX; k++) {
         total += pow((double)(k + 1), -exponent);
     }
-    double left = uniform(rng) * total;
+    double left = ic_rng_unit(rng) * total;
     for (size_t k = 0; k < IC_RECLAIM_ZIPF_MAX; k++) {
         left -= pow((double)(k + 1), -exponent);
         if (left < 0) {

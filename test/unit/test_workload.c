@@ -1,7 +1,8 @@
 /*
- * test_workload.c - sizes in their proportions, orders with their popularity, bad settings refused.
+ * test_workload.c - sizes in their proportions, orders with their popularity, keys that come once,
+ * bad settings refused.
  */
-#include "cli/workload.h"
+#include "simulate/workload.h"
 
 #include "unit/unit.h"
 
@@ -13,41 +14,6 @@ static struct ic_workload *make(struct ic_workload_settings s)
     struct ic_workload *w;
     assert_int_equal(ic_workload_new(&s, &w, why), 0);
     return w;
-}
-
-static void test_sizes_by_weight(void **state)
-{
-    (void)state;
-    struct ic_workload *w =
-        make((struct ic_workload_settings){.keys = 1000, .sizes = "1kb:9,10mb"});
-    unsigned small = 0;
-    for (uint64_t k = 0; k < 1000; k++) {
-        uint64_t size = ic_workload_size(w, k);
-        assert_true(size == 1024 || size == 10 << 20);
-        small += size == 1024;
-    }
-    assert_in_range(small, 895, 905);
-    ic_workload_free(w);
-}
-
-static void test_sizes_of_a_range(void **state)
-{
-    (void)state;
-    struct ic_workload *w =
-        make((struct ic_workload_settings){.keys = 1000, .sizes = "uniform:100-200"});
-    struct ic_workload *l =
-        make((struct ic_workload_settings){.keys = 1000, .sizes = "loguniform:1-1000000"});
-    unsigned below_mean = 0, below_root = 0;
-    for (uint64_t k = 0; k < 1000; k++) {
-        assert_in_range(ic_workload_size(w, k), 100, 200);
-        assert_in_range(ic_workload_size(l, k), 1, 1000000);
-        below_mean += ic_workload_size(w, k) < 150;
-        below_root += ic_workload_size(l, k) < 1000;
-    }
-    assert_in_range(below_mean, 480, 510);
-    assert_in_range(below_root, 480, 510);
-    ic_workload_free(w);
-    ic_workload_free(l);
 }
 
 static void test_orders(void **state)
@@ -77,19 +43,82 @@ static void test_orders(void **state)
     ic_workload_free(w);
 }
 
+static void test_keys_that_come_once(void **state)
+{
+    (void)state;
+    bool get;
+    uint64_t once = 0;
+    struct ic_workload *w = make((struct ic_workload_settings){.keys = 10,
+                                                               .sizes = "1mb",
+                                                               .get_percent = 0,
+                                                               .one_hit_percent = 25,
+                                                               .order = IC_ORDER_UNIFORM});
+    for (int i = 0; i < 10000; i++) {
+        uint64_t key = ic_workload_next(w, &get);
+        assert_true(get == (key >= 10));
+        if (key >= 10) {
+            assert_int_equal(key, 10 + once);
+            once++;
+        }
+        assert_int_equal(ic_workload_size(w, key), 1 << 20);
+    }
+    assert_in_range(once, 2400, 2600);
+    ic_workload_free(w);
+}
+
+static void test_as_many_keys_as_one_likes(void **state)
+{
+    (void)state;
+    bool get;
+    uint64_t most = 0;
+    struct ic_workload *w =
+        make((struct ic_workload_settings){.keys = (uint64_t)IC_WORKLOAD_KEYS_MAX,
+                                           .sizes = "uniform:0-99",
+                                           .get_percent = 100,
+                                           .zipf = 0.5,
+                                           .order = IC_ORDER_ZIPF});
+    uint64_t sum = 0;
+    for (int i = 0; i < 10000; i++) {
+        uint64_t key = ic_workload_next(w, &get);
+        assert_true(key < (uint64_t)IC_WORKLOAD_KEYS_MAX);
+        most = key > most ? key : most;
+        sum += ic_workload_size(w, key);
+    }
+    assert_true(most > (uint64_t)IC_WORKLOAD_KEYS_MAX / 2);
+    assert_in_range(sum, 480000, 510000); /* the mean is 49.5 */
+    ic_workload_free(w);
+}
+
+static void test_the_seed_decides(void **state)
+{
+    (void)state;
+    bool get;
+    uint64_t same = 0, other = 0;
+    struct ic_workload_settings s = {
+        .keys = 1000, .sizes = "1", .get_percent = 50, .zipf = 0.9, .order = IC_ORDER_ZIPF};
+    struct ic_workload *a = make(s), *b = make(s);
+    s.seed = 7;
+    struct ic_workload *c = make(s);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t key = ic_workload_next(a, &get);
+        same += key == ic_workload_next(b, &get);
+        other += key == ic_workload_next(c, &get);
+    }
+    assert_int_equal(same, 1000);
+    assert_true(other < 500);
+    ic_workload_free(a);
+    ic_workload_free(b);
+    ic_workload_free(c);
+}
+
 static void test_bad_settings_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",   "x",     "1mb,",  "1mb:0",    "1mb:",           "-1", "uniform:1mb", "uniform:2-1",
-        ",1", "1mb:a", "1mb 2", "uniform:", "loguniform:0-1", "1zb"};
     char why[IC_WORKLOAD_WHY_MAX];
     struct ic_workload *w;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct ic_workload_settings s = {.keys = 1, .sizes = bad[i]};
-        assert_int_equal(ic_workload_new(&s, &w, why), IC_EINVAL);
-        assert_non_null(strstr(why, "bad sizes"));
-    }
+    struct ic_workload_settings sizes = {.keys = 1, .sizes = "1zb"};
+    assert_int_equal(ic_workload_new(&sizes, &w, why), IC_EINVAL);
+    assert_non_null(strstr(why, "bad sizes"));
     struct ic_workload_settings none = {.keys = 0, .sizes = "1"};
     assert_int_equal(ic_workload_new(&none, &w, why), IC_EINVAL);
 }
@@ -114,8 +143,11 @@ static void test_failing_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_sizes_by_weight), leak_test(test_sizes_of_a_range),
-        leak_test(test_orders),          leak_test(test_bad_settings_are_refused),
+        leak_test(test_orders),
+        leak_test(test_keys_that_come_once),
+        leak_test(test_as_many_keys_as_one_likes),
+        leak_test(test_the_seed_decides),
+        leak_test(test_bad_settings_are_refused),
         leak_test(test_failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
