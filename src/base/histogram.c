@@ -28,10 +28,15 @@ static uint64_t end_of(unsigned slot)
 
 void ic_histogram_add(struct ic_histogram *h, uint64_t value)
 {
-    h->slot[slot_of(value)]++;
-    h->count++;
-    h->sum += (double)value;
-    h->max = value > h->max ? value : h->max;
+    ic_histogram_add_many(h, value, 1);
+}
+
+void ic_histogram_add_many(struct ic_histogram *h, uint64_t value, uint64_t times)
+{
+    h->slot[slot_of(value)] += times;
+    h->count += times;
+    h->sum += (double)value * (double)times;
+    h->max = value > h->max && times > 0 ? value : h->max;
 }
 
 void ic_histogram_merge(struct ic_histogram *into, const struct ic_histogram *from)
@@ -55,6 +60,15 @@ uint64_t ic_histogram_quantile(const struct ic_histogram *h, double share)
         }
     }
     return h->max;
+}
+
+uint64_t ic_histogram_upto(const struct ic_histogram *h, uint64_t value)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i <= slot_of(value); i++) {
+        count += h->slot[i];
+    }
+    return count;
 }
 
 double ic_histogram_mean(const struct ic_histogram *h)

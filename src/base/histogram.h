@@ -23,10 +23,13 @@ struct ic_histogram { /* fields are for reading; zeroed: empty */
 };
 
 void ic_histogram_add(struct ic_histogram *h, uint64_t value);
+void ic_histogram_add_many(struct ic_histogram *h, uint64_t value, uint64_t times);
 void ic_histogram_merge(struct ic_histogram *into, const struct ic_histogram *from);
 /* The least value that SHARE (0 to 1) of the values do not exceed, rounded up to its slot's end but
  * not above the maximum; 0 of an empty histogram. */
 uint64_t ic_histogram_quantile(const struct ic_histogram *h, double share);
+/* How many values do not exceed VALUE, those of its own slot included. */
+uint64_t ic_histogram_upto(const struct ic_histogram *h, uint64_t value);
 double ic_histogram_mean(const struct ic_histogram *h); /* 0 of an empty one */
 
 #endif

@@ -270,25 +270,26 @@ double ic_cost_per_gib(const struct ic_cost *c)
     return c->totals.get_bytes == 0 ? 0 : ic_cost_dollars(c) / ((double)c->totals.get_bytes / gib);
 }
 
-static void choose_node(const struct ic_cost *c, struct ic_cost_alternatives *a)
+static void choose_node(uint64_t bytes, const struct ic_prices *prices,
+                        struct ic_cost_alternatives *a)
 {
-    a->node = ic_prices_node(c->setup.prices, c->totals.peak_bytes);
+    a->node = ic_prices_node(prices, bytes);
     a->nodes = 1;
     if (a->node == IC_PRICE_COUNT) {
         a->node = IC_PRICE_R5_24XLARGE;
         uint64_t each = (uint64_t)(ic_price(a->node)->memory_gib * gib);
-        a->nodes = (c->totals.peak_bytes + each - 1) / each;
+        a->nodes = (bytes + each - 1) / each;
     }
 }
 
-struct ic_cost_alternatives ic_cost_alternatives(const struct ic_cost *c)
+struct ic_cost_alternatives ic_cost_elsewhere(const struct ic_cost_totals *t,
+                                              const struct ic_prices *prices)
 {
-    const struct ic_cost_totals *t = &c->totals;
-    const double *dollars = c->setup.prices->dollars;
+    const double *dollars = prices->dollars;
     double gets = (double)t->gets / 1000, sets = (double)t->sets / 1000;
     double months = t->gib_hours / month_hours;
     struct ic_cost_alternatives a;
-    choose_node(c, &a);
+    choose_node(t->peak_bytes, prices, &a);
     a.elasticache = (double)a.nodes * dollars[a.node] * t->hours;
     a.serverless_redis = t->redis_gib_hours * dollars[IC_PRICE_REDIS_SERVERLESS_GB_HOUR] +
                          t->ecpus / 1e6 * dollars[IC_PRICE_REDIS_SERVERLESS_ECPUS];
@@ -301,6 +302,11 @@ struct ic_cost_alternatives ic_cost_alternatives(const struct ic_cost *c)
                    (double)t->get_bytes / gib * dollars[IC_PRICE_EXPRESS_RETRIEVAL_GB] +
                    (double)t->set_bytes / gib * dollars[IC_PRICE_EXPRESS_UPLOAD_GB];
     return a;
+}
+
+struct ic_cost_alternatives ic_cost_alternatives(const struct ic_cost *c)
+{
+    return ic_cost_elsewhere(&c->totals, c->setup.prices);
 }
 
 /* ---- budget ------------------------------------------------------------------- */

@@ -124,6 +124,9 @@ struct ic_cost_alternatives {
     double elasticache, serverless_redis, serverless_valkey, s3, s3_express;
 };
 struct ic_cost_alternatives ic_cost_alternatives(const struct ic_cost *c);
+/* The same of any totals. */
+struct ic_cost_alternatives ic_cost_elsewhere(const struct ic_cost_totals *t,
+                                              const struct ic_prices *prices);
 
 /* ---- budget ------------------------------------------------------------------- */
 

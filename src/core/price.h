@@ -26,6 +26,8 @@ X(LAMBDA_MILLION, "lambda-million-requests", "$ per million invocations", 0.20, 
   "https://aws.amazon.com/lambda/pricing/", "2026-05-11") \
 X(TRANSFER_GB, "transfer-zone-gb", "$ per GB out of a zone, and again into the other", 0.01, \
   "https://aws.amazon.com/ec2/pricing/on-demand/", "") \
+X(PROXY_HOUR, "proxy-hour", "$ per proxy and hour: a c6gn.medium", 0.0432, \
+  "https://aws.amazon.com/ec2/pricing/on-demand/", "") \
 X(REDIS_SERVERLESS_GB_HOUR, "serverless-redis-gb-hour", "$ per GB and hour", 0.125, \
   "https://aws.amazon.com/elasticache/pricing/", "2026-06") \
 X(REDIS_SERVERLESS_ECPUS, "serverless-redis-million-ecpus", "$ per million ECPUs", 0.0034, \

@@ -81,6 +81,21 @@ static void test_merged_is_as_if_counted_together(void **state)
     assert_memory_equal(a.slot, both.slot, sizeof a.slot);
 }
 
+static void test_many_at_once_and_how_many_below(void **state)
+{
+    (void)state;
+    static struct ic_histogram h;
+    ic_histogram_add_many(&h, 100, 3);
+    ic_histogram_add_many(&h, 1000000, 5);
+    ic_histogram_add_many(&h, UINT64_MAX, 0);
+    assert_int_equal(h.count, 8);
+    assert_int_equal(h.max, 1000000);
+    assert_int_equal(ic_histogram_upto(&h, 99), 0);
+    assert_int_equal(ic_histogram_upto(&h, 100), 3);
+    assert_int_equal(ic_histogram_upto(&h, 900000), 3);
+    assert_int_equal(ic_histogram_upto(&h, UINT64_MAX), 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +103,7 @@ int main(void)
         leak_test(test_small_values_are_exact),
         leak_test(test_the_bounds),
         leak_test(test_merged_is_as_if_counted_together),
+        leak_test(test_many_at_once_and_how_many_below),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
