@@ -68,7 +68,8 @@ static void print_help(void)
          "  --scale N            objects of 1/N of their bytes; default: 1\n"
          "  --limit TIME         only the trace's first TIME\n"
          "  --largest BYTES      passes over larger objects (before they are scaled)\n"
-         "  --key-field FIELD    key: all of it; digest: what follows its last /; default: key\n"
+         "  --key-field FIELD    uri: all of the key; digest: what follows its last /;\n"
+         "                       default: uri\n"
          "  --insert yes|no      a miss is followed by a SET; default: yes\n"
          "  --clients N          connections; default: 16\n"
          "  --verify yes|no      compare what comes back; default: yes\n"
@@ -89,16 +90,6 @@ static void free_known(struct ic_map_node *node, void *ctx)
 {
     (void)ctx;
     ic_free(IC_CONTAINER(node, struct known, node));
-}
-
-static struct ic_slice key_field(const struct replay *r, struct ic_slice key)
-{
-    for (size_t i = key.len; r->by_digest && i > 0; i--) {
-        if (key.data[i - 1] == '/') {
-            return ic_slice(key.data + i, key.len - i);
-        }
-    }
-    return key;
 }
 
 /* The key's record, made if need be; NULL: out of memory. */
@@ -122,7 +113,7 @@ static struct known *know(struct replay *r, struct ic_slice key)
 /* The number that names the object of REQUEST; IC_ENOMEM. */
 static int name_object(struct replay *r, const struct ic_trace_request *request, uint64_t *out)
 {
-    struct known *k = know(r, key_field(r, request->key));
+    struct known *k = know(r, ic_trace_key(request->key, r->by_digest));
     if (k == NULL) {
         return IC_ENOMEM;
     }
@@ -256,7 +247,7 @@ static int read_values(struct replay *r, const struct words *w)
         ic_option_number(command, "scale", w->scale, 1, INT64_C(1) << 40, &r->report.scale) != 0 ||
         ic_option_time(command, "limit", w->limit, &r->limit_ms) != 0 ||
         ic_option_bytes(command, "largest", w->largest, &r->largest) != 0 ||
-        ic_option_choice(command, "key-field", w->key_field, "key|digest", &by_digest) != 0 ||
+        ic_option_choice(command, "key-field", w->key_field, "uri|digest", &by_digest) != 0 ||
         ic_option_choice(command, "insert", w->insert, "yes|no", &no_insert) != 0 ||
         ic_option_number(command, "clients", w->clients, 1, IC_LOAD_CLIENTS_MAX, &clients) != 0 ||
         ic_option_choice(command, "verify", w->verify, "yes|no", &no_verify) != 0 ||

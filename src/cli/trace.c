@@ -161,6 +161,16 @@ int ic_trace_next(struct ic_trace *t, struct ic_trace_request *out, char *why)
     return result;
 }
 
+struct ic_slice ic_trace_key(struct ic_slice key, bool by_digest)
+{
+    for (size_t i = key.len; by_digest && i > 0; i--) {
+        if (key.data[i - 1] == '/') {
+            return ic_slice(key.data + i, key.len - i);
+        }
+    }
+    return key;
+}
+
 double ic_trace_share(const struct ic_trace *t)
 {
     double share = t->file_bytes == 0
