@@ -40,7 +40,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libuv1-dev libisal-dev libcurl4-openssl-dev libssl-dev \
     libjansson-dev libxxhash-dev libmicrohttpd-dev liblmdb-dev nettle-dev libzip-dev libarchive-dev libncurses-dev
 TEST_PACKAGES  := libcmocka-dev clang clang-format llvm libclang-rt-14-dev python3-pytest python3-pytest-timeout python3-redis redis-server redis-tools \
-    awscli curl libhiredis-dev procps iproute2
+    awscli curl libhiredis-dev procps iproute2 gnuplot-nox
 
 # Installed once per machine and package list; the stamp is named by the list.
 packages_stamp = $(BUILD)/.packages-$(shell echo '$(1)' | cksum | cut -d' ' -f1)

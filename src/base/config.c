@@ -244,6 +244,20 @@ struct ic_config *ic_config_new(void)
     return c;
 }
 
+struct ic_config *ic_config_copy(const struct ic_config *c)
+{
+    struct ic_config *copy = ic_must(ic_malloc(sizeof *copy));
+    *copy = *c;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].kind == IC_DIRECTIVE_STRING) {
+            char **field = field_of(copy, &table[i]);
+            *field = ic_must(ic_strdup(*field));
+        }
+    }
+    copy->file = c->file == NULL ? NULL : ic_must(ic_strdup(c->file));
+    return copy;
+}
+
 void ic_config_free(struct ic_config *c)
 {
     if (c == NULL) {

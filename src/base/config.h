@@ -72,6 +72,7 @@ const struct ic_directive *ic_directive_find(struct ic_slice name);
 
 /* All defaults. Aborts when out of memory: it is called at start. */
 struct ic_config *ic_config_new(void);
+struct ic_config *ic_config_copy(const struct ic_config *c); /* aborts as well */
 void ic_config_free(struct ic_config *c);
 
 enum { IC_WHY_MAX = 512 }; /* bytes of a reason, the terminating zero included */

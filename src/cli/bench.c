@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
+#include "cli/work.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,9 +38,9 @@ static void print_help(void)
          "Drives a Redis server (InfiniCache, Redis, Valkey ...) with GETs and SETs of objects:\n"
          "stores every key, warms up, then measures throughput and latency. Contents follow from\n"
          "the key and are verified byte by byte.\n\n"
-         "  --sizes SIZES       1mb, or 1kb,10mb, or 1kb:9,10mb:1 (weights), or uniform:1kb-1mb, "
-         "or\n"
-         "                      loguniform:1kb-1gb; default: 1mb\n"
+         "  --sizes SIZES       1mb, or 1kb,10mb, or 1kb:9,10mb:1 (weights), uniform:1kb-1mb,\n"
+         "                      loguniform:1kb-1gb, lognormal:MEDIAN,DEVIATION, or\n"
+         "                      pareto:LEAST,EXPONENT; default: 1mb\n"
          "  --keys N            different keys; default: 8\n"
          "  --order ORDER       in which they are asked for: sequence, uniform, or zipf:EXPONENT;\n"
          "                      default: sequence\n"
@@ -65,20 +66,6 @@ static void print_help(void)
 
 /* ---- options ---------------------------------------------------------------- */
 
-static int read_order(struct bench *b, const char *text)
-{
-    static const char zipf[] = "zipf:";
-    if (text != NULL && strncmp(text, zipf, sizeof zipf - 1) == 0) {
-        b->report.workload.order = IC_ORDER_ZIPF;
-        return ic_option_decimal("bench", "order", text + sizeof zipf - 1, 10,
-                                 &b->report.workload.zipf);
-    }
-    int order = IC_ORDER_SEQUENCE;
-    int result = ic_option_choice("bench", "order", text, "sequence|uniform", &order);
-    b->report.workload.order = order == 1 ? IC_ORDER_UNIFORM : IC_ORDER_SEQUENCE;
-    return result;
-}
-
 static int read_workload(struct bench *b, const struct words *w)
 {
     struct ic_bench_report *r = &b->report;
@@ -88,7 +75,7 @@ static int read_workload(struct bench *b, const struct words *w)
                0 ||
            ic_option_decimal("bench", "gets", w->gets, 100, &r->workload.get_percent) != 0 ||
            ic_option_number("bench", "seed", w->seed, 0, INT64_MAX, &r->workload.seed) != 0 ||
-           read_order(b, w->order) != 0;
+           ic_work_order("bench", w->order, &r->workload) != 0;
 }
 
 static int read_load(struct bench *b, const struct words *w)

@@ -25,6 +25,8 @@ static const struct subcommand subcommands[] = {
     {"get", "read a key into a file or to standard output", ic_cli_get},
     {"bench", "measure throughput and latency of this or any Redis server", ic_cli_bench},
     {"replay", "ask this or any Redis server for what a trace asked for", ic_cli_replay},
+    {"simulate", "what a pool of functions would do with a trace, and what it would cost",
+     ic_cli_simulate},
     {"proxy", "run the proxy in the foreground", ic_cli_proxy},
     {"platform", "run the local function platform in the foreground", ic_cli_platform},
     {"config", "print the sample configuration file, every directive with its default",

@@ -61,6 +61,42 @@ int ic_options_read(const struct ic_option *options, int argc, char **argv, void
     return words;
 }
 
+/* The directive at ARGV[*INDEX] moves, with its value, to the end of the *KEPT that stay. */
+static void keep(int argc, char **argv, int *index, int *kept)
+{
+    bool has_value = strchr(argv[*index], '=') != NULL;
+    argv[(*kept)++] = argv[*index];
+    if (!has_value && *index + 1 < argc) {
+        argv[(*kept)++] = argv[++*index];
+    }
+}
+
+int ic_options_split(const struct ic_option *options, int *argc, char **argv, const char **word,
+                     int words_max, void (*help)(void))
+{
+    int words = 0, kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            help();
+            return IC_OPTIONS_DONE;
+        }
+        if (strncmp(argv[i], "--", 2) != 0) {
+            if (words == words_max) {
+                ic_cli_fail("%s: unexpected argument '%s'; see `infinicache help %s`", argv[0],
+                            argv[i], argv[0]);
+                return IC_OPTIONS_WRONG;
+            }
+            word[words++] = argv[i];
+        } else if (find(options, argv[i] + 2, strcspn(argv[i] + 2, "=")) == NULL) {
+            keep(*argc, argv, &i, &kept);
+        } else if (!take(options, argv[0], *argc, argv, &i)) {
+            return IC_OPTIONS_WRONG;
+        }
+    }
+    *argc = kept;
+    return words;
+}
+
 bool ic_options_flag(int *argc, char **argv, const char *long_name, const char *short_name)
 {
     int kept = 1;

@@ -23,6 +23,13 @@ enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void));
 
 /*
+ * The same for a command that takes directives as well: options that are not in the table stay in
+ * ARGV[1..*ARGC-1], with their values, for ic_settings_apply. Words go to WORD, WORDS_MAX at most.
+ */
+int ic_options_split(const struct ic_option *options, int *argc, char **argv, const char **word,
+                     int words_max, void (*help)(void));
+
+/*
  * Takes the flag LONG_NAME ("--batch"; or SHORT_NAME, "-b"), which has no value, out of
  * ARGV[1..*ARGC-1], before ic_options_read sees it. True if it was there.
  */

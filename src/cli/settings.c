@@ -161,8 +161,7 @@ struct ic_config *ic_settings_load(const char *dir)
 
 /* ---- comparison ------------------------------------------------------------- */
 
-/* The value of D as owned text. */
-static char *value_of(const struct ic_config *c, const struct ic_directive *d)
+char *ic_settings_text(const struct ic_config *c, const struct ic_directive *d)
 {
     struct ic_buf text;
     ic_buf_init(&text);
@@ -181,8 +180,8 @@ int ic_settings_difference(const struct ic_config *running, const struct ic_conf
     const struct ic_directive *all = ic_directives(&count);
     int result = 0;
     for (size_t i = 0; i < count && result == 0; i++) {
-        char *has = value_of(running, &all[i]);
-        char *wants = value_of(wanted, &all[i]);
+        char *has = ic_settings_text(running, &all[i]);
+        char *wants = ic_settings_text(wanted, &all[i]);
         if (strcmp(has, wants) != 0 && (counts == NULL || counts(&all[i]))) {
             result = ic_buf_printf(out, "%s%s (runs with %s, asked for %s)",
                                    out->len == 0 ? "" : ", ", all[i].name, has, wants);
@@ -221,8 +220,8 @@ char **ic_settings_arguments(const struct ic_config *c, int scope, const char *p
         words[used++] = ic_must(ic_strdup(known->file));
     }
     for (size_t i = 0; i < count; i++) {
-        char *has = value_of(known, &all[i]);
-        char *wants = value_of(c, &all[i]);
+        char *has = ic_settings_text(known, &all[i]);
+        char *wants = ic_settings_text(c, &all[i]);
         if ((all[i].scope & scope) != 0 && strcmp(has, wants) != 0) {
             char name[128];
             snprintf(name, sizeof name, "--%s", all[i].name);

@@ -22,6 +22,9 @@ int ic_settings_save(const struct ic_config *c, const char *dir, char *why) IC_M
 /* The settings saved in DIR, to be freed; NULL: there are none that can be read. */
 struct ic_config *ic_settings_load(const char *dir);
 
+/* The value of D in C as text, to be freed with ic_free. */
+char *ic_settings_text(const struct ic_config *c, const struct ic_directive *d);
+
 /* Appends "name (runs with X, asked for Y)", comma separated; nothing if A and B are equal in
  * all directives that COUNTS (NULL: all). */
 int ic_settings_difference(const struct ic_config *running, const struct ic_config *wanted,

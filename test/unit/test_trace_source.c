@@ -6,8 +6,8 @@
 #include "unit/unit.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char path[] = "/tmp/infinicache-trace-XXXXXX";
