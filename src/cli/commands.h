@@ -22,6 +22,7 @@ int ic_cli_get(int argc, char **argv);
 int ic_cli_bench(int argc, char **argv);
 int ic_cli_replay(int argc, char **argv);
 int ic_cli_simulate(int argc, char **argv);
+int ic_cli_plan(int argc, char **argv);
 int ic_cli_proxy(int argc, char **argv);
 int ic_cli_platform(int argc, char **argv);
 int ic_cli_config(int argc, char **argv);

@@ -27,6 +27,7 @@ static const struct subcommand subcommands[] = {
     {"replay", "ask this or any Redis server for what a trace asked for", ic_cli_replay},
     {"simulate", "what a pool of functions would do with a trace, and what it would cost",
      ic_cli_simulate},
+    {"plan", "search the cheapest pool for a trace that meets targets", ic_cli_plan},
     {"proxy", "run the proxy in the foreground", ic_cli_proxy},
     {"platform", "run the local function platform in the foreground", ic_cli_platform},
     {"config", "print the sample configuration file, every directive with its default",
