@@ -44,7 +44,7 @@ def run(*args, **more):
 def test_help_names_every_subcommand():
     text = run("--help")
     assert text.returncode == 0
-    for name in ("up", "down", "status", "top", "put", "get", "proxy", "platform", "config"):
+    for name in ("up", "down", "status", "top", "put", "get", "simulate", "plan", "proxy", "platform", "config"):
         assert f"\n  {name} " in text.stdout
         about = run("help", name)
         assert about.returncode == 0 and about.stdout.startswith(f"usage: infinicache {name}")
