@@ -1,8 +1,9 @@
-#include "proxy/reader_internal.h"
+#include "proxy/reader.h"
 
 #include "base/alloc.h"
 #include "base/config.h"
 #include "code/rs.h"
+#include "proxy/reader_internal.h"
 #include "proxy/store.h"
 
 #include <assert.h>
