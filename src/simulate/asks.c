@@ -80,6 +80,7 @@ static int begin(struct ic_sim_ask *ask)
     }
     double wait_us = sim->cloud->round_trip_us + sim->cloud->request_us;
     ask->running = true;
+    ask->began_us = sim->clock.now_us;
     ask->flow = (struct ic_sim_flow){.done = on_flow};
     lane->running++;
     ic_sim_lane_busy(lane);

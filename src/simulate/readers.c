@@ -9,7 +9,10 @@
 
 #include <assert.h>
 
-enum { JOIN_SCAN_MAX = 32 }; /* as IC_READER_JOIN_SCAN_MAX of proxy/reader.h */
+enum {
+    JOIN_SCAN_MAX = 32, /* as IC_READER_JOIN_SCAN_MAX of proxy/reader.h, */
+    PIECE = 256 << 10, /* and IC_READER_SEGMENT_BYTES: how long these take is what hedging learns */
+};
 
 struct ic_sim_reader {
     struct ic_list node; /* sim->readers */
@@ -19,7 +22,9 @@ struct ic_sim_reader {
     struct ic_sim_event deadline;       /* and of an end that must not be told at once */
     uint64_t held, asked, late, failed; /* chunks */
     enum ic_cost_cause cause;
-    bool begun; /* a chunk has come: nobody joins any more */
+    uint64_t asked_us; /* when chunks were asked last */
+    bool woken;        /* one of their nodes was not awake then */
+    bool begun;        /* a chunk has come: nobody joins any more */
     struct ic_sim_ask ask[];
 };
 
@@ -153,13 +158,42 @@ static void give_up(struct ic_sim_reader *r, uint16_t chunk, uint32_t serial, in
     r->asked &= ~(UINT64_C(1) << chunk);
 }
 
-/* Asks until d chunks are there or may come. False: they cannot. */
+/* Chunks to ask: d, or by `hedge always` all. */
+static uint32_t chunks_to_ask(const struct ic_sim_reader *r)
+{
+    bool always = r->sim->config->hedge == IC_HEDGE_ALWAYS && r->cause == IC_COST_SERVE;
+    return r->object->data + (always ? r->object->parity : 0U);
+}
+
+/* How long chunks are waited for before others are asked. */
+static uint64_t patience_us(const struct ic_sim_reader *r)
+{
+    uint64_t longest_ms = (uint64_t)r->sim->config->read_deadline;
+    bool adaptive = r->sim->config->hedge == IC_HEDGE_ADAPTIVE && r->cause == IC_COST_SERVE;
+    return 1000 * (adaptive ? ic_hedge_delay(&r->sim->hedge, r->woken, longest_ms) : longest_ms);
+}
+
+/* What the first piece of the chunk took is learnt. */
+static void learn(struct ic_sim_reader *r, const struct ic_sim_ask *ask)
+{
+    const struct ic_cloud *cloud = r->sim->cloud;
+    double piece = ask->bytes < PIECE ? (double)ask->bytes : PIECE;
+    double us = (double)(ask->began_us - r->asked_us) + cloud->round_trip_us + cloud->request_us +
+                piece / r->sim->bandwidth * 1e6;
+    if (r->cause == IC_COST_SERVE && ask->began_us >= r->asked_us) {
+        ic_hedge_answered(&r->sim->hedge, r->woken, (uint64_t)(us / 1000));
+    }
+}
+
+/* Asks until enough chunks are there or may come. False: d cannot. */
 static bool ask_more(struct ic_sim_reader *r)
 {
     struct ic_object *o = r->object;
+    uint32_t want = chunks_to_ask(r);
+    r->asked_us = r->sim->clock.now_us;
     for (;;) {
         uint32_t good = count(r->held | (r->asked & ~r->late));
-        uint64_t more = good < o->data ? plan(r, o->data - good) : 0;
+        uint64_t more = good < want ? plan(r, want - good) : 0;
         if (more == 0) {
             return count(r->held | r->asked) >= o->data;
         }
@@ -173,6 +207,7 @@ static bool ask_more(struct ic_sim_reader *r)
             if (result < 0) {
                 give_up(r, chunk, ask->instance, result);
             }
+            r->woken = r->woken || !ask->running;
         }
     }
 }
@@ -188,6 +223,7 @@ static void on_answered(struct ic_sim_ask *ask, int result)
         }
         return;
     }
+    learn(r, ask);
     r->begun = true;
     r->held |= bit;
     r->asked &= ~bit;
@@ -208,8 +244,7 @@ static void on_deadline(void *ctx)
         finish(r, IC_ENOENT);
         return;
     }
-    ic_sim_event_set(&r->sim->clock, &r->deadline,
-                     r->sim->clock.now_us + (uint64_t)r->sim->config->read_deadline * 1000);
+    ic_sim_event_set(&r->sim->clock, &r->deadline, r->sim->clock.now_us + patience_us(r));
 }
 
 /* ---- joining ------------------------------------------------------------------ */
@@ -271,8 +306,8 @@ int ic_sim_reader_join(struct ic_sim *sim, struct ic_object *o, enum ic_cost_cau
     }
     ic_list_push_back(&r->taps, &tap->node);
     tap->reader = r;
-    uint64_t late_us = (uint64_t)sim->config->read_deadline * 1000;
     /* What cannot even be asked is told in a turn to come: at once, by the same timer. */
-    ic_sim_event_set(&sim->clock, &r->deadline, sim->clock.now_us + (ask_more(r) ? late_us : 0));
+    uint64_t wait_us = ask_more(r) ? patience_us(r) : 0;
+    ic_sim_event_set(&sim->clock, &r->deadline, sim->clock.now_us + wait_us);
     return 0;
 }

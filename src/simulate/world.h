@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/random.h"
+#include "core/hedge.h"
 #include "core/lease.h"
 #include "core/placement.h"
 #include "core/pool.h"
@@ -81,6 +82,7 @@ struct ic_sim {
     struct ic_store *store;
     struct ic_cost *cost;
     struct ic_lease_measures measures;
+    struct ic_hedge hedge;
     struct ic_sim_function *function;
     bool turn_due; /* the store wants its turn's end */
     bool failed;   /* out of memory: of no use any more */
@@ -210,7 +212,8 @@ struct ic_sim_ask {
     uint32_t instance; /* serial; 0: of a WRITE, to be set */
     uint32_t nodes;    /* that the same client waits for */
     uint16_t function, chunk;
-    uint8_t cause; /* enum ic_cost_cause */
+    uint64_t began_us; /* its node was there */
+    uint8_t cause;     /* enum ic_cost_cause */
     bool write, running;
     /* Once, not on the stack of submit: 0, IC_EAWAY, IC_ESTALE, IC_ENOSPC. */
     void (*done)(struct ic_sim_ask *ask, int result);
