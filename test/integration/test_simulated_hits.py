@@ -36,7 +36,7 @@ def test_hits_without_losses(eviction, most, ratio):
 @pytest.mark.skipif(not pathlib.Path(TRACE).exists(), reason="the trace is not there")
 def test_backups_stand_between_reclaims_and_resets():
     paper = ("--functions", "400", "--memory", "1536mb", "--code-table", "*:10+2", "--eviction", "clock", "--billing", "100ms",
-             "--repair", "lazy", "--backup-rate", "0", "--peer-interval", "5m", "--shutdown", "0", "--reclaim", "zipf:1.84",
+             "--repair", "lazy", "--hedge", "always", "--backup-rate", "0", "--peer-interval", "5m", "--shutdown", "0", "--reclaim", "zipf:1.84",
              "--largest", "8000000000")
     without = simulate(*paper, "--backup-interval", "0")
     with_backup = simulate(*paper, "--backup-interval", "5m")
