@@ -52,6 +52,7 @@ static const char *const warms[] = {"0",  "30s", "1m",  "2m",  "3m",  "4m",  "5m
 static const char *const backups[] = {"0", "1m", "2m", "5m", "10m", "20m", "60m"};
 static const char *const repairs[] = {"off", "lazy", "eager"};
 static const char *const latencies[] = {"0", "0.000003", "0.00003", "0.0003", "0.003"};
+static const char *const hedges[] = {"off", "adaptive", "always"};
 static const char *const architectures[] = {"x86_64", "arm64"};
 
 #define VALUES(texts) .value = (texts), .count = sizeof(texts) / sizeof((texts)[0])
@@ -65,6 +66,7 @@ static const struct dimension dimensions[] = {
     [IC_PLAN_BACKUP] = {.name = "backup-interval", VALUES(backups), .ordered = true},
     [IC_PLAN_REPAIR] = {.name = "repair", VALUES(repairs), .ordered = true, .start = 2},
     [IC_PLAN_LATENCY] = {.name = "latency-value", VALUES(latencies), .ordered = true},
+    [IC_PLAN_HEDGE] = {.name = "hedge", VALUES(hedges)},
     [IC_PLAN_ARCHITECTURE] = {.name = "architecture", VALUES(architectures), .start = 1},
 };
 

@@ -20,6 +20,7 @@ enum ic_plan_dimension {
     IC_PLAN_BACKUP,
     IC_PLAN_REPAIR,
     IC_PLAN_LATENCY,
+    IC_PLAN_HEDGE,
     IC_PLAN_ARCHITECTURE,
     IC_PLAN_DIMENSIONS,
 };

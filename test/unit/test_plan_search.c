@@ -75,10 +75,10 @@ static void test_it_finds_the_best(void **state)
     assert_int_equal(ic_plan_search_run(&s, &start, 1), 0);
     const struct ic_plan_trial *best[2];
     assert_int_equal(ic_plan_search_best(&s, best, 2), 2);
-    static const uint8_t wanted[] = {
+    static const uint8_t wanted[IC_PLAN_DIMENSIONS] = {
         [IC_PLAN_CAPACITY] = 40, [IC_PLAN_MEMORY] = 9, [IC_PLAN_CODE] = 5,
         [IC_PLAN_WARM] = 7,      [IC_PLAN_REPAIR] = 1, [IC_PLAN_LATENCY] = 0};
-    for (int d = 0; d < IC_PLAN_ARCHITECTURE; d++) {
+    for (int d = 0; d <= IC_PLAN_LATENCY; d++) {
         assert_int_equal(best[0]->point.at[d], wanted[d]);
     }
     assert_true(best[1]->outcome.dollars >= best[0]->outcome.dollars);
