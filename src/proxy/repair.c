@@ -23,7 +23,8 @@ struct ic_repair {
     struct ic_timer timer;
     struct ic_repair_job *job[IC_REPAIR_ACTIVE_MAX]; /* NULL: free */
     uint32_t active;
-    int mode; /* `repair` as it was seen last */
+    int mode;         /* `repair` as it was seen last */
+    bool passed_over; /* something lacked chunks, and `repair` did not want it then */
     bool stopped;
     struct ic_repair_stats stats;
 };
@@ -155,14 +156,13 @@ static void give_up_jobs(struct ic_repair *r)
 static void look_at_mode(struct ic_repair *r)
 {
     int mode = r->proxy->config->repair;
-    if (mode == r->mode) {
-        return;
-    }
+    bool changed = mode != r->mode;
     r->mode = mode;
-    if (mode == IC_REPAIR_MODE_OFF) {
+    if (changed && mode == IC_REPAIR_MODE_OFF) {
         ic_repair_forget_all(r->queue);
         give_up_jobs(r);
-    } else if (mode == IC_REPAIR_MODE_EAGER) {
+    } else if (mode == IC_REPAIR_MODE_EAGER && (changed || r->passed_over)) {
+        r->passed_over = false;
         ic_store_sweep(r->proxy->store, IC_DEGRADED_SWEEP);
     }
 }
@@ -202,6 +202,7 @@ void ic_repair_degraded(struct ic_repair *r, const struct ic_object *o, enum ic_
 {
     struct ic_slice key;
     int64_t expires_ms;
+    r->passed_over = r->passed_over || !is_wanted(r, found);
     if (r->stopped || !is_wanted(r, found) || is_active(r, o->id) ||
         !ic_store_seal_key(o, &key, &expires_ms)) {
         return;
