@@ -14,8 +14,7 @@ void ic_command_ic_repair(struct ic_call *c)
     struct ic_repair_stats stats = ic_repair_stats(c->proxy->repair);
     struct ic_store_stats store = ic_store_stats(c->proxy->store);
     ic_resp_map(c->out, 11);
-    ic_resp_bulk_str(c->out, "mode");
-    ic_resp_bulk_str(c->out, mode_names[c->proxy->config->repair]);
+    ic_resp_pair_str(c->out, "mode", mode_names[c->proxy->config->repair]);
     ic_resp_pair_uint(c->out, "waiting", stats.waiting);
     ic_resp_pair_uint(c->out, "active", stats.active);
     ic_resp_pair_uint(c->out, "done", stats.done);

@@ -202,9 +202,9 @@ void ic_repair_degraded(struct ic_repair *r, const struct ic_object *o, enum ic_
 {
     struct ic_slice key;
     int64_t expires_ms;
-    r->passed_over = r->passed_over || !is_wanted(r, found);
-    if (r->stopped || !is_wanted(r, found) || is_active(r, o->id) ||
-        !ic_store_seal_key(o, &key, &expires_ms)) {
+    bool wanted = is_wanted(r, found);
+    r->passed_over = r->passed_over || !wanted;
+    if (r->stopped || !wanted || is_active(r, o->id) || !ic_store_seal_key(o, &key, &expires_ms)) {
         return;
     }
     uint32_t level = ic_store_repair_level(r->proxy->store, o, ic_clock_wall_ms());

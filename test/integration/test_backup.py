@@ -218,13 +218,18 @@ def test_the_second_dies_in_the_middle(asked):
     assert_accounts_fit(asked)
 
 
-def test_the_proxy_dies_in_the_middle(asked):
-    client = asked.redis()
+def begin_slowly(client):
+    """Backups of 20 objects that are under way, and far from done."""
     fill(client)
     slow(client)
     ask(client)
     wait_until(lambda: backup(client)["chunks_copied"] > 0 and backup(client)["running"] > 0,
                "something is copied")
+
+
+def test_the_proxy_dies_in_the_middle(asked):
+    client = asked.redis()
+    begin_slowly(client)
     client.delete("k9")
     asked.kill("proxy")
     asked.up()
@@ -243,11 +248,7 @@ def test_the_proxy_dies_in_the_middle(asked):
 def test_the_proxy_stays_away_in_the_middle(asked):
     """Nobody is left to be adopted: the second instances left first, so the others are woken."""
     client = asked.redis()
-    fill(client)
-    slow(client)
-    ask(client)
-    wait_until(lambda: backup(client)["chunks_copied"] > 0 and backup(client)["running"] > 0,
-               "something is copied")
+    begin_slowly(client)
     asked.kill("proxy")
     wait_until(lambda: all(row["state"] == "idle" for row in asked.instances()), "all have left")
     asked.up()
