@@ -242,13 +242,18 @@ class Cluster:
         return self.local("bill")
 
     def kill_instances(self, functions):
-        """kill -9 of every instance of FUNCTIONS (names); returns when they are gone."""
-        pids = [r["pid"] for r in self.instances() if r["function"] in set(functions)]
+        """kill -9 of every instance of FUNCTIONS (names)."""
+        self.kill_pids(r["pid"] for r in self.instances() if r["function"] in set(functions))
+
+    def kill_pids(self, pids):
+        """kill -9 of instances; returns when the platform knows of it, so that nobody is invoked
+        any more who is dead."""
+        pids = set(pids)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(alive(pid) for pid in pids), f"instances {pids} are gone")
-        return pids
+        wait_until(lambda: pids.isdisjoint(r["pid"] for r in self.instances()),
+                   f"instances {pids} are gone")
 
     # -- the processes -------------------------------------------------------
     def pid_of(self, part):

@@ -1,7 +1,6 @@
 """Backups: after one, the death of every instance that answered loses nothing; what was deleted or
 overwritten since never comes back from a copy; and it ends well whoever dies in the middle."""
 import contextlib
-import os
 import random
 import signal
 import threading
@@ -66,13 +65,6 @@ def pids(cluster):
     return [row["pid"] for row in cluster.instances()]
 
 
-def kill(victims):
-    for pid in victims:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not any(alive(pid) for pid in victims), "they are gone")
-
-
 def quiet(client):
     """No invocation is under way: the bill is complete, and what answers next is anybody's."""
     wait_until(lambda: all(row["state"] in ("asleep", "absent") and row["peer_state"] == "absent"
@@ -108,7 +100,7 @@ def test_all_that_answered_die(asked):
     assert all(c["copies"] == 2 for c in chunks(client, "k4"))
     quiet(client)
     assert sum(row["pid"] in first for row in asked.instances()) == FUNCTIONS
-    kill(first)
+    asked.kill_pids(first)
     check(client)
     for i in range(20):
         assert all(c["state"] == "held" for c in chunks(client, f"k{i}"))
@@ -130,7 +122,7 @@ def test_no_decoding_after_a_death(asked):
     first = pids(asked)
     back_up(client)
     quiet(client)
-    kill(first)
+    asked.kill_pids(first)
     assert client.get("k") == noise(5 * MB)
     quiet(client)
     places = [c["function"] for c in chunks(client, "k")]
@@ -147,7 +139,7 @@ def test_deleted_and_overwritten_stay_so(asked):
     client.set("k2", b"new")
     client.set("k3", noise(300 * KB, 77))
     quiet(client)
-    kill(first)  # with them what is new
+    asked.kill_pids(first)  # with them what is new
     for key in ("k1", "k4"):
         assert client.get(key) is None
     for key, new in (("k2", b"new"), ("k3", noise(300 * KB, 77))):
@@ -187,7 +179,7 @@ def test_the_first_dies_in_the_middle(asked):
     (victim,) = [row["pid"] for row in asked.instances() if row["function"] == name]
     ask(client, name)
     wait_until(lambda: len(asked.instances(name)) == 2, "its peer is there")
-    kill([victim])
+    asked.kill_pids([victim])
     wait_until(lambda: backup(client)["failed"] == 1 and backup(client)["running"] == 0, "it failed")
     check(client)
     held = lambda: [c for i in range(20) for c in chunks(client, f"k{i}") if c["state"] == "held"]
@@ -208,7 +200,7 @@ def test_the_second_dies_in_the_middle(asked):
     (first,) = [row["pid"] for row in asked.instances() if row["function"] == name]
     ask(client, name)
     wait_until(lambda: backup(client)["chunks_copied"] > 0, "something is copied")
-    kill([row["pid"] for row in asked.instances(name) if row["pid"] != first])
+    asked.kill_pids([row["pid"] for row in asked.instances(name) if row["pid"] != first])
     wait_until(lambda: backup(client)["failed"] == 1 and backup(client)["running"] == 0, "it failed")
     check(client)
     client.config_set("backup-rate", "0")

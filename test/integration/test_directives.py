@@ -234,6 +234,8 @@ def test_min_read_rate(cluster):
     client.config_set("min-read-rate", "1gb")
     try:
         with cluster.socket() as s:
+            s.sendall(b"PING\r\n")
+            assert s.recv(7) == b"+PONG\r\n"
             s.sendall(b"*2\r\n$3\r\nGET\r\n$4\r\nslow\r\n")
             # Reads nothing until it has been cut: what the kernel buffered comes, then the end.
             name = "%s:%d" % s.getsockname()

@@ -1,5 +1,7 @@
 """Where an object's bytes are, and where they are not: only in the functions' memory, and there
 at little more than their own size."""
+import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -10,25 +12,34 @@ from harness import BOOTSTRAP, noise, rss, wait_until
 MB = 1 << 20
 
 
+PAGE = os.sysconf("SC_PAGESIZE")
+
+
+def pages_there(pagemap, start, end):
+    """(start, end) of each run of pages between START and END that were ever touched: to read the
+    others would make them."""
+    pagemap.seek(start // PAGE * 8)
+    entries = struct.iter_unpack("=Q", pagemap.read((end - start) // PAGE * 8))
+    numbered = zip(itertools.count(start, PAGE), entries)
+    for there, run in itertools.groupby(numbered, lambda page: page[1][0] >> 62 != 0):
+        if there:
+            run = [address for address, _ in run]
+            yield run[0], run[-1] + PAGE
+
+
 def in_memory_of(pid, pattern):
     """True if PATTERN is anywhere in the writable memory of PID."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem, \
+            open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap:
         for line in maps:
             span = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
             if span is None or "[vvar" in line:
                 continue
-            start, end = int(span[1], 16), int(span[2], 16)
-            mem.seek(start)
-            try:
-                while start < end:
-                    part = mem.read(min(64 * MB, end - start))
-                    if not part:
-                        break
-                    if pattern in part:
+            for start, end in pages_there(pagemap, int(span[1], 16), int(span[2], 16)):
+                with contextlib.suppress(OSError):  # given back meanwhile
+                    mem.seek(start)
+                    if pattern in mem.read(end - start):
                         return True
-                    start += len(part)
-            except OSError:
-                continue
     return False
 
 
