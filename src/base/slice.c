@@ -21,6 +21,18 @@ bool ic_slice_equal_nocase(struct ic_slice a, const char *text)
     return i == a.len && text[i] == '\0';
 }
 
+bool ic_slice_next_line(struct ic_slice *text, struct ic_slice *line)
+{
+    const uint8_t *end = text->len == 0 ? NULL : memchr(text->data, '\n', text->len);
+    if (end == NULL) {
+        return false;
+    }
+    *line = ic_slice(text->data, (size_t)(end - text->data));
+    *text = ic_slice(end + 1, text->len - line->len - 1);
+    line->len -= line->len > 0 && line->data[line->len - 1] == '\r';
+    return true;
+}
+
 int ic_slice_to_i64(struct ic_slice a, int64_t *out)
 {
     size_t at = 0;

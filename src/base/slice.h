@@ -32,6 +32,9 @@ static inline bool ic_slice_equal(struct ic_slice a, struct ic_slice b)
 /* Compares with TEXT without regard to ASCII case. */
 bool ic_slice_equal_nocase(struct ic_slice a, const char *text);
 
+/* Takes the next line off *TEXT, without its CRLF or LF. False: no line ends in it. */
+bool ic_slice_next_line(struct ic_slice *text, struct ic_slice *line);
+
 /* The whole slice as a decimal integer (optional '-'). IC_EINVAL: not one; IC_ERANGE: too large. */
 int ic_slice_to_i64(struct ic_slice a, int64_t *out) __attribute__((warn_unused_result));
 

@@ -1,10 +1,10 @@
 #include "cli/top_data.h"
 
 #include "base/alloc.h"
+#include "cli/info.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- a reply, piece by piece ------------------------------------------------ */
 
@@ -14,19 +14,6 @@ struct piece {
     uint64_t count;       /* of a map: keys and values */
     struct ic_slice text; /* of everything else */
 };
-
-static int take_line(struct ic_slice *in, struct ic_slice *line)
-{
-    const uint8_t *end = in->len == 0 ? NULL : memchr(in->data, '\n', in->len);
-    if (end == NULL) {
-        return IC_EPROTO;
-    }
-    *line = ic_slice(in->data, (size_t)(end - in->data));
-    in->data += line->len + 1;
-    in->len -= line->len + 1;
-    line->len -= line->len > 0 && line->data[line->len - 1] == '\r';
-    return 0;
-}
 
 /* Takes LENGTH bytes and the end of their line. */
 static int take_bulk(struct ic_slice *in, uint64_t length, struct ic_slice *out)
@@ -45,7 +32,7 @@ static int take(struct ic_slice *in, struct piece *p)
 {
     struct ic_slice line;
     int64_t number = 0;
-    if (take_line(in, &line) < 0 || line.len == 0) {
+    if (!ic_slice_next_line(in, &line) || line.len == 0) {
         return IC_EPROTO;
     }
     *p = (struct piece){.type = (char)line.data[0], .text = ic_slice(line.data + 1, line.len - 1)};
@@ -82,14 +69,8 @@ static int skip_rest(struct ic_slice *in, const struct piece *p)
 /* TEXT as a number; NAN if it is none. */
 static double number_of(struct ic_slice text)
 {
-    char copy[32], *end;
-    if (text.len == 0 || text.len >= sizeof copy) {
-        return NAN;
-    }
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    double value = strtod(copy, &end);
-    return *end == '\0' && isfinite(value) ? value : NAN;
+    double value;
+    return ic_slice_to_real(text, &value) < 0 ? NAN : value;
 }
 
 static bool is_text(struct ic_slice a, const char *text)
@@ -185,23 +166,17 @@ static void read_field(struct ic_top_sample *s, struct ic_slice name, struct ic_
 int ic_top_sample_info(struct ic_top_sample *s, struct ic_slice reply)
 {
     struct piece p;
-    struct ic_slice line;
+    struct ic_slice name, value;
     int result = take(&reply, &p);
     if (result < 0 || (p.type != '$' && p.type != '=') || p.text.len == 0) {
         return IC_EPROTO;
     }
-    while (take_line(&p.text, &line) == 0) {
-        if (line.len == 0) {
-            continue;
-        }
-        const uint8_t *colon = memchr(line.data, ':', line.len);
-        if (is_text(line, "# Commandstats")) {
+    while (ic_info_next(&p.text, &name, &value)) {
+        if (is_text(name, "# Commandstats")) {
             s->figure[IC_TOP_GETS] = s->figure[IC_TOP_SETS] =
                 0; /* what is not there is not called */
-        } else if (colon != NULL) {
-            size_t at = (size_t)(colon - line.data);
-            read_field(s, ic_slice(line.data, at), ic_slice(colon + 1, line.len - at - 1));
         }
+        read_field(s, name, value);
     }
     return 0;
 }

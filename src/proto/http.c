@@ -48,21 +48,6 @@ static struct ic_slice trim(struct ic_slice s)
     return s;
 }
 
-/* Takes the next line off *TEXT, without its CRLF (a bare LF ends a line too, RFC 9112 2.2). */
-static bool next_line(struct ic_slice *text, struct ic_slice *line)
-{
-    const uint8_t *end = text->len == 0 ? NULL : memchr(text->data, '\n', text->len);
-    if (end == NULL) {
-        return false;
-    }
-    *line = take(text, (size_t)(end - text->data) + 1);
-    line->len--;
-    if (line->len > 0 && line->data[line->len - 1] == '\r') {
-        line->len--;
-    }
-    return true;
-}
-
 /* "HTTP/1.1 200 OK": the version's minor digit in *MINOR. */
 static int parse_status(struct ic_slice line, int *minor)
 {
@@ -108,7 +93,7 @@ static struct ic_slice field_text(const struct ic_http *h)
 bool ic_http_field(const struct ic_http *h, const char *name, struct ic_slice *value)
 {
     struct ic_slice text = field_text(h), line, found;
-    while (next_line(&text, &line) && line.len > 0) {
+    while (ic_slice_next_line(&text, &line) && line.len > 0) {
         if (split_field(line, &found, value) && ic_slice_equal_nocase(found, name)) {
             return true;
         }
@@ -168,7 +153,7 @@ static int parse_head(struct ic_http *h)
 {
     struct ic_slice text = ic_buf_slice(&h->head), line, name, value;
     int minor = 0;
-    if (!next_line(&text, &line) || (h->status = parse_status(line, &minor)) < 0) {
+    if (!ic_slice_next_line(&text, &line) || (h->status = parse_status(line, &minor)) < 0) {
         return IC_EPROTO;
     }
     h->fields = h->head.len - text.len;
@@ -176,7 +161,7 @@ static int parse_head(struct ic_http *h)
     h->has_length = false;
     h->body_left = 0;
     bool chunked = false;
-    while (next_line(&text, &line) && line.len > 0) {
+    while (ic_slice_next_line(&text, &line) && line.len > 0) {
         if (!split_field(line, &name, &value) || apply_field(h, name, value, &chunked) < 0) {
             return IC_EPROTO;
         }

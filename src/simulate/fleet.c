@@ -8,7 +8,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { REPORT_EVERY = 4096 };
+enum {
+    REPORT_EVERY = 4096,
+    QUEUE_MAX = 4096, /* so that a proxy is in the processor's caches while it works them off */
+};
+
+struct queue { /* requests of one proxy that are simulated together */
+    uint32_t count;
+    struct ic_sim_request request[QUEUE_MAX];
+};
 
 struct run {
     const struct ic_sim_fleet *fleet;
@@ -16,6 +24,7 @@ struct run {
     uint32_t first, end; /* proxies of this pass */
     uint32_t pass;
     struct ic_sim **sim; /* of the pass, from `first` on; NULL: not made, or merged */
+    struct queue *queue; /* of each of them */
     _Atomic uint64_t requests;
     _Atomic bool given_up;
 };
@@ -80,17 +89,31 @@ static int make_proxies(struct worker *w)
     return 0;
 }
 
+/* PROXY simulates what is queued for it. */
+static int work_off(struct worker *w, uint32_t proxy)
+{
+    struct run *run = w->run;
+    struct queue *q = &run->queue[proxy - run->first];
+    int result = 0;
+    for (uint32_t i = 0; result == 0 && i < q->count; i++) {
+        result = ic_sim_request(run->sim[proxy - run->first], &q->request[i]);
+    }
+    q->count = 0;
+    return result;
+}
+
 static int finish(struct worker *w, int64_t last_us)
 {
     struct run *run = w->run;
     int64_t end_us = run->fleet->end_us > last_us ? run->fleet->end_us : last_us;
-    for (uint32_t i = run->first; i < run->end; i++) {
-        int result = is_mine(w, i) ? ic_sim_finish(run->sim[i - run->first], end_us) : 0;
-        if (result < 0) {
-            return result;
+    int result = 0;
+    for (uint32_t i = run->first; result == 0 && i < run->end; i++) {
+        if (is_mine(w, i)) {
+            result = work_off(w, i);
+            result = result < 0 ? result : ic_sim_finish(run->sim[i - run->first], end_us);
         }
     }
-    return 0;
+    return result;
 }
 
 static int feed(struct worker *w, struct ic_sim_source *source)
@@ -103,7 +126,9 @@ static int feed(struct worker *w, struct ic_sim_source *source)
         uint32_t owner = owner_of(r.key, run->proxies);
         last_us = r.at_us > last_us ? r.at_us : last_us;
         if (is_mine(w, owner)) {
-            result = ic_sim_request(run->sim[owner - run->first], &r);
+            struct queue *q = &run->queue[owner - run->first];
+            q->request[q->count++] = r;
+            result = q->count == QUEUE_MAX ? work_off(w, owner) : 0;
             if (result < 0) {
                 return result;
             }
@@ -199,8 +224,9 @@ int ic_sim_fleet_run(const struct ic_sim_fleet *fleet, struct ic_sim_result *out
         lesser(lesser(fleet->threads > 0 ? fleet->threads : 1, IC_SIM_THREADS_MAX), at_once);
     run.passes = (run.proxies - 1) / at_once + 1;
     run.sim = ic_calloc(at_once, sizeof(struct ic_sim *));
+    run.queue = ic_calloc(at_once, sizeof *run.queue);
     struct worker *worker = ic_calloc(run.threads, sizeof *worker);
-    int result = run.sim == NULL || worker == NULL ? IC_ENOMEM : 0;
+    int result = run.sim == NULL || run.queue == NULL || worker == NULL ? IC_ENOMEM : 0;
     snprintf(why, IC_SIM_WHY_MAX, "%s", ic_error_text(IC_ENOMEM));
     for (run.pass = 0; result == 0 && run.pass < run.passes; run.pass++) {
         run.first = run.pass * at_once;
@@ -208,6 +234,7 @@ int ic_sim_fleet_run(const struct ic_sim_fleet *fleet, struct ic_sim_result *out
         result = run_pass(&run, worker, out, why);
     }
     ic_free(run.sim);
+    ic_free(run.queue);
     ic_free(worker);
     return result;
 }
