@@ -45,8 +45,8 @@ X(SIZE, window_memory, "window-memory", "32mb", 1 << 20, INT64_C(1) << 36, "", P
   "Buffers for bytes on their way between clients and functions, for all requests together.") \
 X(SIZE, unit_size, "unit-size", "64kb", 64, 1 << 20, "", P, RUNTIME, \
   "Bytes of one object that go to one function in a row (multiple of 64).") \
-X(STRING, code_table, "code-table", "64kb:1+2,1mb:4+2,*:10+2", 0, 0, "", P, FIXED, \
-  "Erasure code by object size: below 64 KiB 1 data and 2 parity chunks, and so on.") \
+X(STRING, code_table, "code-table", "256kb:1+2,4mb:4+2,*:10+2", 0, 0, "", P, FIXED, \
+  "Erasure code by object size: below 256 KiB 1 data and 2 parity chunks, and so on.") \
 X(INT, functions, "functions", "16", 1, 65535, "", P, FIXED, "Functions in the pool.") \
 X(SIZE, memory, "memory", "256mb", 128 << 20, INT64_C(10240) << 20, "", P, FIXED, \
   "Memory of each function.") \

@@ -44,6 +44,7 @@ static const char *const codes[] = {
     "1mb:1+3,100mb:4+4,*:10+5",
     "64kb:1+1,1mb:2+1,*:10+1",
     "64kb:1+2,1mb:4+2,*:10+2",
+    "256kb:1+2,4mb:4+2,*:10+2",
     "64kb:1+3,1mb:4+3,*:10+4",
 };
 static const char *const evictions[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};

@@ -1,7 +1,7 @@
 /*
  * code_table.h - the erasure code of an object by its size, from the directive
- * `code-table`: "64kb:1+2,1mb:4+2,*:10+2" = below 64 KiB 1 data and 2 parity chunks,
- * below 1 MiB 4+2, else 10+2.
+ * `code-table`: "256kb:1+2,4mb:4+2,*:10+2" = below 256 KiB 1 data and 2 parity chunks,
+ * below 4 MiB 4+2, else 10+2.
  */
 #ifndef IC_CORE_CODE_TABLE_H
 #define IC_CORE_CODE_TABLE_H

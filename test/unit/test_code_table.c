@@ -12,13 +12,13 @@ static void test_default(void **state)
     (void)state;
     struct ic_code_table t;
     char why[256];
-    assert_int_equal(ic_code_table_parse(&t, "64kb:1+2,1mb:4+2,*:10+2", why, sizeof why), 0);
+    assert_int_equal(ic_code_table_parse(&t, "256kb:1+2,4mb:4+2,*:10+2", why, sizeof why), 0);
     assert_int_equal(t.count, 3);
     static const struct {
         uint64_t size;
         uint16_t data;
-    } picks[] = {{0, 1},       {1, 1},        {65535, 1},      {65536, 4},
-                 {1048575, 4}, {1048576, 10}, {UINT64_MAX, 10}};
+    } picks[] = {{0, 1},       {1, 1},        {262143, 1},     {262144, 4},
+                 {4194303, 4}, {4194304, 10}, {UINT64_MAX, 10}};
     for (size_t i = 0; i < sizeof picks / sizeof picks[0]; i++) {
         const struct ic_code_row *row = ic_code_table_pick(&t, picks[i].size);
         assert_int_equal(row->data, picks[i].data);
