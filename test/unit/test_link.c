@@ -344,7 +344,7 @@ static void cancelling_in_the_middle_of_a_body(void **s)
         small.calls = 0;
         submit(&w, &small);
         assert_int_equal(wait_for(&w, &small), 0);
-        assert_true(got == BIG_PART || into[BIG_PART - BIG_UNIT - 1] == 0);
+        assert_true(got >= BIG_PART - BIG_UNIT || into[BIG_PART - BIG_UNIT - 1] == 0);
         assert_int_equal(into[BIG_PART - 1], 9);
     }
     assert_int_equal(ic_functions_figures(w.f, 0).redials, 0);
