@@ -24,8 +24,8 @@
 enum { FINALISTS = 3, SEEDS_MAX = 16, TEXT_MAX = 256 };
 
 struct words { /* the options as given */
-    const char *hit_ratio, *byte_hit_ratio, *availability, *p99, *budget, *cloud, *shutdown, *seed,
-        *seeds, *trials, *runners, *processes, *format;
+    const char *hit_ratio, *byte_hit_ratio, *availability, *worst_hour, *p99, *budget, *cloud,
+        *shutdown, *seed, *seeds, *trials, *runners, *processes, *format;
     struct ic_work_options work;
 };
 
@@ -63,6 +63,7 @@ static void print_help(void)
         "  --byte-hit-ratio PERCENT  of their bytes, at least\n"
         "  --availability PERCENT    of what should have been hits, at least, as the mean of the\n"
         "                            hours\n"
+        "  --worst-hour PERCENT      the same, in every hour\n"
         "  --p99 TIME                of 100 hits 99 take no longer\n"
         "  --budget DOLLARS          the functions cost no more an hour; without --hit-ratio the\n"
         "                            pool is sought that hits most\n\n" IC_WORK_HELP "\n"
@@ -88,11 +89,12 @@ static void print_help(void)
 static int read_targets(struct plan *p, const struct words *w)
 {
     static const char command[] = "plan";
-    double hits = 0, byte_hits = 0, availability = 0, budget = 0;
+    double hits = 0, byte_hits = 0, availability = 0, worst_hour = 0, budget = 0;
     uint64_t p99_ms = 0;
     if (ic_option_decimal(command, "hit-ratio", w->hit_ratio, 100, &hits) != 0 ||
         ic_option_decimal(command, "byte-hit-ratio", w->byte_hit_ratio, 100, &byte_hits) != 0 ||
         ic_option_decimal(command, "availability", w->availability, 100, &availability) != 0 ||
+        ic_option_decimal(command, "worst-hour", w->worst_hour, 100, &worst_hour) != 0 ||
         ic_option_decimal(command, "budget", w->budget, 1e6, &budget) != 0 ||
         ic_option_time(command, "p99", w->p99, &p99_ms) != 0) {
         return IC_CLI_FAILED;
@@ -101,6 +103,7 @@ static int read_targets(struct plan *p, const struct words *w)
         .hit_ratio = hits / 100,
         .byte_hit_ratio = byte_hits / 100,
         .availability = availability / 100,
+        .availability_least = worst_hour / 100,
         .p99_us = (double)p99_ms * 1000,
         .dollars_per_hour = budget,
     };
@@ -185,6 +188,7 @@ static int read_options(struct plan *p, int argc, char **argv)
     const struct ic_option options[] = {{"hit-ratio", &w.hit_ratio},
                                         {"byte-hit-ratio", &w.byte_hit_ratio},
                                         {"availability", &w.availability},
+                                        {"worst-hour", &w.worst_hour},
                                         {"p99", &w.p99},
                                         {"budget", &w.budget},
                                         {"cloud", &w.cloud},

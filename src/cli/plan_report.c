@@ -64,6 +64,9 @@ static void print_targets(const struct ic_plan_report *r)
     if (t->availability > 0) {
         printf(" availability %.3f %%", t->availability * 100);
     }
+    if (t->availability_least > 0) {
+        printf(" availability of every hour %.3f %%", t->availability_least * 100);
+    }
     if (t->p99_us > 0) {
         printf(" p99 %.0f ms", t->p99_us / 1000);
     }

@@ -20,17 +20,22 @@ static double above(double is, double most)
     return most > 0 && is > most ? (is - most) / most : 0;
 }
 
+/* What lies beyond an availability is what counts: 99 instead of 99.9 % is ten times the losses. */
+static double losses(double is, double wanted)
+{
+    double lost = 1 - is, may = 1 - wanted;
+    return wanted > 0 && lost > may + 1e-12 ? (lost - may) / (may + 1e-4) : 0;
+}
+
 double ic_plan_shortfall(const struct ic_plan_targets *t, const struct ic_plan_outcome *o)
 {
     if (o->failed) {
         return 1e9;
     }
-    /* What lies beyond an availability is what counts: 99 instead of 99.9 % is ten times the
-     * losses. */
-    double lost = 1 - o->availability, may = 1 - t->availability;
-    double losses = t->availability > 0 && lost > may + 1e-12 ? (lost - may) / (may + 1e-4) : 0;
     return below(o->hit_ratio, t->hit_ratio) + below(o->byte_hit_ratio, t->byte_hit_ratio) +
-           losses / 100 + above(o->p99_us, t->p99_us) +
+           losses(o->availability, t->availability) / 100 +
+           losses(o->availability_least, t->availability_least) / 100 +
+           above(o->p99_us, t->p99_us) +
            above(o->dollars / (o->hours > 0 ? o->hours : 1), t->dollars_per_hour);
 }
 

@@ -15,6 +15,7 @@
 struct ic_plan_targets {              /* 0: none */
     double hit_ratio, byte_hit_ratio; /* at least, 0 to 1 */
     double availability;              /* at least, mean of the hours */
+    double availability_least;        /* at least, of every hour */
     double p99_us;                    /* at most, of GETs that hit */
     double dollars_per_hour;          /* at most, of the functions; then the hit ratio is what is
                                          sought, as far as hit_ratio does not say how much */

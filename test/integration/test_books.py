@@ -219,7 +219,7 @@ def test_a_slow_client_shows_in_the_slow_log(new_cluster):
 def test_what_a_get_would_cost(new_cluster):
     c = new_cluster(options={"lease": "100ms", "warm-interval": "0s"})
     client = c.redis()
-    client.set("large", noise(2 * MB))
+    client.set("large", noise(5 * MB))
     client.set("small", b"v")
     client.set("empty", b"")
     at_rest(c, client)
@@ -230,7 +230,7 @@ def test_what_a_get_would_cost(new_cluster):
     assert float(large["dollars_asleep"]) == pytest.approx(10 * float(small["dollars_asleep"]))
     assert empty["invocations_asleep"] == 0 and float(empty["dollars_asleep"]) == 0
     client.config_set("lease", "60s")
-    assert client.get("large") == noise(2 * MB)
+    assert client.get("large") == noise(5 * MB)
     awake = fields(client.execute_command("IC.COST", "KEY", "large"))
     assert awake["invocations_now"] == 0
     assert float(awake["dollars_now"]) < float(awake["dollars_asleep"])

@@ -492,7 +492,7 @@ def serving(cluster):
 def test_lease(cluster):
     client = cluster.redis()
     client.config_set("lease", "60s")
-    client.set("k", noise(2 * MB))
+    client.set("k", noise(5 * MB))
     assert len(serving(cluster)) >= 12
     client.config_set("lease", "10ms")
     try:
@@ -522,7 +522,7 @@ def test_latency_value(cluster):
     """Whose time is dear keeps the nodes that serve; whose time is free lets them go."""
     client = cluster.redis()
     assert client.config_get("latency-value") == {"latency-value": "3e-05"}
-    client.set("k", noise(2 * MB))
+    client.set("k", noise(5 * MB))
     client.config_set("latency-value", 1000)
     try:
         client.get("k")
@@ -545,7 +545,7 @@ def test_backups(new_cluster):
     assert set(copies()) == {1} and info(client, "backups_done") == 0
     client.config_set("backup-interval", "1s")
     wait_until(lambda: set(copies()) == {2}, "every chunk has a copy")
-    # 3.6 MB at 1 MB a second: a second's worth went at once at most, so some backup took its time
+    # 4.5 MB at 1 MB a second: a second's worth went at once at most, so some backup took its time
     assert info(client, "backup_last_ms") > 0
     wait_until(lambda: info(client, "backups_running") == 0, "nothing is under way")
     assert info(client, "backup_bytes_copied") >= 3 * MB
@@ -555,12 +555,13 @@ def test_backups(new_cluster):
     client.config_set("backup-interval", "0s")
     wait_until(lambda: info(client, "backups_running") == 0, "nothing is under way")
     client.config_set("backup-rate", "10kb")
-    client.set("slow", noise(MB))
+    copied = info(client, "backup_bytes_copied")
+    client.set("slow", noise(5 * MB))
     client.execute_command("IC.BACKUP", "NOW")
     wait_until(lambda: info(client, "backups_running") > 0, "it has begun")
-    assert info(client, "backup_bytes_copied") < 4 * MB
+    assert info(client, "backup_bytes_copied") < copied + 5 * MB
     client.config_set("backup-rate", "0")
-    wait_until(lambda: info(client, "backup_bytes_copied") >= 4 * MB, "it is done")
+    wait_until(lambda: info(client, "backup_bytes_copied") >= copied + 5 * MB, "it is done")
 
 
 @observes("warm-interval")
@@ -688,7 +689,7 @@ def test_concurrency(new_cluster):
     c = new_cluster(options={"concurrency": 5, "lease": "250s", "invoke-timeout": "500ms",
                              "warm-interval": "0s"})
     with pytest.raises(redis.exceptions.ResponseError):
-        c.redis().set("k", noise(2 * MB))
+        c.redis().set("k", noise(5 * MB))
     assert len(serving(c)) <= 5
 
 
@@ -732,18 +733,18 @@ def test_peer_age(new_cluster):
     second_instance(c, "infinicache-0")
     wait_until(lambda: not serving(c), "every node sleeps")
     client = c.redis()
-    client.set("k", noise(2 * MB))
+    client.set("k", noise(5 * MB))
 
     def reachable():
         wait_until(lambda: not serving(c), "every node sleeps")
-        assert client.get("k") == noise(2 * MB)
+        assert client.get("k") == noise(5 * MB)
         return chunk_states(client, "k", b"infinicache-0") == ["held"]
 
     wait_until(lambda: not reachable(), "the other instance answers")
     assert chunk_states(client, "k", b"infinicache-0") == ["unreachable"]
     client.config_set("peer-age", "1s")
     wait_until(lambda: chunk_states(client, "k", b"infinicache-0") == ["lost"], "it is given up")
-    assert client.get("k") == noise(2 * MB)
+    assert client.get("k") == noise(5 * MB)
 
 
 @observes("routing")

@@ -86,7 +86,7 @@ def test_a_restart_knows_the_new_places(new_cluster):
 def test_lazy_repair_waits_for_a_read(new_cluster):
     cluster = new_cluster(options={**QUICK, "repair": "lazy"})
     client = cluster.redis()
-    values = {f"k{i}": noise(2 * MB, i) for i in range(3)}
+    values = {f"k{i}": noise(5 * MB, i) for i in range(3)}
     for key, value in values.items():
         client.set(key, value)
     lose(cluster, client, "k0", (0, 5))
@@ -104,7 +104,7 @@ def test_lazy_repair_waits_for_a_read(new_cluster):
 def test_repair_off_and_asked_for(new_cluster):
     cluster = new_cluster(functions=12, options={**QUICK, "repair": "off"})
     client = cluster.redis()
-    values = {f"k{i}": noise(2 * MB, i) for i in range(3)}
+    values = {f"k{i}": noise(5 * MB, i) for i in range(3)}
     for key, value in values.items():
         client.set(key, value)
     lose(cluster, client, "k0", (1, 7))
@@ -127,8 +127,8 @@ def test_repair_under_overwrites_and_deletes(new_cluster):
     """Versions die while they are repaired: nothing of them stays, and reads are right."""
     cluster = new_cluster(options={**QUICK, "repair-rate": "8mb"})
     client = cluster.redis()
-    base = noise(3 * MB)
-    sizes = {f"k{i}": 2 * MB + i * 1000 for i in range(12)}
+    base = noise(5 * MB)
+    sizes = {f"k{i}": 4 * MB + i * 1000 for i in range(12)}
     for key, size in sizes.items():
         client.set(key, base[:size])
     finished, wrong = threading.Event(), []

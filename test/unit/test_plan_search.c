@@ -115,18 +115,27 @@ static void test_what_is_better(void **state)
     (void)state;
     struct ic_plan_targets hits = {.hit_ratio = 0.5, .availability = 0.99, .p99_us = 1000},
                            budget = {.dollars_per_hour = 2};
-    struct ic_plan_outcome o = {
-        .hours = 1, .hit_ratio = 0.6, .availability = 1, .p99_us = 900, .dollars = 1.5};
-    struct ic_plan_outcome cheap = o, poor = o, slow = o, lossy = o, failed = {.failed = true};
+    struct ic_plan_outcome o = {.hours = 1,
+                                .hit_ratio = 0.6,
+                                .availability = 1,
+                                .availability_least = 1,
+                                .p99_us = 900,
+                                .dollars = 1.5};
+    struct ic_plan_outcome cheap = o, poor = o, slow = o, lossy = o, bad_hour = o,
+                           failed = {.failed = true};
     cheap.dollars = 1;
     poor.hit_ratio = 0.4;
     poor.dollars = 0.1;
     slow.p99_us = 1100;
     lossy.availability = 0.98;
+    bad_hour.availability_least = 0.9;
     assert_true(ic_plan_shortfall(&hits, &o) == 0);
     assert_true(ic_plan_better(&hits, &cheap, &o) && !ic_plan_better(&hits, &o, &cheap));
     assert_true(ic_plan_better(&hits, &o, &poor) && ic_plan_better(&hits, &o, &slow));
     assert_true(ic_plan_better(&hits, &o, &lossy) && ic_plan_better(&hits, &poor, &failed));
+    assert_true(ic_plan_shortfall(&hits, &bad_hour) == 0); /* the mean is what was asked for */
+    hits.availability_least = 0.999;
+    assert_true(ic_plan_shortfall(&hits, &o) == 0 && ic_plan_better(&hits, &o, &bad_hour));
     assert_true(ic_plan_better(&budget, &o, &poor)); /* it hits more, and both can be paid */
     o.dollars = 3;
     assert_true(ic_plan_better(&budget, &poor, &o));
