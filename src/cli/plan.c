@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FINALISTS = 3, SEEDS_MAX = 16, TEXT_MAX = 256 };
+enum { FINALISTS = 3, ROUNDS = 6, SEEDS_MAX = 16, TEXT_MAX = 256 };
 
 struct words { /* the options as given */
     const char *hit_ratio, *byte_hit_ratio, *availability, *worst_hour, *p99, *budget, *cloud,
@@ -305,7 +305,8 @@ static void add(struct ic_plan_outcome *sum, const struct ic_plan_outcome *o, do
     }
 }
 
-/* The mean of TRIAL over the seeds, of which OUTCOME has the results, may be the best so far. */
+/* OUTCOME has TRIAL's results, one for each seed: their mean is its outcome from now on, and may be
+ * the best so far. */
 static void settle(struct plan *p, const struct ic_plan_trial *trial,
                    const struct ic_plan_outcome *outcome)
 {
@@ -318,6 +319,7 @@ static void settle(struct plan *p, const struct ic_plan_trial *trial,
         most = fmax(most, outcome[s].dollars);
         resets = fmax(resets, outcome[s].resets);
     }
+    p->search.trial[trial - p->search.trial].outcome = mean;
     if (ic_plan_better(&p->search.targets, &mean, &r->winner.outcome)) {
         r->winner = (struct ic_plan_trial){.point = trial->point, .outcome = mean};
         r->first = outcome[0];
@@ -327,28 +329,49 @@ static void settle(struct plan *p, const struct ic_plan_trial *trial,
     }
 }
 
-/* The best of the search once more, with other seeds too; the best of them is the winner. */
-static int choose(struct plan *p)
+/* TRIAL[0..COUNT) once more, with other seeds too. */
+static int judge(struct plan *p, const struct ic_plan_trial *const *trial, size_t count)
 {
-    const struct ic_plan_trial *best[FINALISTS];
     struct ic_plan_world world[SEEDS_MAX];
     struct ic_plan_outcome outcome[FINALISTS][SEEDS_MAX];
     struct ic_plan_job job[FINALISTS * SEEDS_MAX];
-    size_t finalists = ic_plan_search_best(&p->search, best, FINALISTS), jobs = 0;
+    size_t jobs = 0;
     for (uint32_t s = 0; s < p->report.seeds; s++) {
         world[s] = p->world;
         world[s].seed += s;
     }
-    for (size_t i = 0; i < finalists; i++) {
+    for (size_t i = 0; i < count; i++) {
         for (uint32_t s = 0; s < p->report.seeds; s++) {
             job[jobs++] = (struct ic_plan_job){
-                .point = best[i]->point, .world = &world[s], .out = &outcome[i][s]};
+                .point = trial[i]->point, .world = &world[s], .out = &outcome[i][s]};
         }
     }
     int result = run_jobs(p, job, jobs);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        settle(p, trial[i], outcome[i]);
+    }
+    return result;
+}
+
+static bool meets(const struct plan *p, const struct ic_plan_trial *trial)
+{
+    return ic_plan_shortfall(&p->search.targets, &trial->outcome) == 0;
+}
+
+/* The winner is the best of the search's best over all seeds. If none of them meets the targets
+ * with the other seeds, the next ones are tried, as long as they do with the first. */
+static int choose(struct plan *p)
+{
+    const struct ic_plan_trial *best[ROUNDS * FINALISTS];
+    size_t count = ic_plan_search_best(&p->search, best, ROUNDS * FINALISTS);
+    int result = 0;
     p->report.winner.outcome.failed = true;
-    for (size_t i = 0; i < finalists && result == 0; i++) {
-        settle(p, best[i], outcome[i]);
+    for (size_t i = 0; i < count && result == 0; i += FINALISTS) {
+        bool hopeless = i > 0 && !meets(p, best[i]);
+        if (hopeless || meets(p, &p->report.winner)) {
+            break;
+        }
+        result = judge(p, &best[i], count - i < FINALISTS ? count - i : FINALISTS);
     }
     return result;
 }

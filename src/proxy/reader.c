@@ -275,34 +275,30 @@ static bool may_open(const struct ic_reader *r)
 }
 
 /*
- * Taps that hold up others (they are paused in the first span, while another has passed it and
- * wants more) go on with a reader of their own.
+ * Taps that are held up by others go on with a reader of their own: they want more, but what memory
+ * may be had is in spans that paused taps have not got yet, or on its way to them. This reader is
+ * left to the paused ones.
  */
-static bool part_from_laggards(struct ic_reader *r)
+static bool part_from_paused(struct ic_reader *r)
 {
-    struct ic_list laggards, *node;
-    bool others = false;
-    if (ic_list_empty(&r->spans)) {
-        return false;
-    }
-    struct ic_span *first = IC_CONTAINER(r->spans.next, struct ic_span, node);
+    struct ic_list hungry, *node;
+    bool paused = false;
+    ic_list_init(&hungry);
     IC_LIST_EACH (n, &r->taps) {
-        const struct ic_tap *tap = IC_CONTAINER(n, struct ic_tap, node);
-        others = others || (tap->at >= first->to && !tap->paused);
+        paused = paused || IC_CONTAINER(n, struct ic_tap, node)->paused;
     }
-    if (!others) {
+    if (!paused || !is_hungry(r)) {
         return false;
     }
-    ic_list_init(&laggards);
+    ic_list_remove(&r->node); /* nobody joins any more */
     IC_LIST_EACH (n, &r->taps) {
         struct ic_tap *tap = IC_CONTAINER(n, struct ic_tap, node);
-        if (tap->at < first->to) {
+        if (!tap->paused) {
             detach_tap(tap);
-            ic_list_push_back(&laggards, n);
+            ic_list_push_back(&hungry, n);
         }
     }
-    drop_span(r, first); /* so that they do not join here again */
-    while ((node = ic_list_pop_front(&laggards)) != NULL) {
+    while ((node = ic_list_pop_front(&hungry)) != NULL) {
         struct ic_tap *tap = IC_CONTAINER(node, struct ic_tap, node);
         if (ic_reader_join(r->proxy, r->object, tap) < 0) {
             tap->finished(tap, IC_ENOMEM);
@@ -321,7 +317,7 @@ static void open_spans(struct ic_reader *r)
         } else if (r->next >= r->end || !is_hungry(r)) {
             break;
         }
-        if (result == IC_EBUSY && !part_from_laggards(r)) {
+        if (result == IC_EBUSY && !part_from_paused(r)) {
             break; /* a release or a tap's progress goes on */
         }
         if (result < 0 && result != IC_EBUSY) {

@@ -425,14 +425,14 @@ def test_repair_is_off_for_a_moment(new_cluster):
     """What is lost meanwhile is repaired afterwards, however short that was."""
     c = new_cluster(functions=12, options={"warm-interval": "300ms", "lease": "100ms"})
     client = c.redis()
-    client.set("k", noise(1 * MB))
+    client.set("k", noise(5 * MB))
     for i in range(6):
         client.config_set("repair", "off")
         c.kill_instances([f"infinicache-{i}"])
         wait_until(lambda: lost_chunks(client, "k") == 1, "the loss is noticed")
         client.config_set("repair", "eager")
         wait_until(lambda: lost_chunks(client, "k") == 0, "it is repaired")
-    assert client.get("k") == noise(1 * MB)
+    assert client.get("k") == noise(5 * MB)
 
 
 # ---- functions ----------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_repair_under_overwrites_and_deletes(new_cluster):
         client.delete(key)
 
     def all_is_deleted():  # DELETEs go out when a function serves
-        client.set("other", noise(2 * MB))
+        client.set("other", noise(5 * MB))
         return sum(r["condemned"] for r in pool_rows(client)) == 0
 
     wait_until(all_is_deleted, "what died is deleted")

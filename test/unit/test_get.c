@@ -452,6 +452,33 @@ static void test_slow_reader_does_not_stall_others(void **state)
     end(o);
 }
 
+/* All that a reader may take is on its way to a client that does not read; another client of the
+ * same reader wants more. */
+static void test_what_slow_clients_hold_does_not_stall_others(void **state)
+{
+    (void)state;
+    enum { SPANS = (1 << 20) + (1 << 19), WINDOW = 2200000 }; /* 75 % of it are little more */
+    static struct client fast, slow;
+    fake_begin(4, 2, 65536, WINDOW);
+    struct ic_object *o = fake_stored(1, 8 << 20);
+    start(&slow, o, 1, 0, 8 << 20);
+    start(&fast, o, 1, 0, 8 << 20);
+    slow.pause_every = SPANS;
+    fake_run();
+    assert_int_equal(slow.at, SPANS);
+    assert_int_equal(fast.ended, 1);
+    assert_int_equal(fast.result, 0);
+    for (int i = 0; i < 1000 && slow.ended == 0; i++) {
+        release_kept(&slow);
+        ic_get_resume(slow.get);
+        fake_run();
+    }
+    assert_int_equal(slow.result, 0);
+    stop(&fast);
+    stop(&slow);
+    end(o);
+}
+
 static void test_little_memory(void **state)
 {
     (void)state;
@@ -677,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_paused_reads_are_bounded),
         cmocka_unit_test(test_readers_at_one_place_share),
         cmocka_unit_test(test_slow_reader_does_not_stall_others),
+        cmocka_unit_test(test_what_slow_clients_hold_does_not_stall_others),
         cmocka_unit_test(test_little_memory),
         cmocka_unit_test(test_replacement_without_memory),
         cmocka_unit_test(test_admission_has_a_deadline),
