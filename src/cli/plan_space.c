@@ -63,7 +63,7 @@ static const char *const architectures[] = {"x86_64", "arm64"};
 static const struct dimension dimensions[] = {
     [IC_PLAN_CAPACITY] = {.name = "functions", .count = IC_PLAN_CAPACITIES, .ordered = true},
     [IC_PLAN_MEMORY] = {.name = "memory", VALUES(memories), .ordered = true, .start = 6},
-    [IC_PLAN_CODE] = {.name = "code-table", VALUES(codes), .ordered = true, .start = 11},
+    [IC_PLAN_CODE] = {.name = "code-table", VALUES(codes), .ordered = true, .start = 13},
     [IC_PLAN_EVICTION] = {.name = "eviction", VALUES(evictions)},
     [IC_PLAN_WARM] = {.name = "warm-interval", VALUES(warms), .ordered = true, .start = 2},
     [IC_PLAN_BACKUP] = {.name = "backup-interval", VALUES(backups), .ordered = true},
