@@ -13,6 +13,7 @@
 enum {
     LEFT_GRACE_MS = 300, /* from BYE_OK to the node's return, where no response will tell */
     REDIAL_MS = 3000,    /* a node without link leaves after 1 s; with room for its clock */
+    PATIENCE_MS = 500,   /* a back-off that ends so soon is waited for */
     WAKINGS_MAX = 3, /* a node may leave before it has answered, and the next; then it is enough */
     STAGE_FAILED = 100, /* r->stage: on the list of ic_functions_fail_later */
 };
@@ -526,10 +527,19 @@ void ic_function_pursue(struct ic_function *fn)
         ic_function_invoke(fn, IC_INVOKE_SERVE);
     }
     if (p->state == IC_FUNCTION_LOST && p->retry_ms > ic_function_now(fn)) {
-        ic_link_fail(fn->link, IC_EUNAVAIL, true); /* others may serve in its place */
         fn->wanted = false;
+        if (p->retry_ms > ic_function_now(fn) + PATIENCE_MS) {
+            ic_link_fail(fn->link, IC_EUNAVAIL, true);
+        }
     }
     ic_function_schedule(fn);
+}
+
+void ic_function_failed(struct ic_function *fn)
+{
+    if (ic_function_state(fn)->state == IC_FUNCTION_LOST) {
+        ic_link_fail(fn->link, IC_EUNAVAIL, true);
+    }
 }
 
 void ic_function_warm(struct ic_function *fn)

@@ -192,6 +192,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
         fn->wanted = false;
     }
     ic_function_event(fn, e);
+    ic_function_failed(fn);
     if (kind == IC_INVOKE_WARM) {
         ic_functions_warm_ended(fn->all);
     }
@@ -277,6 +278,7 @@ void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
         fn->outstanding = false;
         ic_books_not_run(fn->all->books, fn->index);
         ic_function_event(fn, IC_POOL_FAILED);
+        ic_function_failed(fn);
         if (kind == IC_INVOKE_WARM) {
             ic_functions_warm_ended(fn->all);
         }

@@ -48,16 +48,53 @@ static void invoke_failures(void **s)
         assert_int_equal(state0(&w), cases[i].state);
         assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_DOWN);
         assert_int_equal(w.gone, cases[i].function_error ? 1 : 0);
-        uint32_t invokes = w.fake.invokes;
-        struct ask next; /* at once: in back-off it fails without an Invoke */
-        prepare_write(&w, &next, 7);
-        submit(&w, &next);
-        assert_int_equal(wait_for(&w, &next), IC_EUNAVAIL);
-        assert_int_equal(w.fake.invokes, invokes);
         done_with(&write);
-        done_with(&next);
         close_world(&w);
     }
+}
+
+/* Whoever comes while a function is in back-off waits for it if that ends soon, and is refused
+ * without an Invoke if it does not. */
+static void a_short_back_off_is_waited_for(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    fake_run(&w.fake, is_ready, &w);
+    w.fake.mode = FAKE_ERROR;
+    w.fake.error = (struct ic_lambda_reply){.function_error = true};
+    uint32_t first = w.fake.invokes;
+    for (uint64_t key = 6; true; key++) {
+        struct ask write;
+        prepare_write(&w, &write, key);
+        uint32_t invokes = w.fake.invokes;
+        submit(&w, &write);
+        assert_int_equal(wait_for(&w, &write), IC_EUNAVAIL);
+        done_with(&write);
+        if (w.fake.invokes == invokes) {
+            break;
+        }
+        assert_int_equal(w.fake.invokes, invokes + 1);
+        assert_int_equal(state0(&w), IC_FUNCTION_LOST);
+    }
+    assert_in_range(w.fake.invokes - first, 4, 5); /* up to 100, 200, 400, 800, 1600 ms */
+    close_world(&w);
+
+    open_world(&w, 1);
+    fake_run(&w.fake, is_ready, &w);
+    w.fake.mode = FAKE_ERROR;
+    w.fake.error = (struct ic_lambda_reply){.function_error = true};
+    struct ask fails, served;
+    prepare_write(&w, &fails, 6);
+    submit(&w, &fails);
+    assert_int_equal(wait_for(&w, &fails), IC_EUNAVAIL);
+    w.fake.mode = FAKE_SERVE;
+    prepare_write(&w, &served, 7);
+    submit(&w, &served);
+    assert_int_equal(wait_for(&w, &served), 0);
+    done_with(&fails);
+    done_with(&served);
+    close_world(&w);
 }
 
 static void throttled_requests_wait(void **s)
@@ -316,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(no_node_times_out),
         leak_test(invoke_failures),
+        leak_test(a_short_back_off_is_waited_for),
         leak_test(throttled_requests_wait),
         leak_test(a_lost_response_does_not_invoke_again),
         leak_test(a_crash_is_told_at_once),
