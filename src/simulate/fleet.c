@@ -10,7 +10,7 @@
 
 enum {
     REPORT_EVERY = 4096,
-    QUEUE_MAX = 4096, /* so that a proxy is in the processor's caches while it works them off */
+    QUEUE_MAX = 32768, /* so that a proxy is in the processor's caches while it works them off */
 };
 
 struct queue { /* requests of one proxy that are simulated together */
