@@ -334,7 +334,7 @@ static int judge(struct plan *p, const struct ic_plan_trial *const *trial, size_
 {
     struct ic_plan_world world[SEEDS_MAX];
     struct ic_plan_outcome outcome[FINALISTS][SEEDS_MAX];
-    struct ic_plan_job job[FINALISTS * SEEDS_MAX];
+    struct ic_plan_job job[FINALISTS * SEEDS_MAX] = {{.out = NULL}};
     size_t jobs = 0;
     for (uint32_t s = 0; s < p->report.seeds; s++) {
         world[s] = p->world;
