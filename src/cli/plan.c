@@ -353,22 +353,18 @@ static int judge(struct plan *p, const struct ic_plan_trial *const *trial, size_
     return result;
 }
 
-static bool meets(const struct plan *p, const struct ic_plan_trial *trial)
-{
-    return ic_plan_shortfall(&p->search.targets, &trial->outcome) == 0;
-}
-
 /* The winner is the best of the search's best over all seeds. If none of them meets the targets
  * with the other seeds, the next ones are tried, as long as they do with the first. */
 static int choose(struct plan *p)
 {
+    const struct ic_plan_targets *targets = &p->search.targets;
     const struct ic_plan_trial *best[ROUNDS * FINALISTS];
     size_t count = ic_plan_search_best(&p->search, best, ROUNDS * FINALISTS);
     int result = 0;
     p->report.winner.outcome.failed = true;
     for (size_t i = 0; i < count && result == 0; i += FINALISTS) {
-        bool hopeless = i > 0 && !meets(p, best[i]);
-        if (hopeless || meets(p, &p->report.winner)) {
+        bool hopeless = i > 0 && !ic_plan_meets(targets, &best[i]->outcome);
+        if (hopeless || ic_plan_meets(targets, &p->report.winner.outcome)) {
             break;
         }
         result = judge(p, &best[i], count - i < FINALISTS ? count - i : FINALISTS);

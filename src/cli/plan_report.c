@@ -44,11 +44,6 @@ static const char *difference(const struct ic_plan_report *r, struct ic_plan_poi
     return (const char *)text->data;
 }
 
-static bool meets(const struct ic_plan_report *r, const struct ic_plan_outcome *o)
-{
-    return ic_plan_shortfall(r->targets, o) <= 0;
-}
-
 /* ---- text ------------------------------------------------------------------- */
 
 static void print_targets(const struct ic_plan_report *r)
@@ -99,7 +94,7 @@ static void print_outcome(const struct ic_plan_report *r)
 {
     const struct ic_plan_outcome *o = &r->winner.outcome;
     char a[IC_HUMAN_MAX], b[IC_HUMAN_MAX], c[IC_HUMAN_MAX];
-    if (!meets(r, o)) {
+    if (!ic_plan_meets(r->targets, o)) {
         puts("#\n# NO POOL WAS FOUND THAT MEETS THE TARGETS. This one comes nearest:");
     }
     printf("#\n# functions: %s in %.1f hours, %s an hour (over %" PRIu32 " seeds %s",
@@ -157,7 +152,8 @@ static void print_runners(const struct ic_plan_report *r)
         printf("#  %9s  %6.2f %%  %7.3f %%  %7.0f ms  %s%s\n",
                ic_human_dollars(t->outcome.dollars, dollars), t->outcome.hit_ratio * 100,
                t->outcome.availability * 100, t->outcome.p99_us / 1000,
-               difference(r, t->point, &text), meets(r, &t->outcome) ? "" : " (misses a target)");
+               difference(r, t->point, &text),
+               ic_plan_meets(r->targets, &t->outcome) ? "" : " (misses a target)");
         ic_buf_deinit(&text);
     }
 }
@@ -178,7 +174,7 @@ static void print_variations(const struct ic_plan_report *r)
         printf("#  %-52s %9s  %+6.1f %%   hit ratio %.2f %%, availability %.3f %%%s\n", v->what,
                ic_human_dollars(v->outcome.dollars, dollars), v->change * 100,
                v->outcome.hit_ratio * 100, v->outcome.availability * 100,
-               meets(r, &v->outcome) ? "" : " MISSED");
+               ic_plan_meets(r->targets, &v->outcome) ? "" : " MISSED");
     }
     printf("# most: %s\n", r->variation[0].what);
 }
@@ -213,7 +209,8 @@ static json_t *json_of_outcome(const struct ic_plan_report *r, const struct ic_p
                      "hours", o->hours, "object_hit_ratio", o->hit_ratio, "byte_hit_ratio",
                      o->byte_hit_ratio, "availability_per_hour", o->availability,
                      "availability_worst_hour", o->availability_least, "p50_ms", o->p50_us / 1000,
-                     "p99_ms", o->p99_us / 1000, "resets", o->resets, "meets_targets", meets(r, o));
+                     "p99_ms", o->p99_us / 1000, "resets", o->resets, "meets_targets",
+                     ic_plan_meets(r->targets, o));
 }
 
 static json_t *json_of_file(const struct ic_plan_report *r, const struct ic_config *c)

@@ -39,6 +39,11 @@ double ic_plan_shortfall(const struct ic_plan_targets *t, const struct ic_plan_o
            above(o->dollars / (o->hours > 0 ? o->hours : 1), t->dollars_per_hour);
 }
 
+bool ic_plan_meets(const struct ic_plan_targets *t, const struct ic_plan_outcome *o)
+{
+    return ic_plan_shortfall(t, o) == 0;
+}
+
 bool ic_plan_better(const struct ic_plan_targets *t, const struct ic_plan_outcome *a,
                     const struct ic_plan_outcome *b)
 {

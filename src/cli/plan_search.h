@@ -35,6 +35,7 @@ struct ic_plan_trial {
 
 /* By how much OUTCOME misses the targets, each relative to itself; 0: it meets them. */
 double ic_plan_shortfall(const struct ic_plan_targets *t, const struct ic_plan_outcome *o);
+bool ic_plan_meets(const struct ic_plan_targets *t, const struct ic_plan_outcome *o);
 /* A is to be preferred: it misses less; or, where both meet them, it is cheaper (under a budget
  * without a hit ratio: it hits more). */
 bool ic_plan_better(const struct ic_plan_targets *t, const struct ic_plan_outcome *a,
