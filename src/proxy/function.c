@@ -537,7 +537,7 @@ void ic_function_pursue(struct ic_function *fn)
 
 void ic_function_failed(struct ic_function *fn)
 {
-    if (ic_function_state(fn)->state == IC_FUNCTION_LOST) {
+    if (!fn->greeted && ic_function_state(fn)->state == IC_FUNCTION_LOST) {
         ic_link_fail(fn->link, IC_EUNAVAIL, true);
     }
 }

@@ -54,8 +54,9 @@ void ic_function_save_numbers(struct ic_function *fn);
 
 /* R is told RESULT in the next turn; 0: because the instance it is for is not attached. */
 void ic_function_refuse(struct ic_function *fn, struct ic_node_request *r, int result);
-/* An Invoke has ended. If that makes FN a failing function, those who wait for it are told: others
- * may serve in its place. Whoever comes later waits for a retry that is near. */
+/* An Invoke has ended. If it has failed, no node having come of it, those who wait for it are told:
+ * others may serve in its place. Whoever comes later, or waits for a node that served and has died,
+ * waits for a retry that is near. */
 void ic_function_failed(struct ic_function *fn);
 /* The link of an active node is gone; it may dial again. */
 void ic_function_link_lost(struct ic_function *fn);

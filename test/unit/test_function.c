@@ -174,6 +174,29 @@ static void a_crash_is_told_at_once(void **s)
     close_world(&w);
 }
 
+/* Whoever comes when a node has died, but before its Invoke's answer tells so, has not failed. */
+static void whoever_comes_before_a_crash_is_told_is_served(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    fake_node_free(node0(&w)); /* once is a mishap, the second time there is a back-off */
+    fake_run_for(&w.fake, 5);
+    put(&w, 6);
+    struct fake_node *n = node0(&w);
+    fake_hang_up(n);
+    fake_run_for(&w.fake, 5);
+    struct ask write;
+    prepare_write(&w, &write, 7);
+    submit(&w, &write);
+    fake_node_free(n);
+    assert_int_equal(wait_for(&w, &write), 0);
+    assert_int_equal(w.gone, 2);
+    done_with(&write);
+    close_world(&w);
+}
+
 static void killed_asleep_is_away_then_gone(void **s)
 {
     (void)s;
@@ -357,6 +380,7 @@ int main(void)
         leak_test(throttled_requests_wait),
         leak_test(a_lost_response_does_not_invoke_again),
         leak_test(a_crash_is_told_at_once),
+        leak_test(whoever_comes_before_a_crash_is_told_is_served),
         leak_test(killed_asleep_is_away_then_gone),
         leak_test(an_instance_comes_back),
         leak_test(a_node_is_adopted_after_a_restart),
