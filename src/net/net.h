@@ -1,7 +1,7 @@
 /*
  * net.h - the thin layer between the program and the network: a loop, timers,
- * streams and listeners. net_uv.c does it with libuv and real sockets. Nothing
- * above this header knows which backend it runs on.
+ * streams and listeners. net_uv.c does it with libuv and real sockets, net_sim.c in
+ * virtual time. Nothing above this header knows which backend it runs on.
  *
  * Rules: everything runs on the loop's thread. Handlers may call anything here,
  * ic_stream_free of the very stream included: memory is released at the turn's end

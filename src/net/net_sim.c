@@ -62,27 +62,6 @@ bool ic_sim_step(struct ic_sim *sim)
 
 /* ---- turns ---- */
 
-static void run_reaps(struct ic_loop *loop)
-{
-    struct ic_list *node;
-    while ((node = ic_list_pop_front(&loop->reaps)) != NULL) {
-        struct ic_reap *r = IC_CONTAINER(node, struct ic_reap, node);
-        r->reap(r->ctx);
-    }
-}
-
-/* As in net_uv.c: a reap may queue writes and a flush may fail and reap, until both are done. */
-static void end_turn(struct ic_loop *loop)
-{
-    struct ic_list *node;
-    do {
-        while ((node = ic_list_pop_front(&loop->dirty)) != NULL) {
-            ic_sim_flush(IC_CONTAINER(node, struct ic_stream, dirty_node));
-        }
-        run_reaps(loop);
-    } while (!ic_list_empty(&loop->dirty));
-}
-
 static void run_posts(struct ic_loop *loop)
 {
     struct ic_list *node;
@@ -101,7 +80,7 @@ static void run_streams(struct ic_loop *loop)
         ic_list_push_back(&now, node);
     }
     while ((node = ic_list_pop_front(&now)) != NULL) {
-        ic_sim_poll(IC_CONTAINER(node, struct ic_stream, signal_node));
+        ic_sim_poll(IC_CONTAINER(node, struct ic_sim_stream, signal_node));
     }
     IC_LIST_EACH (listener, &loop->listeners) {
         ic_sim_accept(IC_CONTAINER(listener, struct ic_listener, node));
@@ -144,7 +123,7 @@ static void run_turn(void *ctx)
     ic_timers_run(&loop->timers, ic_loop_now_ms(loop));
     run_posts(loop);
     run_streams(loop);
-    end_turn(loop);
+    ic_turn_end(&loop->turn);
     tell_turn(loop, false);
     if (loop->stopped && sim->hooks.stopped != NULL) {
         sim->hooks.stopped(sim->hooks.ctx, loop);
@@ -161,24 +140,25 @@ void ic_sim_wake(struct ic_loop *loop, uint64_t delay_us)
     }
     uint64_t at_us = sim->time.now_us + delay_us + ic_rng_below(&sim->time.rng, WAKE_JITTER_US);
     at_us = at_us < loop->free_us ? loop->free_us : at_us;
-    if (!ic_event_waits(&loop->turn) || at_us < loop->turn.due_us) {
-        ic_event_start(&sim->time, &loop->turn, at_us - sim->time.now_us);
+    if (!ic_event_waits(&loop->next) || at_us < loop->next.due_us) {
+        ic_event_start(&sim->time, &loop->next, at_us - sim->time.now_us);
     }
 }
 
-void ic_sim_signal(struct ic_stream *s)
+void ic_sim_signal(struct ic_sim_stream *s)
 {
-    if (s->freed || s->loop->dead) {
+    struct ic_loop *loop = s->stream.loop;
+    if (s->stream.freed || loop->dead) {
         return;
     }
     if (ic_list_empty(&s->signal_node)) {
-        if (ic_rng_below(&s->loop->sim->time.rng, 2) == 0) { /* an epoll has no order either */
-            ic_list_push_back(&s->loop->signalled, &s->signal_node);
+        if (ic_rng_below(&loop->sim->time.rng, 2) == 0) { /* an epoll has no order either */
+            ic_list_push_back(&loop->signalled, &s->signal_node);
         } else {
-            ic_list_push_front(&s->loop->signalled, &s->signal_node);
+            ic_list_push_front(&loop->signalled, &s->signal_node);
         }
     }
-    ic_sim_wake(s->loop, 0);
+    ic_sim_wake(loop, 0);
 }
 
 /* ---- net.h: the loop ---- */
@@ -193,9 +173,8 @@ struct ic_loop *ic_loop_new(void)
         ic_sim_new(0)->implicit = true;
     }
     loop->sim = current;
-    ic_event_init(&loop->turn, run_turn, loop);
-    ic_list_init(&loop->dirty);
-    ic_list_init(&loop->reaps);
+    ic_event_init(&loop->next, run_turn, loop);
+    ic_turn_init(&loop->turn);
     ic_list_init(&loop->posts);
     ic_list_init(&loop->signalled);
     ic_list_init(&loop->listeners);
@@ -211,7 +190,7 @@ void ic_loop_free(struct ic_loop *loop)
     struct ic_sim *sim = loop->sim;
     ic_loop_settle(loop);
     assert(ic_list_empty(&loop->listeners)); /* a listener of the owner's is still open */
-    ic_event_stop(&sim->time, &loop->turn);
+    ic_event_stop(&sim->time, &loop->next);
     ic_list_remove(&loop->node);
     ic_free(loop);
     if (sim->implicit && ic_list_empty(&sim->loops)) {
@@ -234,7 +213,7 @@ void ic_loop_stop(struct ic_loop *loop)
 
 void ic_loop_settle(struct ic_loop *loop)
 {
-    end_turn(loop);
+    ic_turn_end(&loop->turn);
 }
 
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)
@@ -242,12 +221,10 @@ uint64_t ic_loop_now_ms(const struct ic_loop *loop)
     return loop->sim->time.now_us / 1000;
 }
 
-void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
+struct ic_turn *ic_loop_turn(struct ic_loop *loop)
 {
-    r->reap = reap;
-    r->ctx = ctx;
-    ic_list_push_back(&loop->reaps, &r->node);
     ic_sim_wake(loop, 0);
+    return &loop->turn;
 }
 
 /* ---- net.h: timers ---- */
@@ -306,7 +283,7 @@ void ic_sim_freeze(struct ic_loop *loop)
 {
     assert(loop->sim->running != loop);
     loop->frozen = true;
-    ic_event_stop(&loop->sim->time, &loop->turn);
+    ic_event_stop(&loop->sim->time, &loop->next);
 }
 
 void ic_sim_thaw(struct ic_loop *loop)
@@ -327,7 +304,7 @@ void ic_sim_kill(struct ic_loop *loop, enum ic_sim_end how)
     struct ic_sim *sim = loop->sim;
     assert(sim->running != loop);
     loop->dead = true;
-    ic_event_stop(&sim->time, &loop->turn);
+    ic_event_stop(&sim->time, &loop->next);
     IC_LIST_EACH (node, &sim->links) {
         struct ic_sim_link *link = IC_CONTAINER(node, struct ic_sim_link, node);
         for (int side = 0; side < 2; side++) {

@@ -8,7 +8,7 @@
 #define IC_NET_NET_SIM_INTERNAL_H
 
 #include "net/net_sim.h"
-#include "net/stream_queue.h"
+#include "net/stream.h"
 #include "net/timers.h"
 
 #include <setjmp.h>
@@ -28,10 +28,10 @@ struct ic_loop {
     struct ic_sim *sim;
     void *owner;
     char name[32];
-    struct ic_event turn;
+    struct ic_event next; /* turn */
     struct ic_timers timers;
-    struct ic_list dirty; /* streams with queued writes not tried yet */
-    struct ic_list reaps, posts;
+    struct ic_turn turn;
+    struct ic_list posts;
     struct ic_list signalled; /* streams to look at */
     struct ic_list listeners;
     uint64_t pace_us, free_us;
@@ -39,17 +39,11 @@ struct ic_loop {
     bool frozen, dead, stopped;
 };
 
-struct ic_stream {
-    struct ic_loop *loop;
+struct ic_sim_stream {
+    struct ic_stream stream;
     struct ic_sim_link *link; /* NULL: its process was killed */
     int side;
-    const struct ic_stream_handler *handler;
-    void *ctx;
-    struct ic_stream_queue queue;
-    struct ic_list dirty_node, signal_node;
-    struct ic_timer linger;
-    struct ic_reap reap;
-    bool connecting, paused, freed, draining, closed, ended;
+    struct ic_list signal_node;
 };
 
 struct ic_listener {
@@ -81,8 +75,8 @@ struct ic_sim_link {
     bool silent;
     bool cut_short;
     struct ic_sim_side {
-        struct ic_loop *loop;     /* NULL: not accepted, or its process is gone */
-        struct ic_stream *stream; /* NULL: not accepted */
+        struct ic_loop *loop;         /* NULL: not accepted, or its process is gone */
+        struct ic_sim_stream *stream; /* NULL: not accepted */
         struct ic_sim_pipe in;
         bool established, closed;
         int error; /* < 0: broken, as this end knows */
@@ -92,19 +86,17 @@ struct ic_sim_link {
 /* ---- net_sim.c ------------------------------------------------------------------ */
 
 void ic_sim_wake(struct ic_loop *loop, uint64_t delay_us);
-void ic_sim_signal(struct ic_stream *s); /* something about it may have changed */
+void ic_sim_signal(struct ic_sim_stream *s); /* something about it may have changed */
 
 /* ---- net_sim_stream.c ----------------------------------------------------------- */
 
-void ic_sim_poll(struct ic_stream *s);
-void ic_sim_flush(struct ic_stream *s);
+void ic_sim_poll(struct ic_sim_stream *s);
 void ic_sim_accept(struct ic_listener *l);
 struct ic_listener *ic_sim_find_listener(struct ic_sim *sim, uint16_t port);
-struct ic_stream *ic_sim_stream_new(struct ic_loop *loop, struct ic_sim_link *link, int side);
 
 /* ---- net_sim_link.c ------------------------------------------------------------- */
 
-struct ic_sim_link *ic_sim_dial(struct ic_stream *s, uint16_t port);
+struct ic_sim_link *ic_sim_dial(struct ic_sim_stream *s, uint16_t port);
 bool ic_sim_readable(const struct ic_sim_link *link, int side);
 /* Bytes, or IC_EBUSY: none yet, or 0 at the end, or the error. */
 int64_t ic_sim_read(struct ic_sim_link *link, int side, const struct iovec *iov, size_t count);

@@ -149,9 +149,10 @@ static void arrive(void *ctx)
 
 /* ---- both ends ---- */
 
-struct ic_sim_link *ic_sim_dial(struct ic_stream *s, uint16_t port)
+struct ic_sim_link *ic_sim_dial(struct ic_sim_stream *s, uint16_t port)
 {
-    struct ic_sim *sim = s->loop->sim;
+    struct ic_loop *loop = s->stream.loop;
+    struct ic_sim *sim = loop->sim;
     struct ic_sim_link *link = calloc(1, sizeof *link);
     assert(link != NULL);
     link->sim = sim;
@@ -163,11 +164,11 @@ struct ic_sim_link *ic_sim_dial(struct ic_stream *s, uint16_t port)
                                             .buffer_bytes = BUFFER_BYTES};
     ic_list_init(&link->backlog);
     ic_list_push_back(&sim->links, &link->node);
-    link->side[0].loop = s->loop;
+    link->side[0].loop = loop;
     link->side[0].stream = s;
     struct ic_listener *l = ic_sim_find_listener(sim, port);
     if (sim->hooks.dial != NULL) {
-        sim->hooks.dial(sim->hooks.ctx, s->loop, l == NULL ? NULL : l->loop, port, &link->quality);
+        sim->hooks.dial(sim->hooks.ctx, loop, l == NULL ? NULL : l->loop, port, &link->quality);
     }
     link->silent = link->quality.lost;
     send_segment(link, ASK, 1, 0, draw_delay(link));

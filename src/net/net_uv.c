@@ -16,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "net/stream_queue.h"
+#include "net/stream.h"
 #include "net/timers.h"
 
 #include <arpa/inet.h>
@@ -27,55 +27,36 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    READ_BUDGET_BYTES = 2 << 20, /* per stream and turn, then the others have their go */
-    READ_CALLS_MAX = 16,         /* per stream and turn */
-    ACCEPT_MAX = 64,             /* connections per listener and turn */
-    WRITE_IOVECS_MAX = 128,      /* per writev */
-    LISTEN_BACKLOG = 4096,
-};
+enum { LISTEN_BACKLOG = 4096 };
 
 struct ic_loop {
     uv_loop_t uv;
     uv_timer_t wakeup; /* armed for the earliest of `timers` */
     uv_prepare_t prepare;
     struct ic_timers timers;
-    struct ic_list dirty; /* streams with queued writes not tried yet */
-    struct ic_list moved; /* streams of which something else may have to be watched */
-    struct ic_list reaps;
+    struct ic_turn turn;
+    struct ic_list moved; /* sockets of which something else may have to be watched */
     uint64_t now_ms;
     uint64_t wakeup_due_ms; /* what `wakeup` is armed for; 0: not armed */
 };
 
-struct ic_stream {
-    struct ic_loop *loop;
+struct socket {
+    struct ic_stream stream;
     uv_poll_t poll;
     int fd;
-    const struct ic_stream_handler *handler; /* NULL: nobody is told anything any more */
-    void *ctx;
-    struct ic_stream_queue queue;
-    struct ic_list dirty_node, moved_node;
-    struct ic_timer linger;
-    struct ic_reap reap;
+    struct ic_list moved_node;
     int events;        /* what poll watches: UV_READABLE, UV_WRITABLE */
-    int connect_errno; /* connect failed at once; told from the loop like any other failure */
-    bool connecting, paused, freed, draining, closed;
-    bool ended; /* no more comes: paused for good */
+    int connect_error; /* connect failed at once; told from the loop like any other failure */
 };
+
+static struct socket *socket_of(const struct ic_stream *s)
+{
+    return IC_CONTAINER(s, struct socket, stream);
+}
 
 /* ---- loop ---- */
 
-static void flush(struct ic_stream *s);
-static void watch_now(struct ic_stream *s);
-
-static void run_reaps(struct ic_loop *loop)
-{
-    struct ic_list *node;
-    while ((node = ic_list_pop_front(&loop->reaps)) != NULL) {
-        struct ic_reap *r = IC_CONTAINER(node, struct ic_reap, node);
-        r->reap(r->ctx);
-    }
-}
+static void watch_now(struct socket *s);
 
 static void on_wakeup(uv_timer_t *t)
 {
@@ -101,19 +82,13 @@ static void arm_wakeup(struct ic_loop *loop)
     uv_timer_start(&loop->wakeup, on_wakeup, delay_ms, 0);
 }
 
-/* The end of a turn. A reap may queue writes and a flush may fail and reap: until both are done. */
 static void end_turn(uv_prepare_t *p)
 {
     struct ic_loop *loop = p->data;
     struct ic_list *node;
-    do {
-        while ((node = ic_list_pop_front(&loop->dirty)) != NULL) {
-            flush(IC_CONTAINER(node, struct ic_stream, dirty_node));
-        }
-        run_reaps(loop);
-    } while (!ic_list_empty(&loop->dirty));
+    ic_turn_end(&loop->turn);
     while ((node = ic_list_pop_front(&loop->moved)) != NULL) {
-        watch_now(IC_CONTAINER(node, struct ic_stream, moved_node));
+        watch_now(IC_CONTAINER(node, struct socket, moved_node));
     }
     loop->now_ms = ic_clock_mono_ms();
     arm_wakeup(loop);
@@ -129,9 +104,8 @@ struct ic_loop *ic_loop_new(void)
         ic_free(loop);
         return NULL;
     }
-    ic_list_init(&loop->dirty);
+    ic_turn_init(&loop->turn);
     ic_list_init(&loop->moved);
-    ic_list_init(&loop->reaps);
     loop->now_ms = ic_clock_mono_ms();
     uv_timer_init(&loop->uv, &loop->wakeup);
     uv_prepare_init(&loop->uv, &loop->prepare);
@@ -177,11 +151,9 @@ uint64_t ic_loop_now_ms(const struct ic_loop *loop)
     return woke_ms > loop->now_ms ? woke_ms : loop->now_ms;
 }
 
-void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
+struct ic_turn *ic_loop_turn(struct ic_loop *loop)
 {
-    r->reap = reap;
-    r->ctx = ctx;
-    ic_list_push_back(&loop->reaps, &r->node);
+    return &loop->turn; /* each sleep of libuv's is preceded by the end of a turn */
 }
 
 uv_loop_t *ic_loop_uv(struct ic_loop *loop)
@@ -211,25 +183,23 @@ void ic_timer_stop(struct ic_timer *t)
     }
 }
 
-/* ---- streams ---- */
+/* ---- sockets ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 /* From the end of this turn on. */
-static void watch(struct ic_stream *s)
+void ic_transport_watch(struct ic_stream *stream)
 {
+    struct socket *s = socket_of(stream);
     if (ic_list_empty(&s->moved_node)) {
-        ic_list_push_back(&s->loop->moved, &s->moved_node);
+        ic_list_push_back(&stream->loop->moved, &s->moved_node);
     }
 }
 
-static void watch_now(struct ic_stream *s)
+static void watch_now(struct socket *s)
 {
-    int events = 0;
-    if (!s->closed) {
-        events |= s->paused || s->connecting || s->draining || s->handler == NULL ? 0 : UV_READABLE;
-        events |= s->connecting || !ic_stream_queue_empty(&s->queue) ? UV_WRITABLE : 0;
-    }
+    int events = (ic_stream_wants_read(&s->stream) ? UV_READABLE : 0) |
+                 (ic_stream_wants_write(&s->stream) ? UV_WRITABLE : 0);
     if (events == s->events) {
         return;
     }
@@ -241,147 +211,76 @@ static void watch_now(struct ic_stream *s)
     }
 }
 
-static void mark_dirty(struct ic_stream *s)
+void ic_transport_stop(struct ic_stream *stream)
 {
-    if (ic_list_empty(&s->dirty_node)) {
-        ic_list_push_back(&s->loop->dirty, &s->dirty_node);
-    }
+    struct socket *s = socket_of(stream);
+    ic_list_remove(&s->moved_node);
+    s->events = 0;
+    uv_poll_stop(&s->poll);
 }
 
-/* Ends the connection from below: the handler hears of it, once, and frees the stream. */
-static void fail(struct ic_stream *s, int error)
+int64_t ic_transport_send(struct ic_stream *stream, const struct iovec *iov, size_t count)
 {
-    if (s->closed || s->freed) {
-        return;
+    struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket_of(stream)->fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    int error = errno;
+    ic_transport_watch(stream); /* for room, or not any more */
+    if (sent < 0 && (error == EAGAIN || error == EWOULDBLOCK)) {
+        return 0;
     }
-    s->closed = true;
-    ic_list_remove(&s->dirty_node);
-    watch_now(s);
-    if (s->draining) {
-        s->draining = false;
-        ic_stream_free(s);
-    } else if (s->handler != NULL) {
-        s->handler->closed(s->ctx, error);
-    }
+    return sent < 0 ? ic_error_from_errno(error) : sent;
 }
 
-static void flush(struct ic_stream *s)
+int64_t ic_transport_receive(struct ic_stream *stream, const struct iovec *iov, size_t count)
 {
-    while (!s->freed && !s->closed && !s->connecting && !ic_stream_queue_empty(&s->queue)) {
-        struct iovec iov[WRITE_IOVECS_MAX];
-        size_t count = ic_stream_queue_iovecs(&s->queue, iov, WRITE_IOVECS_MAX);
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
-        ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL);
-        if (sent < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                fail(s, ic_error_from_errno(errno));
-                return;
-            }
-            break;
-        }
-        ic_stream_queue_sent(&s->queue, (size_t)sent);
+    ssize_t got;
+    do {
+        got = readv(socket_of(stream)->fd, iov, (int)count);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return IC_EBUSY;
     }
-    if (s->freed || s->closed) {
-        return;
-    }
-    watch(s);
-    if (!ic_stream_queue_empty(&s->queue)) {
-        return;
-    }
-    if (s->draining) {
-        ic_stream_free(s);
-    } else if (s->handler != NULL && s->handler->drained != NULL) {
-        s->handler->drained(s->ctx);
-    }
+    return got < 0 ? ic_error_from_errno(errno) : got;
 }
 
-/* One readv. False: nothing more to read this turn. */
-static bool read_once(struct ic_stream *s, size_t *total)
+/* 0: it is connected, or the error. */
+static int connect_result(const struct socket *s)
 {
-    struct iovec iov[IC_STREAM_ROOM_MAX];
-    size_t count = s->handler->room(s->ctx, iov, IC_STREAM_ROOM_MAX);
-    if (s->freed || s->closed) {
-        return false;
-    }
-    if (count == 0) {
-        s->paused = true;
-        return false;
-    }
-    size_t room = 0;
-    for (size_t i = 0; i < count; i++) {
-        room += iov[i].iov_len;
-    }
-    ssize_t got = readv(s->fd, iov, (int)count);
-    if (got < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            fail(s, ic_error_from_errno(errno));
-        }
-        return false;
-    }
-    if (got == 0 && s->handler->ended != NULL) {
-        s->ended = s->paused = true;
-        s->handler->ended(s->ctx);
-        return false;
-    }
-    if (got == 0) {
-        fail(s, IC_ECLOSED);
-        return false;
-    }
-    *total += (size_t)got;
-    s->handler->received(s->ctx, (size_t)got);
-    return !s->freed && !s->closed && !s->paused && (size_t)got == room;
-}
-
-static void read_some(struct ic_stream *s)
-{
-    size_t total = 0;
-    for (int calls = 0; calls < READ_CALLS_MAX && total < READ_BUDGET_BYTES; calls++) {
-        if (s->handler == NULL || !read_once(s, &total)) {
-            break;
-        }
-    }
-}
-
-static void finish_connect(struct ic_stream *s)
-{
-    int error = s->connect_errno;
+    int error = 0;
     socklen_t len = sizeof error;
-    if (error == 0 && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) {
+    if (s->connect_error < 0) {
+        return s->connect_error;
+    }
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) {
         error = errno;
     }
-    if (error != 0) {
-        fail(s, ic_error_from_errno(error));
-        return;
-    }
-    s->connecting = false;
-    if (s->handler->connected != NULL) {
-        s->handler->connected(s->ctx);
-    }
+    return error == 0 ? 0 : ic_error_from_errno(error);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    struct ic_stream *s = poll->data;
-    s->loop->now_ms = ic_clock_mono_ms();
+    struct socket *s = poll->data;
+    struct ic_stream *stream = &s->stream;
+    stream->loop->now_ms = ic_clock_mono_ms();
     if (status < 0) {
-        fail(s, IC_ECLOSED);
+        ic_stream_fail(stream, IC_ECLOSED);
         return;
     }
-    if (s->connecting) {
-        finish_connect(s);
+    if (stream->connecting) {
+        ic_stream_connected(stream, connect_result(s));
     } else {
         if ((events & UV_WRITABLE) != 0) {
-            flush(s);
+            ic_stream_flush(stream);
         }
-        if (!s->freed && !s->closed && (events & UV_READABLE) != 0 && !s->paused) {
-            read_some(s);
+        if ((events & UV_READABLE) != 0 && ic_stream_wants_read(stream)) {
+            ic_stream_read(stream);
         }
     }
-    if (!s->freed) {
-        watch(s);
+    if (!stream->freed) {
+        ic_transport_watch(stream);
     }
 }
 
@@ -391,15 +290,10 @@ static void set_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-static void linger_over(void *ctx)
-{
-    ic_stream_free(ctx);
-}
-
 /* Takes over FD, also on failure (closes it). */
-static struct ic_stream *stream_new(struct ic_loop *loop, int fd)
+static struct socket *socket_new(struct ic_loop *loop, int fd)
 {
-    struct ic_stream *s = ic_calloc(1, sizeof *s);
+    struct socket *s = ic_calloc(1, sizeof *s);
     if (s == NULL) {
         close(fd);
         return NULL;
@@ -411,13 +305,9 @@ static struct ic_stream *stream_new(struct ic_loop *loop, int fd)
     }
     set_options(fd);
     s->poll.data = s;
-    s->loop = loop;
     s->fd = fd;
-    ic_list_init(&s->dirty_node);
     ic_list_init(&s->moved_node);
-    ic_list_init(&s->reap.node);
-    ic_timer_init(&s->linger, loop, linger_over, s);
-    ic_stream_queue_init(&s->queue);
+    ic_stream_init(&s->stream, loop);
     return s;
 }
 
@@ -476,17 +366,15 @@ static struct ic_stream *connect_to(struct ic_loop *loop, const char *host, uint
         stop_pacing(fd, &address);
     }
     bool started = connect(fd, (struct sockaddr *)&address, len) == 0 || errno == EINPROGRESS;
-    int error = started ? 0 : errno;
-    struct ic_stream *s = stream_new(loop, fd);
+    int error = started ? 0 : ic_error_from_errno(errno);
+    struct socket *s = socket_new(loop, fd);
     if (s == NULL) {
         return NULL;
     }
-    s->handler = handler;
-    s->ctx = ctx;
-    s->connecting = true;
-    s->connect_errno = error; /* an unconnected socket polls as writable and hung up at once */
-    watch(s);
-    return s;
+    s->connect_error = error; /* an unconnected socket polls as writable and hung up at once */
+    ic_stream_begin(&s->stream, handler, ctx);
+    ic_transport_watch(&s->stream);
+    return &s->stream;
 }
 
 struct ic_stream *ic_stream_connect(struct ic_loop *loop, const char *host, uint16_t port,
@@ -501,76 +389,16 @@ struct ic_stream *ic_stream_connect_unpaced(struct ic_loop *loop, const char *ho
     return connect_to(loop, host, port, true, handler, ctx);
 }
 
-void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx)
-{
-    s->handler = handler;
-    s->ctx = ctx;
-    watch(s);
-}
-
 static void on_poll_closed(uv_handle_t *handle)
 {
     ic_free(handle->data);
 }
 
-static void release(void *ctx)
+void ic_transport_release(struct ic_stream *stream)
 {
-    struct ic_stream *s = ctx;
-    ic_stream_queue_deinit(&s->queue);
+    struct socket *s = socket_of(stream);
     close(s->fd);
     uv_close((uv_handle_t *)&s->poll, on_poll_closed);
-}
-
-void ic_stream_free(struct ic_stream *s)
-{
-    if (s == NULL || s->freed) {
-        return;
-    }
-    s->freed = true;
-    s->handler = NULL;
-    ic_list_remove(&s->dirty_node);
-    ic_list_remove(&s->moved_node);
-    ic_timer_stop(&s->linger);
-    uv_poll_stop(&s->poll);
-    ic_loop_reap(s->loop, &s->reap, release, s);
-}
-
-void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms)
-{
-    if (s->closed || s->connecting || ic_stream_queue_empty(&s->queue)) {
-        ic_stream_free(s);
-        return;
-    }
-    s->handler = NULL;
-    s->draining = true;
-    ic_timer_start(&s->linger, linger_ms);
-    mark_dirty(s);
-}
-
-int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *owner)
-{
-    assert(!s->freed && !s->draining);
-    if (s->closed) {
-        return 0; /* `closed` has been or is being told; nothing goes out any more */
-    }
-    int result = ic_stream_queue_push(&s->queue, bytes, owner);
-    if (result == 0) {
-        mark_dirty(s);
-    }
-    return result;
-}
-
-size_t ic_stream_queued(const struct ic_stream *s)
-{
-    return s->queue.bytes;
-}
-
-void ic_stream_resume(struct ic_stream *s)
-{
-    if (s->paused && !s->freed && !s->ended) {
-        s->paused = false;
-        watch(s);
-    }
 }
 
 static void print_address(const struct sockaddr_storage *a, char *out)
@@ -591,7 +419,7 @@ void ic_stream_peer(const struct ic_stream *s, char *out)
 {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    getpeername(s->fd, (struct sockaddr *)&a, &len);
+    getpeername(socket_of(s)->fd, (struct sockaddr *)&a, &len);
     print_address(&a, out);
 }
 
@@ -599,7 +427,7 @@ void ic_stream_local(const struct ic_stream *s, char *out)
 {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    getsockname(s->fd, (struct sockaddr *)&a, &len);
+    getsockname(socket_of(s)->fd, (struct sockaddr *)&a, &len);
     print_address(&a, out);
 }
 
@@ -607,9 +435,10 @@ void ic_stream_keepalive(struct ic_stream *s, unsigned idle_s)
 {
     int on = 1;
     int idle = (int)idle_s;
-    setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof idle);
+    int fd = socket_of(s)->fd;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof idle);
 }
 
 /* ---- listeners ---- */
@@ -642,7 +471,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     (void)events;
     struct ic_listener *l = poll->data;
     l->loop->now_ms = ic_clock_mono_ms();
-    for (int i = 0; status == 0 && i < ACCEPT_MAX; i++) {
+    for (int i = 0; status == 0 && i < IC_ACCEPT_MAX; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE) {
@@ -650,9 +479,9 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
             }
             return;
         }
-        struct ic_stream *s = stream_new(l->loop, fd);
+        struct socket *s = socket_new(l->loop, fd);
         if (s != NULL) {
-            l->accepted(l->ctx, s);
+            l->accepted(l->ctx, &s->stream);
         }
     }
 }
