@@ -4,7 +4,6 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "proxy/journal_internal.h"
-#include "proxy/journal_record.h"
 #include "proxy/journal_sync.h"
 
 #include <assert.h>
@@ -20,112 +19,33 @@ enum {
     SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
 };
 
-enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH, OP_PUT_LEDGER };
-
-struct op_header { /* in the queue, followed by LEN bytes of record */
-    uint64_t id;
-    uint32_t len;
-    uint32_t op;
-};
-
-/* ---- records ---------------------------------------------------------------- */
-
-static int queue(struct ic_journal *j, enum op op, uint64_t id, struct ic_slice record)
+struct ic_journal_queue *ic_journal_queue_of(struct ic_journal *j)
 {
-    if (j->memory_only) {
-        return 0;
-    }
-    assert(record.len <= UINT32_MAX);
-    struct op_header header = {.id = id, .len = (uint32_t)record.len, .op = op};
-    int result = ic_buf_reserve(&j->queue, sizeof header + record.len);
-    if (result < 0) {
-        return result;
-    }
-    result = ic_buf_append(&j->queue, &header, sizeof header);
-    assert(result >= 0);
-    result = ic_buf_append_slice(&j->queue, record);
-    assert(result >= 0);
-    return 0;
-}
-
-int ic_journal_put_object(struct ic_journal *j, const struct ic_journal_object *o)
-{
-    struct ic_buf record;
-    ic_buf_init(&record);
-    int result = ic_journal_encode_object(&record, o);
-    if (result >= 0) {
-        result = queue(j, OP_PUT_OBJECT, o->id, ic_buf_slice(&record));
-    }
-    ic_buf_deinit(&record);
-    return result;
-}
-
-int ic_journal_delete_object(struct ic_journal *j, uint64_t id)
-{
-    return queue(j, OP_DELETE_OBJECT, id, ic_slice(NULL, 0));
-}
-
-int ic_journal_put_entry(struct ic_journal *j, const struct ic_journal_entry *e)
-{
-    struct ic_buf record;
-    ic_buf_init(&record);
-    int result = ic_journal_encode_entry(&record, e);
-    if (result >= 0) {
-        result = queue(j, OP_PUT_ENTRY, e->id, ic_buf_slice(&record));
-    }
-    ic_buf_deinit(&record);
-    return result;
-}
-
-int ic_journal_delete_entry(struct ic_journal *j, uint64_t id)
-{
-    return queue(j, OP_DELETE_ENTRY, id, ic_slice(NULL, 0));
-}
-
-int ic_journal_flush(struct ic_journal *j)
-{
-    return queue(j, OP_FLUSH, 0, ic_slice(NULL, 0));
-}
-
-int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record)
-{
-    return queue(j, OP_PUT_LEDGER, key, record);
-}
-
-size_t ic_journal_mark(const struct ic_journal *j)
-{
-    return j->queue.len;
-}
-
-void ic_journal_rewind(struct ic_journal *j, size_t mark)
-{
-    assert(mark <= j->queue.len);
-    j->queue.len = mark;
+    return j->memory_only ? NULL : &j->queue;
 }
 
 /* ---- committing ------------------------------------------------------------- */
 
-static int apply_one(struct ic_journal *j, MDB_txn *txn, const struct op_header *op,
-                     const uint8_t *record)
+static int apply_one(struct ic_journal *j, MDB_txn *txn, const struct ic_journal_change *c)
 {
-    size_t id = (size_t)op->id;
+    size_t id = (size_t)c->id;
     MDB_val key = {.mv_size = sizeof id, .mv_data = &id};
-    MDB_val value = {.mv_size = op->len, .mv_data = (void *)(uintptr_t)record};
+    MDB_val value = {.mv_size = c->record.len, .mv_data = (void *)(uintptr_t)c->record.data};
     int rc = 0;
-    switch ((enum op)op->op) {
-    case OP_PUT_OBJECT:
+    switch (c->op) {
+    case IC_JOURNAL_PUT_OBJECT:
         return mdb_put(txn, j->objects, &key, &value, 0);
-    case OP_PUT_ENTRY:
+    case IC_JOURNAL_PUT_ENTRY:
         return mdb_put(txn, j->entries, &key, &value, 0);
-    case OP_PUT_LEDGER:
+    case IC_JOURNAL_PUT_LEDGER:
         return mdb_put(txn, j->ledger, &key, &value, 0);
-    case OP_DELETE_OBJECT:
+    case IC_JOURNAL_DELETE_OBJECT:
         rc = mdb_del(txn, j->objects, &key, NULL);
         return rc == MDB_NOTFOUND ? 0 : rc;
-    case OP_DELETE_ENTRY:
+    case IC_JOURNAL_DELETE_ENTRY:
         rc = mdb_del(txn, j->entries, &key, NULL);
         return rc == MDB_NOTFOUND ? 0 : rc;
-    case OP_FLUSH:
+    case IC_JOURNAL_FLUSH:
         rc = mdb_drop(txn, j->objects, 0);
         return rc == 0 ? mdb_drop(txn, j->entries, 0) : rc;
     }
@@ -135,17 +55,14 @@ static int apply_one(struct ic_journal *j, MDB_txn *txn, const struct op_header 
 
 static int apply_queue(struct ic_journal *j, MDB_txn *txn)
 {
-    const uint8_t *at = j->queue.data, *end = at + j->queue.len;
+    struct ic_journal_change change;
+    size_t at = 0;
     j->applied = 0;
-    while (at < end) {
-        struct op_header op;
-        memcpy(&op, at, sizeof op);
-        at += sizeof op;
-        int rc = apply_one(j, txn, &op, at);
+    while (ic_journal_queue_next(&j->queue, &at, &change)) {
+        int rc = apply_one(j, txn, &change);
         if (rc != 0) {
             return rc;
         }
-        at += op.len;
         j->applied++;
     }
     return 0;
@@ -220,16 +137,12 @@ static int fail(struct ic_journal *j, int rc)
 
 int ic_journal_commit(struct ic_journal *j)
 {
-    if (j->queue.len == 0) {
+    if (ic_journal_queue_empty(&j->queue)) {
         return j->failed ? IC_EIO : 0;
     }
     int rc = commit_growing(j);
     uint64_t records = j->applied;
-    /* Bounded in the long run: one turn's changes. A rare large turn gives its memory back. */
-    if (j->queue.cap > 1 << 20) {
-        ic_buf_deinit(&j->queue);
-    }
-    j->queue.len = 0;
+    ic_journal_queue_clear(&j->queue);
     if (rc != 0) {
         return fail(j, rc);
     }

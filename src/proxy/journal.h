@@ -118,7 +118,7 @@ int ic_journal_flush(struct ic_journal *j) IC_MUST_USE; /* every entry and objec
 int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record) IC_MUST_USE;
 
 /* A mark in the queue, to take back what was queued after it. */
-size_t ic_journal_mark(const struct ic_journal *j);
+size_t ic_journal_mark(struct ic_journal *j);
 void ic_journal_rewind(struct ic_journal *j, size_t mark);
 
 /*

@@ -1,16 +1,17 @@
 /*
  * journal_internal.h - what the journal's files share:
  *
- *   journal.c         queue, transactions, failure     journal_record.c  bytes of a record
- *   journal_open.c    the file, epoch, secret          journal_sync.c    fsync on a thread
- *   journal_load.c    reading it all                journal_safe.c    whole after a power failure
- *   journal_check.c   is it damaged, away with it
+ *   journal.c         transactions, failure            journal_record.c  bytes of a record
+ *   journal_open.c    the file, epoch, secret          journal_queue.c   changes to be committed
+ *   journal_load.c    reading it all                   journal_sync.c    fsync on a thread
+ *   journal_check.c   is it damaged, away with it      journal_safe.c    whole after a power
+ * failure
  */
 #ifndef IC_PROXY_JOURNAL_INTERNAL_H
 #define IC_PROXY_JOURNAL_INTERNAL_H
 
-#include "base/buf.h"
 #include "proxy/journal.h"
+#include "proxy/journal_queue.h"
 #include "proxy/journal_safe.h"
 
 #include <limits.h>
@@ -28,7 +29,7 @@ struct ic_journal {
     int appendfsync;
     uint32_t functions;
     char failure[IC_JOURNAL_WHY_MAX];
-    struct ic_buf queue;          /* op_header, record, op_header, ... */
+    struct ic_journal_queue queue;
     uint64_t applied;             /* records of the last transaction */
     struct ic_journal_sync *sync; /* NULL until the journal is open */
     bool syncing;                 /* its thread has a job */

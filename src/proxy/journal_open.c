@@ -380,7 +380,7 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
         ic_journal_say(why, "journal: out of memory");
         return IC_ENOMEM;
     }
-    ic_buf_init(&j->queue);
+    ic_journal_queue_init(&j->queue);
     j->lock_fd = -1;
     j->safe.fd = -1;
     j->appendfsync = setup->appendfsync;
@@ -481,6 +481,6 @@ void ic_journal_close(struct ic_journal *j)
     if (j->lock_fd >= 0) {
         close(j->lock_fd);
     }
-    ic_buf_deinit(&j->queue);
+    ic_journal_queue_deinit(&j->queue);
     ic_free(j);
 }

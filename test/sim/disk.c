@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "proxy/journal.h"
+#include "proxy/journal_queue.h"
 #include "proxy/journal_record.h"
 #include "sim/report.h"
 #include "sim/world.h"
@@ -18,17 +19,9 @@ enum {
     SYNC_SLOW_US = 4000000,
 };
 
-enum op { OP_PUT_OBJECT, OP_DELETE_OBJECT, OP_PUT_ENTRY, OP_DELETE_ENTRY, OP_FLUSH, OP_PUT_LEDGER };
-
-struct op_header { /* in the queue, followed by LEN bytes of record */
-    uint64_t id;
-    uint32_t len;
-    uint32_t op;
-};
-
 struct ic_journal {
     struct sim_disk *disk;
-    struct ic_buf queue;
+    struct ic_journal_queue queue;
     int appendfsync;
     uint32_t functions;
     bool failed, unsynced, syncing;
@@ -70,11 +63,11 @@ static void table_remove(struct sim_table *t, uint64_t id)
     }
 }
 
-static void table_put(struct sim_table *t, uint64_t id, const uint8_t *bytes, uint32_t len)
+static void table_put(struct sim_table *t, uint64_t id, struct ic_slice record)
 {
-    struct sim_record *r = sim_alloc(sizeof *r + len);
-    *r = (struct sim_record){.id = id, .refs = 1, .len = len};
-    memcpy(r->bytes, bytes, len);
+    struct sim_record *r = sim_alloc(sizeof *r + record.len);
+    *r = (struct sim_record){.id = id, .refs = 1, .len = record.len};
+    memcpy(r->bytes, record.data, record.len);
     table_remove(t, id);
     if (t->count == t->capacity) {
         t->capacity = t->capacity == 0 ? 64 : t->capacity * 2;
@@ -211,7 +204,7 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     j->disk = d;
     j->appendfsync = setup->appendfsync;
     j->functions = setup->functions;
-    ic_buf_init(&j->queue);
+    ic_journal_queue_init(&j->queue);
     *meta = (struct ic_journal_meta){.fresh = !image->exists, .crashed = image->open};
     if (!image->exists) {
         create(image, setup);
@@ -273,100 +266,39 @@ void ic_journal_close(struct ic_journal *j)
         j->disk->current.open = false;
         make_durable(j);
     }
-    ic_buf_deinit(&j->queue);
+    ic_journal_queue_deinit(&j->queue);
     free(j);
-}
-
-/* ---- records ------------------------------------------------------------------- */
-
-static int queue(struct ic_journal *j, enum op op, uint64_t id, struct ic_slice record)
-{
-    struct op_header header = {.id = id, .len = (uint32_t)record.len, .op = op};
-    int result = ic_buf_reserve(&j->queue, sizeof header + record.len);
-    if (result == 0) {
-        result = ic_buf_append(&j->queue, &header, sizeof header);
-    }
-    return result < 0 ? result : ic_buf_append_slice(&j->queue, record);
-}
-
-int ic_journal_put_object(struct ic_journal *j, const struct ic_journal_object *o)
-{
-    struct ic_buf record;
-    ic_buf_init(&record);
-    int result = ic_journal_encode_object(&record, o);
-    if (result >= 0) {
-        result = queue(j, OP_PUT_OBJECT, o->id, ic_buf_slice(&record));
-    }
-    ic_buf_deinit(&record);
-    return result;
-}
-
-int ic_journal_delete_object(struct ic_journal *j, uint64_t id)
-{
-    return queue(j, OP_DELETE_OBJECT, id, ic_slice(NULL, 0));
-}
-
-int ic_journal_put_entry(struct ic_journal *j, const struct ic_journal_entry *e)
-{
-    struct ic_buf record;
-    ic_buf_init(&record);
-    int result = ic_journal_encode_entry(&record, e);
-    if (result >= 0) {
-        result = queue(j, OP_PUT_ENTRY, e->id, ic_buf_slice(&record));
-    }
-    ic_buf_deinit(&record);
-    return result;
-}
-
-int ic_journal_delete_entry(struct ic_journal *j, uint64_t id)
-{
-    return queue(j, OP_DELETE_ENTRY, id, ic_slice(NULL, 0));
-}
-
-int ic_journal_flush(struct ic_journal *j)
-{
-    return queue(j, OP_FLUSH, 0, ic_slice(NULL, 0));
-}
-
-int ic_journal_put_ledger(struct ic_journal *j, uint64_t key, struct ic_slice record)
-{
-    return queue(j, OP_PUT_LEDGER, key, record);
-}
-
-size_t ic_journal_mark(const struct ic_journal *j)
-{
-    return j->queue.len;
-}
-
-void ic_journal_rewind(struct ic_journal *j, size_t mark)
-{
-    j->queue.len = mark;
 }
 
 /* ---- committing ---------------------------------------------------------------- */
 
-static void apply_one(struct sim_image *image, const struct op_header *op, const uint8_t *record)
+struct ic_journal_queue *ic_journal_queue_of(struct ic_journal *j)
+{
+    return &j->queue;
+}
+
+static void apply_one(struct sim_image *image, const struct ic_journal_change *c)
 {
     static const char *const names[] = {"object",   "no object", "entry",
                                         "no entry", "flush",     "ledger"};
-    sim_note("journal: %s %llx", names[op->op], (unsigned long long)op->id);
-    switch ((enum op)op->op) {
-    case OP_PUT_OBJECT:
-        table_put(&image->objects, op->id, record, op->len);
+    sim_note("journal: %s %llx", names[c->op], (unsigned long long)c->id);
+    switch (c->op) {
+    case IC_JOURNAL_PUT_OBJECT:
+        table_put(&image->objects, c->id, c->record);
         return;
-    case OP_PUT_ENTRY:
-        table_put(&image->entries, op->id, record, op->len);
+    case IC_JOURNAL_PUT_ENTRY:
+        table_put(&image->entries, c->id, c->record);
         return;
-    case OP_PUT_LEDGER:
-        table_put(&image->ledger, op->id, record, op->len);
+    case IC_JOURNAL_PUT_LEDGER:
+        table_put(&image->ledger, c->id, c->record);
         return;
-    case OP_DELETE_OBJECT:
-        table_remove(&image->objects, op->id);
+    case IC_JOURNAL_DELETE_OBJECT:
+        table_remove(&image->objects, c->id);
         return;
-    case OP_DELETE_ENTRY:
-        table_remove(&image->entries, op->id);
+    case IC_JOURNAL_DELETE_ENTRY:
+        table_remove(&image->entries, c->id);
         return;
-    case OP_FLUSH:
+    case IC_JOURNAL_FLUSH:
         table_clear(&image->objects);
         table_clear(&image->entries);
         return;
@@ -375,13 +307,10 @@ static void apply_one(struct sim_image *image, const struct op_header *op, const
 
 static void apply_queue(struct ic_journal *j)
 {
-    const uint8_t *at = j->queue.data, *end = at + j->queue.len;
-    while (at < end) {
-        struct op_header op;
-        memcpy(&op, at, sizeof op);
-        at += sizeof op;
-        apply_one(&j->disk->current, &op, at);
-        at += op.len;
+    struct ic_journal_change change;
+    size_t at = 0;
+    while (ic_journal_queue_next(&j->queue, &at, &change)) {
+        apply_one(&j->disk->current, &change);
         j->stats.records++;
     }
 }
@@ -396,16 +325,16 @@ static int fail(struct ic_journal *j)
 
 int ic_journal_commit(struct ic_journal *j)
 {
-    if (j->queue.len == 0) {
+    if (ic_journal_queue_empty(&j->queue)) {
         return j->failed ? IC_EIO : 0;
     }
     ic_sim_act();
     if (sim_faults_draw(&sim_world()->faults, SIM_FAULT_JOURNAL_ERROR)) {
-        j->queue.len = 0;
+        ic_journal_queue_clear(&j->queue);
         return fail(j);
     }
     apply_queue(j);
-    j->queue.len = 0;
+    ic_journal_queue_clear(&j->queue);
     j->stats.commits++;
     j->disk->commits++;
     j->disk->current.mark = sim_world()->model.events;

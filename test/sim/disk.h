@@ -13,7 +13,8 @@
 
 struct sim_record {
     uint64_t id;
-    uint32_t refs, len;
+    uint32_t refs;
+    size_t len;
     uint8_t bytes[];
 };
 
