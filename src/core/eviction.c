@@ -15,18 +15,20 @@ static const struct ic_eviction_policy *const policies[] = {
 struct ic_eviction *ic_eviction_new(int kind)
 {
     assert(kind >= 0 && (size_t)kind < sizeof policies / sizeof policies[0]);
-    struct ic_eviction *e = policies[kind]->create();
+    struct ic_eviction *e = ic_calloc(1, policies[kind]->size);
     if (e != NULL) {
         e->policy = policies[kind];
+        e->policy->init(e);
     }
     return e;
 }
 
 void ic_eviction_free(struct ic_eviction *e)
 {
-    if (e != NULL) {
-        e->policy->destroy(e);
+    if (e != NULL && e->policy->deinit != NULL) {
+        e->policy->deinit(e);
     }
+    ic_free(e);
 }
 
 int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uint64_t size,
@@ -73,5 +75,5 @@ void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node)
 
 uint64_t ic_eviction_memory(const struct ic_eviction *e)
 {
-    return e->policy->memory(e);
+    return e->policy->size + (e->policy->more_memory == NULL ? 0 : e->policy->more_memory(e));
 }

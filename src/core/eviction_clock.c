@@ -5,7 +5,6 @@
  *     hand --> [ next ... ] --used: clear, to the back--.
  *                   '--not used--> victim               '--> [ ... last ]
  */
-#include "base/alloc.h"
 #include "core/eviction_policy.h"
 
 struct clock {
@@ -18,19 +17,9 @@ static struct clock *clock_of(struct ic_eviction *e)
     return IC_CONTAINER(e, struct clock, base);
 }
 
-static struct ic_eviction *create(void)
+static void init(struct ic_eviction *e)
 {
-    struct clock *clock = ic_calloc(1, sizeof *clock);
-    if (clock == NULL) {
-        return NULL;
-    }
-    ic_list_init(&clock->ring);
-    return &clock->base;
-}
-
-static void destroy(struct ic_eviction *e)
-{
-    ic_free(clock_of(e));
+    ic_list_init(&clock_of(e)->ring);
 }
 
 static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
@@ -72,19 +61,12 @@ static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
     ic_list_push_back(&clock_of(e)->ring, &node->link);
 }
 
-static uint64_t memory(const struct ic_eviction *e)
-{
-    (void)e;
-    return sizeof(struct clock);
-}
-
 const struct ic_eviction_policy ic_eviction_clock = {
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct clock),
+    .init = init,
     .insert = insert,
     .access = access_node,
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
-    .memory = memory,
 };

@@ -5,7 +5,6 @@
  *
  *     heap: [ least L + f/s first ] --victim--> L = its priority
  */
-#include "base/alloc.h"
 #include "core/eviction_policy.h"
 
 #include <assert.h>
@@ -33,21 +32,19 @@ static bool before(const struct ic_heap_node *a, const struct ic_heap_node *b)
     return x->priority < y->priority || (x->priority <= y->priority && x->order < y->order);
 }
 
-static struct ic_eviction *create(void)
+static void init(struct ic_eviction *e)
 {
-    struct gdsf *g = ic_calloc(1, sizeof *g);
-    if (g == NULL) {
-        return NULL;
-    }
-    ic_heap_init(&g->heap, before);
-    return &g->base;
+    ic_heap_init(&gdsf_of(e)->heap, before);
 }
 
-static void destroy(struct ic_eviction *e)
+static void deinit(struct ic_eviction *e)
 {
-    struct gdsf *g = gdsf_of(e);
-    ic_heap_deinit(&g->heap);
-    ic_free(g);
+    ic_heap_deinit(&gdsf_of(e)->heap);
+}
+
+static uint64_t more_memory(const struct ic_eviction *e)
+{
+    return IC_CONTAINER(e, const struct gdsf, base)->heap.cap * sizeof(void *);
 }
 
 static void use(struct gdsf *g, struct ic_eviction_node *node)
@@ -95,19 +92,14 @@ static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
     assert(result >= 0); /* it was in there, so the heap has room */
 }
 
-static uint64_t memory(const struct ic_eviction *e)
-{
-    const struct gdsf *g = IC_CONTAINER(e, const struct gdsf, base);
-    return sizeof *g + g->heap.cap * sizeof(void *);
-}
-
 const struct ic_eviction_policy ic_eviction_gdsf = {
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct gdsf),
+    .init = init,
+    .deinit = deinit,
+    .more_memory = more_memory,
     .insert = insert,
     .access = access_node,
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
-    .memory = memory,
 };

@@ -3,7 +3,6 @@
  *
  *     insert, hit --> [ newest ... oldest ] --> victim
  */
-#include "base/alloc.h"
 #include "core/eviction_policy.h"
 
 struct lru {
@@ -16,19 +15,9 @@ static struct lru *lru_of(struct ic_eviction *e)
     return IC_CONTAINER(e, struct lru, base);
 }
 
-static struct ic_eviction *create(void)
+static void init(struct ic_eviction *e)
 {
-    struct lru *lru = ic_calloc(1, sizeof *lru);
-    if (lru == NULL) {
-        return NULL;
-    }
-    ic_list_init(&lru->used);
-    return &lru->base;
-}
-
-static void destroy(struct ic_eviction *e)
-{
-    ic_free(lru_of(e));
+    ic_list_init(&lru_of(e)->used);
 }
 
 static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
@@ -66,19 +55,12 @@ static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
     ic_list_push_front(&lru_of(e)->used, &node->link);
 }
 
-static uint64_t memory(const struct ic_eviction *e)
-{
-    (void)e;
-    return sizeof(struct lru);
-}
-
 const struct ic_eviction_policy ic_eviction_lru = {
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct lru),
+    .init = init,
     .insert = insert,
     .access = access_node,
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
-    .memory = memory,
 };

@@ -8,17 +8,19 @@
 #include "core/eviction.h"
 
 struct ic_eviction_policy {
-    struct ic_eviction *(*create)(void); /* NULL: out of memory */
-    void (*destroy)(struct ic_eviction *e);
+    size_t
+        size; /* of its own struct, whose first member is the struct ic_eviction; it is all zeros */
+    void (*init)(struct ic_eviction *e);
+    void (*deinit)(struct ic_eviction *e);                /* NULL: nothing to do */
+    uint64_t (*more_memory)(const struct ic_eviction *e); /* beside SIZE; NULL: none */
     int (*insert)(struct ic_eviction *e, struct ic_eviction_node *node);
     void (*access)(struct ic_eviction *e, struct ic_eviction_node *node);
     void (*remove)(struct ic_eviction *e, struct ic_eviction_node *node);
     struct ic_eviction_node *(*victim)(struct ic_eviction *e); /* taken out; NULL: empty */
     void (*give_back)(struct ic_eviction *e, struct ic_eviction_node *node);
-    uint64_t (*memory)(const struct ic_eviction *e);
 };
 
-struct ic_eviction { /* the first member of each policy's own struct */
+struct ic_eviction {
     const struct ic_eviction_policy *policy;
 };
 

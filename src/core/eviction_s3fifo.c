@@ -7,7 +7,6 @@
  *                        '--------> [ main ] <--------------'  used: goes round, less one hit
  *                                      '--not used--> victim
  */
-#include "base/alloc.h"
 #include "core/eviction_policy.h"
 
 #include <stdbool.h>
@@ -39,20 +38,11 @@ static struct s3fifo *s3fifo_of(struct ic_eviction *e)
     return IC_CONTAINER(e, struct s3fifo, base);
 }
 
-static struct ic_eviction *create(void)
+static void init(struct ic_eviction *e)
 {
-    struct s3fifo *s = ic_calloc(1, sizeof *s);
-    if (s == NULL) {
-        return NULL;
-    }
+    struct s3fifo *s = s3fifo_of(e);
     ic_list_init(&s->queue[QUEUE_SMALL]);
     ic_list_init(&s->queue[QUEUE_MAIN]);
-    return &s->base;
-}
-
-static void destroy(struct ic_eviction *e)
-{
-    ic_free(s3fifo_of(e));
 }
 
 /* The ghost remembers as many names as the main queue has objects: older ones do not count. */
@@ -168,19 +158,12 @@ static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
     push(s3fifo_of(e), node, QUEUE_MAIN);
 }
 
-static uint64_t memory(const struct ic_eviction *e)
-{
-    (void)e;
-    return sizeof(struct s3fifo);
-}
-
 const struct ic_eviction_policy ic_eviction_s3fifo = {
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct s3fifo),
+    .init = init,
     .insert = insert,
     .access = access_node,
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
-    .memory = memory,
 };

@@ -5,7 +5,6 @@
  *
  *     insert --> [ newest ... used, used <-hand-- ... oldest ]
  */
-#include "base/alloc.h"
 #include "core/eviction_policy.h"
 
 struct sieve {
@@ -19,20 +18,11 @@ static struct sieve *sieve_of(struct ic_eviction *e)
     return IC_CONTAINER(e, struct sieve, base);
 }
 
-static struct ic_eviction *create(void)
+static void init(struct ic_eviction *e)
 {
-    struct sieve *sieve = ic_calloc(1, sizeof *sieve);
-    if (sieve == NULL) {
-        return NULL;
-    }
+    struct sieve *sieve = sieve_of(e);
     ic_list_init(&sieve->queue);
     sieve->hand = &sieve->queue;
-    return &sieve->base;
-}
-
-static void destroy(struct ic_eviction *e)
-{
-    ic_free(sieve_of(e));
 }
 
 static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
@@ -83,19 +73,12 @@ static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
     ic_list_insert_after(sieve_of(e)->hand, &node->link);
 }
 
-static uint64_t memory(const struct ic_eviction *e)
-{
-    (void)e;
-    return sizeof(struct sieve);
-}
-
 const struct ic_eviction_policy ic_eviction_sieve = {
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct sieve),
+    .init = init,
     .insert = insert,
     .access = access_node,
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
-    .memory = memory,
 };
