@@ -8,8 +8,7 @@
 #include "core/eviction.h"
 
 struct ic_eviction_policy {
-    size_t
-        size; /* of its own struct, whose first member is the struct ic_eviction; it is all zeros */
+    size_t size; /* of its own struct: first a struct ic_eviction, then zeros */
     void (*init)(struct ic_eviction *e);
     void (*deinit)(struct ic_eviction *e);                /* NULL: nothing to do */
     uint64_t (*more_memory)(const struct ic_eviction *e); /* beside SIZE; NULL: none */
