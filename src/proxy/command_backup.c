@@ -7,7 +7,7 @@
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
 
-static void reply_figures(struct ic_call *c)
+void ic_command_ic_backup(struct ic_call *c)
 {
     struct ic_backup_stats s = ic_backups_stats(c->proxy->backups);
     uint64_t uncopied = 0;
@@ -44,10 +44,14 @@ static int function_of(const struct ic_call *c, uint32_t i)
     return -1;
 }
 
-static void ask(struct ic_call *c)
+void ic_command_ic_backup_now(struct ic_call *c)
 {
     uint32_t count = ic_pool_count(ic_functions_pool(c->proxy->functions));
     int function = c->argc == 3 ? function_of(c, 2) : 0;
+    if (c->argc > 3) {
+        ic_call_syntax_error(c);
+        return;
+    }
     if (function < 0) {
         ic_call_error(c, "no such function");
         return;
@@ -59,13 +63,14 @@ static void ask(struct ic_call *c)
     ic_resp_int(c->out, (int64_t)(end - first));
 }
 
-void ic_command_ic_backup(struct ic_call *c)
+void ic_command_ic_backup_help(struct ic_call *c)
 {
-    if (c->argc == 1) {
-        reply_figures(c);
-    } else if (c->argc <= 3 && ic_call_is(c, 1, "NOW")) {
-        ask(c);
-    } else {
-        ic_call_syntax_error(c);
-    }
+    static const char *const lines[] = {"(no subcommand)",
+                                        "    Return what backups have done and are doing.",
+                                        "NOW [<function>]",
+                                        "    Begin to copy what is new on <function>, a name or a "
+                                        "number, or on all of them. Return",
+                                        "    how many functions that are.",
+                                        NULL};
+    ic_call_help(c, lines);
 }

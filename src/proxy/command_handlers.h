@@ -113,6 +113,8 @@ ic_command_handler ic_command_ic_repair_key;
 ic_command_handler ic_command_ic_repair_now;
 ic_command_handler ic_command_ic_repair_help;
 ic_command_handler ic_command_ic_backup;
+ic_command_handler ic_command_ic_backup_now;
+ic_command_handler ic_command_ic_backup_help;
 
 bool ic_command_prepare_set(struct ic_call *c, int64_t *expires_ms);
 bool ic_command_prepare_setex(struct ic_call *c, int64_t *expires_ms); /* and PSETEX */

@@ -123,6 +123,13 @@ static const struct ic_command repair_subcommands[] = {
         "O(1)", "Shows what IC.REPAIR can do."),
 };
 
+static const struct ic_command backup_subcommands[] = {
+    ROW("ic.backup|now", ic_command_ic_backup_now, -2, "1.0.0", INFINICACHE, ADMIN, 0,
+        "O(N) with N functions", "Begins to copy what is new to second instances."),
+    ROW("ic.backup|help", ic_command_ic_backup_help, 2, "1.0.0", INFINICACHE, LOADING | STALE, 0,
+        "O(1)", "Shows what IC.BACKUP can do."),
+};
+
 static const struct ic_command memory_subcommands[] = {
     ROW("memory|usage", ic_command_memory_usage, -3, "4.0.0", SERVER, READONLY, 0,
         "O(1)", "Tells the memory that a key and its value take in functions and proxy.",
@@ -400,8 +407,9 @@ const struct ic_command ic_command_table[] = {
         .tips = "nondeterministic_output",
         .subcommands = cost_subcommands, .subcommand_count = COUNT(cost_subcommands)),
     ROW("ic.backup", ic_command_ic_backup, -1, "1.0.0", INFINICACHE, READONLY, 0,
-        "O(N) with N functions", "Tells about copies on second instances; with NOW [function], begins to make them.",
-        .tips = "nondeterministic_output"),
+        "O(N) with N functions", "Tells what backups to second instances have done and are doing.",
+        .tips = "nondeterministic_output",
+        .subcommands = backup_subcommands, .subcommand_count = COUNT(backup_subcommands)),
 };
 /* clang-format on */
 

@@ -388,8 +388,11 @@ def test_an_instance_without_room(new_cluster):
     client = cluster.redis()
     with pytest.raises(redis.ResponseError, match="no such function"):
         client.execute_command("IC.BACKUP", "NOW", "nobody")
-    with pytest.raises(redis.ResponseError, match="syntax"):
+    with pytest.raises(redis.ResponseError, match="unknown subcommand 'THEN'"):
         client.execute_command("IC.BACKUP", "THEN")
+    with pytest.raises(redis.ResponseError, match="syntax"):
+        client.execute_command("IC.BACKUP", "NOW", "3", "4")
+    assert b"NOW [<function>]" in client.execute_command("IC.BACKUP", "HELP")
     assert client.execute_command("IC.BACKUP", "NOW", "infinicache-3") == 1
     assert client.execute_command("IC.BACKUP", "NOW", "3") == 1
     wait_until(lambda: backup(client)["done"] >= 1 and backup(client)["running"] == 0, "it is done")

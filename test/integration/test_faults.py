@@ -18,6 +18,12 @@ KB = 1 << 10
 MB = 1 << 20
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_copies(cluster):
+    """What is lost is lost, and counted once, however long this file takes."""
+    cluster.redis().config_set("backup-interval", 0)
+
+
 # ---- helpers -----------------------------------------------------------------
 
 def chunks_of(client, key):
