@@ -400,6 +400,13 @@ static inline int world_change(struct world *w, enum ic_change_kind kind, const 
     return world_commit(w, &change);
 }
 
+/* The object that KEY names, or NULL. */
+static inline struct ic_object *world_object(struct world *w, const char *key)
+{
+    struct ic_entry *e = ic_store_find(w->store, ic_slice_str(key), w->wall_ms);
+    return e == NULL ? NULL : e->object;
+}
+
 /* Id of the version it shows, 0: none. */
 static inline uint64_t world_get(struct world *w, const char *key)
 {
@@ -507,6 +514,56 @@ static inline void world_back_up(struct world *w, uint16_t function)
     world_turn_end(w);
 }
 
+/* ---- chunks that are lost and written anew ------------------------------------ */
+
+/* Functions of CAPACITY bytes, and 2+2 for all objects. */
+static inline void world_init_small(struct world *w, uint64_t capacity)
+{
+    static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64", NULL};
+    world_init(w, 1, capacity, code);
+    world_hello_all(w);
+}
+
+/* The same, with an object of 1000 bytes: "a". */
+static inline struct ic_object *world_init_with_a(struct world *w)
+{
+    world_init_small(w, 100000);
+    world_set(w, "a", 1000, 0);
+    return world_object(w, "a");
+}
+
+static inline void world_kill_chunk(struct world *w, const struct ic_object *o, uint16_t chunk)
+{
+    world_kill_node(w, o->place[chunk].function);
+}
+
+/* Chunk I is written to its new place and sealed there; the store is not told. */
+static inline void world_rewrite(struct world *w, struct ic_object *o, uint16_t i)
+{
+    world_write(w, o, i, false);
+    struct world_node *n = &w->node[o->place[i].function];
+    n->chunk[n->count - 1].sealed = true;
+}
+
+/* What a commit ends with that returned RESULT and, if that is 0, tells world_done. */
+static inline int world_end_commit(struct world *w, int result)
+{
+    int before = w->results;
+    if (result < 0) {
+        return result;
+    }
+    world_turn_end(w);
+    assert_int_equal(w->results, before + 1);
+    return w->result;
+}
+
+static inline void world_tick(struct world *w)
+{
+    while (ic_store_tick(w->store, w->now_ms, w->wall_ms)) {
+    }
+    world_turn_end(w);
+}
+
 /* ---- what must hold ----------------------------------------------------------- */
 
 static inline void world_check_node(struct world *w, uint16_t i, const struct world_node *n)
@@ -525,6 +582,16 @@ static inline void world_check(struct world *w)
         world_check_node(w, i, &w->node[i]);
         world_check_node(w, i, &w->peer[i]);
     }
+}
+
+/* Whatever was to be deleted is, and nothing is planned. */
+static inline void world_check_even(struct world *w)
+{
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        world_deliver_deletes(w, i);
+        assert_int_equal(ic_pool_function(w->pool, i)->planned, 0);
+    }
+    world_check(w);
 }
 
 /* Nothing can be written to files, by the whole process (stands for a full disk). */

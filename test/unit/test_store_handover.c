@@ -6,27 +6,7 @@
 
 #include "unit/store_world.h"
 
-static const char *const small_code[] = {"code-table", "*:2+2", "unit-size", "64", NULL};
-
 static struct world world;
-
-static struct world *start(uint64_t capacity)
-{
-    world_init(&world, 1, capacity, small_code);
-    world_hello_all(&world);
-    return &world;
-}
-
-static struct ic_object *object_of(struct world *w, const char *key)
-{
-    struct ic_entry *e = ic_store_find(w->store, ic_slice_str(key), w->wall_ms);
-    return e == NULL ? NULL : e->object;
-}
-
-static void kill_chunk(struct world *w, const struct ic_object *o, uint16_t chunk)
-{
-    world_kill_node(w, o->place[chunk].function);
-}
 
 /* Chunk I's instance is dying. Returns its function; *SERIAL. */
 static uint16_t dying(struct world *w, const struct ic_object *o, uint16_t i, uint32_t *serial)
@@ -48,40 +28,16 @@ static struct ic_item item_of(const struct ic_object *o, uint16_t chunk)
                                      .key = ic_slice_str("a")}};
 }
 
-static void write_chunk(struct world *w, struct ic_object *o, uint16_t i)
-{
-    world_write(w, o, i, false);
-    struct world_node *n = &w->node[o->place[i].function];
-    n->chunk[n->count - 1].sealed = true;
-}
-
 static int commit(struct world *w, struct ic_object *o, uint16_t chunk)
 {
-    int before = w->results;
-    int result = ic_store_move_commit(w->store, o, chunk, world_done, w);
-    if (result < 0) {
-        return result;
-    }
-    world_turn_end(w);
-    assert_int_equal(w->results, before + 1);
-    return w->result;
-}
-
-static void check_even(struct world *w)
-{
-    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
-        world_deliver_deletes(w, i);
-        assert_int_equal(ic_pool_function(w->pool, i)->planned, 0);
-    }
-    world_check(w);
+    return world_end_commit(w, ic_store_move_commit(w->store, o, chunk, world_done, w));
 }
 
 static void test_which(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
     uint32_t serial;
     uint16_t function = dying(w, o, 1, &serial);
     struct ic_item item = item_of(o, 1);
@@ -102,7 +58,7 @@ static void test_which(void **state)
     assert_int_equal(ic_store_spare(w->store, o), 1);
     dying(w, o, 2, &serial);
     assert_int_equal(ic_store_spare(w->store, o), 0);
-    kill_chunk(w, o, 0);
+    world_kill_chunk(w, o, 0);
     assert_int_equal(ic_store_spare(w->store, o), -1);
     world_change(w, IC_CHANGE_RENAME, "a", "longer", 0);
     item = item_of(o, 2);
@@ -115,7 +71,8 @@ static void test_which(void **state)
 static void test_a_draft(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
+    struct world *w = &world;
+    world_init_small(w, 100000);
     struct ic_object *o;
     assert_int_equal(ic_store_draft(w->store, ic_slice_str("a"), 1000, &o), 0);
     uint16_t from = o->place[2].function;
@@ -139,7 +96,7 @@ static void test_a_draft(void **state)
         ic_pool_unplan(w->pool, i, filled[i]);
     }
     ic_store_drop(w->store, o);
-    check_even(w);
+    world_check_even(w);
     world_deinit(w);
 }
 
@@ -147,9 +104,8 @@ static void test_a_draft(void **state)
 static void test_copied(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
     static const uint8_t id[IC_INSTANCE_ID_LEN] = {9};
     uint16_t function = o->place[1].function;
     uint32_t first = o->place[1].instance;
@@ -178,11 +134,10 @@ static void test_copied(void **state)
 static void test_moved(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
-    kill_chunk(w, o, 0);
-    kill_chunk(w, o, 3);
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
+    world_kill_chunk(w, o, 0);
+    world_kill_chunk(w, o, 3);
     uint32_t serial;
     uint16_t function = dying(w, o, 1, &serial);
     assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
@@ -190,22 +145,20 @@ static void test_moved(void **state)
     assert_int_equal(ic_store_held_count(w->store, o), 2);
     assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), IC_ENOENT);
     world_kill_node(w, function);
-    while (ic_store_tick(w->store, w->now_ms, w->wall_ms)) {
-    }
-    world_turn_end(w);
-    assert_ptr_equal(object_of(w, "a"), o); /* nobody has it, but it comes */
+    world_tick(w);
+    assert_ptr_equal(world_object(w, "a"), o); /* nobody has it, but it comes */
     assert_int_not_equal(o->place[1].function, function);
     assert_int_not_equal(o->place[1].function, o->place[2].function);
-    write_chunk(w, o, 1);
+    world_rewrite(w, o, 1);
     assert_int_equal(commit(w, o, 1), 0);
     ic_store_move_end(w->store, o, 1);
     assert_int_equal(ic_store_held_count(w->store, o), 2);
-    check_even(w);
+    world_check_even(w);
     uint16_t to = o->place[1].function;
     world_stop(w);
     world_start(w);
     world_hello_all(w);
-    o = object_of(w, "a");
+    o = world_object(w, "a");
     assert_non_null(o);
     assert_int_equal(o->place[1].function, to);
     assert_int_equal(ic_store_held_count(w->store, o), 2);
@@ -217,29 +170,28 @@ static void test_failed(void **state)
 {
     (void)state;
     for (int step = 0; step < 3; step++) {
-        struct world *w = start(100000);
-        world_set(w, "a", 1000, 0);
-        struct ic_object *o = object_of(w, "a");
-        kill_chunk(w, o, 0);
+        struct world *w = &world;
+        struct ic_object *o = world_init_with_a(w);
+        world_kill_chunk(w, o, 0);
         uint32_t serial;
         uint16_t function = dying(w, o, 1, &serial);
         assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
         world_kill_node(w, function);
         if (step > 0) {
-            write_chunk(w, o, 1);
+            world_rewrite(w, o, 1);
         }
         if (step == 2) {
-            kill_chunk(w, o, 2); /* one more: d - 1 are left */
+            world_kill_chunk(w, o, 2); /* one more: d - 1 are left */
         }
         ic_store_move_end(w->store, o, 1);
         world_turn_end(w);
         if (step == 2) {
-            assert_null(object_of(w, "a"));
+            assert_null(world_object(w, "a"));
         } else {
-            assert_int_equal(ic_store_fate(w->store, object_of(w, "a"), 1), IC_FATE_LOST);
+            assert_int_equal(ic_store_fate(w->store, world_object(w, "a"), 1), IC_FATE_LOST);
             assert_int_equal(ic_store_lost_count(w->store, o), 2);
         }
-        check_even(w);
+        world_check_even(w);
         world_deinit(w);
     }
 }
@@ -247,19 +199,18 @@ static void test_failed(void **state)
 static void test_the_version_dies(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
     uint32_t serial;
     uint16_t function = dying(w, o, 1, &serial);
     assert_int_equal(ic_store_move_begin(w->store, o, 1, function, serial), 0);
     world_change(w, IC_CHANGE_DELETE, "a", NULL, 0);
     world_kill_node(w, function);
-    write_chunk(w, o, 1);
+    world_rewrite(w, o, 1);
     assert_int_equal(ic_store_move_commit(w->store, o, 1, world_done, w), IC_ENOENT);
     ic_store_move_end(w->store, o, 1);
     world_turn_end(w);
-    check_even(w);
+    world_check_even(w);
     assert_int_equal(ic_store_stats(w->store).objects, 0);
     world_deinit(w);
 }
@@ -267,10 +218,11 @@ static void test_the_version_dies(void **state)
 static void test_no_room(void **state)
 {
     (void)state;
-    struct world *w = start(1500); /* one chunk each: two of 500 bytes and more do not fit */
+    struct world *w = &world;
+    world_init_small(w, 1500); /* one chunk each: two of 500 bytes and more do not fit */
     world_set(w, "a", 1000, 0);
     world_set(w, "b", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct ic_object *o = world_object(w, "a");
     uint64_t evicted = ic_store_stats(w->store).evicted;
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) { /* what is left of each is planned */
         ic_pool_plan(w->pool, i, ic_pool_room(w->pool, i));
@@ -293,13 +245,13 @@ static void test_no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_draft),
-        cmocka_unit_test(test_which),
-        cmocka_unit_test(test_moved),
-        cmocka_unit_test(test_failed),
-        cmocka_unit_test(test_the_version_dies),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_copied),
+        leak_test(test_a_draft),
+        leak_test(test_which),
+        leak_test(test_moved),
+        leak_test(test_failed),
+        leak_test(test_the_version_dies),
+        leak_test(test_no_room),
+        leak_test(test_copied),
     };
     return cmocka_run_group_tests_name("store_handover", tests, NULL, NULL);
 }

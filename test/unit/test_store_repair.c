@@ -8,55 +8,19 @@
 
 #include <signal.h>
 
-static const char *const small_code[] = {"code-table", "*:2+2", "unit-size", "64", NULL};
-
 static struct world world;
-
-static struct world *start(uint64_t capacity)
-{
-    world_init(&world, 1, capacity, small_code);
-    world_hello_all(&world);
-    return &world;
-}
-
-static struct ic_object *object_of(struct world *w, const char *key)
-{
-    struct ic_entry *e = ic_store_find(w->store, ic_slice_str(key), w->wall_ms);
-    return e == NULL ? NULL : e->object;
-}
-
-static void tick(struct world *w)
-{
-    while (ic_store_tick(w->store, w->now_ms, w->wall_ms)) {
-    }
-    world_turn_end(w);
-}
-
-static void kill_chunk(struct world *w, const struct ic_object *o, uint16_t chunk)
-{
-    world_kill_node(w, o->place[chunk].function);
-}
 
 /* Writes and seals what a repair began. */
 static void write_all(struct world *w, struct ic_object *o, uint64_t chunks)
 {
     for (; chunks != 0; chunks &= chunks - 1) {
-        uint16_t i = (uint16_t)__builtin_ctzll(chunks);
-        world_write(w, o, i, false);
-        w->node[o->place[i].function].chunk[w->node[o->place[i].function].count - 1].sealed = true;
+        world_rewrite(w, o, (uint16_t)__builtin_ctzll(chunks));
     }
 }
 
 static int commit(struct world *w, struct ic_object *o, uint64_t chunks)
 {
-    int before = w->results;
-    int result = ic_store_repair_commit(w->store, o, chunks, world_done, w);
-    if (result < 0) {
-        return result;
-    }
-    world_turn_end(w);
-    assert_int_equal(w->results, before + 1);
-    return w->result;
+    return world_end_commit(w, ic_store_repair_commit(w->store, o, chunks, world_done, w));
 }
 
 static void deliver(struct world *w)
@@ -88,13 +52,12 @@ static void check_distinct(const struct ic_object *o)
 static void test_repaired_and_restarted(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
     uint64_t chunks = 0;
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), IC_ENOENT);
-    kill_chunk(w, o, 1);
-    kill_chunk(w, o, 3);
+    world_kill_chunk(w, o, 1);
+    world_kill_chunk(w, o, 3);
     assert_int_equal(ic_store_fate(w->store, o, 1), IC_FATE_LOST);
     assert_int_equal(ic_store_lost_count(w->store, o), 2);
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
@@ -112,24 +75,23 @@ static void test_repaired_and_restarted(void **state)
     uint16_t function = o->place[3].function;
     world_stop(w);
     world_start(w);
-    o = object_of(w, "a");
+    o = world_object(w, "a");
     assert_int_equal(o->place[3].function, function);
     world_hello_all(w);
     assert_int_equal(ic_store_held_count(w->store, o), 4);
     world_check(w);
-    kill_chunk(w, o, 0);
-    kill_chunk(w, o, 2);
-    assert_non_null(object_of(w, "a"));
+    world_kill_chunk(w, o, 0);
+    world_kill_chunk(w, o, 2);
+    assert_non_null(world_object(w, "a"));
     world_deinit(w);
 }
 
 static void test_given_up(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
-    kill_chunk(w, o, 0);
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
+    world_kill_chunk(w, o, 0);
     uint64_t chunks;
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
     ic_store_repair_end(w->store, o, chunks); /* nothing was sent */
@@ -153,10 +115,9 @@ static void test_the_version_dies(void **state)
 {
     (void)state;
     for (int how = 0; how < 3; how++) {
-        struct world *w = start(100000);
-        world_set(w, "a", 1000, 0);
-        struct ic_object *o = object_of(w, "a");
-        kill_chunk(w, o, 2);
+        struct world *w = &world;
+        struct ic_object *o = world_init_with_a(w);
+        world_kill_chunk(w, o, 2);
         uint64_t chunks, id = o->id;
         assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
         write_all(w, o, chunks);
@@ -169,9 +130,9 @@ static void test_the_version_dies(void **state)
         }
         assert_null(ic_store_object(w->store, id));
         assert_int_equal(commit(w, o, chunks), IC_ENOENT);
-        tick(w);
+        world_tick(w);
         ic_store_repair_end(w->store, o, chunks);
-        tick(w);
+        world_tick(w);
         deliver(w);
         assert_int_equal(chunks_on_nodes(w), how == 1 ? 4 : 0);
         world_stop(w); /* and nothing in the journal */
@@ -185,10 +146,9 @@ static void test_journal_failure(void **state)
 {
     (void)state;
     signal(SIGXFSZ, SIG_IGN);
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
-    kill_chunk(w, o, 2);
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
+    world_kill_chunk(w, o, 2);
     uint64_t chunks;
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
     write_all(w, o, chunks);
@@ -201,7 +161,7 @@ static void test_journal_failure(void **state)
     deliver(w);
     assert_int_equal(chunks_on_nodes(w), 3);
     w->now_ms += 10000;
-    tick(w);
+    world_tick(w);
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
     write_all(w, o, chunks);
     assert_int_equal(commit(w, o, chunks), 0);
@@ -213,11 +173,12 @@ static void test_journal_failure(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    struct world *w = start(3000);
+    struct world *w = &world;
+    world_init_small(w, 3000);
     uint64_t chunks;
     world_set(w, "a", 2000, 0);
-    struct ic_object *o = object_of(w, "a");
-    kill_chunk(w, o, 0);
+    struct ic_object *o = world_object(w, "a");
+    world_kill_chunk(w, o, 0);
     world_change(w, IC_CHANGE_RENAME, "a", "another name", 0);
     assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), IC_EINVAL);
     world_change(w, IC_CHANGE_COPY, "another name", "b", 0);
@@ -268,7 +229,7 @@ static void test_who_is_told(void **state)
 {
     (void)state;
     struct world *w = &world;
-    world_init(w, 1, 100000, small_code);
+    world_init_small(w, 100000);
     w->degraded = on_degraded;
     world_stop(w);
     world_start(w);
@@ -279,12 +240,12 @@ static void test_who_is_told(void **state)
         snprintf(key, sizeof key, "k%d", i);
         world_set(w, key, 1000, 0);
     }
-    struct ic_object *o = object_of(w, "k0");
-    tick(w);
+    struct ic_object *o = world_object(w, "k0");
+    world_tick(w);
     ic_store_read_ended(w->store, o, false);
     assert_int_equal(told, 0);
-    kill_chunk(w, o, 0);
-    tick(w);
+    world_kill_chunk(w, o, 0);
+    world_tick(w);
     assert_true(told >= 1 && told_how == IC_DEGRADED_SWEEP);
     int lacking = told;
     told = 0;
@@ -293,7 +254,7 @@ static void test_who_is_told(void **state)
     assert_int_equal(ic_store_stats(w->store).degraded_reads, 1);
     ic_store_sweep(w->store, IC_DEGRADED_ASKED);
     told = 0;
-    tick(w);
+    world_tick(w);
     assert_true(told == lacking && told_how == IC_DEGRADED_ASKED);
     struct ic_object *draft; /* answered before its last chunk was sealed */
     assert_int_equal(world_draft(w, "late", 1000, &draft), 0);
@@ -316,9 +277,8 @@ static void test_who_is_told(void **state)
 static void test_the_old_chunk_is_still_listed(void **state)
 {
     (void)state;
-    struct world *w = start(100000);
-    world_set(w, "a", 1000, 0);
-    struct ic_object *o = object_of(w, "a");
+    struct world *w = &world;
+    struct ic_object *o = world_init_with_a(w);
     uint16_t function = o->place[1].function;
     ic_store_lost(w->store, o, 1, o->place[1].instance);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) { /* there is no other place */
@@ -346,10 +306,9 @@ static void test_failing_memory(void **state)
 {
     (void)state;
     for (uint64_t at = 1; at < 12; at++) {
-        struct world *w = start(100000);
-        world_set(w, "a", 1000, 0);
-        struct ic_object *o = object_of(w, "a");
-        kill_chunk(w, o, 2);
+        struct world *w = &world;
+        struct ic_object *o = world_init_with_a(w);
+        world_kill_chunk(w, o, 2);
         uint64_t chunks;
         assert_int_equal(ic_store_repair_begin(w->store, o, &chunks), 0);
         write_all(w, o, chunks);
