@@ -41,6 +41,7 @@ struct fake_node {
     uint32_t serial; /* of its instance; another after fake_kill */
     enum ic_function_status status;
     struct fake_chunk *chunks;
+    struct ic_meeting *meeting;
     size_t backlog;
     uint32_t wakes;
 };
@@ -277,6 +278,38 @@ size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)
 {
     (void)f;
     return fake.node[function].backlog;
+}
+
+int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m)
+{
+    (void)f;
+    struct fake_node *node = &fake.node[m->function];
+    if (node->meeting != NULL) {
+        return IC_EBUSY;
+    }
+    node->meeting = m;
+    m->stage = IC_MEETING_WAKING;
+    return 0;
+}
+
+void ic_functions_part(struct ic_functions *f, struct ic_meeting *m)
+{
+    (void)f;
+    if (m->stage != IC_MEETING_OVER) {
+        assert_ptr_equal(fake.node[m->function].meeting, m);
+        fake.node[m->function].meeting = NULL;
+        m->stage = IC_MEETING_OVER;
+    }
+}
+
+/* The meeting of FUNCTION's two instances comes about, or fails with RESULT. */
+static inline void fake_meet(uint16_t function, int result)
+{
+    struct ic_meeting *m = fake.node[function].meeting;
+    assert_non_null(m);
+    m->stage = result < 0 ? IC_MEETING_OVER : IC_MEETING_MET;
+    fake.node[function].meeting = result < 0 ? NULL : m;
+    m->met(m, result, 1, 2);
 }
 
 /* ---- store ------------------------------------------------------------------- */

@@ -332,8 +332,11 @@ static struct job *idle_job(struct ic_backups *b)
 static void begin(struct ic_backups *b, struct job *job, uint16_t function)
 {
     uint64_t now_ms = ic_loop_now_ms(b->proxy->loop);
-    job->meeting =
-        (struct ic_meeting){.function = function, .met = on_met, .ended = on_ended, .ctx = job};
+    job->meeting = (struct ic_meeting){.function = function,
+                                       .cause = IC_COST_BACKUP,
+                                       .met = on_met,
+                                       .ended = on_ended,
+                                       .ctx = job};
     job->cursor = 0;
     job->begun_ms = now_ms;
     job->bytes = job->chunks = 0;

@@ -234,8 +234,9 @@ static int send_invoke(struct ic_function *fn, enum ic_invoke_kind kind)
 static enum ic_cost_cause cause_of(const struct ic_function *fn, enum ic_invoke_kind kind)
 {
     bool asked = !fn->wanted && !ic_list_empty(&fn->waiters);
-    if (kind == IC_INVOKE_PEER || (fn->meeting != NULL && ic_list_empty(&fn->waiters))) {
-        return IC_COST_BACKUP;
+    const struct ic_meeting *meeting = fn->own->meeting;
+    if (kind == IC_INVOKE_PEER || (meeting != NULL && ic_list_empty(&fn->waiters))) {
+        return meeting->cause;
     }
     return asked ? IC_CONTAINER(fn->waiters.next, struct ic_node_request, wait)->cause
                  : IC_COST_SERVE;

@@ -124,10 +124,11 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function);
  *   WAKING --active--> RAISING --the peer has said HELLO--> MET --part--> (both are sent home)
  *      '--------------------'---- met with an error          '-- one has left --> ended
  *
- * The owner fills in `function`, the callbacks and ctx; the rest is private.
+ * The owner fills in `function`, `cause`, the callbacks and ctx; the rest is private.
  */
 struct ic_meeting {
     uint16_t function;
+    enum ic_cost_cause cause; /* of the invocations it makes necessary */
     /* From the loop, once: 0 and the serials; or the meeting is over: IC_EUNAVAIL one of them
      * cannot be had, IC_ETIMEOUT it took longer than twice `invoke-timeout`. */
     void (*met)(struct ic_meeting *m, int result, uint32_t current, uint32_t beside);

@@ -6,6 +6,7 @@
 #include "code/unit_crc.h"
 #include "proxy/chunk_write.h"
 #include "proxy/proxy.h"
+#include "proxy/recall.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
 
@@ -15,6 +16,7 @@ enum {
     IN_FLIGHT_BYTES = 6 << 20, /* of stripes per put; at least IN_FLIGHT_STRIPES however large */
     IN_FLIGHT_STRIPES = 2,
     STALL_MS = 5000, /* a client that sends nothing for so long is cut if others wait for memory */
+    RECALLS_MAX = 3, /* of a chunk's instance in a row, without a byte written */
 };
 
 enum put_state { PUT_FILLING, PUT_SEALING, PUT_READY, PUT_TAKEN, PUT_FAILED };
@@ -29,6 +31,7 @@ struct stripe {
     uint64_t index;
     uint64_t sent_ms;
     uint64_t pending;      /* chunks whose WRITE is under way */
+    uint64_t parked;       /* of these: their instance is being recalled */
     uint32_t unit, length; /* bytes per unit; bytes of the object in it */
     uint32_t filled;       /* bytes that came */
     uint32_t crc[IC_RS_CHUNKS_MAX];
@@ -40,7 +43,10 @@ struct chunk {
     enum chunk_state state;
     bool sealing;      /* its SEAL is under way */
     bool moved;        /* its first function could not take it */
+    bool seal_parked;  /* SEALING, and its instance is being recalled */
+    uint8_t recalls;   /* since the last answer */
     uint32_t instance; /* that has its first bytes; 0: not known yet */
+    struct ic_recall recall;
 };
 
 struct ic_put {
@@ -226,13 +232,15 @@ static void take_back(struct ic_put *put, uint16_t i)
             ic_functions_cancel(put->proxy->functions, &s->write[i]);
             (void)bind_instance(put, &s->write[i]);
             s->pending &= ~bit;
+            s->parked &= ~bit;
         }
     }
     if (put->chunk[i].sealing) {
-        put->chunk[i].sealing = false;
+        put->chunk[i].sealing = put->chunk[i].seal_parked = false;
         ic_functions_cancel(put->proxy->functions, &put->chunk[i].seal);
         (void)bind_instance(put, &put->chunk[i].seal);
     }
+    ic_recall_end(&put->chunk[i].recall);
 }
 
 /* The chunk's function cannot take it, or has lost it. If all its bytes are here still, they go to
@@ -364,13 +372,73 @@ static void chunk_failed(struct ic_put *put, uint16_t i, int error)
     resume_if_blocked(put);
 }
 
+/* Another instance answers in the place of the one that has chunk I's first bytes: it is asked to
+ * come back. False: that has been tried. */
+static bool recall_chunk(struct ic_put *put, uint16_t i)
+{
+    struct chunk *c = &put->chunk[i];
+    if (c->recall.waits) {
+        return true;
+    }
+    if (c->recalls == RECALLS_MAX) {
+        return false;
+    }
+    c->recalls++;
+    ic_recall_begin(&c->recall, put->object->place[i].function);
+    return true;
+}
+
+static void on_recalled(struct ic_recall *recall, int result)
+{
+    struct ic_put *put = recall->ctx;
+    struct chunk *c = IC_CONTAINER(recall, struct chunk, recall);
+    uint16_t i = (uint16_t)(c - put->chunk);
+    if (result < 0) {
+        chunk_failed(put, i, result);
+        return;
+    }
+    IC_LIST_EACH (node, &put->stripes) {
+        struct stripe *s = IC_CONTAINER(node, struct stripe, node);
+        if ((s->parked >> i & 1) != 0) {
+            s->parked &= ~(UINT64_C(1) << i);
+            ic_functions_submit(put->proxy->functions, &s->write[i]);
+        }
+    }
+    if (c->seal_parked) {
+        c->seal_parked = false;
+        ic_functions_submit(put->proxy->functions, &c->seal);
+    }
+}
+
+/* Something of chunk I was answered: its instance need not stay if that was all. */
+static void end_recall(struct ic_put *put, uint16_t i)
+{
+    struct chunk *c = &put->chunk[i];
+    bool pending = c->sealing;
+    c->recalls = 0;
+    if (!ic_recall_active(&c->recall)) {
+        return;
+    }
+    IC_LIST_EACH (node, &put->stripes) {
+        pending = pending || (IC_CONTAINER(node, struct stripe, node)->pending >> i & 1) != 0;
+    }
+    if (!pending) {
+        ic_recall_end(&c->recall);
+    }
+}
+
 static void on_write_done(struct ic_node_request *r, int result)
 {
     struct stripe *s = r->ctx;
     struct ic_put *put = s->put;
     put->dollars += r->dollars;
+    r->dollars = 0;
     bool right = bind_instance(put, r);
     if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
+        return;
+    }
+    if (result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
+        s->parked |= UINT64_C(1) << r->chunk;
         return;
     }
     s->pending &= ~(UINT64_C(1) << r->chunk);
@@ -382,6 +450,7 @@ static void on_write_done(struct ic_node_request *r, int result)
         chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
         return;
     }
+    end_recall(put, r->chunk);
     resume_if_blocked(put);
 }
 
@@ -390,8 +459,13 @@ static void on_seal_done(struct ic_node_request *r, int result)
     struct ic_put *put = r->ctx;
     struct chunk *c = &put->chunk[r->chunk];
     put->dollars += r->dollars;
+    r->dollars = 0;
     bool right = bind_instance(put, r);
     if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
+        return;
+    }
+    if (result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
+        c->seal_parked = true;
         return;
     }
     c->sealing = false;
@@ -402,6 +476,7 @@ static void on_seal_done(struct ic_node_request *r, int result)
     c->state = CHUNK_SEALED;
     put->sealed++;
     ic_store_sealed(put->proxy->store, put->object, r->chunk, c->instance);
+    end_recall(put, r->chunk);
     settle(put);
 }
 
@@ -577,6 +652,7 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->started_ms = put->progress_ms = now_ms(put);
     start_deadline(put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
+        ic_recall_init(&put->chunk[i].recall, p, on_recalled, put);
         ic_functions_wake(p->functions, object->place[i].function);
     }
     return put;

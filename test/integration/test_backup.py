@@ -340,6 +340,34 @@ def test_under_load(new_cluster, routing):
     assert_accounts_fit(cluster)
 
 
+def test_a_value_in_parts_meets_both_instances(new_cluster):
+    """All nodes leave between any two parts of a value, and the platform wakes now this instance and now
+    that: the one with the first parts is asked back, and the invocations are billed to the SET."""
+    cluster = new_cluster(functions=FUNCTIONS, options={**ASKED, "routing": "random", "lease": "20ms",
+                                                        "warm-interval": "0s"})
+    client = cluster.redis()
+    fill(client)
+    back_up(client)
+    assert len(pids(cluster)) == 2 * FUNCTIONS
+    before = client.info("pool")["pool_invocations_peer"]
+    quiet(client)
+    spent = client.info("cost")["billed_ms_backup"]
+    value = noise(5 * MB, 7)
+    with cluster.socket() as s:
+        s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$%d\r\n" % len(value))
+        for at in range(0, len(value), 640 * KB):
+            s.sendall(value[at:at + 640 * KB])
+            wait_until(lambda: client.info("pool")["pool_in_flight_bytes"] > 0, "a part is written")
+            quiet(client)
+        s.sendall(b"\r\n")
+        assert s.recv(1000) == b"+OK\r\n"
+    assert client.info("pool")["pool_invocations_peer"] > before
+    assert client.info("cost")["billed_ms_backup"] == spent
+    back_up(client)
+    assert client.get("v") == value
+    assert_accounts_fit(cluster)
+
+
 def test_new_data_is_copied_by_itself(new_cluster):
     cluster = new_cluster(functions=FUNCTIONS, options={"backup-interval": "2s"})
     client = cluster.redis()

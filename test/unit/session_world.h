@@ -161,6 +161,19 @@ void ic_functions_dismiss(struct ic_functions *f, uint16_t function)
     (void)function;
 }
 
+int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m)
+{
+    (void)f;
+    (void)m;
+    return IC_EBUSY;
+}
+
+void ic_functions_part(struct ic_functions *f, struct ic_meeting *m)
+{
+    (void)f;
+    (void)m;
+}
+
 void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
 {
     (void)f;

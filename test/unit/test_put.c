@@ -323,6 +323,152 @@ static void test_instance_changes_in_the_middle(void **state)
     finish(&c);
 }
 
+static uint32_t recalls; /* meetings asked for */
+
+/* Chunks whose instance is away, but while it meets the one that answers. */
+static int away(struct ic_node_request *r)
+{
+    const struct ic_meeting *m = fake.node[r->function].meeting;
+    bool is_there = m != NULL && m->stage == IC_MEETING_MET;
+    return is_there ? 0 : fail_some(r);
+}
+
+/* Everybody who was recalled comes, or nobody does. False: nobody was. */
+static bool meet_all(int result)
+{
+    bool any = false;
+    for (uint16_t i = 0; i < FAKE_FUNCTIONS; i++) {
+        const struct ic_meeting *m = fake.node[i].meeting;
+        if (m != NULL && m->stage == IC_MEETING_WAKING) {
+            assert_int_equal(m->cause, IC_COST_SERVE);
+            recalls++;
+            any = true;
+            fake_meet(i, result);
+        }
+    }
+    return any;
+}
+
+static void run_meeting(int result)
+{
+    do {
+        fake_run();
+    } while (meet_all(result));
+}
+
+/* Chunks 0 to 2 are away from the second stripe on, which is too many to go without. */
+static void begin_away(struct client *c, int (*script)(struct ic_node_request *r))
+{
+    fake_begin(10, 2, 65536, 4 << 20);
+    fake.script = script;
+    failing_chunks = 0x7;
+    failing_from = 65536;
+    failing_result = IC_EAWAY;
+    recalls = 0;
+    assert_int_equal(begin_put(c, 5 << 20), 0);
+}
+
+static void check_apart(void)
+{
+    for (int i = 0; i < FAKE_FUNCTIONS; i++) {
+        assert_null(fake.node[i].meeting);
+    }
+}
+
+/* Another instance answers in the middle: the one that has the first bytes is recalled, again and
+ * again if need be, and not kept longer than it has something to do. */
+static void test_instances_that_are_away(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    struct client c;
+    begin_away(&c, away);
+    while (c.sent < c.size) {
+        uint64_t fed = feed(&c, 655360, SIZE_MAX);
+        run_meeting(0);
+        assert_true(fed > 0);
+        check_apart();
+    }
+    ic_put_seal(c.put, 0);
+    run_meeting(0);
+    check_apart();
+    assert_int_equal(recalls, 3 * 8); /* seven stripes and the seal */
+    assert_int_equal(c.result, 0);
+    assert_int_equal(ic_store_held_count(NULL, c.object), 12);
+    check_chunks(c.object);
+    finish(&c);
+    assert_int_equal(ic_alloc_live(), live);
+}
+
+static void test_instances_that_stay_away(void **state)
+{
+    (void)state;
+    static const struct {
+        int (*script)(struct ic_node_request *r);
+        int meeting, expected;
+        uint32_t recalls;
+    } rows[] = {
+        {away, IC_EUNAVAIL, IC_EUNAVAIL, 3}, /* the other does not come */
+        {fail_some, 0, IC_EAWAY, 9},         /* another comes, each time */
+    };
+    uint64_t live = ic_alloc_live();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct client c;
+        begin_away(&c, rows[i].script);
+        feed(&c, 655360, SIZE_MAX);
+        fake_run();
+        feed(&c, 655360 * 2, SIZE_MAX);
+        run_meeting(rows[i].meeting);
+        assert_int_equal(c.ready, 1);
+        assert_int_equal(c.result, rows[i].expected);
+        assert_in_range(recalls, 2, rows[i].recalls);
+        check_apart();
+        finish(&c);
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
+/* Its two instances meet for another reason, or are just parting: asked again, for a while. */
+static void test_a_recall_that_has_to_wait(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    for (int frees = 0; frees < 3; frees++) {
+        struct client c;
+        struct ic_meeting other[3] = {{.function = 1}, {.function = 2}, {.function = 3}};
+        begin_away(&c, away);
+        feed(&c, 655360, SIZE_MAX);
+        fake_run();
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(ic_functions_meet(NULL, &other[i]), 0);
+            other[i].stage = IC_MEETING_RAISING;
+        }
+        feed(&c, 655360, SIZE_MAX);
+        fake_run();
+        assert_int_equal(c.ready, 0);
+        if (frees == 1) { /* the client leaves meanwhile */
+            ic_put_free(c.put);
+            c.put = NULL;
+        }
+        if (frees < 2) {
+            for (int i = 0; i < 3; i++) {
+                ic_functions_part(NULL, &other[i]);
+            }
+        }
+        fake_pass(frees == 2 ? 2 * (uint64_t)fake.proxy.config->invoke_timeout + 100 : 100);
+        run_meeting(0);
+        assert_int_equal(recalls, frees == 0 ? 3 : 0);
+        assert_int_equal(c.ready, frees == 2);
+        assert_int_equal(c.result, frees == 2 ? IC_EBUSY : 1);
+        for (int i = 0; frees == 2 && i < 3; i++) {
+            ic_functions_part(NULL, &other[i]);
+        }
+        check_apart();
+        finish(&c);
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
 static uint64_t mute_chunks;
 static enum ic_node_op mute_op;
 
@@ -548,6 +694,9 @@ int main(void)
         cmocka_unit_test(test_functions_that_fail),
         cmocka_unit_test(test_an_instance_that_dies),
         cmocka_unit_test(test_instance_changes_in_the_middle),
+        cmocka_unit_test(test_instances_that_are_away),
+        cmocka_unit_test(test_instances_that_stay_away),
+        cmocka_unit_test(test_a_recall_that_has_to_wait),
         cmocka_unit_test(test_write_deadline_at_the_seals),
         cmocka_unit_test(test_write_deadline_in_the_body),
         cmocka_unit_test(test_admission),
