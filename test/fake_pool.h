@@ -295,21 +295,51 @@ int ic_functions_meet(struct ic_functions *f, struct ic_meeting *m)
 void ic_functions_part(struct ic_functions *f, struct ic_meeting *m)
 {
     (void)f;
+    struct fake_node *node = &fake.node[m->function];
     if (m->stage != IC_MEETING_OVER) {
-        assert_ptr_equal(fake.node[m->function].meeting, m);
-        fake.node[m->function].meeting = NULL;
+        assert_ptr_equal(node->meeting, m);
+        node->meeting = NULL;
+        node->status = m->stage == IC_MEETING_MET ? IC_STATUS_AWAY : node->status;
         m->stage = IC_MEETING_OVER;
     }
 }
 
-/* The meeting of FUNCTION's two instances comes about, or fails with RESULT. */
+/* FUNCTION's instance, which is away, meets the one that answers, or does not: RESULT. */
 static inline void fake_meet(uint16_t function, int result)
 {
-    struct ic_meeting *m = fake.node[function].meeting;
+    struct fake_node *node = &fake.node[function];
+    struct ic_meeting *m = node->meeting;
     assert_non_null(m);
-    m->stage = result < 0 ? IC_MEETING_OVER : IC_MEETING_MET;
-    fake.node[function].meeting = result < 0 ? NULL : m;
+    if (result < 0) {
+        m->stage = IC_MEETING_OVER;
+        node->meeting = NULL;
+    } else {
+        m->stage = IC_MEETING_MET;
+        node->status = IC_STATUS_AWAKE;
+    }
     m->met(m, result, 1, 2);
+}
+
+/* Everybody who is asked back comes, or nobody does. Returns how many. */
+static inline uint32_t fake_meet_all(int result)
+{
+    uint32_t count = 0;
+    for (uint16_t i = 0; i < FAKE_FUNCTIONS; i++) {
+        const struct ic_meeting *m = fake.node[i].meeting;
+        if (m != NULL && m->stage == IC_MEETING_WAKING) {
+            assert_int_equal(m->cause, IC_COST_SERVE);
+            fake_meet(i, result);
+            count++;
+        }
+    }
+    return count;
+}
+
+static inline void fake_check_apart(void)
+{
+    for (int i = 0; i < FAKE_FUNCTIONS; i++) {
+        assert_null(fake.node[i].meeting);
+    }
 }
 
 /* ---- store ------------------------------------------------------------------- */

@@ -384,7 +384,7 @@ static bool recall_chunk(struct ic_put *put, uint16_t i)
         return false;
     }
     c->recalls++;
-    ic_recall_begin(&c->recall, put->object->place[i].function);
+    ic_recall_begin(&c->recall, put->object->place[i].function, c->instance);
     return true;
 }
 

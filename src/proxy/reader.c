@@ -15,7 +15,9 @@ static void start_timer(struct ic_reader *r);
 
 static void reap_reader(void *ctx)
 {
-    ic_free(ctx);
+    struct ic_reader *r = ctx;
+    ic_free(r->recalls);
+    ic_free(r);
 }
 
 static void drop_span(struct ic_reader *r, struct ic_span *span)
@@ -31,6 +33,7 @@ static void close_reader(struct ic_reader *r)
     IC_LIST_EACH (node, &r->spans) {
         drop_span(r, IC_CONTAINER(node, struct ic_span, node));
     }
+    ic_reader_end_recalls(r);
     ic_window_leave(&r->grant);
     ic_timer_stop(&r->timer);
     ic_timer_stop(&r->kick);
@@ -264,7 +267,7 @@ static bool is_hungry(const struct ic_reader *r)
 /* There is room and use for another span. */
 static bool may_open(const struct ic_reader *r)
 {
-    if (r->next >= r->end || r->span_count >= IC_READER_SPANS_MAX) {
+    if (r->next >= r->end || r->span_count >= IC_READER_SPANS_MAX || ic_reader_recalling(r)) {
         return false;
     }
     if (ic_list_empty(&r->spans) || is_hungry(r)) {
@@ -317,7 +320,10 @@ static void open_spans(struct ic_reader *r)
         } else if (r->next >= r->end || !is_hungry(r)) {
             break;
         }
-        if (result == IC_EBUSY && !part_from_paused(r)) {
+        if (result == IC_EUNAVAIL && ic_reader_recall(r)) {
+            result = IC_EBUSY;
+        }
+        if (result == IC_EBUSY && (ic_reader_recalling(r) || !part_from_paused(r))) {
             break; /* a release or a tap's progress goes on */
         }
         if (result < 0 && result != IC_EBUSY) {
@@ -363,6 +369,7 @@ static int finish_span(struct ic_reader *r, struct ic_span *span)
     for (; result == 0 && span->complete && missing != 0; missing &= missing - 1) {
         r->decoded = r->decoded || !ic_reader_is_reachable(r, (uint16_t)__builtin_ctzll(missing));
     }
+    r->recalls_in_a_row = span->complete ? 0 : r->recalls_in_a_row;
     return result;
 }
 
@@ -371,6 +378,11 @@ static int finish_span(struct ic_reader *r, struct ic_span *span)
 static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
 {
     int result = ask_span(r, span, false);
+    if (result == IC_EUNAVAIL && ic_reader_recall(r)) {
+        while (shed_span(r, span)) {
+        }
+        result = IC_EBUSY;
+    }
     if (result == IC_EBUSY) { /* everything behind it was given up already */
         r->next = span->from;
         r->careful = true;
@@ -424,6 +436,7 @@ static void give_up(struct ic_reader *r, const struct ic_node_request *read, int
                      ic_store_holder(r->proxy->store, r->object, chunk) != read->instance;
     if (!elsewhere) {
         r->failed |= UINT64_C(1) << chunk;
+        r->away |= result == IC_EAWAY ? UINT64_C(1) << chunk : 0;
     }
     r->chosen &= ~(UINT64_C(1) << chunk);
 }

@@ -9,8 +9,10 @@
  *
  * A read starts when its least window (one stripe, all d + p chunks) is reserved. Chunks: any d of
  * d + p, see core/read_plan.h. A chunk that fails is remembered for the rest of the read and
- * replaced at once; one that is late (`read-deadline`) too, but may still come first. When memory
- * is short what was asked ahead is dropped and asked again later.
+ * replaced at once; one that is late (`read-deadline`) too, but may still come first. If fewer than
+ * d are in reach because other instances answer than those that have them, as many as are needed
+ * are recalled (recall.h). When memory is short what was asked ahead is dropped and asked again
+ * later.
  *
  * A read may also be of whole chunks, lost ones, which are then rebuilt: for repair_job.h.
  */

@@ -1,6 +1,6 @@
 /*
- * reader_internal.h - what reader.c (spans, taps, deadlines) and reader_plan.c (which chunks)
- * share.
+ * reader_internal.h - what reader.c (spans, taps, deadlines), reader_plan.c (which chunks) and
+ * reader_recall.c (instances that are away) share.
  */
 #ifndef IC_PROXY_READER_INTERNAL_H
 #define IC_PROXY_READER_INTERNAL_H
@@ -26,6 +26,7 @@ struct ic_reader {
     struct ic_reap reap;
     uint64_t started_ms;
     uint64_t failed, late, chosen; /* chunks */
+    uint64_t away;                 /* of those that failed: another instance answered */
     uint64_t chunks;               /* wanted whole; 0: the bytes are */
     uint32_t span_count;
     uint32_t stripes; /* per span, if memory allows */
@@ -33,6 +34,8 @@ struct ic_reader {
     bool decoded;     /* something that could not be had was rebuilt */
     bool careful;     /* the next span has one stripe: its memory is reserved */
     bool admitted, pumping, closed;
+    uint8_t recalls_in_a_row;
+    struct ic_reader_recalls *recalls; /* NULL: none yet */
 };
 
 /* ---- reader_plan.c ---------------------------------------------------------- */
@@ -41,11 +44,22 @@ struct ic_reader {
  * until then its chunks are as good as lost. */
 bool ic_reader_is_reachable(const struct ic_reader *r, uint16_t chunk);
 uint32_t ic_reader_reachable(const struct ic_reader *r);
+/* CHUNK is on an instance whose sibling answers. */
+bool ic_reader_is_away(const struct ic_reader *r, uint16_t chunk);
 /* CHUNK's node is not awake. */
 bool ic_reader_wakes(const struct ic_reader *r, uint16_t chunk);
 /* What to ask now, so that SPAN can be completed without those that are late. IC_EUNAVAIL: it
  * cannot be completed even with them. */
 int ic_reader_plan(const struct ic_reader *r, const struct ic_span *span,
                    uint64_t *more) IC_MUST_USE;
+
+/* ---- reader_recall.c -------------------------------------------------------- */
+
+/* What is asked cannot be completed. True: it may be once instances that are away have come back:
+ * they are recalled, and `kick` goes on when they have, or will not. */
+bool ic_reader_recall(struct ic_reader *r);
+bool ic_reader_recalling(const struct ic_reader *r);
+/* They need not stay. No READ may be pending. */
+void ic_reader_end_recalls(struct ic_reader *r);
 
 #endif

@@ -19,6 +19,11 @@ bool ic_reader_is_reachable(const struct ic_reader *r, uint16_t chunk)
            status != IC_STATUS_GONE;
 }
 
+bool ic_reader_is_away(const struct ic_reader *r, uint16_t chunk)
+{
+    return r->object->place[chunk].state == IC_CHUNK_HELD && status_of(r, chunk) == IC_STATUS_AWAY;
+}
+
 uint32_t ic_reader_reachable(const struct ic_reader *r)
 {
     uint32_t count = 0;

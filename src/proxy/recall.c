@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { RETRY_MS = 20 }; /* its instances are still parting, or meet for another reason */
+enum { RETRY_MS = 20 }; /* its instances are still parting, or somebody else has them meet */
 
 static void finish(struct ic_recall *r, int result)
 {
@@ -42,8 +42,11 @@ static void try(struct ic_recall *r)
 static void on_retry(void *ctx)
 {
     struct ic_recall *r = ctx;
+    const struct ic_meeting *m = &r->meeting;
     if (r->error < 0) {
         finish(r, r->error);
+    } else if (ic_functions_status(r->proxy->functions, m->function, r->serial) != IC_STATUS_AWAY) {
+        finish(r, 0); /* somebody else has brought it back */
     } else {
         try(r);
     }
@@ -56,12 +59,13 @@ void ic_recall_init(struct ic_recall *r, struct ic_proxy *p,
     ic_timer_init(&r->retry, p->loop, on_retry, r);
 }
 
-void ic_recall_begin(struct ic_recall *r, uint16_t function)
+void ic_recall_begin(struct ic_recall *r, uint16_t function, uint32_t serial)
 {
     assert(!r->waits);
     ic_recall_end(r); /* they were together, but one has left */
     r->meeting = (struct ic_meeting){
         .function = function, .cause = IC_COST_SERVE, .met = on_met, .ended = on_ended, .ctx = r};
+    r->serial = serial;
     r->waits = true;
     r->error = 0;
     r->until_ms = ic_loop_now_ms(r->proxy->loop) + 2 * (uint64_t)r->proxy->config->invoke_timeout;

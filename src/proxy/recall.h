@@ -18,6 +18,7 @@ struct ic_recall {
     struct ic_meeting meeting;
     struct ic_timer retry;
     struct ic_proxy *proxy;
+    uint32_t serial;
     uint64_t until_ms;
     int error;  /* < 0: done is to say so */
     bool waits; /* DONE is still to come; the owner may look */
@@ -29,8 +30,8 @@ struct ic_recall {
 
 void ic_recall_init(struct ic_recall *r, struct ic_proxy *p,
                     void (*done)(struct ic_recall *r, int result), void *ctx);
-/* Of FUNCTION. Not while it waits. */
-void ic_recall_begin(struct ic_recall *r, uint16_t function);
+/* Of FUNCTION's instance SERIAL. Not while it waits. */
+void ic_recall_begin(struct ic_recall *r, uint16_t function, uint32_t serial);
 bool ic_recall_active(const struct ic_recall *r); /* begun and not ended */
 /* Both instances may leave, DONE is not called any more. None of the owner's requests may be
  * pending. Fine if it was not begun. */

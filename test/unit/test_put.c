@@ -328,32 +328,21 @@ static uint32_t recalls; /* meetings asked for */
 /* Chunks whose instance is away, but while it meets the one that answers. */
 static int away(struct ic_node_request *r)
 {
-    const struct ic_meeting *m = fake.node[r->function].meeting;
-    bool is_there = m != NULL && m->stage == IC_MEETING_MET;
-    return is_there ? 0 : fail_some(r);
-}
-
-/* Everybody who was recalled comes, or nobody does. False: nobody was. */
-static bool meet_all(int result)
-{
-    bool any = false;
-    for (uint16_t i = 0; i < FAKE_FUNCTIONS; i++) {
-        const struct ic_meeting *m = fake.node[i].meeting;
-        if (m != NULL && m->stage == IC_MEETING_WAKING) {
-            assert_int_equal(m->cause, IC_COST_SERVE);
-            recalls++;
-            any = true;
-            fake_meet(i, result);
-        }
-    }
-    return any;
+    struct fake_node *node = &fake.node[r->function];
+    bool is_there = node->meeting != NULL && node->meeting->stage == IC_MEETING_MET;
+    int result = is_there ? 0 : fail_some(r);
+    node->status = result < 0 ? IC_STATUS_AWAY : IC_STATUS_AWAKE;
+    return result;
 }
 
 static void run_meeting(int result)
 {
+    uint32_t count;
     do {
         fake_run();
-    } while (meet_all(result));
+        count = fake_meet_all(result);
+        recalls += count;
+    } while (count > 0);
 }
 
 /* Chunks 0 to 2 are away from the second stripe on, which is too many to go without. */
@@ -368,13 +357,6 @@ static void begin_away(struct client *c, int (*script)(struct ic_node_request *r
     assert_int_equal(begin_put(c, 5 << 20), 0);
 }
 
-static void check_apart(void)
-{
-    for (int i = 0; i < FAKE_FUNCTIONS; i++) {
-        assert_null(fake.node[i].meeting);
-    }
-}
-
 /* Another instance answers in the middle: the one that has the first bytes is recalled, again and
  * again if need be, and not kept longer than it has something to do. */
 static void test_instances_that_are_away(void **state)
@@ -387,11 +369,11 @@ static void test_instances_that_are_away(void **state)
         uint64_t fed = feed(&c, 655360, SIZE_MAX);
         run_meeting(0);
         assert_true(fed > 0);
-        check_apart();
+        fake_check_apart();
     }
     ic_put_seal(c.put, 0);
     run_meeting(0);
-    check_apart();
+    fake_check_apart();
     assert_int_equal(recalls, 3 * 8); /* seven stripes and the seal */
     assert_int_equal(c.result, 0);
     assert_int_equal(ic_store_held_count(NULL, c.object), 12);
@@ -422,7 +404,7 @@ static void test_instances_that_stay_away(void **state)
         assert_int_equal(c.ready, 1);
         assert_int_equal(c.result, rows[i].expected);
         assert_in_range(recalls, 2, rows[i].recalls);
-        check_apart();
+        fake_check_apart();
         finish(&c);
     }
     assert_int_equal(ic_alloc_live(), live);
@@ -463,7 +445,7 @@ static void test_a_recall_that_has_to_wait(void **state)
         for (int i = 0; frees == 2 && i < 3; i++) {
             ic_functions_part(NULL, &other[i]);
         }
-        check_apart();
+        fake_check_apart();
         finish(&c);
     }
     assert_int_equal(ic_alloc_live(), live);
