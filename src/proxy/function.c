@@ -62,7 +62,8 @@ bool ic_function_is_lost(const struct ic_function *fn)
 
 uint64_t ic_function_held_until(const struct ic_function *fn)
 {
-    return fn->begun ? 0 : fn->own->hold_until_ms;
+    uint64_t own_ms = fn->own->hold_until_ms, knocks_ms = fn->all->knocks_until_ms;
+    return fn->begun ? 0 : own_ms > knocks_ms ? own_ms : knocks_ms;
 }
 
 /* When something is to be done if nothing happens; UINT64_MAX: never. */

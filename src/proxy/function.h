@@ -92,6 +92,7 @@ struct ic_functions {
     char trouble[320]; /* ic_functions_trouble */
     uint64_t trouble_ms;
     uint64_t strangers_until_ms; /* until then a stranger at the door puts off its function */
+    uint64_t knocks_until_ms;    /* and until then the others: theirs may be about to knock */
     uint64_t refused;            /* links without a valid HELLO */
     bool adopt, strangers, rebuild, stopping;
 };

@@ -15,7 +15,7 @@ enum {
     TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
     WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval and peer-age are noticed within this */
     STRANGERS_MS = 10000, /* a node that is not welcomed leaves after 5 s at most */
-    KNOCK_WAIT_MS = 250,  /* one whose proxy is gone dials every 50 ms */
+    KNOCK_WAIT_MS = 250,  /* one whose proxy is gone dials every 50 ms, or later where much goes on */
     KNOCK_QUIET_MS = 500, /* it has left when it has not dialled for so long */
 };
 
@@ -222,8 +222,13 @@ static void stranger(void *ctx, uint16_t function)
 {
     struct ic_functions *f = ctx;
     struct ic_function *fn = at(f, function);
-    uint64_t until_ms = ic_loop_now_ms(f->loop) + KNOCK_QUIET_MS;
-    if (until_ms <= f->strangers_until_ms && until_ms > fn->hold_until_ms) {
+    uint64_t now_ms = ic_loop_now_ms(f->loop);
+    uint64_t until_ms = now_ms + KNOCK_QUIET_MS;
+    if (until_ms > f->strangers_until_ms) {
+        return;
+    }
+    f->knocks_until_ms = now_ms + KNOCK_WAIT_MS;
+    if (until_ms > fn->hold_until_ms) {
         fn->hold_until_ms = until_ms;
     }
 }
