@@ -29,19 +29,19 @@ const struct ic_cloud ic_cloud_aws = {
 
 const struct ic_cloud ic_cloud_local = {
     .name = "local",
-    .warm = {7000, 60000},
-    .cold = {80000, 150000},
+    .warm = {2000, 12000},
+    .cold = {28000, 60000},
     .warm_up = {4000, 12000},
-    .start_billed_us = 4400,
-    .cold_billed_us = 40000,
+    .start_billed_us = 1500,
+    .cold_billed_us = 8000,
     .warm_up_billed_us = 1700,
-    .leave_us = 900,
+    .leave_us = 250,
     .response_us = 1000,
-    .round_trip_us = 300,
-    .request_us = 750,
+    .round_trip_us = 200,
+    .request_us = 300,
     .network = {{128 * MIB, 400e6}},
     .networks = 1,
-    .proxy_bytes_per_s = 320e6,
+    .proxy_bytes_per_s = 280e6,
     .client_us = 200,
 };
 
