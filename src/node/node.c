@@ -52,6 +52,9 @@ static void on_invoked(void *ctx, struct ic_slice text, uint64_t deadline_ms)
 {
     struct ic_node *n = ctx;
     struct ic_payload payload;
+    if (n->terminating) {
+        return; /* it crossed the SIGTERM, and ends with the instance */
+    }
     if (ic_payload_decode(text, &payload) < 0) {
         ic_runtime_fail(n->runtime, "Node.BadPayload", "a field is missing or out of range");
         return;

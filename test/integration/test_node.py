@@ -200,6 +200,25 @@ def test_dying_while_it_serves(node):
     assert node.runtime.posts.empty(), "the invocation ends with the instance"
 
 
+def test_dying_it_is_invoked_once_more(node):
+    """An invocation that crossed its SIGTERM: it ends with the instance, and disturbs nothing."""
+    hold_chunks(node, 3)
+    terminate(node)
+    link = node.accept()
+    key = node.key
+    link.read_hello(key)
+    node.invoke()
+    link.send_welcome(key, 1)
+    offer = link.receive()
+    assert offer.type == OFFER
+    assert [i["object_id"] for i in read_items(offer.body)] == [3, 2, 1]
+    _, data = link.get(1, 1, 0, 1001)
+    assert data == random_bytes(1, 1001)
+    link.send(Frame(BYE_OK))
+    assert node.process.wait(timeout=20) == 0
+    assert node.runtime.posts.empty()
+
+
 def test_dying_its_time_is_bounded(node):
     """A proxy that says nothing more, and one that does not even welcome."""
     link = hold_chunks(node, 1)
