@@ -15,8 +15,7 @@ enum {
     TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
     WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval and peer-age are noticed within this */
     STRANGERS_MS = 10000, /* a node that is not welcomed leaves after 5 s at most */
-    KNOCK_WAIT_MS =
-        250, /* one whose proxy is gone dials every 50 ms, or later where much goes on */
+    KNOCK_WAIT_MS = 250,  /* one whose proxy is gone dials every 50 ms */
     KNOCK_QUIET_MS = 500, /* it has left when it has not dialled for so long */
 };
 

@@ -427,27 +427,42 @@ static void end_recall(struct ic_put *put, uint16_t i)
     }
 }
 
+enum answer { ANSWER_FINAL, ANSWER_MOVED, ANSWER_PARKED };
+
+/* What answers a WRITE or SEAL, R. FINAL: *RESULT is how it ended; else R goes on: it was submitted
+ * to another function, or is to be once its instance has come back. */
+static enum answer take_answer(struct ic_put *put, struct ic_node_request *r, int *result)
+{
+    put->dollars += r->dollars;
+    r->dollars = 0;
+    bool right = bind_instance(put, r);
+    if ((*result < 0 || !right) && move_chunk(put, r->chunk)) {
+        return ANSWER_MOVED;
+    }
+    if (*result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
+        return ANSWER_PARKED;
+    }
+    *result = *result == 0 && !right ? IC_ESTALE : *result;
+    return ANSWER_FINAL;
+}
+
 static void on_write_done(struct ic_node_request *r, int result)
 {
     struct stripe *s = r->ctx;
     struct ic_put *put = s->put;
-    put->dollars += r->dollars;
-    r->dollars = 0;
-    bool right = bind_instance(put, r);
-    if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
+    uint64_t bit = UINT64_C(1) << r->chunk;
+    enum answer answer = take_answer(put, r, &result);
+    if (answer != ANSWER_FINAL) {
+        s->parked |= answer == ANSWER_PARKED ? bit : 0;
         return;
     }
-    if (result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
-        s->parked |= UINT64_C(1) << r->chunk;
-        return;
-    }
-    s->pending &= ~(UINT64_C(1) << r->chunk);
+    s->pending &= ~bit;
     if (s->pending == 0) {
         release_stripe(s);
     }
     start_deadline(put);
-    if (result < 0 || !right) {
-        chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
+    if (result < 0) {
+        chunk_failed(put, r->chunk, result);
         return;
     }
     end_recall(put, r->chunk);
@@ -458,19 +473,14 @@ static void on_seal_done(struct ic_node_request *r, int result)
 {
     struct ic_put *put = r->ctx;
     struct chunk *c = &put->chunk[r->chunk];
-    put->dollars += r->dollars;
-    r->dollars = 0;
-    bool right = bind_instance(put, r);
-    if ((result < 0 || !right) && move_chunk(put, r->chunk)) {
-        return;
-    }
-    if (result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
-        c->seal_parked = true;
+    enum answer answer = take_answer(put, r, &result);
+    if (answer != ANSWER_FINAL) {
+        c->seal_parked = c->seal_parked || answer == ANSWER_PARKED;
         return;
     }
     c->sealing = false;
-    if (result < 0 || !right) {
-        chunk_failed(put, r->chunk, result < 0 ? result : IC_ESTALE);
+    if (result < 0) {
+        chunk_failed(put, r->chunk, result);
         return;
     }
     c->state = CHUNK_SEALED;
