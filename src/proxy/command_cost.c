@@ -155,6 +155,9 @@ void ic_command_ic_cost_help(struct ic_call *c)
         "    Return what each function was billed.",
         "KEY <key>",
         "    Return what one GET of <key> costs if every function sleeps, and now.",
+        "SLOWLOG [<count>]",
+        "    Return top <count> entries from the slowlog (default: 10, -1 mean all), each with",
+        "    what that command cost.",
         NULL};
     ic_call_help(c, lines);
 }

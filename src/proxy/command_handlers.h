@@ -34,6 +34,7 @@ ic_command_handler ic_command_slowlog_get;
 ic_command_handler ic_command_slowlog_len;
 ic_command_handler ic_command_slowlog_reset;
 ic_command_handler ic_command_slowlog_help;
+ic_command_handler ic_command_ic_cost_slowlog;
 ic_command_handler ic_command_latency_doctor;
 ic_command_handler ic_command_latency_graph;
 ic_command_handler ic_command_latency_histogram;

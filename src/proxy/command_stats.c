@@ -1,32 +1,47 @@
 /*
- * command_stats.c - SLOWLOG and LATENCY. Events of the latency monitor are those of a
- * server that blocks; this one does not, so it has none, only histograms per command.
+ * command_stats.c - SLOWLOG, what its commands cost (IC.COST SLOWLOG), and LATENCY. Events of the
+ * latency monitor are those of a server that blocks; this one does not, so it has none, only
+ * histograms per command.
  */
 #include "proxy/command_handlers.h"
 #include "proxy/sessions.h"
 
 static void write_slow_entry(struct ic_resp_writer *w, const struct ic_slow_entry *e)
 {
-    ic_resp_array(w, 7);
+    ic_resp_array(w, 6); /* clients of Redis take no entry that is longer */
     ic_resp_int(w, (int64_t)e->id);
     ic_resp_int(w, e->wall_s);
     ic_resp_int(w, (int64_t)e->microseconds);
     ic_resp_raw(w, ic_buf_slice(&e->args));
     ic_resp_bulk_str(w, e->peer == NULL ? "" : e->peer);
     ic_resp_bulk_str(w, e->name == NULL ? "" : e->name);
-    ic_resp_bulkf(w, "%.12f", e->dollars);
 }
 
-void ic_command_slowlog_get(struct ic_call *c)
+/* The same entry, told by what it cost. */
+static void write_slow_cost(struct ic_resp_writer *w, const struct ic_slow_entry *e)
+{
+    ic_resp_map(w, 5);
+    ic_resp_pair_uint(w, "id", e->id);
+    ic_resp_pair_uint(w, "time", (uint64_t)e->wall_s);
+    ic_resp_pair_uint(w, "microseconds", e->microseconds);
+    ic_resp_bulk_str(w, "dollars");
+    ic_resp_double(w, e->dollars);
+    ic_resp_bulk_str(w, "command");
+    ic_resp_raw(w, ic_buf_slice(&e->args));
+}
+
+/* The newest entries of the slow log, as many as argument 2 says; FAMILY is the command's first
+ * word. */
+static void reply_slow(struct ic_call *c, const char *family,
+                       void (*write)(struct ic_resp_writer *w, const struct ic_slow_entry *e))
 {
     static const char range[] = "count should be greater than or equal to -1";
     const struct ic_stats *stats = &c->session->sessions->stats;
     int64_t count = 10;
     if (c->argc > 3) {
         ic_call_errorf(c,
-                       "unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                       "SLOWLOG HELP.",
-                       IC_CALL_TEXT(c, 1));
+                       "unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                       IC_CALL_TEXT(c, 1), family);
         return;
     }
     if (c->argc == 3 && !ic_call_integer(c, 2, &count, range)) {
@@ -43,8 +58,18 @@ void ic_command_slowlog_get(struct ic_call *c)
         if (shown-- == 0) {
             break;
         }
-        write_slow_entry(c->out, IC_CONTAINER(node, struct ic_slow_entry, node));
+        write(c->out, IC_CONTAINER(node, struct ic_slow_entry, node));
     }
+}
+
+void ic_command_slowlog_get(struct ic_call *c)
+{
+    reply_slow(c, "SLOWLOG", write_slow_entry);
+}
+
+void ic_command_ic_cost_slowlog(struct ic_call *c)
+{
+    reply_slow(c, "IC.COST", write_slow_cost);
 }
 
 void ic_command_slowlog_len(struct ic_call *c)
@@ -65,7 +90,7 @@ void ic_command_slowlog_help(struct ic_call *c)
         "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
         "    Entries are made of:",
         "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-        "    client name, cost in dollars",
+        "    client name. IC.COST SLOWLOG tells what they cost",
         "LEN",
         "    Return the length of the slowlog.",
         "RESET",

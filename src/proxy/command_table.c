@@ -148,6 +148,9 @@ static const struct ic_command cost_subcommands[] = {
     ROW("ic.cost|key", ic_command_ic_cost_key, 3, "1.0.0", INFINICACHE, READONLY, C_KEYSPACE,
         "O(N^2) with N chunks", "Tells what one GET of a key costs.",
         .key = {{"RO", 2, 0, 1}}, .tips = "nondeterministic_output"),
+    ROW("ic.cost|slowlog", ic_command_ic_cost_slowlog, -2, "1.0.0", INFINICACHE, ADMIN | LOADING | STALE, 0,
+        "O(N) with N entries", "Returns entries of the slow log with what they cost.",
+        .tips = "nondeterministic_output"),
     ROW("ic.cost|help", ic_command_ic_cost_help, 2, "1.0.0", INFINICACHE, LOADING | STALE, 0,
         "O(1)", "Shows what IC.COST can do."),
 };

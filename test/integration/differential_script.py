@@ -809,10 +809,8 @@ def _docs(reply):
 
 
 def _slow_commands(reply):
-    """Names of the commands, and how an entry looks. Ours has a seventh element, its cost."""
-    entries = parse(reply)
-    assert all(len(e) == 6 or (len(e) == 7 and float(e[6]) >= 0) for e in entries)
-    return [[(type(f)) for f in entry[:6]] + [entry[3][0].upper()] for entry in entries]
+    """Names of the commands, and how an entry looks."""
+    return [[(type(f)) for f in entry] + [entry[3][0].upper()] for entry in parse(reply)]
 
 
 def _histogram(reply):
@@ -855,7 +853,7 @@ MASKS = [
     (r"INFO.*", lambda r: sorted(set(_info_sections(r)) - {"Modules"}),
      "figures; the sections are compared"),
     (r"SLOWLOG GET.*", lambda r: _slow_commands(r) if r[:1] == b"*" else r,
-     "durations and times; ours tells the cost in a seventh element"),
+     "durations and times"),
     (r"LATENCY HISTOGRAM.*", _histogram, "durations of commands"),
     (r"LATENCY DOCTOR", lambda r: r[:1], "advice in words"),
     (r"(CLIENT|OBJECT|MEMORY|COMMAND|CONFIG|SLOWLOG|LATENCY) HELP", _is_help,

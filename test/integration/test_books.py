@@ -175,19 +175,23 @@ def test_the_slow_log_knows_the_cost(new_cluster):
     with client.pipeline() as pipe:  # a transaction's values cost too
         pipe.set("t", noise(2 * MB)).get("t").execute()
     books, _ = at_rest(c, client)
-    rows = raw_slowlog(c)
-    assert all(len(row) == 7 for row in rows)
+    rows = [{name.decode(): value for name, value in zip(row[::2], row[1::2])}
+            for row in client.execute_command("IC.COST", "SLOWLOG", -1)]
     costs = {}
     for row in rows:
-        costs.setdefault(row[3][0].upper(), []).append(float(row[6]))
+        costs.setdefault(row["command"][0].upper(), []).append(float(row["dollars"]))
     assert len(costs[b"SET"]) == 6 and len(costs[b"GET"]) == 6
     assert max(costs[b"SET"]) > 0 and sum(costs[b"GET"]) > 0
     assert costs[b"CONFIG"] == [0.0] * len(costs[b"CONFIG"])
     # Rounded durations, and nodes that leave a little late: about what serving cost.
     total = sum(map(sum, costs.values()))
     assert 0.5 * (books["dollars_serve"] - start) < total < 1.5 * (books["dollars_serve"] - start)
-    parsed = client.slowlog_get(1)[0]  # redis-py takes the longer entry
-    assert parsed["duration"] >= 0 and parsed["command"].upper() == b"SLOWLOG GET -1"
+    # The same entries as SLOWLOG's, which are as long as Redis's.
+    same = {row[0]: row for row in raw_slowlog(c)}
+    assert all(len(row) == 6 for row in same.values())
+    assert all(same[row["id"]][1:4] == [row["time"], row["microseconds"], row["command"]]
+               for row in rows)
+    assert len(client.execute_command("IC.COST", "SLOWLOG", 3)) == 3
 
 
 def raw_slowlog(cluster):
