@@ -31,12 +31,13 @@ enum ic_command_flag {
     IC_COMMAND_SKIP_SLOWLOG = 1 << 7,
     IC_COMMAND_FAST = 1 << 8,
     IC_COMMAND_NO_AUTH = 1 << 9,
-    IC_COMMAND_NO_MULTI = 1 << 10,
-    IC_COMMAND_ALLOW_BUSY = 1 << 11,
-    IC_COMMAND_FLAGS = 12,
+    IC_COMMAND_NO_ASYNC_LOADING = 1 << 10,
+    IC_COMMAND_NO_MULTI = 1 << 11,
+    IC_COMMAND_ALLOW_BUSY = 1 << 12,
+    IC_COMMAND_FLAGS = 13,
     /* Not shown. */
-    IC_COMMAND_IN_MULTI = 1 << 12, /* runs at once within MULTI: EXEC, DISCARD ... */
-    IC_COMMAND_SECRET = 1 << 13,   /* its arguments are in no log */
+    IC_COMMAND_IN_MULTI = 1 << 13, /* runs at once within MULTI: EXEC, DISCARD ... */
+    IC_COMMAND_SECRET = 1 << 14,   /* its arguments are in no log */
 };
 
 enum ic_command_group {
@@ -45,6 +46,7 @@ enum ic_command_group {
     IC_GROUP_CONNECTION,
     IC_GROUP_SERVER,
     IC_GROUP_TRANSACTIONS,
+    IC_GROUP_CLUSTER,
     IC_GROUP_INFINICACHE,
     IC_GROUP_COUNT,
 };

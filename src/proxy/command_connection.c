@@ -47,6 +47,12 @@ void ic_command_select(struct ic_call *c)
     }
 }
 
+/* READONLY, CLUSTER ...: the words by which a client of Redis knows that it talks to one server. */
+void ic_command_no_cluster(struct ic_call *c)
+{
+    ic_call_error(c, "This instance has cluster support disabled");
+}
+
 /* ---- authentication ---- */
 
 /* There is one user, "default". Without a password any will do, as in Redis. */

@@ -88,6 +88,7 @@ ic_command_handler ic_command_quit;
 ic_command_handler ic_command_hello;
 ic_command_handler ic_command_auth;
 ic_command_handler ic_command_select;
+ic_command_handler ic_command_no_cluster;
 ic_command_handler ic_command_reset;
 ic_command_handler ic_command_command;
 ic_command_handler ic_command_info;

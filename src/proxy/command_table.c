@@ -18,6 +18,7 @@ enum {
     SKIP_SLOWLOG = IC_COMMAND_SKIP_SLOWLOG,
     FAST = IC_COMMAND_FAST,
     NO_AUTH = IC_COMMAND_NO_AUTH,
+    NO_ASYNC_LOADING = IC_COMMAND_NO_ASYNC_LOADING,
     NO_MULTI = IC_COMMAND_NO_MULTI,
     ALLOW_BUSY = IC_COMMAND_ALLOW_BUSY,
     IN_MULTI = IC_COMMAND_IN_MULTI,
@@ -30,8 +31,9 @@ enum {
 };
 
 const char *const ic_command_flag_names[IC_COMMAND_FLAGS] = {
-    "write", "readonly",     "denyoom", "admin",   "noscript", "loading",
-    "stale", "skip_slowlog", "fast",    "no_auth", "no_multi", "allow_busy",
+    "write",      "readonly",     "denyoom", "admin",   "noscript",         "loading",
+    "stale",      "skip_slowlog", "fast",    "no_auth", "no_async_loading", "no_multi",
+    "allow_busy",
 };
 
 const char *const ic_command_group_names[IC_GROUP_COUNT] = {
@@ -40,6 +42,7 @@ const char *const ic_command_group_names[IC_GROUP_COUNT] = {
     [IC_GROUP_CONNECTION] = "connection",
     [IC_GROUP_SERVER] = "server",
     [IC_GROUP_TRANSACTIONS] = "transactions",
+    [IC_GROUP_CLUSTER] = "cluster",
     [IC_GROUP_INFINICACHE] = "infinicache",
 };
 
@@ -208,6 +211,43 @@ static const struct ic_command command_subcommands[] = {
         "O(N) with N arguments", "Picks the keys out of a command."),
     ROW("command|help", ic_command_command_help, 2, "5.0.0", SERVER, LOADING | STALE, C_CONNECTION,
         "O(1)", "Shows what COMMAND can do."),
+};
+
+/* What a Redis with cluster support disabled knows of clusters, so that clients which ask first go on
+ * without one. */
+#define CLUSTER(name_, arity_, since_, ...) \
+    {.name = name_, .handler = ic_command_no_cluster, .arity = arity_, .since = since_, .group = IC_GROUP_CLUSTER, \
+     .complexity = "O(1)", .summary = "There is no cluster mode: answers with that error.", .flags = __VA_ARGS__}
+
+static const struct ic_command cluster_subcommands[] = {
+    CLUSTER("cluster|addslots", -3, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|addslotsrange", -4, "7.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|bumpepoch", 2, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|count-failure-reports", 3, "3.0.0", ADMIN | STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|countkeysinslot", 3, "3.0.0", STALE),
+    CLUSTER("cluster|delslots", -3, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|delslotsrange", -4, "7.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|failover", -2, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|flushslots", 2, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|forget", 3, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|getkeysinslot", 4, "3.0.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|help", 2, "5.0.0", LOADING | STALE),
+    CLUSTER("cluster|info", 2, "3.0.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|keyslot", 3, "3.0.0", STALE),
+    CLUSTER("cluster|links", 2, "7.0.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|meet", -4, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|myid", 2, "3.0.0", STALE),
+    CLUSTER("cluster|myshardid", 2, "7.2.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|nodes", 2, "3.0.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|replicas", 3, "5.0.0", ADMIN | STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|replicate", 3, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|reset", -2, "3.0.0", ADMIN | NOSCRIPT | STALE),
+    CLUSTER("cluster|saveconfig", 2, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|set-config-epoch", 3, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|setslot", -4, "3.0.0", ADMIN | STALE | NO_ASYNC_LOADING),
+    CLUSTER("cluster|shards", 2, "7.0.0", STALE, .tips = "nondeterministic_output"),
+    CLUSTER("cluster|slaves", 3, "3.0.0", ADMIN | STALE, .tips = "nondeterministic_output", .replaced = "5.0.0 `CLUSTER REPLICAS`"),
+    CLUSTER("cluster|slots", 2, "3.0.0", STALE, .tips = "nondeterministic_output", .replaced = "7.0.0 `CLUSTER SHARDS`"),
 };
 
 const struct ic_command ic_command_table[] = {
@@ -394,6 +434,13 @@ const struct ic_command ic_command_table[] = {
         .key = {{"RO", 1, -1, 1}}),
     ROW("unwatch", ic_command_unwatch, 1, "2.2.0", TRANSACTIONS, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, C_TRANSACTION,
         "O(1)", "Forgets the watched keys."),
+    /* ---- cluster ---- */
+    CLUSTER("readonly", 1, "3.0.0", LOADING | STALE | FAST, .categories = C_CONNECTION),
+    CLUSTER("readwrite", 1, "3.0.0", LOADING | STALE | FAST, .categories = C_CONNECTION),
+    CLUSTER("asking", 1, "3.0.0", FAST, .categories = C_CONNECTION),
+    ROW("cluster", NULL, -2, "3.0.0", CLUSTER, 0, 0,
+        "That of the subcommand", "Groups the commands about clusters, of which there are none.",
+        .subcommands = cluster_subcommands, .subcommand_count = COUNT(cluster_subcommands)),
     /* ---- infinicache ---- */
     ROW("ic.object", ic_command_ic_object, 2, "1.0.0", INFINICACHE, READONLY, C_KEYSPACE,
         "O(N) with N chunks", "Tells how and where an object is stored, chunk by chunk.",

@@ -604,6 +604,28 @@ c:QUIT
 EXISTS x
 MULTI | SET p 1 | GET p | EXEC
 MULTI | SHUTDOWN | EXEC
+MULTI | READONLY | CLUSTER KEYSLOT a | EXEC
+# ---- no cluster
+READONLY
+READWRITE
+ASKING
+READONLY x
+ASKING x
+CLUSTER
+CLUSTER FOO
+CLUSTER HELP
+CLUSTER INFO
+CLUSTER NODES
+CLUSTER SLOTS
+CLUSTER SHARDS
+CLUSTER MYID
+CLUSTER KEYSLOT a
+CLUSTER KEYSLOT
+CLUSTER COUNTKEYSINSLOT 0
+CLUSTER MEET 127.0.0.1 7000
+CLUSTER FAILOVER
+CLUSTER RESET
+CLUSTER SETSLOT 1 NODE x
 # ---- pipelines
 SET p1 a | GET p1 | SET p1 b | GET p1 | DEL p1 | GET p1 | PING
 GET none | NOSUCH | SET p2 x | STRLEN p2 | MGET p2 none p2 | DEL p2
@@ -652,6 +674,13 @@ COMMAND INFO scan
 COMMAND INFO dbsize flushdb flushall time shutdown
 COMMAND INFO multi exec discard watch unwatch
 COMMAND INFO ping echo select auth hello
+COMMAND INFO readonly readwrite asking cluster
+COMMAND INFO cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|count-failure-reports cluster|countkeysinslot
+COMMAND INFO cluster|delslots cluster|delslotsrange cluster|failover cluster|flushslots cluster|forget cluster|getkeysinslot
+COMMAND INFO cluster|help cluster|info cluster|keyslot cluster|links cluster|meet cluster|myid cluster|nodes cluster|replicas
+COMMAND INFO cluster|replicate cluster|reset cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards
+COMMAND INFO cluster|slaves cluster|slots
+COMMAND DOCS cluster|slots readonly
 COMMAND INFO quit reset
 COMMAND INFO client|list client|id nosuch|x get|x
 COMMAND INFO config|get object|freq memory|usage slowlog|get latency|histogram

@@ -1,5 +1,6 @@
 """The commands through redis-py and redis-cli, as people use them; what each replies byte for
 byte is test_differential.py's."""
+import re
 import subprocess
 import threading
 
@@ -214,6 +215,12 @@ def test_redis_cli(cluster, client, tmp_path):
     assert cli(cluster, "-3", "GET", "none") == b"\n"
     assert cli(cluster, "--scan", "--pattern", "l*") == b"large\n"
     assert b"Sampled 1 keys" in cli(cluster, "--bigkeys")
+    assert b"Biggest string found '\"large\"' has %d bytes" % len(large) in cli(cluster, "--bigkeys")
+    assert re.search(rb"Biggest string found '\"large\"' has [2-9]\d{6} bytes",
+                     cli(cluster, "--memkeys"))
+    hot = subprocess.run(["redis-cli", "-p", str(cluster.port), "--hotkeys"], timeout=60, check=False,
+                         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert b"An LFU maxmemory policy is not selected" in hot.stderr, "as a Redis without LFU"
     many = b"".join(encode("SET", f"pipe:{i}", "x" * i) for i in range(500))
     assert b"errors: 0, replies: 500" in cli(cluster, "--pipe", input=many)
     assert client.dbsize() == 501
