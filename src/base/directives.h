@@ -11,6 +11,8 @@
  *   TIME    int64_t, milliseconds: 250ms 10s 5m 1h   STRING char *, owned
  *   REAL    double, decimal: 2 0.05 1e-6 (its bounds are whole numbers)
  *
+ * What bears a name of Redis's is taken and shown in Redis's unit: an INT where Redis has seconds.
+ *
  * Scope: P the proxy, L the local platform, PL both; U only `infinicache up`.
  */
 #ifndef IC_BASE_DIRECTIVES_H
@@ -36,10 +38,12 @@ X(STRING, dir, "dir", "", 0, 0, "", PL, FIXED, \
 X(STRING, requirepass_file, "requirepass-file", "", 0, 0, "", P, FIXED, \
   "File whose first line is the clients' password; or set INFINICACHE_PASSWORD.") \
 X(INT, maxclients, "maxclients", "10000", 1, 1000000, "", P, RUNTIME, "Most client connections at a time.") \
-X(TIME, timeout, "timeout", "0s", 0, IC_NO_LIMIT, "", P, RUNTIME, "Closes a client idle for so long; 0: never.") \
+X(INT, timeout_s, "timeout", "0", 0, INT32_MAX, "", P, RUNTIME, \
+  "Closes a client idle for so many seconds; 0: never.") \
 X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \
-X(SIZE, proto_max_bulk_len, "proto-max-bulk-len", "0", 0, INT64_C(1) << 40, "", P, RUNTIME, \
-  "Largest argument the protocol takes; 0: max-object-size.") \
+X(SIZE, proto_max_bulk_len, "proto-max-bulk-len", "1024gb", 1 << 20, INT64_C(1) << 40, "", P, RUNTIME, \
+  "A longer argument is a protocol error and ends the connection. A value below this and above " \
+  "max-object-size is refused with an error that says so, and the connection goes on.") \
 X(SIZE, max_key_size, "max-key-size", "64kb", 1, 1 << 20, "", P, RUNTIME, "Longest key.") \
 X(SIZE, window_memory, "window-memory", "32mb", 1 << 20, INT64_C(1) << 36, "", P, FIXED, \
   "Buffers for bytes on their way between clients and functions, for all requests together.") \

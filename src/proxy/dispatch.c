@@ -303,7 +303,7 @@ static void finish(struct ic_session *s)
     s->reply_skip_next = false;
     ic_dispatch_drop(s);
     ic_resp_reset(&s->parser);
-    s->parser.max_bulk = ic_session_max_bulk(s->proxy->config);
+    s->parser.max_bulk = (uint64_t)s->proxy->config->proto_max_bulk_len;
     if (s->state == IC_SESSION_SEALING) {
         s->state = IC_SESSION_READING;
     }

@@ -18,11 +18,6 @@
 
 #include <assert.h>
 
-uint64_t ic_session_max_bulk(const struct ic_config *c)
-{
-    return (uint64_t)(c->proto_max_bulk_len != 0 ? c->proto_max_bulk_len : c->max_object_size);
-}
-
 /* Nothing more is read, or begun, before what waits has gone on. */
 static bool may_work(const struct ic_session *s)
 {
@@ -308,7 +303,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     ic_list_init(&s->values);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);
-    ic_resp_init(&s->parser, ic_session_max_bulk(s->proxy->config));
+    ic_resp_init(&s->parser, (uint64_t)s->proxy->config->proto_max_bulk_len);
     s->parser.unauthenticated = !s->authenticated;
     ic_timer_init(&s->delay, s->proxy->loop, on_delay, s);
     ic_reply_init(&s->reply, s->proxy, stream, on_reply_changed, on_reply_broken, s);

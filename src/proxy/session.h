@@ -136,8 +136,6 @@ void ic_transaction_discard(struct ic_session *s);
 
 /* ---- between session.c, dispatch.c and value.c ------------------------------------ */
 
-/* Longest argument the protocol takes, as configured now. */
-uint64_t ic_session_max_bulk(const struct ic_config *c);
 struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *stream);
 /* Ends the connection at once; the memory goes at the turn's end. */
 void ic_session_end(struct ic_session *s, const char *why);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 1000, PASSWORD_MAX = 4096, KEEPALIVE_S = 300 };
+enum { TICK_MS = 1000, PASSWORD_MAX = 4096 };
 
 static void set_run_id(struct ic_sessions *all)
 {
@@ -62,8 +62,9 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
     if (s->streaming != NULL && !s->starved && idle_ms > IC_SESSION_STALL_MS) {
         return "it does not continue a value";
     }
-    if (c->timeout > 0 && idle_ms > (uint64_t)c->timeout && s->state == IC_SESSION_READING &&
-        s->streaming == NULL && ic_reply_empty(&s->reply) && ic_stream_queued(s->stream) == 0) {
+    if (c->timeout_s > 0 && idle_ms > (uint64_t)c->timeout_s * 1000 &&
+        s->state == IC_SESSION_READING && s->streaming == NULL && ic_reply_empty(&s->reply) &&
+        ic_stream_queued(s->stream) == 0) {
         return "idle";
     }
     return NULL;
@@ -139,7 +140,7 @@ static void on_accepted(void *ctx, struct ic_stream *stream)
         }
         return;
     }
-    ic_stream_keepalive(stream, KEEPALIVE_S);
+    ic_stream_keepalive(stream, IC_SESSIONS_KEEPALIVE_S);
     if (ic_session_new(all, stream) == NULL) {
         ic_stream_free(stream);
     }

@@ -7,6 +7,8 @@
 #include "proxy/session.h"
 #include "proxy/stats.h"
 
+enum { IC_SESSIONS_KEEPALIVE_S = 300 }; /* a client that has vanished is found so late */
+
 struct ic_sessions {
     struct ic_proxy *proxy;
     struct ic_listener *listener; /* NULL: not listening */

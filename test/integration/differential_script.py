@@ -718,6 +718,21 @@ CONFIG SET maxclients
 CONFIG SET maxclients 9000
 CONFIG GET maxclients
 CONFIG SET maxclients 10000
+CONFIG GET save
+CONFIG GET appendonly
+CONFIG GET databases
+CONFIG GET save appendonly SAVE
+CONFIG GET sav?
+CONFIG SET save ""
+CONFIG SET appendonly yes maxclients 9000
+CONFIG GET maxclients
+CONFIG SET maxclients 10000 databases 2
+CONFIG GET maxclients
+CONFIG SET maxclients 10000
+CONFIG SET appendonly yes APPENDONLY yes
+CONFIG SET timeout 300
+CONFIG GET timeout
+CONFIG SET timeout 0
 CONFIG SET nosuch 1
 CONFIG SET maxclients 10 maxclients 20
 CONFIG SET maxclients 9000 nosuch 1
@@ -869,6 +884,7 @@ MASKS = [
     (r"SCAN .*", _sorted_scan, "the order of keys is the hash table's"),
     (r"(d:)?HELLO.*", _hello, "connections are numbered, and Debian's Redis is 7.0"),
     (r"TIME", _shape, "time passes"),
+    (r"CONFIG GET save appendonly SAVE", lambda r: pairs(parse(r)), "the order is a hash table's"),
     (r"CLIENT ID", _shape, "connections are numbered"),
     (r"CLIENT (INFO|LIST.*)", lambda r: _client_fields(r) if r[:1] in b"$=" else r,
      "numbers, addresses and memory; 7.2 adds lib-name and lib-ver"),
@@ -909,6 +925,35 @@ DIFFERENCES = {
     r"COMMAND INFO (mget mset .*|scan|rename .*)":
         (None, "7.2 added tips and key flags to some of these"),
     r"OBJECT ENCODING o": ([b"$3\r\nraw\r\n"], "bytes lie in functions as they came"),
+}
+
+# ---- settings ----------------------------------------------------------------------------------------
+
+# Every setting that both have, and what is written to it (both take it, and then show the same) and
+# what neither takes. FIXED: both show the same and neither changes it to anything else while running.
+# OWN: what is shown depends on the machine, or why it may differ.
+FIXED, OWN = "fixed", "own"
+SIZES_TAKEN = ["1mb", "2m", "2GB", "3g", "5000000", "1500kb", "1500k", "1073741824b"]
+SIZES_REFUSED = ["x", "1x", "1.5gb", "1tb", "-1"]
+INTEGERS_REFUSED = ["x", "", "1.5", "10s", "10ms", "1kb", "0x10"]
+SETTINGS = {
+    "appendfsync": (["always", "everysec", "no", "ALWAYS"], ["sometimes", "", "1"]),
+    "appendonly": FIXED,
+    "bind": (OWN, r"\S+( \S+)*"),
+    "cluster-enabled": FIXED,
+    "databases": FIXED,
+    "dir": (OWN, r"/.*"),
+    "latency-tracking": FIXED,
+    "loglevel": (["debug", "warning"], ["loud", "", "1"]),
+    "maxclients": (["9000", "1"], [*INTEGERS_REFUSED, "0", "-1"]),
+    "maxmemory": ([*SIZES_TAKEN, "0", "100b"], SIZES_REFUSED),
+    "port": (OWN, r"\d+"),
+    "proto-max-bulk-len": (SIZES_TAKEN, [*SIZES_REFUSED, "0", "1000000"]),
+    "save": FIXED,
+    "slowlog-log-slower-than": (["0", "-1", "5000", "10000"], [*INTEGERS_REFUSED, "-2"]),
+    "slowlog-max-len": (["0", "128", "100000"], [*INTEGERS_REFUSED, "-1"]),
+    "tcp-keepalive": FIXED,
+    "timeout": (["300", "0", "2147483647"], [*INTEGERS_REFUSED, "-1", "2147483648"]),
 }
 
 # ---- raw input ---------------------------------------------------------------------------------------

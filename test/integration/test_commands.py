@@ -227,6 +227,14 @@ def test_redis_cli(cluster, client, tmp_path):
     assert cli(cluster, "SET", "k").startswith(b"ERR wrong number of arguments for 'set' command")
 
 
+def test_redis_benchmark_has_nothing_to_warn_of(cluster, client):
+    done = subprocess.run(["redis-benchmark", "-p", str(cluster.port), "-n", "100", "-c", "2", "-t",
+                           "set,get"], capture_output=True, text=True, timeout=60, check=True)
+    assert "WARNING" not in done.stdout + done.stderr
+    assert 'host configuration "save": \n' in done.stdout
+    assert 'host configuration "appendonly": yes\n' in done.stdout
+
+
 def test_pipelines_keep_their_order(cluster):
     """Sizes mixed, so that small replies could overtake large ones."""
     wire = Wire(cluster.port)

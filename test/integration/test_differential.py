@@ -14,13 +14,14 @@ import shlex
 import subprocess
 
 import pytest
+import redis
 
-from differential_script import DIFFERENCES, MASKS, RAW, SCRIPT
+from differential_script import DIFFERENCES, FIXED, MASKS, OWN, RAW, SCRIPT, SETTINGS
 from harness import free_ports, wait_until
 from resp_wire import Wire, encode
 
 REDIS_OPTIONS = {
-    "save": "", "appendonly": "no", "databases": "1", "enable-debug-command": "yes",
+    "save": "", "appendonly": "yes", "databases": "1", "enable-debug-command": "yes",
     "bind": "127.0.0.1", "daemonize": "no", "latency-tracking": "yes", "timeout": "0",
 }
 
@@ -119,6 +120,54 @@ def test_same_replies(reference, cluster, version):
     wrong, unneeded = compare(reference, cluster.port, version)
     assert not wrong, f"{len(wrong)} replies differ:\n" + "\n".join(wrong)
     assert not unneeded, f"exceptions that are not needed any more: {unneeded}"
+
+
+@pytest.fixture
+def both(reference, cluster):
+    """Clients of redis-server and of ours, whose settings are put back."""
+    clients = [redis.Redis(port=port, decode_responses=True) for port in (reference, cluster.port)]
+    before = [c.config_get("*") for c in clients]
+    yield clients
+    for c, old in zip(clients, before):
+        for name, row in SETTINGS.items():
+            if row != FIXED and row[0] != OWN:
+                c.config_set(name, old[name])
+
+
+def takes(client, name, value):
+    try:
+        return client.config_set(name, value)
+    except redis.ResponseError:
+        return False
+
+
+def test_every_common_setting_is_compared(both):
+    theirs, ours = (set(c.config_get("*")) for c in both)
+    assert theirs & ours == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_have_redis_units(both, name):
+    """What one takes, the other takes, and both show it in the same unit."""
+    def shown():
+        return [c.config_get(name)[name] for c in both]
+
+    row = SETTINGS[name]
+    if row == FIXED:
+        theirs, ours = shown()
+        assert theirs == ours
+        assert takes(both[1], name, ours) and not takes(both[1], name, ours + "1")
+        return
+    if row[0] == OWN:
+        assert all(re.fullmatch(row[1], value) for value in shown())
+        return
+    for value in row[0]:
+        assert [takes(c, name, value) for c in both] == [True, True], value
+        theirs, ours = shown()
+        assert theirs == ours, value
+    for value in row[1]:
+        assert [takes(c, name, value) for c in both] == [False, False], value
+        assert shown() == [theirs, ours]
 
 
 def test_every_exception_says_why():

@@ -192,7 +192,7 @@ def test_timeout(cluster):
     with cluster.socket() as idle:
         idle.sendall(b"PING\r\n")
         assert idle.recv(100) == b"+PONG\r\n"
-        client.config_set("timeout", "200ms")
+        client.config_set("timeout", 1)  # seconds, as in Redis
         try:
             assert idle.recv(100) == b""
         finally:
@@ -205,17 +205,23 @@ def test_size_limits(cluster):
     client.config_set("max-object-size", "1mb")
     try:
         assert client.set("k", b"x" * MB)
-        with pytest.raises(redis.exceptions.RedisError):
-            cluster.redis().set("k", b"x" * (MB + 1))
+        before = client.client_id()
+        with pytest.raises(redis.exceptions.ResponseError, match="max-object-size"):
+            client.set("k", b"x" * (MB + 1))
+        assert client.client_id() == before, "the connection goes on"
     finally:
         client.config_set("max-object-size", "4gb")
+    with cluster.socket() as s:  # told at once, although nothing of the value was sent
+        s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4400000000\r\n")
+        assert s.recv(200) == (b"-ERR object of 4400000000 bytes is larger than max-object-size "
+                               b"(4294967296 bytes)\r\n")
     client.config_set("proto-max-bulk-len", "1mb")
     try:
         with cluster.socket() as s:
             s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n")
             assert b"invalid bulk length" in s.recv(200)
     finally:
-        cluster.redis().config_set("proto-max-bulk-len", 0)
+        cluster.redis().config_set("proto-max-bulk-len", "1024gb")
     client = cluster.redis()
     client.config_set("max-key-size", 100)
     try:

@@ -89,8 +89,26 @@ static void test_too_big_is_refused_at_once(void **state)
     close(fd);
     fd = dial();
     ask(fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000000000\r\n",
-        "-ERR Protocol error: invalid bulk length\r\n");
+        "-ERR object of 5000000000 bytes is larger than max-object-size (4294967296 bytes)\r\n");
+    close(fd);
+    fd = dial();
+    ask(fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000000000\r\n",
+        "-ERR Protocol error: invalid bulk length\r\n"); /* longer than proto-max-bulk-len */
     expect_end(fd);
+}
+
+/* Who sends all of a value that is too large before it reads gets the error, and is served on. */
+static void test_too_big_is_read_past(void **state)
+{
+    (void)state;
+    static char request[3000];
+    world.config->max_object_size = 1000;
+    int fd = dial();
+    give(fd, request, make_set(request, "k", 2000));
+    expect(fd, "-ERR object of 2000 bytes is larger than max-object-size (1000 bytes)\r\n");
+    ask(fd, "GET k\r\n", "$-1\r\n");
+    close(fd);
+    world.config->max_object_size = INT64_C(4) << 30;
 }
 
 static int lose_reads(const struct ic_node_request *r)
@@ -549,6 +567,7 @@ int main(void)
         session_test(test_pipeline_in_order),
         session_test(test_value_that_fails_in_the_middle),
         session_test(test_too_big_is_refused_at_once),
+        session_test(test_too_big_is_read_past),
         session_test(test_object_that_cannot_be_read),
         session_test(test_clients_that_leave),
         session_test(test_journal_that_fails),
