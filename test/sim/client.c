@@ -11,6 +11,7 @@ enum {
     READ_BYTES = 64 << 10,
     RETRY_MS = 500,  /* between two dials, at most */
     PAUSE_MS = 2500, /* of a slow client, at most */
+    PAUSES_MAX = 6,  /* of a client that sends in parts */
 };
 
 static void dial(struct sim_client *c);
@@ -38,6 +39,7 @@ static void hang_up(struct sim_client *c)
     ic_stream_free(c->stream);
     c->stream = NULL;
     c->connected = c->leaving = false;
+    c->pauses = 0;
     c->in.len = c->out.len = 0;
     ic_timer_stop(&c->sender);
     ic_timer_stop(&c->reader);
@@ -55,14 +57,21 @@ static void send_part(struct sim_client *c, size_t len)
     ic_buf_consume(&c->out, len);
 }
 
+/* All that is left, or a part of it and a pause. */
 static void send_rest(void *ctx)
 {
     struct sim_client *c = ctx;
+    if (c->pauses > 0) {
+        c->pauses--;
+        send_part(c, (size_t)sim_below(c->world, c->out.len + 1));
+        ic_timer_start(&c->sender, sim_below(c->world, PAUSE_MS));
+        return;
+    }
     send_part(c, c->out.len);
     make_more(c);
 }
 
-/* All at once, or in two parts, or only one of them. */
+/* All at once, or in parts, or only one of them. */
 static void send_out(struct sim_client *c)
 {
     size_t part = (size_t)sim_below(c->world, c->out.len + 1);
@@ -73,6 +82,9 @@ static void send_out(struct sim_client *c)
     } else if (draw(c, SIM_FAULT_CLIENT_SLOW)) {
         send_part(c, part);
         ic_timer_start(&c->sender, sim_below(c->world, PAUSE_MS));
+    } else if (draw(c, SIM_FAULT_CLIENT_PAUSES)) {
+        c->pauses = 1 + (uint32_t)sim_below(c->world, PAUSES_MAX);
+        send_rest(c);
     } else {
         send_part(c, c->out.len);
         if (draw(c, SIM_FAULT_CLIENT_HALF_CLOSE)) {

@@ -20,6 +20,7 @@ struct sim_client {
     struct ic_buf out; /* made, but not given to the stream yet */
     struct ic_buf in;
     struct ic_timer next, sender, reader;
+    uint32_t pauses; /* before the rest of `out` is sent */
     bool connected, leaving;
     bool idle; /* makes no more operations of its own */
 };

@@ -40,7 +40,9 @@
     X(CORRUPT_MEMORY, "corrupt-memory", 30, 10, 300) \
     X(CORRUPT_DATA, "corrupt-data", 30, 10, 300) \
     /* the platform */ \
+    X(PLATFORM_KILLED, "platform-killed", 30, 3, 60) \
     X(THROTTLED, "invoke-throttled", 35, 50, 3000) \
+    X(THROTTLE_BURST, "throttle-burst", 30, 5, 150) \
     X(SERVER_ERROR, "invoke-5xx", 35, 50, 2000) \
     X(INVOKE_REFUSED, "invoke-refused", 30, 50, 2000) \
     X(INVOKE_LATE, "invoke-late", 35, 50, 2000) \
@@ -63,6 +65,7 @@
     X(CLIENT_GONE, "client-gone", 40, 20, 400) \
     X(CLIENT_RESET, "client-reset", 30, 20, 300) \
     X(CLIENT_SLOW, "client-slow", 40, 50, 2000) \
+    X(CLIENT_PAUSES, "client-pauses", 30, 100, 4000) \
     X(CLIENT_HALF_CLOSE, "client-half-close", 25, 20, 300)
 /* clang-format on */
 

@@ -142,18 +142,30 @@ static void time_out(void *ctx)
     reply_arrives(call);
 }
 
-void sim_lambda_respond(struct sim_invocation *inv, struct ic_slice body, bool function_error)
+/* INV is not under way any more. Returns who still waits for its answer, or NULL. */
+static struct ic_lambda_call *part(struct sim_invocation *inv)
 {
-    struct sim_world *w = sim_world();
     struct ic_lambda_call *call = inv->call;
-    if (call == NULL) {
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; call != NULL && i < 2; i++) {
         call->copy[i] = call->copy[i] == inv ? NULL : call->copy[i];
     }
     inv->call = NULL;
-    if (call->answered) {
+    return call == NULL || call->answered ? NULL : call;
+}
+
+void sim_lambda_cut_off(struct sim_invocation *inv)
+{
+    struct ic_lambda_call *call = part(inv);
+    if (call != NULL) {
+        settle(call, IC_ECLOSED, 0, sim_below(sim_world(), TRIP_US));
+    }
+}
+
+void sim_lambda_respond(struct sim_invocation *inv, struct ic_slice body, bool function_error)
+{
+    struct sim_world *w = sim_world();
+    struct ic_lambda_call *call = part(inv);
+    if (call == NULL) {
         return;
     }
     if (sim_faults_draw(&w->faults, SIM_FAULT_RESPONSE_LOST)) {
@@ -190,7 +202,15 @@ static uint16_t function_of(const char *name)
 
 static void request_arrives(void *ctx)
 {
-    sim_platform_invoke(&sim_world()->platform, ctx);
+    struct sim_platform *p = &sim_world()->platform;
+    struct sim_invocation *inv = ctx;
+    if (sim_platform_is_down(p)) {
+        sim_lambda_cut_off(inv);
+        free(inv->payload);
+        free(inv);
+    } else {
+        sim_platform_invoke(p, inv);
+    }
 }
 
 static void send_copy(struct ic_lambda_call *call, int index, struct ic_slice payload,
@@ -208,8 +228,12 @@ static bool request_survives(struct ic_lambda_call *call)
 {
     struct sim_world *w = sim_world();
     uint64_t trip_us = sim_below(w, TRIP_US);
-    if (sim_faults_draw(&w->faults, SIM_FAULT_INVOKE_REFUSED)) {
+    if (sim_platform_is_down(&w->platform) ||
+        sim_faults_draw(&w->faults, SIM_FAULT_INVOKE_REFUSED)) {
         settle(call, IC_EUNAVAIL, 0, trip_us);
+    } else if (w->platform.throttles_left > 0) {
+        w->platform.throttles_left--;
+        settle(call, IC_ETHROTTLED, 429, trip_us);
     } else if (sim_faults_draw(&w->faults, SIM_FAULT_THROTTLED)) {
         settle(call, IC_ETHROTTLED, 429, trip_us);
     } else if (sim_faults_draw(&w->faults, SIM_FAULT_SERVER_ERROR)) {

@@ -147,9 +147,32 @@ void sim_platform_stall(struct sim_instance *i, uint64_t delay_us)
     ic_event_start(sim_time(sim_world()), &i->stall, delay_us);
 }
 
+void sim_platform_kill(struct sim_platform *p, uint64_t down_us)
+{
+    sim_note("the platform is killed, for %llu ms", (unsigned long long)down_us / 1000);
+    p->down_until_us = sim_now_us(sim_world()) + down_us;
+    IC_LIST_EACH (node, &p->instances) {
+        struct sim_instance *i = IC_CONTAINER(node, struct sim_instance, node);
+        if (i->state == SIM_INSTANCE_DEAD) {
+            continue;
+        }
+        bury(i, IC_SIM_CLOSED);
+        if (i->running != NULL) {
+            sim_lambda_cut_off(i->running);
+            end_invocation(i);
+        }
+    }
+}
+
+bool sim_platform_is_down(const struct sim_platform *p)
+{
+    return sim_now_us(sim_world()) < p->down_until_us;
+}
+
 void sim_platform_calm(struct sim_platform *p)
 {
     p->routing = SIM_ROUTING_NEWEST;
+    p->down_until_us = p->throttles_left = 0;
     IC_LIST_EACH (node, &p->instances) {
         struct sim_instance *i = IC_CONTAINER(node, struct sim_instance, node);
         ic_sim_set_pace(i->loop, 0);

@@ -75,8 +75,10 @@ struct sim_platform {
     uint32_t instance_count, invocation_count;
     enum sim_routing routing;
     uint64_t memory_mb, timeout_us;
-    bool has_extensions; /* and with them a shutdown phase */
-    uint64_t start_us;   /* a cold start takes so long, at most */
+    bool has_extensions;     /* and with them a shutdown phase */
+    uint64_t start_us;       /* a cold start takes so long, at most */
+    uint64_t down_until_us;  /* killed, and not started again before */
+    uint32_t throttles_left; /* so many Invokes to come are refused as too many */
     /* When memory of the function was last lost, or may seem to be: the model's count of events. */
     uint64_t lost_at[SIM_FUNCTIONS_MAX];
 };
@@ -97,6 +99,10 @@ void sim_platform_reclaim(struct sim_instance *i, enum ic_sim_end how);
 void sim_platform_shut_down(struct sim_instance *i);
 /* It stands still for DELAY_US, as a machine that has no time for it. */
 void sim_platform_stall(struct sim_instance *i, uint64_t delay_us);
+/* Its process is killed: all instances die with it, who waits for a response hears that the
+ * connection is closed, and for DOWN_US nobody is there to be asked. */
+void sim_platform_kill(struct sim_platform *p, uint64_t down_us);
+bool sim_platform_is_down(const struct sim_platform *p);
 /* No slow nodes any more, and one instance of each function. */
 void sim_platform_calm(struct sim_platform *p);
 /* Notes that chunks of FUNCTION may be lost now. */
@@ -107,6 +113,8 @@ size_t sim_platform_alive(const struct sim_platform *p, int function);
 
 /* lambda.c: the invocation has ended. ERROR: of the function, its body is BODY. */
 void sim_lambda_respond(struct sim_invocation *inv, struct ic_slice body, bool function_error);
+/* lambda.c: its connection is closed before an answer came; nobody waits for INV any more. */
+void sim_lambda_cut_off(struct sim_invocation *inv);
 /* lambda.c: the proxy's process is gone; nobody waits for a response any more. */
 void sim_lambda_forget_all(void);
 

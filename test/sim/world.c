@@ -18,6 +18,8 @@ enum {
     ACTIONS_MAX = 12,     /* of a process that is about to crash */
     ALLOCATIONS_MAX = 40, /* one of the next so many of a turn fails */
     STORM_PERCENT = 70,
+    DOWN_US = 4000000, /* the platform, at most */
+    BURST_MAX = 40,    /* Invokes throttled in a row */
 };
 
 static struct sim_world the_world; /* of this process: base/clock.h has no argument for it */
@@ -183,6 +185,16 @@ static void trouble_nodes(struct sim_world *w)
     }
 }
 
+static void trouble_platform(struct sim_world *w)
+{
+    if (draw(w, SIM_FAULT_THROTTLE_BURST)) {
+        w->platform.throttles_left = 1 + (uint32_t)sim_below(w, BURST_MAX);
+    }
+    if (draw(w, SIM_FAULT_PLATFORM_KILLED)) {
+        sim_platform_kill(&w->platform, sim_below(w, DOWN_US));
+    }
+}
+
 static void trouble_proxy(struct sim_world *w)
 {
     struct sim_host *h = &w->host;
@@ -208,6 +220,7 @@ static void trouble(void *ctx)
     w->faults.paused = w->settled || w->operations_begun < w->settings.calm;
     break_links(w);
     trouble_nodes(w);
+    trouble_platform(w);
     trouble_proxy(w);
     if (draw(w, SIM_FAULT_WALL_STEP)) {
         sim_model_clock_step(&w->model);
