@@ -207,7 +207,7 @@ static inline int fake_perform(struct ic_node_request *r)
 {
     struct fake_node *node = &fake.node[r->function];
     if (r->op != IC_NODE_READ && r->instance == 0) {
-        r->instance = node->serial;
+        r->instance = ic_store_begin(NULL, r->object, r->chunk, node->serial);
     }
     if (r->instance != node->serial) {
         return IC_ESTALE;
@@ -232,9 +232,11 @@ void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
     (void)f;
     assert_true(fake.queued < FAKE_QUEUE_MAX);
     assert_true(r->function < FAKE_FUNCTIONS && r->done != NULL);
+    assert_true(ic_node_request_is_idle(r));
     if (r->owner != NULL) {
         ic_buf_ref(r->owner);
     }
+    r->stage = 1;
     fake.queue[fake.queued++] = r;
 }
 
@@ -243,6 +245,7 @@ static inline void fake_take(size_t at)
     struct ic_node_request *r = fake.queue[at];
     memmove(&fake.queue[at], &fake.queue[at + 1], (fake.queued - at - 1) * sizeof *fake.queue);
     fake.queued--;
+    r->stage = 0;
     ic_buf_unref(r->owner);
 }
 
@@ -390,17 +393,19 @@ void ic_store_drop(struct ic_store *s, struct ic_object *draft)
     fake_free_object(draft);
 }
 
-void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial)
+uint32_t ic_store_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
     (void)s;
-    assert_true(draft->place[chunk].instance == 0 || draft->place[chunk].instance == serial);
-    draft->place[chunk].instance = serial;
+    struct ic_chunk_place *place = &o->place[chunk];
+    assert_int_equal(place->state, IC_CHUNK_WRITING);
+    place->instance = place->instance == 0 ? serial : place->instance;
+    return place->instance;
 }
 
-void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
+void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk)
 {
     (void)s;
-    assert_int_equal(o->place[chunk].instance, serial);
+    assert_true(o->place[chunk].state == IC_CHUNK_WRITING && o->place[chunk].instance != 0);
     o->place[chunk].state = IC_CHUNK_HELD;
 }
 

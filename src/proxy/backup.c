@@ -134,10 +134,23 @@ void ic_backups_stop(struct ic_backups *b)
     }
 }
 
+static void deinit_job(const struct job *job)
+{
+    for (size_t k = 0; k < IC_BACKUP_COPIES_MAX; k++) {
+        ic_chunk_copy_deinit(&job->copy[k]);
+    }
+    for (size_t k = 0; k < 2; k++) {
+        ic_node_request_deinit(&job->mark[k]);
+    }
+}
+
 void ic_backups_free(struct ic_backups *b)
 {
     if (b != NULL) {
         ic_backups_stop(b);
+        for (size_t i = 0; i < IC_BACKUP_JOBS_MAX; i++) {
+            deinit_job(&b->job[i]);
+        }
         ic_backup_plan_free(b->plan);
         ic_free(b);
     }
@@ -165,13 +178,14 @@ static void mark_both(struct job *job)
     job->mark_ms = ic_clock_wall_ms();
     job->marks_due = 2;
     for (size_t k = 0; k < 2; k++) {
-        job->mark[k] = (struct ic_node_request){.op = IC_NODE_MARK,
-                                                .cause = IC_COST_BACKUP,
-                                                .function = job->meeting.function,
-                                                .instance = k == 0 ? job->beside : job->current,
-                                                .offset = (uint64_t)job->mark_ms,
-                                                .done = on_marked,
-                                                .ctx = job};
+        struct ic_node_request mark = {.op = IC_NODE_MARK,
+                                       .cause = IC_COST_BACKUP,
+                                       .function = job->meeting.function,
+                                       .instance = k == 0 ? job->beside : job->current,
+                                       .offset = (uint64_t)job->mark_ms,
+                                       .done = on_marked,
+                                       .ctx = job};
+        ic_node_request_fill(&job->mark[k], &mark);
         ic_functions_submit(job->all->proxy->functions, &job->mark[k]);
     }
 }
@@ -342,7 +356,6 @@ static void begin(struct ic_backups *b, struct job *job, uint16_t function)
     job->bytes = job->chunks = 0;
     job->passes = job->found = job->marks_due = 0;
     job->scanned = job->full = false;
-    job->mark[0] = job->mark[1] = (struct ic_node_request){0};
     job->busy = true;
     b->stats.running++;
     ic_backup_began(b->plan, function, now_ms);

@@ -65,21 +65,21 @@ static bool source_failed(struct ic_chunk_copy *c, int result)
     return true;
 }
 
-static struct ic_node_request request(const struct ic_chunk_copy *c, enum ic_node_op op,
-                                      uint32_t instance,
-                                      void (*done)(struct ic_node_request *r, int result))
+static void fill(struct ic_node_request *r, struct ic_chunk_copy *c, enum ic_node_op op,
+                 uint32_t instance, void (*done)(struct ic_node_request *r, int result))
 {
-    return (struct ic_node_request){.op = op,
-                                    .cause = IC_COST_BACKUP,
-                                    .function = c->object->place[c->chunk].function,
-                                    .chunk = c->chunk,
-                                    .instance = instance,
-                                    .object_id = c->object->id,
-                                    .unit = c->object->unit,
-                                    .chunk_length = c->object->chunk_length,
-                                    .offset = c->offset,
-                                    .done = done,
-                                    .ctx = (void *)c};
+    struct ic_node_request what = {.op = op,
+                                   .cause = IC_COST_BACKUP,
+                                   .function = c->object->place[c->chunk].function,
+                                   .chunk = c->chunk,
+                                   .instance = instance,
+                                   .object_id = c->object->id,
+                                   .unit = c->object->unit,
+                                   .chunk_length = c->object->chunk_length,
+                                   .offset = c->offset,
+                                   .done = done,
+                                   .ctx = c};
+    ic_node_request_fill(r, &what);
 }
 
 /* ---- the end ------------------------------------------------------------------ */
@@ -96,7 +96,7 @@ static void seal(struct ic_chunk_copy *c)
     struct ic_item item;
     int result = ic_item_decode(&items, &item);
     assert(result > 0); /* it was decoded before */
-    c->seal = request(c, IC_NODE_SEAL, c->to, on_sealed);
+    fill(&c->seal, c, IC_NODE_SEAL, c->to, on_sealed);
     c->seal.object = c->object;
     c->seal.key = item.seal.key;
     c->seal.expires_ms = item.seal.expires_ms;
@@ -126,7 +126,7 @@ static void on_written(struct ic_node_request *r, int result)
 
 static void write_piece(struct ic_chunk_copy *c)
 {
-    c->ask = request(c, IC_NODE_WRITE, c->to, on_written);
+    fill(&c->ask, c, IC_NODE_WRITE, c->to, on_written);
     c->ask.first = c->offset == 0;
     c->ask.crcs = (const uint32_t *)(const void *)c->crcs.data;
     c->ask.body = ic_slice(c->piece->data, c->length);
@@ -199,7 +199,7 @@ static void read_piece(void *ctx)
         finish(c, IC_ENOMEM);
         return;
     }
-    c->ask = request(c, IC_NODE_READ, c->from, on_read);
+    fill(&c->ask, c, IC_NODE_READ, c->from, on_read);
     c->ask.length = c->length;
     c->ask.into = c->piece->data;
     c->ask.crcs_into = (uint32_t *)(void *)c->crcs.data;
@@ -239,8 +239,14 @@ void ic_chunk_copy_begin(struct ic_chunk_copy *c, struct ic_object *object, uint
     c->offset = 0;
     c->length = 0;
     ic_store_copy_begin(c->proxy->store, object, chunk, from, to);
-    c->ask = request(c, IC_NODE_STAT, from, on_stat);
+    fill(&c->ask, c, IC_NODE_STAT, from, on_stat);
     c->ask.item = &c->item;
-    c->seal.stage = 0;
     ic_functions_submit(c->proxy->functions, &c->ask);
+}
+
+void ic_chunk_copy_deinit(const struct ic_chunk_copy *c)
+{
+    assert(c->object == NULL);
+    ic_node_request_deinit(&c->ask);
+    ic_node_request_deinit(&c->seal);
 }

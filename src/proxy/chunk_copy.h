@@ -52,6 +52,7 @@ void ic_chunk_copy_begin(struct ic_chunk_copy *c, struct ic_object *object, uint
                          uint32_t from, uint32_t to);
 /* Ends it in the store as failed. Fine if it is idle. */
 void ic_chunk_copy_cancel(struct ic_chunk_copy *c);
+void ic_chunk_copy_deinit(const struct ic_chunk_copy *c); /* its owner is about to be freed */
 
 static inline bool ic_chunk_copy_busy(const struct ic_chunk_copy *c)
 {

@@ -2,21 +2,22 @@
 
 #include "code/layout.h"
 #include "core/catalog.h"
-#include "proxy/store.h"
 
 static void fill_common(struct ic_node_request *r, const struct ic_chunk_target *t)
 {
-    *r = (struct ic_node_request){
+    const struct ic_chunk_place *place = &t->object->place[t->chunk];
+    struct ic_node_request common = {
         .cause = t->cause,
-        .function = t->object->place[t->chunk].function,
+        .function = place->function,
         .chunk = t->chunk,
-        .instance = t->instance,
+        .instance = place->instance,
         .nodes = t->nodes,
         .object_id = t->object->id,
         .unit = t->layout->unit,
         .chunk_length = t->layout->chunk_length,
-        .cost = t->object->chunk_cost,
+        .object = t->object,
     };
+    ic_node_request_fill(r, &common);
 }
 
 void ic_chunk_write_fill(struct ic_node_request *r, const struct ic_chunk_target *t,
@@ -39,17 +40,6 @@ void ic_chunk_seal_fill(struct ic_node_request *r, const struct ic_chunk_target 
     fill_common(r, t);
     r->op = IC_NODE_SEAL;
     r->first = t->layout->stripes == 0;
-    r->object = t->object;
     r->key = key;
     r->expires_ms = expires_ms;
-}
-
-bool ic_chunk_bind(struct ic_store *s, struct ic_object *o, uint32_t *instance,
-                   const struct ic_node_request *r)
-{
-    if (*instance == 0 && r->instance != 0) {
-        *instance = r->instance;
-        ic_store_begun(s, o, r->chunk, r->instance);
-    }
-    return *instance == r->instance;
 }

@@ -3,7 +3,9 @@
  * submits them: a put writes the chunks of a draft stripe by stripe, a repair those that a
  * committed object lost.
  *
- *   fill --submit (functions.h)--> done --> bind: which instance has it --> ... --> fill the seal
+ *   fill --submit (functions.h)--> done --> fill the next --> ... --> fill the seal
+ *
+ * Which instance the chunk is on, if on any yet, is what its place says (ic_store_begin).
  */
 #ifndef IC_PROXY_CHUNK_WRITE_H
 #define IC_PROXY_CHUNK_WRITE_H
@@ -11,14 +13,12 @@
 #include "proxy/functions.h"
 
 struct ic_layout;
-struct ic_store;
 
 /* What is written, and to where. */
 struct ic_chunk_target {
-    const struct ic_object *object;
+    struct ic_object *object;
     const struct ic_layout *layout;
-    uint32_t instance; /* that has its first bytes; 0: not known yet */
-    uint32_t nodes;    /* that its owner waits for at once, see functions.h */
+    uint32_t nodes; /* that its owner waits for at once, see functions.h */
     uint16_t chunk;
     enum ic_cost_cause cause;
 };
@@ -33,12 +33,5 @@ void ic_chunk_write_fill(struct ic_node_request *r, const struct ic_chunk_target
 /* *R becomes the SEAL with KEY, which stays until `done`. */
 void ic_chunk_seal_fill(struct ic_node_request *r, const struct ic_chunk_target *t,
                         struct ic_slice key, int64_t expires_ms);
-/*
- * R, which was filled for the chunk, is done or cancelled: if its instance is the first to be
- * known, the store is told, and *INSTANCE set. False: it is not the one that has the chunk's first
- * bytes.
- */
-bool ic_chunk_bind(struct ic_store *s, struct ic_object *o, uint32_t *instance,
-                   const struct ic_node_request *r);
 
 #endif

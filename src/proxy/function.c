@@ -246,6 +246,7 @@ static struct ic_function *lane_of(struct ic_function *fn, const struct ic_node_
 
 void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
 {
+    assert(ic_node_request_is_idle(r));
     fn = lane_of(fn, r);
     r->beside = ic_function_is_peer(fn);
     const struct ic_config *c = fn->all->config;
@@ -253,7 +254,6 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r)
     ic_list_init(&r->node);
     ic_list_init(&r->wait);
     r->slot = NULL;
-    r->stage = 0;
     r->link = ic_function_dying_link(fn, r);
     if (r->link != NULL) {
         ic_link_submit(r->link, r);
@@ -335,13 +335,10 @@ static void on_refused(void *ctx, struct ic_node_request *r, int result)
     ic_function_refuse(ctx, r, result);
 }
 
-static void on_bind(void *ctx, struct ic_node_request *r, uint32_t serial)
+static uint32_t on_bind(void *ctx, const struct ic_node_request *r, uint32_t serial)
 {
-    struct ic_function *fn = ctx;
-    r->instance = serial;
-    if (r->first) {
-        ic_pool_begin(fn->all->pool, fn->index, serial, r->cost);
-    }
+    const struct ic_functions *f = ((struct ic_function *)ctx)->all;
+    return f->handler->begin(f->ctx, r, serial);
 }
 
 static struct ic_pool_condemned *next_delete(void *ctx)

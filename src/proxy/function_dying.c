@@ -188,11 +188,11 @@ static void on_refused(void *ctx, struct ic_node_request *r, int result)
     ic_function_refuse(d->fn, r, result == 0 ? IC_ESTALE : result);
 }
 
-static void on_bind(void *ctx, struct ic_node_request *r, uint32_t serial)
+static uint32_t on_bind(void *ctx, const struct ic_node_request *r, uint32_t serial)
 {
     (void)ctx; /* it is only asked for chunks of its own, by its serial */
-    (void)r;
     (void)serial;
+    return r->instance;
 }
 
 static struct ic_pool_condemned *next_delete(void *ctx)

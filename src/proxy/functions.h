@@ -17,6 +17,8 @@
 #include "base/slice.h"
 #include "core/cost.h"
 
+#include <assert.h>
+
 struct ic_books;
 struct ic_config;
 struct ic_item; /* proto/link_body.h: one chunk of a list */
@@ -37,7 +39,9 @@ enum {
 
 /*
  * A request: embedded in its owner's struct, zeroed before first use, filled in, submitted. Between
- * submit and `done` (or cancel) it must not move or change, and what it points to must stay.
+ * submit and `done` (or cancel) it must not move or change, and what it points to must stay: it is
+ * in queues then, which it knows (ic_node_request_is_idle). Whoever overwrites it or frees its
+ * owner passes through one of the functions below, which see that it is in none.
  *
  * Results: 0, or
  *   IC_EUNAVAIL  the function cannot be invoked, or no node came within `invoke-timeout`; READ: the
@@ -56,11 +60,8 @@ struct ic_node_request {
     uint16_t function;
     uint16_t chunk;
     /*
-     * Serial of the instance that holds the chunk. 0 on the first WRITE (or the SEAL of an empty
-     * chunk): set, before any byte is sent, to the instance that will hold it; `cost` then moves
-     * from planned to in flight. The owner copies it to place[].instance of its draft, so that a
-     * dropped draft condemns what was begun. Later WRITEs may be submitted with 0 while the first
-     * is not bound yet: they go to the same node, or to one that refuses them (IC_EIO).
+     * Serial of the instance that holds the chunk. 0 on a WRITE or SEAL of a chunk that is on none
+     * yet: set, before any byte is sent, to the one that ic_functions_handler.begin names.
      */
     uint32_t instance;
     uint32_t nodes; /* that the same client waits for at once, this one included; 0 counts as 1 */
@@ -74,13 +75,13 @@ struct ic_node_request {
     bool first; /* the chunk's first request: names its length (WRITE at offset 0, or SEAL of 0
                    bytes) */
     uint64_t chunk_length; /* WRITE and SEAL */
-    uint64_t cost;         /* first: what was planned for the chunk (ic_pool_plan) */
     const uint32_t *crcs;  /* one per unit of body, in host order */
     struct ic_slice body;  /* whole units, or up to the chunk's end */
     struct ic_buf *owner;  /* of body; a reference is taken while the bytes are queued */
 
+    struct ic_object *object; /* WRITE with instance 0, and SEAL */
+
     /* SEAL */
-    const struct ic_object *object;
     struct ic_slice key;
     int64_t expires_ms;
 
@@ -108,10 +109,29 @@ struct ic_node_request {
     bool beside; /* it waits for the peer */
 };
 
-void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r);
+/* R is in no queue: not submitted, answered, or cancelled. */
+static inline bool ic_node_request_is_idle(const struct ic_node_request *r)
+{
+    return r->stage == 0;
+}
+/* R, idle, becomes WHAT. */
+static inline void ic_node_request_fill(struct ic_node_request *r,
+                                        const struct ic_node_request *what)
+{
+    assert(ic_node_request_is_idle(r));
+    *r = *what;
+}
+/* R's owner is about to be freed: R is idle, or a queue would be left with what is not there. */
+static inline void ic_node_request_deinit(const struct ic_node_request *r)
+{
+    assert(ic_node_request_is_idle(r));
+}
+
+void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r); /* R is idle */
 /*
- * DONE will not be called. A READ's `into` may be reused at once (late bytes go to a scratch area);
- * a WRITE that was sent may still be applied: drop its chunk. Fine if R is not submitted.
+ * R is taken out of whatever queue it is in. DONE will not be called. A READ's `into` may be reused
+ * at once (late bytes go to a scratch area); a WRITE that was sent may still be applied: drop its
+ * chunk. Fine if R is idle.
  */
 void ic_functions_cancel(struct ic_functions *f, struct ic_node_request *r);
 /* Invokes the function if it sleeps, to serve: a request is about to follow. */
@@ -192,6 +212,12 @@ struct ic_functions_handler {
      * (ic_functions_release, on this stack or later) or gone.
      */
     void (*offered)(void *ctx, uint16_t function, uint32_t serial, struct ic_slice items);
+    /*
+     * R, a WRITE or SEAL with instance 0, can go to instance SERIAL of its function: returns the
+     * instance that its chunk is on, which is SERIAL from now on if it was none (ic_store_begin). R
+     * is sent if it is SERIAL.
+     */
+    uint32_t (*begin)(void *ctx, const struct ic_node_request *r, uint32_t serial);
     /* The instance's memory is gone (ic_pool_holds is false by now). */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
     /* A node has seen another proxy, of EPOCH, which is not below ours: to be answered with

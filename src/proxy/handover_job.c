@@ -28,9 +28,8 @@ struct ic_handover_job {
     struct ic_timer timer; /* the first step, not on the stack of whoever began it */
     struct ic_reap reap;
     enum job_state state;
-    uint64_t stripe;   /* the next one to be read, then to be written */
-    uint64_t stripes;  /* of the request under way */
-    uint32_t instance; /* that has its first bytes, of the new function; 0: not known yet */
+    uint64_t stripe;  /* the next one to be read, then to be written */
+    uint64_t stripes; /* of the request under way */
     int64_t expires_ms;
     struct ic_buf *buf; /* chunk, CRCs, key */
     uint32_t *crc;      /* in it, one per stripe */
@@ -62,9 +61,6 @@ static void stop(struct ic_handover_job *job)
     ic_timer_stop(&job->timer);
     if (job->pending) {
         ic_functions_cancel(job->proxy->functions, &job->request);
-        if (job->moving) {
-            ic_chunk_bind(store, job->object, &job->instance, &job->request);
-        }
         job->pending = false;
     }
     ic_store_forget(store, job);
@@ -80,7 +76,9 @@ static void stop(struct ic_handover_job *job)
 
 static void reap_job(void *ctx)
 {
-    ic_free(ctx);
+    struct ic_handover_job *job = ctx;
+    ic_node_request_deinit(&job->request);
+    ic_free(job);
 }
 
 void ic_handover_job_free(struct ic_handover_job *job)
@@ -145,7 +143,6 @@ static struct ic_chunk_target target(const struct ic_handover_job *job)
 {
     return (struct ic_chunk_target){.object = job->object,
                                     .layout = &job->layout,
-                                    .instance = job->instance,
                                     .nodes = 1,
                                     .chunk = job->from.chunk,
                                     .cause = IC_COST_REPAIR};
@@ -162,10 +159,6 @@ static void on_sealed(struct ic_node_request *r, int result)
 {
     struct ic_handover_job *job = r->ctx;
     job->pending = false;
-    bool right = ic_chunk_bind(job->proxy->store, job->object, &job->instance, r);
-    if (result == 0 && !right) {
-        result = IC_ESTALE;
-    }
     if (result == 0) {
         job->state = JOB_COMMITTING;
         result = ic_store_move_commit(job->proxy->store, job->object, job->from.chunk, on_committed,
@@ -193,9 +186,8 @@ static void on_written(struct ic_node_request *r, int result)
 {
     struct ic_handover_job *job = r->ctx;
     job->pending = false;
-    bool right = ic_chunk_bind(job->proxy->store, job->object, &job->instance, r);
-    if (result < 0 || !right) {
-        finish(job, result < 0 ? result : IC_ESTALE);
+    if (result < 0) {
+        finish(job, result);
     } else {
         job->stripe += job->stripes;
         write_on(job);
@@ -286,7 +278,7 @@ static void read_on(struct ic_handover_job *job)
         return;
     }
     job->stripes = next_stripes(job);
-    job->request = (struct ic_node_request){
+    struct ic_node_request read = {
         .op = IC_NODE_READ,
         .cause = IC_COST_REPAIR,
         .function = job->from.function,
@@ -300,6 +292,7 @@ static void read_on(struct ic_handover_job *job)
         .into = (uint8_t *)bytes_of(job).data,
         .crcs_into = job->crc + job->stripe,
     };
+    ic_node_request_fill(&job->request, &read);
     submit(job, on_read);
 }
 

@@ -170,8 +170,8 @@ static void unqueue(struct ic_link *l, struct ic_node_request *r)
 static bool send_request(struct ic_link *l, struct ic_node_request *r)
 {
     unqueue(l, r);
-    if (r->instance == 0) {
-        l->handler->bind(l->ctx, r, l->serial);
+    if (r->instance == 0 && is_operation(r->op)) {
+        r->instance = l->handler->bind(l->ctx, r, l->serial);
     }
     if (r->instance != l->serial) {
         l->handler->refused(l->ctx, r, 0);

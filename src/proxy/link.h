@@ -40,8 +40,9 @@ enum {
 struct ic_link_handler {
     /* A request's outcome; the link has let go of it. Never on the stack of a call below. */
     void (*answered)(void *ctx, struct ic_node_request *r, int result);
-    /* R has instance 0 and is about to be sent to SERIAL: note it (functions.h). */
-    void (*bind)(void *ctx, struct ic_node_request *r, uint32_t serial);
+    /* R, a WRITE or SEAL with instance 0, can be sent to SERIAL: the instance that it is for, see
+     * ic_functions_handler.begin. Changes nothing of the link. */
+    uint32_t (*bind)(void *ctx, const struct ic_node_request *r, uint32_t serial);
     /* R will not be sent; the owner says so to its owner later, not on this stack. RESULT 0:
      * because another instance is attached than the one R is for. */
     void (*refused)(void *ctx, struct ic_node_request *r, int result);

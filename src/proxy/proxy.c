@@ -119,6 +119,11 @@ static void on_offered(void *ctx, uint16_t function, uint32_t serial, struct ic_
     ic_handover_offered(((struct process *)ctx)->proxy.handover, function, serial, items);
 }
 
+static uint32_t on_begin(void *ctx, const struct ic_node_request *r, uint32_t serial)
+{
+    return ic_store_begin(((struct process *)ctx)->proxy.store, r->object, r->chunk, serial);
+}
+
 static void on_gone(void *ctx, uint16_t function, uint32_t serial)
 {
     struct process *p = ctx;
@@ -150,6 +155,7 @@ static const struct ic_functions_handler functions_handler = {
     .list_item = on_list_item,
     .list_end = on_list_end,
     .offered = on_offered,
+    .begin = on_begin,
     .gone = on_gone,
     .epoch_seen = on_epoch_seen,
 };

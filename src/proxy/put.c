@@ -30,22 +30,20 @@ struct stripe {
     struct ic_buf *buf;
     uint64_t index;
     uint64_t sent_ms;
-    uint64_t pending;      /* chunks whose WRITE is under way */
-    uint64_t parked;       /* of these: their instance is being recalled */
+    uint64_t pending;      /* chunks whose WRITE is under way, or waits for their instance */
     uint32_t unit, length; /* bytes per unit; bytes of the object in it */
     uint32_t filled;       /* bytes that came */
     uint32_t crc[IC_RS_CHUNKS_MAX];
+    uint16_t chunk_count;           /* the put's, which may be freed before */
     struct ic_node_request write[]; /* d + p */
 };
 
 struct chunk {
     struct ic_node_request seal;
     enum chunk_state state;
-    bool sealing;      /* its SEAL is under way */
-    bool moved;        /* its first function could not take it */
-    bool seal_parked;  /* SEALING, and its instance is being recalled */
-    uint8_t recalls;   /* since the last answer */
-    uint32_t instance; /* that has its first bytes; 0: not known yet */
+    bool sealing;    /* its SEAL is under way, or waits for its instance */
+    bool moved;      /* its first function could not take it */
+    uint8_t recalls; /* since the last answer */
     struct ic_recall recall;
 };
 
@@ -104,7 +102,11 @@ static size_t stripe_bytes(const struct ic_put *put, uint64_t index)
 
 static void reap_stripe(void *ctx)
 {
-    ic_free(ctx);
+    struct stripe *s = ctx;
+    for (uint16_t i = 0; i < s->chunk_count; i++) {
+        ic_node_request_deinit(&s->write[i]);
+    }
+    ic_free(s);
 }
 
 static void release_stripe(struct stripe *s)
@@ -145,6 +147,7 @@ static struct stripe *open_stripe(struct ic_put *put)
         return NULL;
     }
     s->put = put;
+    s->chunk_count = put->chunk_count;
     s->index = index;
     s->unit = ic_layout_unit(&put->layout, index);
     s->length = (uint32_t)ic_layout_stripe_length(&put->layout, index);
@@ -162,11 +165,8 @@ static uint8_t *unit_bytes(const struct stripe *s, uint16_t chunk)
 
 static struct ic_chunk_target target(const struct ic_put *put, uint16_t chunk)
 {
-    return (struct ic_chunk_target){.object = put->object,
-                                    .layout = &put->layout,
-                                    .instance = put->chunk[chunk].instance,
-                                    .nodes = put->chunk_count,
-                                    .chunk = chunk};
+    return (struct ic_chunk_target){
+        .object = put->object, .layout = &put->layout, .nodes = put->chunk_count, .chunk = chunk};
 }
 
 static void submit_seal(struct ic_put *put, uint16_t chunk, int64_t expires_ms)
@@ -216,35 +216,21 @@ static void send_stripe(struct stripe *s)
 
 /* ---- chunks ----------------------------------------------------------------- */
 
-/* The instance that took R's bytes or will; false: not the one that has the chunk's first bytes. */
-static bool bind_instance(struct ic_put *put, const struct ic_node_request *r)
-{
-    return ic_chunk_bind(put->proxy->store, put->object, &put->chunk[r->chunk].instance, r);
-}
-
-/* Takes back what chunk I has under way. */
+/* Nothing of chunk I is in any queue afterwards. */
 static void take_back(struct ic_put *put, uint16_t i)
 {
-    uint64_t bit = UINT64_C(1) << i;
     IC_LIST_EACH (node, &put->stripes) {
         struct stripe *s = IC_CONTAINER(node, struct stripe, node);
-        if ((s->pending & bit) != 0) {
-            ic_functions_cancel(put->proxy->functions, &s->write[i]);
-            (void)bind_instance(put, &s->write[i]);
-            s->pending &= ~bit;
-            s->parked &= ~bit;
-        }
+        ic_functions_cancel(put->proxy->functions, &s->write[i]);
+        s->pending &= ~(UINT64_C(1) << i);
     }
-    if (put->chunk[i].sealing) {
-        put->chunk[i].sealing = put->chunk[i].seal_parked = false;
-        ic_functions_cancel(put->proxy->functions, &put->chunk[i].seal);
-        (void)bind_instance(put, &put->chunk[i].seal);
-    }
+    ic_functions_cancel(put->proxy->functions, &put->chunk[i].seal);
+    put->chunk[i].sealing = false;
     ic_recall_end(&put->chunk[i].recall);
 }
 
 /* The chunk's function cannot take it, or has lost it. If all its bytes are here still, they go to
- * another function in its place, once. */
+ * another function in its place, once. False: that cannot be, and nothing has changed. */
 static bool move_chunk(struct ic_put *put, uint16_t i)
 {
     struct chunk *c = &put->chunk[i];
@@ -252,15 +238,11 @@ static bool move_chunk(struct ic_put *put, uint16_t i)
         ic_list_empty(&put->stripes) ? NULL : IC_CONTAINER(put->stripes.next, struct stripe, node);
     bool whole = put->layout.stripes == 0 || (first != NULL && first->index == 0);
     bool sealing = c->sealing;
-    if (c->moved || !whole) {
-        return false;
-    }
-    take_back(put, i);
-    if (ic_store_move_draft(put->proxy->store, put->object, i) < 0) {
+    if (c->moved || !whole || ic_store_move_draft(put->proxy->store, put->object, i) < 0) {
         return false;
     }
     c->moved = true;
-    c->instance = 0;
+    take_back(put, i);
     IC_LIST_EACH (node, &put->stripes) {
         struct stripe *s = IC_CONTAINER(node, struct stripe, node);
         if (s != put->filling) {
@@ -384,7 +366,7 @@ static bool recall_chunk(struct ic_put *put, uint16_t i)
         return false;
     }
     c->recalls++;
-    ic_recall_begin(&c->recall, put->object->place[i].function, c->instance);
+    ic_recall_begin(&c->recall, put->object->place[i].function, put->object->place[i].instance);
     return true;
 }
 
@@ -399,13 +381,11 @@ static void on_recalled(struct ic_recall *recall, int result)
     }
     IC_LIST_EACH (node, &put->stripes) {
         struct stripe *s = IC_CONTAINER(node, struct stripe, node);
-        if ((s->parked >> i & 1) != 0) {
-            s->parked &= ~(UINT64_C(1) << i);
+        if ((s->pending >> i & 1) != 0 && ic_node_request_is_idle(&s->write[i])) {
             ic_functions_submit(put->proxy->functions, &s->write[i]);
         }
     }
-    if (c->seal_parked) {
-        c->seal_parked = false;
+    if (c->sealing && ic_node_request_is_idle(&c->seal)) {
         ic_functions_submit(put->proxy->functions, &c->seal);
     }
 }
@@ -427,23 +407,16 @@ static void end_recall(struct ic_put *put, uint16_t i)
     }
 }
 
-enum answer { ANSWER_FINAL, ANSWER_MOVED, ANSWER_PARKED };
-
-/* What answers a WRITE or SEAL, R. FINAL: *RESULT is how it ended; else R goes on: it was submitted
- * to another function, or is to be once its instance has come back. */
-static enum answer take_answer(struct ic_put *put, struct ic_node_request *r, int *result)
+/* What answers a WRITE or SEAL, R. True: it ended with RESULT; else R goes on: it was submitted to
+ * another function, or waits, idle, for its instance to come back. */
+static bool is_final(struct ic_put *put, struct ic_node_request *r, int result)
 {
     put->dollars += r->dollars;
     r->dollars = 0;
-    bool right = bind_instance(put, r);
-    if ((*result < 0 || !right) && move_chunk(put, r->chunk)) {
-        return ANSWER_MOVED;
+    if (result == 0) {
+        return true;
     }
-    if (*result == IC_EAWAY && right && recall_chunk(put, r->chunk)) {
-        return ANSWER_PARKED;
-    }
-    *result = *result == 0 && !right ? IC_ESTALE : *result;
-    return ANSWER_FINAL;
+    return !move_chunk(put, r->chunk) && (result != IC_EAWAY || !recall_chunk(put, r->chunk));
 }
 
 static void on_write_done(struct ic_node_request *r, int result)
@@ -451,9 +424,7 @@ static void on_write_done(struct ic_node_request *r, int result)
     struct stripe *s = r->ctx;
     struct ic_put *put = s->put;
     uint64_t bit = UINT64_C(1) << r->chunk;
-    enum answer answer = take_answer(put, r, &result);
-    if (answer != ANSWER_FINAL) {
-        s->parked |= answer == ANSWER_PARKED ? bit : 0;
+    if (!is_final(put, r, result)) {
         return;
     }
     s->pending &= ~bit;
@@ -473,9 +444,7 @@ static void on_seal_done(struct ic_node_request *r, int result)
 {
     struct ic_put *put = r->ctx;
     struct chunk *c = &put->chunk[r->chunk];
-    enum answer answer = take_answer(put, r, &result);
-    if (answer != ANSWER_FINAL) {
-        c->seal_parked = c->seal_parked || answer == ANSWER_PARKED;
+    if (!is_final(put, r, result)) {
         return;
     }
     c->sealing = false;
@@ -485,7 +454,7 @@ static void on_seal_done(struct ic_node_request *r, int result)
     }
     c->state = CHUNK_SEALED;
     put->sealed++;
-    ic_store_sealed(put->proxy->store, put->object, r->chunk, c->instance);
+    ic_store_sealed(put->proxy->store, put->object, r->chunk);
     end_recall(put, r->chunk);
     settle(put);
 }
@@ -753,7 +722,12 @@ double ic_put_dollars(const struct ic_put *put)
 
 static void reap_put(void *ctx)
 {
-    ic_free(ctx);
+    struct ic_put *put = ctx;
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        ic_node_request_deinit(&put->chunk[i].seal);
+        ic_recall_deinit(&put->chunk[i].recall);
+    }
+    ic_free(put);
 }
 
 void ic_put_free(struct ic_put *put)

@@ -9,8 +9,8 @@
  *      '------------------'------- too many chunks failed -----------> FAILED
  *
  * A chunk whose function fails while all its bytes are here still goes to another function, once;
- * later, if another instance answers in place of the one that has its first bytes, that one is
- * recalled (recall.h).
+ * later, or if there is none, and another instance answers in place of the one that has its first
+ * bytes, that one is recalled (recall.h).
  *
  * The draft object belongs to the put until it is taken; a put that is freed before that leaves
  * nothing: its requests are cancelled, its chunks condemned.

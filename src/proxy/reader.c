@@ -16,7 +16,7 @@ static void start_timer(struct ic_reader *r);
 static void reap_reader(void *ctx)
 {
     struct ic_reader *r = ctx;
-    ic_free(r->recalls);
+    ic_reader_free_recalls(r);
     ic_free(r);
 }
 

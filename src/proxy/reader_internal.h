@@ -61,5 +61,6 @@ bool ic_reader_recall(struct ic_reader *r);
 bool ic_reader_recalling(const struct ic_reader *r);
 /* They need not stay. No READ may be pending. */
 void ic_reader_end_recalls(struct ic_reader *r);
+void ic_reader_free_recalls(struct ic_reader *r); /* they have ended */
 
 #endif

@@ -72,6 +72,14 @@ void ic_reader_end_recalls(struct ic_reader *r)
     }
 }
 
+void ic_reader_free_recalls(struct ic_reader *r)
+{
+    for (uint16_t i = 0; r->recalls != NULL && i < r->recalls->count; i++) {
+        ic_recall_deinit(&r->recalls->recall[i]);
+    }
+    ic_free(r->recalls);
+}
+
 /* IC_ENOMEM. */
 static int make_recalls(struct ic_reader *r)
 {

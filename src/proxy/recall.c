@@ -83,3 +83,8 @@ void ic_recall_end(struct ic_recall *r)
     ic_timer_stop(&r->retry);
     ic_functions_part(r->proxy->functions, &r->meeting);
 }
+
+void ic_recall_deinit(const struct ic_recall *r)
+{
+    assert(!ic_recall_active(r) && !r->retry.armed);
+}

@@ -36,5 +36,6 @@ bool ic_recall_active(const struct ic_recall *r); /* begun and not ended */
 /* Both instances may leave, DONE is not called any more. None of the owner's requests may be
  * pending. Fine if it was not begun. */
 void ic_recall_end(struct ic_recall *r);
+void ic_recall_deinit(const struct ic_recall *r); /* its owner is about to be freed: it has ended */
 
 #endif

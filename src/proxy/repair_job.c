@@ -25,7 +25,6 @@ enum job_state { JOB_READING, JOB_SEALING, JOB_COMMITTING, JOB_ENDED };
 struct chunk { /* one that is rebuilt */
     struct ic_node_request request;
     struct ic_buf *buf; /* of the WRITE under way */
-    uint32_t instance;  /* that has its first bytes; 0: not known yet */
     uint32_t crc[IC_READER_STRIPES_MAX];
 };
 
@@ -77,8 +76,6 @@ static void stop(struct ic_repair_job *job)
     for (uint64_t left = job->pending; left != 0; left &= left - 1) {
         uint16_t i = (uint16_t)__builtin_ctzll(left);
         ic_functions_cancel(job->proxy->functions, &job->chunk[i].request);
-        ic_chunk_bind(job->proxy->store, job->object, &job->chunk[i].instance,
-                      &job->chunk[i].request);
         end_request(job, i);
     }
     ic_store_forget(job->proxy->store, job);
@@ -112,7 +109,6 @@ static struct ic_chunk_target target(const struct ic_repair_job *job, uint16_t i
 {
     return (struct ic_chunk_target){.object = job->object,
                                     .layout = &job->layout,
-                                    .instance = job->chunk[i].instance,
                                     .nodes = (uint32_t)__builtin_popcountll(job->alive),
                                     .chunk = i,
                                     .cause = IC_COST_REPAIR};
@@ -150,11 +146,9 @@ static void give_up(struct ic_repair_job *job, uint16_t i, int error)
 /* R is done: its chunk goes on or is given up. True: nothing is under way any more. */
 static bool take_result(struct ic_repair_job *job, const struct ic_node_request *r, int result)
 {
-    struct chunk *c = &job->chunk[r->chunk];
-    bool right = ic_chunk_bind(job->proxy->store, job->object, &c->instance, r);
     end_request(job, r->chunk);
-    if (result < 0 || !right) {
-        give_up(job, r->chunk, result < 0 ? result : IC_ESTALE);
+    if (result < 0) {
+        give_up(job, r->chunk, result);
     }
     return job->pending == 0;
 }
@@ -301,7 +295,11 @@ static void on_read(struct ic_tap *tap, int result)
 
 static void reap_job(void *ctx)
 {
-    ic_free(ctx);
+    struct ic_repair_job *job = ctx;
+    for (uint32_t i = 0; i < job->layout.data + job->layout.parity; i++) {
+        ic_node_request_deinit(&job->chunk[i].request);
+    }
+    ic_free(job);
 }
 
 static struct ic_repair_job *allocate(struct ic_proxy *p, const struct ic_object *o)

@@ -10,11 +10,6 @@
 
 #include <assert.h>
 
-static uint16_t chunk_count(const struct ic_span *span)
-{
-    return (uint16_t)(span->layout->data + span->layout->parity);
-}
-
 /* The data chunks in which the bytes from..to lie. */
 static uint64_t chunks_of_range(const struct ic_span *span)
 {
@@ -44,6 +39,7 @@ struct ic_span *ic_span_new(struct ic_proxy *p, const struct ic_object *object,
     span->proxy = p;
     span->object = object;
     span->layout = layout;
+    span->chunk_count = (uint16_t)count;
     span->first = first;
     span->stripes = stripes;
     span->from = from;
@@ -92,7 +88,7 @@ void ic_span_ask(struct ic_span *span, uint16_t chunk)
     const struct ic_chunk_place *place = &span->object->place[chunk];
     struct ic_segment *segment = &span->segment[chunk];
     assert(segment->buf != NULL && (span->asked >> chunk & 1) == 0);
-    segment->read = (struct ic_node_request){
+    struct ic_node_request read = {
         .op = IC_NODE_READ,
         .cause = span->cause,
         .function = place->function,
@@ -108,6 +104,7 @@ void ic_span_ask(struct ic_span *span, uint16_t chunk)
         .done = on_read_done,
         .ctx = span,
     };
+    ic_node_request_fill(&segment->read, &read);
     span->asked |= UINT64_C(1) << chunk;
     span->asked_ms = ic_loop_now_ms(span->proxy->loop);
     ic_functions_submit(span->proxy->functions, &segment->read);
@@ -126,7 +123,7 @@ static void cancel_asked(struct ic_span *span)
 
 static void release_segments(struct ic_span *span, uint64_t keep)
 {
-    for (uint16_t i = 0; i < chunk_count(span); i++) {
+    for (uint16_t i = 0; i < span->chunk_count; i++) {
         if ((keep >> i & 1) == 0) {
             ic_buf_unref(span->segment[i].buf);
             span->segment[i].buf = NULL;
@@ -142,7 +139,7 @@ int ic_span_finish(struct ic_span *span, struct ic_rs *rs)
         return 0;
     }
     cancel_asked(span); /* before its buffers are written to */
-    for (uint16_t i = 0; i < chunk_count(span); i++) {
+    for (uint16_t i = 0; i < span->chunk_count; i++) {
         unit[i] = span->segment[i].buf == NULL ? NULL : span->segment[i].buf->data;
         assert(unit[i] != NULL || (missing >> i & 1) == 0);
     }
@@ -174,7 +171,11 @@ struct ic_slice ic_span_bytes(const struct ic_span *span, uint64_t at, uint64_t 
 
 static void reap_span(void *ctx)
 {
-    ic_free(ctx);
+    struct ic_span *span = ctx;
+    for (uint16_t i = 0; i < span->chunk_count; i++) {
+        ic_node_request_deinit(&span->segment[i].read);
+    }
+    ic_free(span);
 }
 
 void ic_span_free(struct ic_span *span)

@@ -38,6 +38,7 @@ struct ic_span {
     uint64_t held;     /* came and verified, or rebuilt */
     uint64_t asked_ms; /* when the last was asked */
     uint32_t stripes;
+    uint16_t chunk_count;     /* d + p */
     uint32_t length;          /* bytes of each segment */
     enum ic_cost_cause cause; /* of its READs */
     bool complete;            /* all of `need` is held: bytes can be taken */

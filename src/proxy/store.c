@@ -268,22 +268,23 @@ void ic_store_plan_place(struct ic_store *s, struct ic_object *o, uint16_t chunk
     ic_pool_plan(s->setup.pool, function, o->chunk_cost);
 }
 
-void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial)
+uint32_t ic_store_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
 {
-    const struct ic_chunk_place *place = &draft->place[chunk];
-    if (place->state == IC_CHUNK_WRITING && place->instance == 0) {
-        ic_store_set_place(s, draft, chunk, IC_CHUNK_WRITING, serial);
+    const struct ic_chunk_place *place = &o->place[chunk];
+    assert(place->state == IC_CHUNK_WRITING && serial != 0);
+    if (place->instance == 0) {
+        ic_pool_begin(s->setup.pool, place->function, serial, o->chunk_cost);
+        ic_store_set_place(s, o, chunk, IC_CHUNK_WRITING, serial);
     }
+    return place->instance;
 }
 
-void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial)
+void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk)
 {
-    if (o->place[chunk].state != IC_CHUNK_WRITING) {
-        return; /* given up before */
-    }
-    assert(o->place[chunk].instance == 0 || o->place[chunk].instance == serial);
-    ic_pool_sealed(s->setup.pool, o->place[chunk].function, serial, o->chunk_cost, o->chunk_cost);
-    ic_store_set_place(s, o, chunk, IC_CHUNK_HELD, serial);
+    struct ic_chunk_place place = o->place[chunk];
+    assert(place.state == IC_CHUNK_WRITING && place.instance != 0);
+    ic_pool_sealed(s->setup.pool, place.function, place.instance, o->chunk_cost, o->chunk_cost);
+    ic_store_set_place(s, o, chunk, IC_CHUNK_HELD, place.instance);
 }
 
 uint32_t ic_store_held_count(const struct ic_store *s, const struct ic_object *o)

@@ -117,15 +117,20 @@ void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64
 void ic_store_seal(struct ic_store *s, struct ic_object *draft);
 /* Abandoned: what was begun is condemned, what was planned is free again. Not after a commit. */
 void ic_store_drop(struct ic_store *s, struct ic_object *draft);
-/* The chunk's bytes go to instance SERIAL (ic_node_request.instance, set before any byte is sent):
- * call it as soon as that is known, and before drop. Again with the same serial is fine. */
-void ic_store_begun(struct ic_store *s, struct ic_object *draft, uint16_t chunk, uint32_t serial);
+/*
+ * Something of the chunk, which is WRITING, can be sent to instance SERIAL of its function. If it
+ * is the first, the chunk is on SERIAL from now on, and its cost goes from planned to in flight
+ * there: nothing else charges an instance with a chunk that is written, so that what its place says
+ * is what was charged. Returns the instance that it is on, which alone may be sent anything of it.
+ */
+uint32_t ic_store_begin(struct ic_store *s, struct ic_object *o, uint16_t chunk,
+                        uint32_t serial) IC_MUST_USE;
 /* The chunk is to be written anew: it gets a function other than its own and without a chunk of
  * DRAFT, WRITING and planned there; what may be on the old one is condemned. IC_ENOSPC: none has
  * room, nothing has changed. */
 int ic_store_move_draft(struct ic_store *s, struct ic_object *draft, uint16_t chunk) IC_MUST_USE;
-/* The chunk is sealed on SERIAL: in flight -> live. Also after the commit (a late seal). */
-void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial);
+/* The chunk, which was begun, is sealed where it is: in flight -> live. */
+void ic_store_sealed(struct ic_store *s, struct ic_object *o, uint16_t chunk);
 /*
  * A chunk that is being written failed, or a held one was found missing or wrong on SERIAL (wrong
  * CRC, ENOENT, ESTALE): that instance does not hold it any more, and what may be left of it there

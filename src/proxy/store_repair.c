@@ -202,8 +202,7 @@ int ic_store_repair_commit(struct ic_store *s, struct ic_object *o, uint64_t chu
     result = result < 0 ? result : ic_buf_reserve(&s->waiters, sizeof(struct ic_waiter));
     for (uint64_t left = result < 0 ? 0 : chunks; left != 0; left &= left - 1) {
         uint16_t chunk = (uint16_t)__builtin_ctzll(left);
-        assert(o->place[chunk].state == IC_CHUNK_WRITING && o->place[chunk].instance != 0);
-        ic_store_sealed(s, o, chunk, o->place[chunk].instance);
+        ic_store_sealed(s, o, chunk);
     }
     result = result < 0 ? result : ic_store_journal_object(s, o);
     if (result < 0) {

@@ -59,9 +59,8 @@ static int bind(struct ic_sim *sim, struct ic_sim_ask *ask, uint32_t serial)
     if (instance->live + instance->in_flight + cost > instance->capacity) {
         return IC_ENOSPC;
     }
-    ask->instance = serial;
-    ic_pool_begin(sim->pool, ask->function, serial, cost);
-    ic_store_begun(sim->store, ask->object, ask->chunk, serial);
+    ask->instance = ic_store_begin(sim->store, ask->object, ask->chunk, serial);
+    assert(ask->instance == serial); /* one ask, one chunk */
     return 0;
 }
 

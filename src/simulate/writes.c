@@ -81,7 +81,7 @@ static void on_written(struct ic_sim_ask *ask, int result)
 {
     struct write *w = ask->ctx;
     if (result == 0) {
-        ic_store_sealed(w->sim->store, w->draft, ask->chunk, ask->instance);
+        ic_store_sealed(w->sim->store, w->draft, ask->chunk);
         w->sealed += w->draft->place[ask->chunk].state == IC_CHUNK_HELD;
     } else {
         ic_store_lost(w->sim->store, w->draft, ask->chunk, w->draft->place[ask->chunk].instance);

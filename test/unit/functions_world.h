@@ -15,7 +15,7 @@
 #include "fake_node.inc"
 #include "proxy/books.h"
 
-enum { UNIT = 64, CHUNK = 3 * UNIT };
+enum { UNIT = 64, CHUNK = 3 * UNIT, KEY_LEN = 3 };
 
 struct world {
     struct fake_world fake;
@@ -84,6 +84,17 @@ static inline void offered(void *ctx, uint16_t function, uint32_t serial, struct
     }
 }
 
+/* The chunk is on the instance that its first request could go to. */
+static inline uint32_t begin_chunk(void *ctx, const struct ic_node_request *r, uint32_t serial)
+{
+    struct world *w = ctx;
+    if (r->first) {
+        ic_pool_begin(w->pool, r->function, serial,
+                      ic_chunk_cost(r->chunk_length, r->unit, KEY_LEN));
+    }
+    return serial;
+}
+
 static inline void epoch_seen(void *ctx, uint32_t epoch)
 {
     struct world *w = ctx;
@@ -93,8 +104,13 @@ static inline void epoch_seen(void *ctx, uint32_t epoch)
     }
 }
 
-static const struct ic_functions_handler handler = {list_begin, list_item, list_end,
-                                                    offered,    gone,      epoch_seen};
+static const struct ic_functions_handler handler = {.list_begin = list_begin,
+                                                    .list_item = list_item,
+                                                    .list_end = list_end,
+                                                    .offered = offered,
+                                                    .begin = begin_chunk,
+                                                    .gone = gone,
+                                                    .epoch_seen = epoch_seen};
 
 /* ---- a request ---- */
 
@@ -138,7 +154,7 @@ static inline int wait_for(struct world *w, struct ask *a)
 
 static inline uint64_t chunk_cost(void)
 {
-    return ic_chunk_cost(CHUNK, UNIT, 3);
+    return ic_chunk_cost(CHUNK, UNIT, KEY_LEN);
 }
 
 /* WRITE of a whole chunk: first, of OBJECT_ID, to function 0. */
@@ -158,7 +174,6 @@ static inline void prepare_write(struct world *w, struct ask *a, uint64_t object
                                     .unit = UNIT,
                                     .first = true,
                                     .chunk_length = CHUNK,
-                                    .cost = chunk_cost(),
                                     .crcs = a->crcs,
                                     .body = ic_buf_slice(a->owner),
                                     .owner = a->owner};

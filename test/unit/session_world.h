@@ -181,6 +181,8 @@ void ic_functions_submit(struct ic_functions *f, struct ic_node_request *r)
     if (r->owner != NULL) {
         ic_buf_ref(r->owner);
     }
+    assert_true(ic_node_request_is_idle(r));
+    r->stage = 1;
     queue[queued++] = r;
 }
 
@@ -188,6 +190,7 @@ static struct ic_node_request *take(size_t at)
 {
     struct ic_node_request *r = queue[at];
     memmove(&queue[at], &queue[at + 1], (--queued - at) * sizeof *queue);
+    r->stage = 0;
     return r;
 }
 
@@ -240,10 +243,8 @@ static int perform(struct ic_node_request *r)
 {
     struct kept *k = find(r);
     if (r->op != IC_NODE_READ && r->instance == 0) {
-        r->instance = world.node[r->function].serial;
-        if (r->first) {
-            ic_pool_begin(world.pool, r->function, r->instance, r->cost);
-        }
+        r->instance =
+            ic_store_begin(world.store, r->object, r->chunk, world.node[r->function].serial);
     }
     if (r->op != IC_NODE_READ && r->first && k == NULL) {
         k = create(r);

@@ -326,8 +326,7 @@ static inline void world_write(struct world *w, struct ic_object *o, uint16_t i,
     world_deliver_deletes(w, function);
     assert_true(n->count < WORLD_CHUNKS_MAX);
     if (w->peer[function].serial != 0 && world_held(n) + o->chunk_cost > w->capacity) {
-        ic_pool_begin(w->pool, function, n->serial, o->chunk_cost);
-        ic_store_begun(w->store, o, i, n->serial);
+        assert_int_equal(ic_store_begin(w->store, o, i, n->serial), n->serial);
         ic_store_lost(w->store, o, i, n->serial);
         world_deliver_deletes(w, function); /* of what never arrived */
         return;
@@ -341,10 +340,9 @@ static inline void world_write(struct world *w, struct ic_object *o, uint16_t i,
                                                 .chunk = i,
                                                 .sealed = seal};
     assert_true(world_held(n) <= w->capacity);
-    ic_pool_begin(w->pool, function, n->serial, o->chunk_cost);
-    ic_store_begun(w->store, o, i, n->serial);
+    assert_int_equal(ic_store_begin(w->store, o, i, n->serial), n->serial);
     if (seal) {
-        ic_store_sealed(w->store, o, i, n->serial);
+        ic_store_sealed(w->store, o, i);
     }
 }
 

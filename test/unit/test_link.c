@@ -244,7 +244,7 @@ static uint32_t put_big(struct world *w)
     memset(part->data, 9, BIG_PART);
     part->len = BIG_PART;
     struct ask write[BIG_PARTS] = {0};
-    ic_pool_plan(w->pool, 0, 5 << 20);
+    ic_pool_plan(w->pool, 0, ic_chunk_cost(BIG_PARTS * BIG_PART, BIG_UNIT, KEY_LEN));
     for (uint32_t i = 0; i < BIG_PARTS; i++) {
         write[i].r = (struct ic_node_request){.op = IC_NODE_WRITE,
                                               .object_id = 9,
@@ -252,7 +252,6 @@ static uint32_t put_big(struct world *w)
                                               .first = i == 0,
                                               .offset = (uint64_t)i * BIG_PART,
                                               .chunk_length = BIG_PARTS * BIG_PART,
-                                              .cost = 5 << 20,
                                               .crcs = crcs,
                                               .body = ic_buf_slice(part),
                                               .owner = part};

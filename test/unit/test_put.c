@@ -451,6 +451,53 @@ static void test_a_recall_that_has_to_wait(void **state)
     assert_int_equal(ic_alloc_live(), live);
 }
 
+/* Chunk 2 is not answered; chunk 0 is away from its second stripe on. */
+static int late_and_away(struct ic_node_request *r)
+{
+    return r->chunk == 2 ? 1 : away(r);
+}
+
+/*
+ * A chunk that is whole here could move, but every other function has a chunk: it waits for its
+ * instance, and nothing is let go of before that, whatever the others answer and however it ends.
+ */
+static void test_away_with_nowhere_to_move_to(void **state)
+{
+    (void)state;
+    uint64_t live = ic_alloc_live();
+    for (int frees = 0; frees < 3; frees++) {
+        struct client c;
+        fake_begin(13, 3, 256, 1 << 20); /* all of FAKE_FUNCTIONS */
+        fake.script = late_and_away;
+        failing_chunks = 1;
+        failing_from = 256;
+        failing_result = IC_EAWAY;
+        recalls = 0;
+        assert_int_equal(begin_put(&c, 3 * 13 * 256), 0);
+        feed(&c, UINT64_MAX, SIZE_MAX);
+        fake_run();
+        if (frees == 2) { /* once it has come back, and been asked again */
+            assert_int_equal(fake_meet_all(0), 1);
+        }
+        fake.script = away; /* the first stripe is written */
+        if (frees > 0) {
+            ic_put_free(c.put);
+            c.put = NULL;
+        }
+        run_meeting(0);
+        if (frees == 0) {
+            ic_put_seal(c.put, 0);
+            run_meeting(0);
+            assert_int_equal(c.result, 0);
+            assert_int_equal(ic_store_held_count(NULL, c.object), 16);
+            check_chunks(c.object);
+        }
+        fake_check_apart();
+        finish(&c);
+    }
+    assert_int_equal(ic_alloc_live(), live);
+}
+
 static uint64_t mute_chunks;
 static enum ic_node_op mute_op;
 
@@ -678,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_instance_changes_in_the_middle),
         cmocka_unit_test(test_instances_that_are_away),
         cmocka_unit_test(test_instances_that_stay_away),
+        cmocka_unit_test(test_away_with_nowhere_to_move_to),
         cmocka_unit_test(test_a_recall_that_has_to_wait),
         cmocka_unit_test(test_write_deadline_at_the_seals),
         cmocka_unit_test(test_write_deadline_in_the_body),

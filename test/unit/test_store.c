@@ -487,6 +487,33 @@ static void test_lost_instances(void **state)
 }
 
 /* A chunk found wrong is lost and condemned; a late seal is held. */
+/* What is written belongs to the instance that its first request could go to, which alone is
+ * charged, whoever answers for the function afterwards. */
+static void test_a_chunk_is_charged_to_one_instance(void **state)
+{
+    (void)state;
+    struct world *w = start(100000, small_code);
+    struct ic_object *o;
+    assert_int_equal(world_draft(w, "a", 1000, &o), 0);
+    uint16_t function = o->place[0].function;
+    uint32_t first = w->node[function].serial;
+    static const uint8_t other_id[IC_INSTANCE_ID_LEN] = "another";
+    const struct ic_pool_instance *other =
+        ic_pool_heard(w->pool, function, other_id, 100000, 0, 0, 1);
+    const struct ic_pool_instance *one = ic_pool_find(w->pool, function, first);
+    assert_int_equal(ic_store_begin(w->store, o, 0, first), first);
+    assert_int_equal(ic_store_begin(w->store, o, 0, other->serial), first);
+    assert_int_equal(ic_store_begin(w->store, o, 0, first), first);
+    assert_int_equal(one->in_flight, o->chunk_cost);
+    assert_int_equal(other->in_flight, 0);
+    assert_int_equal(ic_pool_function(w->pool, function)->planned, 0);
+    ic_store_drop(w->store, o);
+    assert_int_equal(one->in_flight, 0);
+    assert_int_equal(one->condemned_chunks, 1);
+    assert_int_equal(other->condemned_chunks, 0);
+    world_deinit(w);
+}
+
 static void test_lost_and_late_chunks(void **state)
 {
     (void)state;
@@ -502,7 +529,7 @@ static void test_lost_and_late_chunks(void **state)
     assert_int_equal(ic_store_held_count(w->store, o), 2);
     uint16_t late = o->place[2].function;
     w->node[late].chunk[w->node[late].count - 1].sealed = true;
-    ic_store_sealed(w->store, o, 2, w->node[late].serial);
+    ic_store_sealed(w->store, o, 2);
     assert_int_equal(ic_store_held_count(w->store, o), 3);
     ic_store_unpin(w->store, o);
     world_check(w);
@@ -732,6 +759,7 @@ int main(void)
         leak_test(test_too_big),
         leak_test(test_limits_evict),
         leak_test(test_lost_instances),
+        leak_test(test_a_chunk_is_charged_to_one_instance),
         leak_test(test_lost_and_late_chunks),
         leak_test(test_restart_and_lists),
         leak_test(test_watch),
