@@ -274,6 +274,11 @@ void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object)
     object->state = IC_OBJECT_DRAFT;
 }
 
+uint64_t ic_catalog_hash(const struct ic_catalog *c, struct ic_slice key)
+{
+    return ic_map_hash(&c->keys->map, key);
+}
+
 struct ic_entry *ic_catalog_find(const struct ic_catalog *c, struct ic_slice key)
 {
     struct ic_map_node *node = ic_map_find(&c->keys->map, key);

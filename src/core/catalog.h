@@ -126,6 +126,8 @@ void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object);
 void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e);
 bool ic_catalog_current(const struct ic_catalog *c,
                         const struct ic_entry *e); /* in the current set */
+/* Stays the same for as long as C is there. */
+uint64_t ic_catalog_hash(const struct ic_catalog *c, struct ic_slice key);
 /* NULL: no such key in the current set. Expired entries are found. */
 struct ic_entry *ic_catalog_find(const struct ic_catalog *c, struct ic_slice key);
 /* IC_ENOMEM: unchanged; cannot happen if E had an expiry at any time before. */

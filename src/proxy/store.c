@@ -159,7 +159,8 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
     enum ic_object_state before = o->state;
     if (before != IC_OBJECT_COMMITTED) {
         uint64_t bytes = o->chunk_cost * ic_object_chunks(o);
-        int result = ic_eviction_insert(s->eviction, &o->policy, bytes, e->map_node.hash);
+        uint64_t name = ic_catalog_hash(s->catalog, ic_entry_key(e));
+        int result = ic_eviction_insert(s->eviction, &o->policy, bytes, name);
         if (result < 0) {
             return result;
         }
