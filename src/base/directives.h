@@ -94,7 +94,7 @@ X(ENUM, repair, "repair", "eager", 0, 0, "eager|lazy|off", P, RUNTIME, \
   "Lost chunks are rebuilt as soon as they are missed, after a GET that met them, or not.") \
 X(SIZE, repair_rate, "repair-rate", "64mb", 0, INT64_C(1) << 36, "", P, RUNTIME, \
   "Bytes per second that repair reads and writes; 0: no limit.") \
-X(ENUM, eviction, "eviction", "gdsf", 0, 0, "gdsf|sieve|s3fifo|lru|clock", P, FIXED, \
+X(ENUM, eviction, "eviction", "gdsf", 0, 0, "gdsf|sieve|s3fifo|lru|clock", P, RUNTIME, \
   "Which object goes first when memory runs out.") \
 X(SIZE, maxmemory, "maxmemory", "0", 0, IC_NO_LIMIT, "", P, RUNTIME, \
   "Most bytes of objects; 0: what the pool holds.") \

@@ -12,23 +12,92 @@ static const struct ic_eviction_policy *const policies[] = {
     [IC_EVICTION_CLOCK] = &ic_eviction_clock,
 };
 
+enum {
+    POLICIES = sizeof policies / sizeof policies[0],
+    HITS_CARRIED_MAX = 3, /* as many as any policy but gdsf counts */
+};
+
+/*
+ * `inside` of a node is 1 + the kind of the order it is in, 0: in none. A change carries nodes from
+ * `from` to `to`, those of longest ago first, so that what was first to go is again:
+ *
+ *   new --> [ from: newest ... ] --oldest--> [ to: ... oldest ] --> victim
+ */
+struct ic_eviction {
+    int kind;                       /* of `to` */
+    struct ic_eviction_order *to;   /* the policy */
+    struct ic_eviction_order *from; /* the one before, until it is empty; NULL: none */
+    int from_kind;
+};
+
+/* ---- life ------------------------------------------------------------------- */
+
+static struct ic_eviction_order *order_new(int kind)
+{
+    assert(kind >= 0 && kind < POLICIES);
+    struct ic_eviction_order *o = ic_calloc(1, policies[kind]->size);
+    if (o != NULL) {
+        o->policy = policies[kind];
+        o->policy->init(o);
+    }
+    return o;
+}
+
+static void order_free(struct ic_eviction_order *o)
+{
+    if (o != NULL && o->policy->deinit != NULL) {
+        o->policy->deinit(o);
+    }
+    ic_free(o);
+}
+
+static uint64_t order_memory(const struct ic_eviction_order *o)
+{
+    if (o == NULL) {
+        return 0;
+    }
+    return o->policy->size + (o->policy->more_memory == NULL ? 0 : o->policy->more_memory(o));
+}
+
 struct ic_eviction *ic_eviction_new(int kind)
 {
-    assert(kind >= 0 && (size_t)kind < sizeof policies / sizeof policies[0]);
-    struct ic_eviction *e = ic_calloc(1, policies[kind]->size);
-    if (e != NULL) {
-        e->policy = policies[kind];
-        e->policy->init(e);
+    struct ic_eviction *e = ic_calloc(1, sizeof *e);
+    if (e == NULL) {
+        return NULL;
+    }
+    e->kind = kind;
+    e->to = order_new(kind);
+    if (e->to == NULL) {
+        ic_free(e);
+        return NULL;
     }
     return e;
 }
 
 void ic_eviction_free(struct ic_eviction *e)
 {
-    if (e != NULL && e->policy->deinit != NULL) {
-        e->policy->deinit(e);
+    if (e != NULL) {
+        order_free(e->from);
+        order_free(e->to);
     }
     ic_free(e);
+}
+
+uint64_t ic_eviction_memory(const struct ic_eviction *e)
+{
+    return sizeof *e + order_memory(e->to) + order_memory(e->from);
+}
+
+/* ---- nodes ------------------------------------------------------------------ */
+
+static struct ic_eviction_order *order_of(struct ic_eviction *e,
+                                          const struct ic_eviction_node *node)
+{
+    if (node->inside == e->kind + 1) {
+        return e->to;
+    }
+    assert(e->from != NULL && node->inside == e->from_kind + 1);
+    return e->from;
 }
 
 int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uint64_t size,
@@ -37,43 +106,113 @@ int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uin
     assert(!node->inside);
     *node = (struct ic_eviction_node){.size = size > 0 ? size : 1, .name = name};
     ic_list_init(&node->link);
-    int result = e->policy->insert(e, node);
-    node->inside = result >= 0;
+    /* What is new comes after all that is being carried over. */
+    struct ic_eviction_order *o = e->from != NULL ? e->from : e->to;
+    int result = o->policy->insert(o, node);
+    if (result >= 0) {
+        node->inside = (uint8_t)(1 + (o == e->to ? e->kind : e->from_kind));
+    }
     return result;
 }
 
 void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node)
 {
     if (node->inside) {
-        e->policy->access(e, node);
+        struct ic_eviction_order *o = order_of(e, node);
+        o->policy->access(o, node);
     }
 }
 
 void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node)
 {
     if (node->inside) {
-        e->policy->remove(e, node);
-        node->inside = false;
+        struct ic_eviction_order *o = order_of(e, node);
+        o->policy->remove(o, node);
+        node->inside = 0;
     }
 }
 
 struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e)
 {
-    struct ic_eviction_node *node = e->policy->victim(e);
+    struct ic_eviction_node *node = e->to->policy->victim(e->to);
+    if (node == NULL && e->from != NULL) {
+        node = e->from->policy->victim(e->from);
+    }
     if (node != NULL) {
-        node->inside = false;
+        node->home = node->inside;
+        node->inside = 0;
     }
     return node;
 }
 
 void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node)
 {
-    assert(!node->inside);
-    e->policy->give_back(e, node);
-    node->inside = true;
+    assert(!node->inside && node->home != 0);
+    node->inside = node->home;
+    struct ic_eviction_order *o = order_of(e, node);
+    o->policy->give_back(o, node);
 }
 
-uint64_t ic_eviction_memory(const struct ic_eviction *e)
+/* ---- change ----------------------------------------------------------------- */
+
+int ic_eviction_kind(const struct ic_eviction *e)
 {
-    return e->policy->size + (e->policy->more_memory == NULL ? 0 : e->policy->more_memory(e));
+    return e->kind;
+}
+
+int ic_eviction_change(struct ic_eviction *e, int kind)
+{
+    if (e->from != NULL) {
+        return IC_EBUSY;
+    }
+    if (kind == e->kind) {
+        return 0;
+    }
+    struct ic_eviction_order *to = order_new(kind);
+    if (to == NULL) {
+        return IC_ENOMEM;
+    }
+    e->from = e->to;
+    e->from_kind = e->kind;
+    e->to = to;
+    e->kind = kind;
+    return 0;
+}
+
+/* From `from` to `to`, with its hits. */
+static int carry(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    uint32_t hits = node->frequency;
+    struct ic_eviction_node before = *node;
+    *node = (struct ic_eviction_node){.size = before.size, .name = before.name};
+    ic_list_init(&node->link);
+    int result = e->to->policy->insert(e->to, node);
+    if (result < 0) {
+        node->frequency = hits;
+        e->from->policy->give_back(e->from, node);
+        node->inside = before.inside;
+        return result;
+    }
+    node->inside = (uint8_t)(1 + e->kind);
+    for (uint32_t i = 0; i < hits && i < HITS_CARRIED_MAX; i++) {
+        e->to->policy->access(e->to, node);
+    }
+    return 0;
+}
+
+int ic_eviction_change_some(struct ic_eviction *e, uint32_t most)
+{
+    for (uint32_t i = 0; i < most && e->from != NULL; i++) {
+        struct ic_eviction_node *node = e->from->policy->oldest(e->from);
+        if (node == NULL) {
+            order_free(e->from);
+            e->from = NULL;
+            break;
+        }
+        int result = carry(e, node);
+        if (result < 0) {
+            return result;
+        }
+    }
+    return e->from != NULL;
 }

@@ -31,7 +31,7 @@ struct ic_eviction_node {
     struct ic_heap_node heap; /* gdsf */
     uint32_t frequency;       /* hits, saturating */
     uint8_t queue;            /* s3fifo: which one */
-    uint8_t inside;           /* a policy has it */
+    uint8_t inside, home;     /* which policy has it, 0: none; had it, when it was a victim */
 };
 
 struct ic_eviction;
@@ -52,5 +52,16 @@ void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node); /
 struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e);
 void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node);
 uint64_t ic_eviction_memory(const struct ic_eviction *e); /* bytes beyond the nodes */
+
+/*
+ * Another policy from now on. The nodes are carried over by ic_eviction_change_some, those of
+ * longest ago first, with their hits; until they are, victims are what has been carried over.
+ * IC_EBUSY: the last change is not at its end; IC_ENOMEM. Either way nothing changes.
+ */
+int ic_eviction_change(struct ic_eviction *e, int kind) IC_MUST_USE;
+/* Carries over MOST nodes. 1: there are more; 0: there is nothing to do; IC_ENOMEM: not all of them
+ * were, try again. */
+int ic_eviction_change_some(struct ic_eviction *e, uint32_t most) IC_MUST_USE;
+int ic_eviction_kind(const struct ic_eviction *e); /* the policy, or what it is changed to */
 
 #endif

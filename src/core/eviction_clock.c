@@ -8,39 +8,39 @@
 #include "core/eviction_policy.h"
 
 struct clock {
-    struct ic_eviction base;
+    struct ic_eviction_order base;
     struct ic_list ring; /* the hand stands before its first */
 };
 
-static struct clock *clock_of(struct ic_eviction *e)
+static struct clock *clock_of(struct ic_eviction_order *e)
 {
     return IC_CONTAINER(e, struct clock, base);
 }
 
-static void init(struct ic_eviction *e)
+static void init(struct ic_eviction_order *e)
 {
     ic_list_init(&clock_of(e)->ring);
 }
 
-static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+static int insert(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_back(&clock_of(e)->ring, &node->link);
     return 0;
 }
 
-static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
-    node->frequency = 1;
+    node->frequency += node->frequency < UINT32_MAX; /* any hit is a mark */
 }
 
-static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
     ic_list_remove(&node->link);
 }
 
-static struct ic_eviction_node *victim(struct ic_eviction *e)
+static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct ic_list *ring = &clock_of(e)->ring;
     struct ic_list *link;
@@ -56,9 +56,15 @@ static struct ic_eviction_node *victim(struct ic_eviction *e)
     return NULL;
 }
 
-static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_back(&clock_of(e)->ring, &node->link);
+}
+
+static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
+{
+    struct ic_list *link = ic_list_pop_front(&clock_of(e)->ring);
+    return link == NULL ? NULL : ic_eviction_of(link);
 }
 
 const struct ic_eviction_policy ic_eviction_clock = {
@@ -69,4 +75,5 @@ const struct ic_eviction_policy ic_eviction_clock = {
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
+    .oldest = oldest,
 };

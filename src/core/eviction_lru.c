@@ -6,39 +6,40 @@
 #include "core/eviction_policy.h"
 
 struct lru {
-    struct ic_eviction base;
+    struct ic_eviction_order base;
     struct ic_list used; /* newest first */
 };
 
-static struct lru *lru_of(struct ic_eviction *e)
+static struct lru *lru_of(struct ic_eviction_order *e)
 {
     return IC_CONTAINER(e, struct lru, base);
 }
 
-static void init(struct ic_eviction *e)
+static void init(struct ic_eviction_order *e)
 {
     ic_list_init(&lru_of(e)->used);
 }
 
-static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+static int insert(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_front(&lru_of(e)->used, &node->link);
     return 0;
 }
 
-static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
+    node->frequency += node->frequency < UINT32_MAX; /* for the policy after this one */
     ic_list_remove(&node->link);
     ic_list_push_front(&lru_of(e)->used, &node->link);
 }
 
-static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
     ic_list_remove(&node->link);
 }
 
-static struct ic_eviction_node *victim(struct ic_eviction *e)
+static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct ic_list *used = &lru_of(e)->used;
     if (ic_list_empty(used)) {
@@ -50,7 +51,7 @@ static struct ic_eviction_node *victim(struct ic_eviction *e)
 }
 
 /* It is pinned, so it is in use. */
-static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_front(&lru_of(e)->used, &node->link);
 }
@@ -63,4 +64,5 @@ const struct ic_eviction_policy ic_eviction_lru = {
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
+    .oldest = victim,
 };

@@ -1,26 +1,30 @@
 /*
- * eviction_policy.h - what a policy's file gives to eviction.c, which keeps the
- * bookkeeping that all share (`inside`, name, size) and calls the policy for its order.
+ * eviction_policy.h - what a policy's file gives to eviction.c, which keeps the bookkeeping that
+ * all share (`inside`, name, size), changes policies, and calls the policy for its order.
  */
 #ifndef IC_CORE_EVICTION_POLICY_H
 #define IC_CORE_EVICTION_POLICY_H
 
 #include "core/eviction.h"
 
-struct ic_eviction_policy {
-    size_t size; /* of its own struct: first a struct ic_eviction, then zeros */
-    void (*init)(struct ic_eviction *e);
-    void (*deinit)(struct ic_eviction *e);                /* NULL: nothing to do */
-    uint64_t (*more_memory)(const struct ic_eviction *e); /* beside SIZE; NULL: none */
-    int (*insert)(struct ic_eviction *e, struct ic_eviction_node *node);
-    void (*access)(struct ic_eviction *e, struct ic_eviction_node *node);
-    void (*remove)(struct ic_eviction *e, struct ic_eviction_node *node);
-    struct ic_eviction_node *(*victim)(struct ic_eviction *e); /* taken out; NULL: empty */
-    void (*give_back)(struct ic_eviction *e, struct ic_eviction_node *node);
+struct ic_eviction_order { /* the first of each policy's own struct */
+    const struct ic_eviction_policy *policy;
 };
 
-struct ic_eviction {
-    const struct ic_eviction_policy *policy;
+/* NODE's frequency is its hits, as far as the policy has not forgotten them; 0 when inserted. */
+struct ic_eviction_policy {
+    size_t size; /* of its own struct, which is zeroed */
+    void (*init)(struct ic_eviction_order *e);
+    void (*deinit)(struct ic_eviction_order *e);                /* NULL: nothing to do */
+    uint64_t (*more_memory)(const struct ic_eviction_order *e); /* beside SIZE; NULL: none */
+    int (*insert)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    void (*access)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    void (*remove)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    struct ic_eviction_node *(*victim)(struct ic_eviction_order *e); /* taken out; NULL: empty */
+    void (*give_back)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    /* Of those inside one that came, or was used, longest ago, at the cost of a removal; NULL:
+     * empty. */
+    struct ic_eviction_node *(*oldest)(struct ic_eviction_order *e);
 };
 
 extern const struct ic_eviction_policy ic_eviction_gdsf, ic_eviction_sieve, ic_eviction_s3fifo,

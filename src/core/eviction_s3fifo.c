@@ -25,7 +25,7 @@ struct ghost {
 };
 
 struct s3fifo {
-    struct ic_eviction base;
+    struct ic_eviction_order base;
     struct ic_list queue[2]; /* newest first */
     uint64_t bytes[2];
     uint64_t main_count;
@@ -33,12 +33,12 @@ struct s3fifo {
     struct ghost ghost[GHOST_SETS][GHOST_WAYS];
 };
 
-static struct s3fifo *s3fifo_of(struct ic_eviction *e)
+static struct s3fifo *s3fifo_of(struct ic_eviction_order *e)
 {
     return IC_CONTAINER(e, struct s3fifo, base);
 }
 
-static void init(struct ic_eviction *e)
+static void init(struct ic_eviction_order *e)
 {
     struct s3fifo *s = s3fifo_of(e);
     ic_list_init(&s->queue[QUEUE_SMALL]);
@@ -87,14 +87,14 @@ static void take(struct s3fifo *s, struct ic_eviction_node *node)
     ic_list_remove(&node->link);
 }
 
-static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+static int insert(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     struct s3fifo *s = s3fifo_of(e);
     push(s, node, ghost_take(s, node->name) ? QUEUE_MAIN : QUEUE_SMALL);
     return 0;
 }
 
-static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
     if (node->frequency < HITS_MAX) {
@@ -102,7 +102,7 @@ static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
     }
 }
 
-static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     take(s3fifo_of(e), node);
 }
@@ -139,7 +139,7 @@ static struct ic_eviction_node *victim_main(struct s3fifo *s)
     return NULL;
 }
 
-static struct ic_eviction_node *victim(struct ic_eviction *e)
+static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct s3fifo *s = s3fifo_of(e);
     uint64_t total = s->bytes[QUEUE_SMALL] + s->bytes[QUEUE_MAIN];
@@ -153,9 +153,24 @@ static struct ic_eviction_node *victim(struct ic_eviction *e)
     return node != NULL ? node : victim_small(s);
 }
 
-static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     push(s3fifo_of(e), node, QUEUE_MAIN);
+}
+
+/* First all of small, then of main, where nothing is that was not used. */
+static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
+{
+    struct s3fifo *s = s3fifo_of(e);
+    for (int queue = QUEUE_SMALL; queue <= QUEUE_MAIN; queue++) {
+        if (!ic_list_empty(&s->queue[queue])) {
+            struct ic_eviction_node *node = ic_eviction_of(s->queue[queue].prev);
+            take(s, node);
+            node->frequency += queue == QUEUE_MAIN;
+            return node;
+        }
+    }
+    return NULL;
 }
 
 const struct ic_eviction_policy ic_eviction_s3fifo = {
@@ -166,4 +181,5 @@ const struct ic_eviction_policy ic_eviction_s3fifo = {
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
+    .oldest = oldest,
 };

@@ -8,36 +8,36 @@
 #include "core/eviction_policy.h"
 
 struct sieve {
-    struct ic_eviction base;
+    struct ic_eviction_order base;
     struct ic_list queue; /* newest first */
     struct ic_list *hand; /* looked at next; the queue's head itself: start at the oldest */
 };
 
-static struct sieve *sieve_of(struct ic_eviction *e)
+static struct sieve *sieve_of(struct ic_eviction_order *e)
 {
     return IC_CONTAINER(e, struct sieve, base);
 }
 
-static void init(struct ic_eviction *e)
+static void init(struct ic_eviction_order *e)
 {
     struct sieve *sieve = sieve_of(e);
     ic_list_init(&sieve->queue);
     sieve->hand = &sieve->queue;
 }
 
-static int insert(struct ic_eviction *e, struct ic_eviction_node *node)
+static int insert(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_front(&sieve_of(e)->queue, &node->link);
     return 0;
 }
 
-static void access_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
-    node->frequency = 1;
+    node->frequency += node->frequency < UINT32_MAX; /* any hit is a mark */
 }
 
-static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
+static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     struct sieve *sieve = sieve_of(e);
     if (sieve->hand == &node->link) {
@@ -46,7 +46,7 @@ static void remove_node(struct ic_eviction *e, struct ic_eviction_node *node)
     ic_list_remove(&node->link);
 }
 
-static struct ic_eviction_node *victim(struct ic_eviction *e)
+static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct sieve *sieve = sieve_of(e);
     if (ic_list_empty(&sieve->queue)) {
@@ -68,9 +68,20 @@ static struct ic_eviction_node *victim(struct ic_eviction *e)
 }
 
 /* Back to where the hand took it from, passed over. */
-static void give_back(struct ic_eviction *e, struct ic_eviction_node *node)
+static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_insert_after(sieve_of(e)->hand, &node->link);
+}
+
+static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
+{
+    struct sieve *sieve = sieve_of(e);
+    if (ic_list_empty(&sieve->queue)) {
+        return NULL;
+    }
+    struct ic_eviction_node *node = ic_eviction_of(sieve->queue.prev);
+    remove_node(e, node);
+    return node;
 }
 
 const struct ic_eviction_policy ic_eviction_sieve = {
@@ -81,4 +92,5 @@ const struct ic_eviction_policy ic_eviction_sieve = {
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
+    .oldest = oldest,
 };

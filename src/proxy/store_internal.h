@@ -28,6 +28,7 @@ enum {
     IC_STORE_EXPIRE_SLICE = 200,   /* keys removed by one tick */
     IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick */
+    IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
     IC_STORE_PROBE_MS = 1000,      /* how often a failed journal is tried */
     IC_STORE_REBUILD_SLICE = 500,  /* objects of one step of a rebuild, one journal transaction */
 };

@@ -215,12 +215,23 @@ static bool reap_some(struct ic_store *s)
     return true;
 }
 
+/* CONFIG SET eviction. One change at a time: the next is begun when the last is at its end. */
+static bool change_eviction(struct ic_store *s)
+{
+    int result = ic_eviction_change(s->eviction, ic_store_config(s)->eviction);
+    if (result < 0 && result != IC_EBUSY) {
+        return false; /* out of memory: the next tick tries again */
+    }
+    return ic_eviction_change_some(s->eviction, IC_STORE_CHANGE_SLICE) == 1;
+}
+
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
 {
     ic_journal_set_appendfsync(s->setup.journal, ic_store_config(s)->appendfsync);
     ic_journal_tick(s->setup.journal, now_ms);
     ic_store_probe(s, now_ms);
     bool more = expire_some(s, wall_ms);
+    more |= change_eviction(s);
     more |= reap_some(s);
     more |= ic_store_sweep_some(s);
     return more;

@@ -344,6 +344,29 @@ def test_eviction(new_cluster, policy):
         assert client.get("new:39") is not None
 
 
+def test_eviction_changes_at_run_time(new_cluster):
+    """What is there is carried over, oldest first; what is read stays, under each policy in its turn, while
+    clients write and read."""
+    c = new_cluster(options={"maxmemory": "3mb"})
+    client = c.redis()
+    hot, number = noise(50000, 99), 0
+    client.set("hot", hot)
+    for policy in ["lru", "sieve", "s3fifo", "clock", "gdsf", "lru"]:
+        for _ in range(2):
+            assert client.get("hot") == hot
+        before = set(client.keys())
+        assert client.config_set("eviction", policy)
+        assert client.config_get("eviction") == {"eviction": policy}
+        assert set(client.keys()) == before, "nothing is lost by the change"
+        for _ in range(45):
+            number += 1
+            client.set(f"k:{number}", noise(100000, number))
+            assert client.get("hot") == hot
+        assert client.get(f"k:{number}") == noise(100000, number)
+        assert client.get(f"k:{number - 40}") is None, "the old ones went"
+        assert info(client, "evicted_keys") >= number - 30
+
+
 @observes("maxmemory")
 def test_maxmemory(cluster):
     client = cluster.redis()

@@ -17,7 +17,7 @@ static const struct {
     {SIM_GET, 260},      {SIM_SET, 180},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
     {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},  {SIM_MGET, 50},   {SIM_MSET, 40},
     {SIM_EXEC, 40},      {SIM_FLUSHALL, 6}, {SIM_SET_PX, 65},  {SIM_SET_NX, 25}, {SIM_SET_XX, 25},
-    {SIM_EXPIRE, 15},    {SIM_PERSIST, 5},  {SIM_COPY, 15},    {SIM_RENAME, 15},
+    {SIM_EXPIRE, 15},    {SIM_PERSIST, 5},  {SIM_COPY, 15},    {SIM_RENAME, 15}, {SIM_EVICTION, 8},
 };
 
 /* ---- bytes ------------------------------------------------------------------------ */
@@ -221,6 +221,16 @@ static void make_flush(struct sim_world *w, struct sim_operation *op, struct ic_
     }
 }
 
+static void make_eviction(struct sim_world *w, struct ic_buf *out)
+{
+    static const char *const policies[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};
+    put_header(out, 4);
+    put_word(out, "CONFIG");
+    put_word(out, "SET");
+    put_word(out, "eviction");
+    put_word(out, policies[sim_below(w, sizeof policies / sizeof *policies)]);
+}
+
 static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, struct ic_buf *out)
 {
     switch (op->kind) {
@@ -263,6 +273,9 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
     case SIM_FLUSHALL:
         make_flush(w, op, out);
         return;
+    case SIM_EVICTION:
+        make_eviction(w, out);
+        return;
     case SIM_PING:
     case SIM_OPERATION_KINDS:
         put_header(out, 1);
@@ -273,10 +286,10 @@ static void make(struct sim_world *w, struct sim_operation *op, uint64_t size, s
 
 static const char *kind_name(enum sim_operation_kind kind)
 {
-    static const char *const names[] = {"GET",    "SET",     "SET GET",  "SET NX",   "SET XX",
-                                        "SET PX", "PEXPIRE", "PERSIST",  "COPY",     "RENAME",
-                                        "DEL",    "GETDEL",  "GETRANGE", "STRLEN",   "EXISTS",
-                                        "MGET",   "MSET",    "EXEC",     "FLUSHALL", "PING"};
+    static const char *const names[] = {
+        "GET",     "SET",  "SET GET", "SET NX", "SET XX",   "SET PX",   "PEXPIRE",
+        "PERSIST", "COPY", "RENAME",  "DEL",    "GETDEL",   "GETRANGE", "STRLEN",
+        "EXISTS",  "MGET", "MSET",    "EXEC",   "FLUSHALL", "CONFIG",   "PING"};
     return names[kind];
 }
 
@@ -508,6 +521,11 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
             sim_model_saw_something(&w->model, op->key[0], op->begun);
         }
         sim_model_expire_done(&w->model, op->key[0], op->expiry_ms);
+        return;
+    case SIM_EVICTION:
+        if (reply->type != '+') {
+            sim_violation("CONFIG SET eviction: a reply of type %c", reply->type);
+        }
         return;
     case SIM_PING:
     case SIM_OPERATION_KINDS:

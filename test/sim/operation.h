@@ -32,6 +32,7 @@ enum sim_operation_kind {
     SIM_MSET,
     SIM_EXEC, /* MULTI, SET, GET, DEL, EXEC: five replies */
     SIM_FLUSHALL,
+    SIM_EVICTION, /* CONFIG SET eviction POLICY */
     SIM_PING,
     SIM_OPERATION_KINDS
 };

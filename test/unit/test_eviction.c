@@ -1,6 +1,7 @@
 /*
  * test_eviction.c - each policy against a model that is slow and obvious, hand-made
- * sequences, and the hit ratios of a real trace (skipped when it is not there).
+ * sequences, changes from one policy to another, and the hit ratios of a real trace (skipped when
+ * it is not there).
  */
 #include "core/eviction.h"
 
@@ -298,6 +299,125 @@ static void test_no_memory(void **state)
     ic_eviction_free(NULL);
 }
 
+/* ---- changing the policy -------------------------------------------------------- */
+
+static void finish_change(struct ic_eviction *e)
+{
+    while (ic_eviction_change_some(e, 3) == 1) {
+    }
+}
+
+static void test_change_keeps_the_order(void **state)
+{
+    (void)state;
+    for (int from = IC_EVICTION_GDSF; from <= IC_EVICTION_CLOCK; from++) {
+        for (int to = IC_EVICTION_GDSF; to <= IC_EVICTION_CLOCK; to++) {
+            struct ic_eviction_node node[10] = {0};
+            struct ic_eviction *e = make(from, node, 9, 10);
+            assert_int_equal(ic_eviction_change(e, to), 0);
+            assert_int_equal(ic_eviction_kind(e), to);
+            assert_int_equal(ic_eviction_change_some(e, 4), from != to);
+            assert_int_equal(ic_eviction_insert(e, &node[9], 10, 9), 0); /* amid the change */
+            finish_change(e);
+            expect_order(e, node, (int[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 10);
+            ic_eviction_free(e);
+        }
+    }
+}
+
+/* What was asked for twice outlives younger objects; but lru, which looks at nothing else, has the
+ * order that was there. */
+static void test_change_keeps_hits(void **state)
+{
+    (void)state;
+    for (int from = IC_EVICTION_GDSF; from <= IC_EVICTION_CLOCK; from++) {
+        for (int to = IC_EVICTION_GDSF; to <= IC_EVICTION_CLOCK; to++) {
+            bool moved = from == IC_EVICTION_GDSF || from == IC_EVICTION_LRU;
+            if (from == to || (to == IC_EVICTION_LRU && !moved)) {
+                continue;
+            }
+            struct ic_eviction_node node[8] = {0};
+            struct ic_eviction *e = make(from, node, 8, 10);
+            for (int i = 0; i < 4; i++) {
+                ic_eviction_access(e, &node[i % 2]);
+            }
+            assert_int_equal(ic_eviction_change(e, to), 0);
+            finish_change(e);
+            for (int i = 0; i < 4; i++) {
+                assert_int_equal(next_victim(e, node), 2 + i);
+            }
+            ic_eviction_free(e);
+        }
+    }
+}
+
+/* Any of what a cache does may happen amid a change, and changes may follow each other. */
+static void test_change_at_random(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[OBJECTS] = {0};
+    struct ic_rng rng;
+    ic_rng_init(&rng, 11);
+    struct ic_eviction *e = ic_eviction_new(IC_EVICTION_LRU);
+    int changes = 0, inside = 0;
+    for (int step = 0; step < 200000; step++) {
+        struct ic_eviction_node *one = &node[ic_rng_below(&rng, OBJECTS)];
+        int what = (int)ic_rng_below(&rng, 100);
+        if (what < 2) {
+            int result = ic_eviction_change(e, (int)ic_rng_below(&rng, 5));
+            assert_true(result == 0 || result == IC_EBUSY);
+            changes += result == 0;
+        } else if (what < 10) {
+            assert_in_range(ic_eviction_change_some(e, (uint32_t)ic_rng_below(&rng, 9)), 0, 1);
+        } else if (!one->inside) {
+            assert_int_equal(ic_eviction_insert(e, one, 1 + ic_rng_below(&rng, 1000), 7), 0);
+            inside++;
+        } else if (what < 60) {
+            ic_eviction_access(e, one);
+        } else if (what < 70) {
+            ic_eviction_remove(e, one);
+            inside--;
+        } else {
+            struct ic_eviction_node *first = ic_eviction_victim(e);
+            struct ic_eviction_node *second = ic_eviction_victim(e);
+            assert_true(first != NULL && !first->inside && first != second);
+            ic_eviction_return(e, first); /* pinned */
+            inside -= second != NULL;
+        }
+    }
+    assert_true(changes > 100);
+    for (struct ic_eviction_node *n; (n = ic_eviction_victim(e)) != NULL; inside--) {
+        assert_false(n->inside);
+    }
+    assert_int_equal(inside, 0);
+    ic_eviction_free(e);
+}
+
+static void test_change_without_memory(void **state)
+{
+    (void)state;
+    struct ic_eviction_node node[5] = {0};
+    struct ic_eviction *e = make(IC_EVICTION_CLOCK, node, 5, 10);
+    ic_alloc_fail_at(1);
+    assert_int_equal(ic_eviction_change(e, IC_EVICTION_GDSF), IC_ENOMEM);
+    assert_int_equal(ic_eviction_kind(e), IC_EVICTION_CLOCK);
+    assert_int_equal(ic_eviction_change(e, IC_EVICTION_GDSF), 0);
+    assert_int_equal(ic_eviction_change(e, IC_EVICTION_LRU), IC_EBUSY);
+    ic_alloc_fail_at(1);
+    assert_int_equal(ic_eviction_change_some(e, 10), IC_ENOMEM);
+    for (int i = 0; i < 5; i++) {
+        assert_true(node[i].inside);
+    }
+    finish_change(e);
+    assert_int_equal(ic_eviction_change_some(e, 10), 0);
+    int left = 0;
+    while (ic_eviction_victim(e) != NULL) {
+        left++;
+    }
+    assert_int_equal(left, 5);
+    ic_eviction_free(e);
+}
+
 /* ---- the trace ---------------------------------------------------------------- */
 
 #define TRACE "../shared/data/dal09_10mb_50h.tar.gz"
@@ -471,6 +591,10 @@ int main(void)
         leak_test(test_gdsf_least_goes_first),
         leak_test(test_returned_victims),
         leak_test(test_no_memory),
+        leak_test(test_change_keeps_the_order),
+        leak_test(test_change_keeps_hits),
+        leak_test(test_change_at_random),
+        leak_test(test_change_without_memory),
         leak_test(test_trace),
     };
     return cmocka_run_group_tests_name("eviction", tests, NULL, NULL);

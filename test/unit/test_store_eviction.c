@@ -1,8 +1,10 @@
 /*
- * test_store_eviction.c - what the eviction policies are told by the store.
+ * test_store_eviction.c - what the eviction policies are told by the store, and CONFIG SET eviction
+ * with objects there.
  */
 #include "proxy/store.h"
 
+#include "proxy/store_internal.h"
 #include "unit/store_world.h"
 
 static struct world world;
@@ -18,6 +20,12 @@ static struct world *start(const char *eviction)
     return &world;
 }
 
+static void use(struct world *w, const char *name, const char *value)
+{
+    char why[IC_WHY_MAX];
+    assert_int_equal(ic_config_set(w->config, ic_slice_str(name), ic_slice_str(value), why), 0);
+}
+
 /* COUNT objects called PREFIX0, PREFIX1, ... */
 static void set_many(struct world *w, const char *prefix, int count, uint64_t size)
 {
@@ -26,6 +34,11 @@ static void set_many(struct world *w, const char *prefix, int count, uint64_t si
         snprintf(key, sizeof key, "%s%d", prefix, i);
         assert_true(world_set(w, key, size, 0) > 0);
     }
+}
+
+static bool there(struct world *w, const char *key)
+{
+    return ic_store_find(w->store, ic_slice_str(key), w->wall_ms) != NULL;
 }
 
 static uint64_t name_of(struct world *w, const char *key)
@@ -47,10 +60,80 @@ static void test_names(void **state)
     world_deinit(w);
 }
 
+static void test_change(void **state)
+{
+    (void)state;
+    struct world *w = start("lru");
+    set_many(w, "k", 30, SIZE);
+    ic_store_touch(w->store, ic_store_find(w->store, ic_slice_str("k0"), w->wall_ms), w->wall_ms);
+    use(w, "eviction", "sieve");
+    world_tick(w);
+    assert_int_equal(ic_eviction_kind(w->store->eviction), IC_EVICTION_SIEVE);
+    assert_int_equal(ic_store_count(w->store), 30);
+    set_many(w, "new", 2, SIZE);
+    assert_true(there(w, "k0") && there(w, "k3") && !there(w, "k1") && !there(w, "k2"));
+    world_check(w);
+    world_deinit(w);
+}
+
+/* More objects than a turn carries over: reads, writes and evictions go on meanwhile. */
+static void test_change_in_slices(void **state)
+{
+    (void)state;
+    struct world *w = start("clock");
+    enum { COUNT = 2 * IC_STORE_CHANGE_SLICE + 100 };
+    use(w, "maxmemory", "0");
+    set_many(w, "k", COUNT, 1);
+    use(w, "maxmemory", "4100");
+    use(w, "eviction", "lru");
+    assert_true(ic_store_tick(w->store, w->now_ms, w->wall_ms));
+    set_many(w, "new", 500, 1); /* evicts */
+    assert_false(there(w, "k0"));
+    assert_true(there(w, "k1000"));
+    use(w, "eviction", "sieve"); /* before the first change is at its end */
+    assert_int_equal(world_change(w, IC_CHANGE_DELETE, "k3000", NULL, 0), 0);
+    int ticks = 0;
+    while (ic_eviction_kind(w->store->eviction) != IC_EVICTION_SIEVE ||
+           ic_store_tick(w->store, w->now_ms, w->wall_ms)) {
+        ic_store_tick(w->store, w->now_ms, w->wall_ms);
+        assert_true(++ticks < 10);
+    }
+    set_many(w, "last", 500, 1);
+    assert_false(there(w, "k700"));
+    assert_true(there(w, "new0") && there(w, "last499"));
+    assert_int_equal(ic_store_count(w->store), 4100);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* The change begins when there is memory for it, and goes on when there is again. */
+static void test_change_without_memory(void **state)
+{
+    (void)state;
+    struct world *w = start("lru");
+    set_many(w, "k", 30, SIZE);
+    use(w, "eviction", "gdsf");
+    for (uint64_t i = 1; i < 4; i++) {
+        ic_alloc_fail_at(i);
+        ic_store_tick(w->store, w->now_ms, w->wall_ms);
+        ic_alloc_fail_at(0);
+        assert_int_equal(ic_store_count(w->store), 30);
+    }
+    world_tick(w);
+    assert_int_equal(ic_eviction_kind(w->store->eviction), IC_EVICTION_GDSF);
+    set_many(w, "new", 31, SIZE);
+    assert_int_equal(ic_store_count(w->store), 30);
+    world_check(w);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_names),
+        leak_test(test_change),
+        leak_test(test_change_in_slices),
+        leak_test(test_change_without_memory),
     };
     return cmocka_run_group_tests_name("store eviction", tests, NULL, NULL);
 }
