@@ -62,6 +62,7 @@ struct ic_object {
     uint16_t data, parity; /* d, p */
     uint8_t state;         /* enum ic_object_state */
     uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
+    uint8_t counted;       /* the store's: its chunks are in the figures of what may be evicted */
     struct ic_chunk_place place[]; /* data + parity */
 };
 

@@ -123,6 +123,13 @@ void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node)
     }
 }
 
+void ic_eviction_missed(struct ic_eviction *e, uint64_t name)
+{
+    if (e->to->policy->missed != NULL) {
+        e->to->policy->missed(e->to, name);
+    }
+}
+
 void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node)
 {
     if (node->inside) {

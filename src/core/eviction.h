@@ -6,7 +6,8 @@
  *     insert --> [ policy's order ] --victim--> evicted, or returned (pinned)
  *     access ------^        '--------remove--> overwritten, deleted, expired
  *
- *   gdsf    Greedy Dual Size Frequency (Cherkasova 1998): least L + frequency / size first
+ *   gdsf    Greedy Dual Size Frequency (Cherkasova 1998): least L + frequency / size first, but
+ *           first what nobody has asked for during a time that is learnt
  *   sieve   one queue, a hand, lazy promotion (Zhang et al., NSDI 2024)
  *   s3fifo  small and main queue and a ghost of names (Yang et al., SOSP 2023)
  *   lru     least recently used
@@ -27,7 +28,7 @@ struct ic_eviction_node {
     uint64_t size;            /* bytes that eviction would free */
     uint64_t name;            /* hash of its key: s3fifo remembers names of the evicted */
     double priority;          /* gdsf */
-    uint64_t order;           /* gdsf: of the last use, breaks ties */
+    uint64_t used;            /* gdsf: its clock at the last use */
     struct ic_heap_node heap; /* gdsf */
     uint32_t frequency;       /* hits, saturating */
     uint8_t queue;            /* s3fifo: which one */
@@ -44,6 +45,8 @@ void ic_eviction_free(struct ic_eviction *e); /* the nodes stay their owner's; N
 int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uint64_t size,
                        uint64_t name) IC_MUST_USE;
 void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node); /* a hit */
+/* A read of NAME found nothing: if it was evicted, that may have been too early. */
+void ic_eviction_missed(struct ic_eviction *e, uint64_t name);
 void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node); /* if inside */
 /*
  * Takes the next victim out; NULL: nothing there. The owner evicts it, or returns it (it is pinned)

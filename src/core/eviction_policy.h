@@ -25,6 +25,7 @@ struct ic_eviction_policy {
     /* Of those inside one that came, or was used, longest ago, at the cost of a removal; NULL:
      * empty. */
     struct ic_eviction_node *(*oldest)(struct ic_eviction_order *e);
+    void (*missed)(struct ic_eviction_order *e, uint64_t name); /* NULL: it does not care */
 };
 
 extern const struct ic_eviction_policy ic_eviction_gdsf, ic_eviction_sieve, ic_eviction_s3fifo,

@@ -130,11 +130,11 @@ void ic_store_put_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
 {
     assert(chunk < ic_object_chunks(o) && place.function == o->place[chunk].function);
     assert(place.backup == 0 || (place.state == IC_CHUNK_HELD && place.backup != place.instance));
-    if (o->policy.inside) {
+    if (o->counted) {
         count_place(s, o, chunk, false);
     }
     o->place[chunk] = place;
-    if (o->policy.inside) {
+    if (o->counted) {
         count_place(s, o, chunk, true);
     }
 }
@@ -147,8 +147,10 @@ void ic_store_set_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
     ic_store_put_place(s, o, chunk, place);
 }
 
-static void count_places(struct ic_store *s, const struct ic_object *o, bool add)
+static void count_places(struct ic_store *s, struct ic_object *o, bool add)
 {
+    assert(o->counted != add);
+    o->counted = add;
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         count_place(s, o, (uint16_t)i, add);
     }
@@ -189,7 +191,7 @@ void ic_store_detach(struct ic_store *s, struct ic_entry *e)
     struct ic_object *o = e->object;
     ic_catalog_detach(s->catalog, e);
     if (o->state == IC_OBJECT_DEAD) {
-        if (o->policy.inside) {
+        if (o->counted) {
             count_places(s, o, false);
         }
         ic_eviction_remove(s->eviction, &o->policy);

@@ -100,14 +100,15 @@ bool ic_store_evict_one(struct ic_store *s)
         /* Evicting it would free nothing until its readers are done. */
         ic_list_push_back(&pinned, &node->link);
     }
-    if (node != NULL) {
-        ic_eviction_return(s->eviction, node); /* detach takes it out, with the figures */
+    bool evicted = node != NULL && evict(s, o);
+    if (node != NULL && !evicted) {
+        ic_eviction_return(s->eviction, node);
     }
     struct ic_list *link;
     while ((link = ic_list_pop_front(&pinned)) != NULL) {
         ic_eviction_return(s->eviction, IC_CONTAINER(link, struct ic_eviction_node, link));
     }
-    return node != NULL && evict(s, o);
+    return evicted;
 }
 
 /* ---- finding ----------------------------------------------------------------- */
@@ -140,6 +141,7 @@ struct ic_entry *ic_store_read(struct ic_store *s, struct ic_slice key, int64_t 
     struct ic_entry *e = ic_store_find(s, key, wall_ms);
     if (e == NULL) {
         s->stats.misses++;
+        ic_eviction_missed(s->eviction, ic_catalog_hash(s->catalog, key));
         return NULL;
     }
     s->stats.hits++;

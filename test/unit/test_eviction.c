@@ -299,6 +299,136 @@ static void test_no_memory(void **state)
     ic_eviction_free(NULL);
 }
 
+/* ---- gdsf's patience ---------------------------------------------------------- */
+
+enum { LARGE = 20000000, TINY = 900, ROOM = 30 * LARGE, PAIRS_MAX = 1200 };
+
+struct pairs { /* a large object and a tiny one each; nothing is read unless a test does it */
+    struct ic_eviction *e;
+    struct ic_eviction_node large[PAIRS_MAX], tiny[PAIRS_MAX];
+    uint64_t used;
+};
+
+static void pairs_add(struct pairs *p, struct ic_eviction_node *node, uint64_t size, uint64_t name)
+{
+    while (p->used + size > ROOM) {
+        p->used -= ic_eviction_victim(p->e)->size;
+    }
+    assert_int_equal(ic_eviction_insert(p->e, node, size, name), 0);
+    p->used += size;
+}
+
+static void pairs_begin(struct pairs *p, int kind)
+{
+    memset(p, 0, sizeof *p);
+    p->e = ic_eviction_new(kind);
+}
+
+static int tiny_alone(const struct pairs *p)
+{
+    int alone = 0;
+    for (int i = 0; i < PAIRS_MAX; i++) {
+        alone += p->tiny[i].inside && !p->large[i].inside;
+    }
+    return alone;
+}
+
+/* Of pairs that nobody reads no halves stay behind, neither at first nor for ever. */
+static void test_tiny_halves(void **state)
+{
+    (void)state;
+    static struct pairs p;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        pairs_begin(&p, kind);
+        for (int i = 0; i < PAIRS_MAX; i++) {
+            pairs_add(&p, &p.large[i], LARGE, (uint64_t)i * 2);
+            pairs_add(&p, &p.tiny[i], TINY, (uint64_t)i * 2 + 1);
+            assert_in_range(tiny_alone(&p), 0, 3);
+        }
+        ic_eviction_free(p.e);
+    }
+}
+
+/* COUNT turnovers of large objects that nobody reads. */
+static void turn_over(struct pairs *p, int *next, int count)
+{
+    for (int i = 0; i < count * (ROOM / LARGE); i++, (*next)++) {
+        struct ic_eviction_node *node = &p->large[*next % PAIRS_MAX];
+        assert_false(node->inside);
+        pairs_add(p, node, LARGE, (uint64_t)(*next) * 2);
+    }
+}
+
+static void test_patience_is_learnt(void **state)
+{
+    (void)state;
+    static struct pairs p;
+    struct ic_eviction_node *tiny = &p.tiny[0];
+    int next = 0;
+    pairs_begin(&p, IC_EVICTION_GDSF);
+    turn_over(&p, &next, 1);
+    pairs_add(&p, tiny, TINY, 1);
+    turn_over(&p, &next, 3);
+    assert_false(tiny->inside); /* nothing was ever read: it goes in its turn */
+    ic_eviction_missed(p.e, 1); /* but it is wanted after three turnovers */
+    pairs_add(&p, tiny, TINY, 1);
+    for (int i = 0; i < 5; i++) {
+        turn_over(&p, &next, 3);
+        assert_true(tiny->inside);
+        ic_eviction_access(p.e, tiny);
+    }
+    turn_over(&p, &next, 20);
+    assert_false(tiny->inside); /* not read again, however often it was before */
+    turn_over(&p, &next, 100);  /* nor anything else: what was learnt fades */
+    pairs_add(&p, tiny, TINY, 2);
+    turn_over(&p, &next, 2);
+    assert_false(tiny->inside);
+    ic_eviction_free(p.e);
+}
+
+/* What was never there, or went because it was large, teaches nothing. */
+static void test_other_misses_teach_nothing(void **state)
+{
+    (void)state;
+    static struct pairs p;
+    int next = 0;
+    pairs_begin(&p, IC_EVICTION_GDSF);
+    ic_eviction_missed(p.e, 0);
+    turn_over(&p, &next, 2);
+    ic_eviction_missed(p.e, 1000000);
+    pairs_add(&p, &p.tiny[0], TINY, 1);
+    turn_over(&p, &next, 2);
+    assert_false(p.tiny[0].inside);
+    for (int kind = IC_EVICTION_SIEVE; kind <= IC_EVICTION_CLOCK; kind++) {
+        struct ic_eviction *e = ic_eviction_new(kind);
+        ic_eviction_missed(e, 1);
+        assert_null(ic_eviction_victim(e));
+        ic_eviction_free(e);
+    }
+    ic_eviction_free(p.e);
+}
+
+/* Overwriting is no turnover: what is idle beside it is as young as before. */
+static void test_overwrites_age_nothing(void **state)
+{
+    (void)state;
+    static struct pairs p;
+    pairs_begin(&p, IC_EVICTION_GDSF);
+    for (int i = 0; i < 9; i++) {
+        pairs_add(&p, &p.large[100 + i], LARGE, 0);
+    }
+    pairs_add(&p, &p.tiny[0], TINY, 1);
+    for (int i = 0; i < 300; i++) {
+        ic_eviction_remove(p.e, &p.large[i % 20]);
+        assert_int_equal(ic_eviction_insert(p.e, &p.large[i % 20], LARGE, 0), 0);
+    }
+    for (int i = 0; i < 9; i++) {
+        assert_ptr_equal(ic_eviction_victim(p.e), &p.large[100 + i]);
+    }
+    assert_true(p.tiny[0].inside);
+    ic_eviction_free(p.e);
+}
+
 /* ---- changing the policy -------------------------------------------------------- */
 
 static void finish_change(struct ic_eviction *e)
@@ -343,7 +473,8 @@ static void test_change_keeps_hits(void **state)
             }
             assert_int_equal(ic_eviction_change(e, to), 0);
             finish_change(e);
-            for (int i = 0; i < 4; i++) {
+            /* gdsf has learnt nothing yet: half a cache that is not filled again is a turnover */
+            for (int i = 0; i < (to == IC_EVICTION_GDSF ? 1 : 4); i++) {
                 assert_int_equal(next_victim(e, node), 2 + i);
             }
             ic_eviction_free(e);
@@ -591,6 +722,10 @@ int main(void)
         leak_test(test_gdsf_least_goes_first),
         leak_test(test_returned_victims),
         leak_test(test_no_memory),
+        leak_test(test_tiny_halves),
+        leak_test(test_patience_is_learnt),
+        leak_test(test_other_misses_teach_nothing),
+        leak_test(test_overwrites_age_nothing),
         leak_test(test_change_keeps_the_order),
         leak_test(test_change_keeps_hits),
         leak_test(test_change_at_random),

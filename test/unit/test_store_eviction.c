@@ -9,7 +9,7 @@
 
 static struct world world;
 
-enum { SIZE = 1000 };
+enum { ROOM = 30000, SIZE = 1000 };
 
 static struct world *start(const char *eviction)
 {
@@ -57,6 +57,45 @@ static void test_names(void **state)
     assert_int_equal(world_change(w, IC_CHANGE_DELETE, "k0", NULL, 0), 0);
     set_many(w, "k", 1, SIZE);
     assert_int_equal(name_of(w, "k0"), name);
+    world_deinit(w);
+}
+
+/* A tiny object goes in its turn, unless reads of it in vain say that this was too early. */
+static void test_misses_are_told(void **state)
+{
+    (void)state;
+    struct world *w = start("gdsf");
+    set_many(w, "tiny", 1, 1);
+    set_many(w, "a", 3 * ROOM / SIZE, SIZE);
+    assert_false(there(w, "tiny0"));
+    assert_null(ic_store_read(w->store, ic_slice_str("tiny0"), w->wall_ms));
+    set_many(w, "tiny", 1, 1);
+    set_many(w, "b", 3 * ROOM / SIZE, SIZE);
+    assert_true(there(w, "tiny0"));
+    world_check(w);
+    world_deinit(w);
+}
+
+/* 60 large objects with a tiny one each in room for 30, as clients of some caches store them. */
+static void test_no_tiny_halves(void **state)
+{
+    (void)state;
+    struct world *w = start("gdsf");
+    int alone = 0;
+    for (int i = 0; i < 60; i++) {
+        char large[32], tiny[32];
+        snprintf(large, sizeof large, "large%d", i);
+        snprintf(tiny, sizeof tiny, "tiny%d", i);
+        assert_true(world_set(w, large, SIZE, 0) > 0 && world_set(w, tiny, 1, 0) > 0);
+    }
+    for (int i = 0; i < 60; i++) {
+        char large[32], tiny[32];
+        snprintf(large, sizeof large, "large%d", i);
+        snprintf(tiny, sizeof tiny, "tiny%d", i);
+        alone += there(w, tiny) && !there(w, large);
+    }
+    assert_in_range(alone, 0, 7);
+    world_check(w);
     world_deinit(w);
 }
 
@@ -131,6 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_names),
+        leak_test(test_misses_are_told),
+        leak_test(test_no_tiny_halves),
         leak_test(test_change),
         leak_test(test_change_in_slices),
         leak_test(test_change_without_memory),
