@@ -54,3 +54,23 @@ struct ic_elsewhere ic_elsewhere(const struct ic_sim_result *r, const struct ic_
     e.s3_express = a.s3_express;
     return e;
 }
+
+struct ic_elsewhere_stores ic_elsewhere_stores(const struct ic_sim_result *r,
+                                               const struct ic_lru_curve *curve,
+                                               const struct ic_prices *prices, uint32_t hour)
+{
+    struct ic_lru_kept then = ic_lru_curve_kept_at(curve, hour), all = ic_lru_curve_kept(curve);
+    struct ic_cost_totals t = as_stores(r, all, 0);
+    /* SETs come with the objects; overwrites are spread over the time in the same way. */
+    double part = all.objects > 0 && then.objects < all.objects ? then.objects / all.objects : 1;
+    t.sets = (uint64_t)((double)t.sets * part + 0.5);
+    t.set_bytes = (uint64_t)((double)t.set_bytes * part + 0.5);
+    t.gib_hours = then.byte_hours / gib;
+    t.gets = t.get_bytes = 0;
+    for (uint32_t i = 0; i <= hour && i < r->hours; i++) {
+        t.gets += r->hour[i].gets;
+        t.get_bytes += r->hour[i].get_bytes;
+    }
+    struct ic_cost_alternatives a = ic_cost_elsewhere(&t, prices);
+    return (struct ic_elsewhere_stores){.s3 = a.s3, .s3_express = a.s3_express};
+}

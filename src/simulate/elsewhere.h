@@ -30,4 +30,12 @@ struct ic_elsewhere {
 struct ic_elsewhere ic_elsewhere(const struct ic_sim_result *r, const struct ic_lru_curve *curve,
                                  const struct ic_prices *prices, double hit_ratio);
 
+struct ic_elsewhere_stores {
+    double s3, s3_express;
+};
+/* What S3 and S3 Express have charged at the end of HOUR, from 0; of the last one: in all. */
+struct ic_elsewhere_stores ic_elsewhere_stores(const struct ic_sim_result *r,
+                                               const struct ic_lru_curve *curve,
+                                               const struct ic_prices *prices, uint32_t hour);
+
 #endif

@@ -23,6 +23,7 @@ enum {
     PLACES = 1 << 22, /* so that they run out after 3 million uses at the earliest */
     HASH_BITS = 24,   /* of the hash decide who is followed */
 };
+static const int64_t HOUR_US = INT64_C(3600000000);
 static_assert((int)IC_LRU_TRACKED_MAX * 4 <= (int)TABLE, "the table stays sparse");
 static_assert((int)IC_LRU_TRACKED_MAX < (int)PLACES, "every object has a place");
 
@@ -43,6 +44,8 @@ struct ic_lru_curve {
     double bytes;
     double byte_hours;
     int64_t at_us;
+    struct ic_lru_kept *hour; /* as of the end of each hour that is over */
+    uint32_t hours, hours_cap;
     double gets, get_bytes;                /* all of them, */
     double followed_gets, followed_bytes;  /* and what the followed stand for */
     struct ic_histogram distance;          /* of the GETs that found their key, in bytes; */
@@ -72,6 +75,7 @@ void ic_lru_curve_free(struct ic_lru_curve *c)
         ic_free(c->table);
         ic_free(c->owner);
         ic_free(c->tree);
+        ic_free(c->hour);
         ic_free(c);
     }
 }
@@ -194,11 +198,38 @@ static void follow_fewer(struct ic_lru_curve *c)
 
 /* ---- requests --------------------------------------------------------------- */
 
+static void pass_time_within_hour(struct ic_lru_curve *c, int64_t at_us)
+{
+    c->byte_hours += c->bytes * (double)(at_us - c->at_us) / (double)HOUR_US;
+    c->at_us = at_us;
+}
+
+/* Out of memory: this hour and the later ones count as the last. */
+static void keep_hour(struct ic_lru_curve *c)
+{
+    if (c->hours + 1 != c->at_us / HOUR_US) {
+        return; /* there was no memory for one before */
+    }
+    if (c->hours == c->hours_cap) {
+        uint32_t cap = c->hours_cap == 0 ? 64 : 2 * c->hours_cap;
+        struct ic_lru_kept *grown = ic_realloc(c->hour, cap * sizeof *grown);
+        if (grown == NULL) {
+            return;
+        }
+        c->hour = grown;
+        c->hours_cap = cap;
+    }
+    c->hour[c->hours++] = ic_lru_curve_kept(c);
+}
+
 static void pass_time(struct ic_lru_curve *c, int64_t at_us)
 {
+    for (int64_t end_us; (end_us = (c->at_us / HOUR_US + 1) * HOUR_US) <= at_us;) {
+        pass_time_within_hour(c, end_us);
+        keep_hour(c);
+    }
     if (at_us > c->at_us) {
-        c->byte_hours += c->bytes * (double)(at_us - c->at_us) / 3.6e9;
-        c->at_us = at_us;
+        pass_time_within_hour(c, at_us);
     }
 }
 
@@ -309,4 +340,9 @@ struct ic_lru_kept ic_lru_curve_kept(const struct ic_lru_curve *c)
 {
     return (struct ic_lru_kept){
         .objects = c->objects, .bytes = c->bytes, .byte_hours = c->byte_hours};
+}
+
+struct ic_lru_kept ic_lru_curve_kept_at(const struct ic_lru_curve *c, uint32_t hour)
+{
+    return hour < c->hours ? c->hour[hour] : ic_lru_curve_kept(c);
 }

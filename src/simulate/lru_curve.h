@@ -34,5 +34,7 @@ struct ic_lru_kept { /* if every object asked for were kept until it is deleted 
     double byte_hours; /* from the first request to the last */
 };
 struct ic_lru_kept ic_lru_curve_kept(const struct ic_lru_curve *c);
+/* The same at the end of HOUR, from 0; after the last request: as of that. */
+struct ic_lru_kept ic_lru_curve_kept_at(const struct ic_lru_curve *c, uint32_t hour);
 
 #endif

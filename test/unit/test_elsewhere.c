@@ -54,6 +54,31 @@ static void test_ten_hours(void **state)
     ic_lru_curve_free(c);
 }
 
+/* The stores' bill by the hour: what was kept and asked for until then, and at the end all of it.
+ */
+static void test_stores_by_hour(void **state)
+{
+    (void)state;
+    struct ic_prices p;
+    ic_prices_init(&p);
+    struct ic_lru_curve *c = look(11);
+    struct ic_sim_hour hour[11] = {0};
+    for (int i = 0; i < 11; i++) {
+        hour[i] = (struct ic_sim_hour){.gets = 100, .get_bytes = UINT64_C(100) << 30};
+    }
+    struct ic_sim_result r = {.gets = 1100,
+                              .get_bytes = UINT64_C(1100) << 30,
+                              .end_us = INT64_C(36000000000),
+                              .hour = hour,
+                              .hours = 11};
+    struct ic_elsewhere_stores first = ic_elsewhere_stores(&r, c, &p, 0);
+    assert_true(near(first.s3, 100 * 0.023 / 730 + 0.1 * 0.0004 + 0.1 * 0.005));
+    struct ic_elsewhere_stores last = ic_elsewhere_stores(&r, c, &p, 10);
+    struct ic_elsewhere all = ic_elsewhere(&r, c, &p, 0.9);
+    assert_true(near(last.s3, all.s3) && near(last.s3_express, all.s3_express));
+    ic_lru_curve_free(c);
+}
+
 static void test_a_ratio_out_of_reach_takes_all_there_is(void **state)
 {
     (void)state;
@@ -73,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_ten_hours),
+        leak_test(test_stores_by_hour),
         leak_test(test_a_ratio_out_of_reach_takes_all_there_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,13 @@ static void test_what_would_be_kept(void **state)
     struct ic_lru_kept kept = ic_lru_curve_kept(c);
     assert_true(kept.objects == 1 && kept.bytes == 70);
     assert_true(fabs(kept.byte_hours - (100 + 120 + 70)) < 1e-6);
+    static const struct ic_lru_kept by_hour[] = {
+        {1, 100, 100}, {2, 120, 220}, {1, 70, 290}, {1, 70, 290}};
+    for (uint32_t i = 0; i < 4; i++) {
+        kept = ic_lru_curve_kept_at(c, i);
+        assert_true(kept.objects == by_hour[i].objects && kept.bytes == by_hour[i].bytes);
+        assert_true(fabs(kept.byte_hours - by_hour[i].byte_hours) < 1e-6);
+    }
     assert_true(fabs(ic_lru_curve_hits(c, 1000) - 2.0 / 3) < 1e-9);
     assert_true(fabs(ic_lru_curve_byte_hits(c, 1000) - 140.0 / 240) < 1e-9);
     ic_lru_curve_free(c);
@@ -173,6 +180,14 @@ static void test_failing_memory(void **state)
         ic_alloc_fail_at(n);
         assert_null(ic_lru_curve_new());
     }
+    struct ic_lru_curve *c = ic_lru_curve_new();
+    ic_alloc_fail_at(1);
+    for (int64_t i = 0; i < 3; i++) {
+        struct ic_sim_request r = {.at_us = i * 3600000000, .bytes = 10, .op = IC_SIM_GET};
+        ic_lru_curve_request(c, &r);
+    }
+    assert_true(ic_lru_curve_kept_at(c, 1).bytes == 10);
+    ic_lru_curve_free(c);
 }
 
 int main(void)
