@@ -21,46 +21,78 @@ enum { CDF_STEPS = 400 };
 
 /* ---- scripts ---------------------------------------------------------------- */
 
-static const char head[] = "reset\n"
-                           "set datafile separator comma\n"
-                           "set key autotitle columnhead\n"
-                           "set key outside below\n"
-                           "set grid\n"
-                           "set style fill solid 0.8\n";
+/*
+ * A colour is one thing, in whichever figure. Keys stand at the right, in a margin that is wide
+ * enough for them, so that they overlap nothing. `hours`, `least_ms` and `most_ms` are set before.
+ */
+static const char head[] =
+    "reset\n"
+    "set datafile separator comma\n"
+    "set key autotitle columnhead\n"
+    "set key at graph 1.02, graph 0.5 left center Left reverse samplen 2\n"
+    "set lmargin 12\n"
+    "set rmargin 34\n"
+    "set grid\n"
+    "set style fill solid 0.8\n"
+    "set linetype 1 lc rgb '#0072b2' lw 2 # InfiniCache: its functions, all GETs\n"
+    "set linetype 2 lc rgb '#000000' lw 2 # with the proxy\n"
+    "set linetype 3 lc rgb '#d55e00' lw 2 # ElastiCache\n"
+    "set linetype 4 lc rgb '#882255' lw 2 # ElastiCache r5.24xlarge\n"
+    "set linetype 5 lc rgb '#009e73' lw 2 # S3\n"
+    "set linetype 6 lc rgb '#66ddaa' lw 2 # S3 Express\n"
+    "set linetype 7 lc rgb '#56b4e9' lw 2 # hits\n"
+    "set linetype 8 lc rgb '#e69f00' # serve\n"
+    "set linetype 9 lc rgb '#f0e442' # warm\n"
+    "set linetype 10 lc rgb '#cc79a7' # backup\n"
+    "set linetype 11 lc rgb '#7b4b2a' # repair\n"
+    "set linetype 12 lc rgb '#aaaaaa' # transfer\n"
+    "set linetype 13 lc rgb '#dd0000' # RESETs\n"
+    "set linetype 14 lc rgb '#5a3fa0' # objects lost\n"
+    "set linetype 15 lc rgb '#44aa99' # chunks handed over\n"
+    "set linetype 16 lc rgb '#555555' # instances reclaimed\n";
 
 static const struct {
     const char *name, *text;
 } figures[] = {
-    {"cost", "set multiplot layout 2,1\n"
-             "set title 'Cost so far'\n"
-             "set xlabel 'hour'\n"
-             "set ylabel 'dollars'\n"
-             "set logscale y\n"
-             "plot 'cost.csv' using 1:2 with lines lw 2 title 'functions', \\\n"
-             " '' using 1:3 with lines lw 2 title 'with the proxy', \\\n"
-             " '' using 1:4 with lines lw 2 title 'ElastiCache, same hit ratio', \\\n"
-             " '' using 1:5 with lines lw 2 title 'ElastiCache r5.24xlarge'\n"
-             "unset logscale y\n"
-             "set title 'Cost of each hour, by cause'\n"
-             "set style data histograms\n"
-             "set style histogram rowstacked\n"
-             "set boxwidth 0.8\n"
-             "set xtics 0,5\n"
-             "plot 'cost.csv' using 6 title 'serve', '' using 7 title 'warm', '' using 8 title "
-             "'backup', \\\n"
-             " '' using 9 title 'repair', '' using 10 title 'transfer'\n"
-             "unset multiplot\n"},
+    {"cost",
+     "set multiplot layout 2,1\n"
+     "set xrange [0:hours]\n"
+     "set title 'Cost so far'\n"
+     "set xlabel 'hour'\n"
+     "set ylabel 'dollars'\n"
+     "set logscale y\n"
+     "plot 'cost.csv' using 1:5 with linespoints pt 7 ps 0.3 lt 4 title 'ElastiCache r5.24xlarge', "
+     "\\\n"
+     " '' using 1:4 with linespoints pt 7 ps 0.3 lt 3 title 'ElastiCache, same hit ratio', \\\n"
+     " '' using 1:7 with linespoints pt 7 ps 0.3 lt 6 title 'S3 Express', \\\n"
+     " '' using 1:6 with linespoints pt 7 ps 0.3 lt 5 title 'S3', \\\n"
+     " '' using 1:3 with linespoints pt 7 ps 0.3 lt 2 title 'InfiniCache with the proxy', \\\n"
+     " '' using 1:2 with linespoints pt 7 ps 0.3 lt 1 title 'its functions'\n"
+     "unset logscale y\n"
+     "set title 'Cost of each hour, by cause'\n"
+     "set yrange [0:*]\n"
+     "set boxwidth 0.8\n"
+     "plot 'cost.csv' using ($0+0.5):($8+$9+$10+$11+$12) with boxes lt 12 title "
+     "'transfer', \\\n"
+     " '' using ($0+0.5):($8+$9+$10+$11) with boxes lt 11 title 'repair', \\\n"
+     " '' using ($0+0.5):($8+$9+$10) with boxes lt 10 title 'backup', \\\n"
+     " '' using ($0+0.5):($8+$9) with boxes lt 9 title 'warm', \\\n"
+     " '' using ($0+0.5):8 with boxes lt 8 title 'serve'\n"
+     "unset multiplot\n"},
     {"faults", "set multiplot layout 2,1\n"
+               "set xrange [0:hours]\n"
+               "set yrange [0:*]\n"
                "set title 'Lost and repaired'\n"
                "set xlabel 'hour'\n"
                "set ylabel 'in the hour'\n"
-               "plot 'hours.csv' using 1:4 with linespoints title 'RESETs', \\\n"
-               " '' using 1:11 with linespoints title 'objects lost', \\\n"
-               " '' using 1:12 with linespoints title 'chunks repaired', \\\n"
-               " '' using 1:13 with linespoints title 'chunks handed over'\n"
+               "plot 'hours.csv' using ($1+0.5):12 with linespoints lt 11 title 'chunks "
+               "repaired', \\\n"
+               " '' using ($1+0.5):13 with linespoints lt 15 title 'chunks handed over', \\\n"
+               " '' using ($1+0.5):11 with linespoints lt 14 title 'objects lost', \\\n"
+               " '' using ($1+0.5):4 with linespoints lt 13 title 'RESETs'\n"
                "set title 'Instances reclaimed'\n"
                "set boxwidth 0.8\n"
-               "plot 'hours.csv' using 1:9 with boxes title 'reclaimed'\n"
+               "plot 'hours.csv' using ($1+0.5):9 with boxes lt 16 title 'reclaimed'\n"
                "unset multiplot\n"},
     {"latency", "set multiplot layout 2,1\n"
                 "set logscale x\n"
@@ -69,24 +101,25 @@ static const struct {
                 "set xrange [least_ms:most_ms]\n"
                 "set yrange [0:1]\n"
                 "set title 'All objects'\n"
-                "plot 'latency.csv' using 2:1 with lines lw 2 title 'InfiniCache', \\\n"
-                " '' using 3:1 with lines lw 2 title 'of these, hits', \\\n"
-                " '' using 4:1 with lines lw 2 title 'ElastiCache', \\\n"
-                " '' using 5:1 with lines lw 2 title 'S3'\n"
+                "plot 'latency.csv' using 2:1 with lines lt 1 title 'InfiniCache', \\\n"
+                " '' using 3:1 with lines lt 7 title 'of these, hits', \\\n"
+                " '' using 4:1 with lines lt 3 title 'ElastiCache', \\\n"
+                " '' using 5:1 with lines lt 5 title 'S3'\n"
                 "set title 'Objects of 10 MB and more'\n"
-                "plot 'latency.csv' using 6:1 with lines lw 2 title 'InfiniCache', \\\n"
-                " '' using 7:1 with lines lw 2 title 'of these, hits', \\\n"
-                " '' using 8:1 with lines lw 2 title 'ElastiCache', \\\n"
-                " '' using 9:1 with lines lw 2 title 'S3'\n"
+                "plot 'latency.csv' using 6:1 with lines lt 1 title 'InfiniCache', \\\n"
+                " '' using 7:1 with lines lt 7 title 'of these, hits', \\\n"
+                " '' using 8:1 with lines lt 3 title 'ElastiCache', \\\n"
+                " '' using 9:1 with lines lt 5 title 'S3'\n"
                 "unset multiplot\n"},
     {"classes", "set title 'Mean latency, as a multiple of that of ElastiCache'\n"
                 "set logscale y\n"
                 "set style data histograms\n"
                 "set style histogram clustered\n"
                 "set ylabel 'times ElastiCache'\n"
+                "set xrange [-0.5:3.5]\n"
                 "set yrange [0.1:1000]\n"
-                "plot 'classes.csv' using 2:xtic(1) title 'InfiniCache, hits', \\\n"
-                " '' using 3 title 'InfiniCache, all', '' using 4 title 'S3'\n"},
+                "plot 'classes.csv' using 2:xtic(1) lt 7 title 'InfiniCache, hits', \\\n"
+                " '' using 3 lt 1 title 'InfiniCache, all', '' using 4 lt 5 title 'S3'\n"},
 };
 
 enum { FIGURES = sizeof figures / sizeof figures[0] };
@@ -117,7 +150,7 @@ static int finish(FILE *out, const char *dir, char *why)
 static void write_cost(const struct ic_simulate_report *r, FILE *out)
 {
     double functions = 0, hours = ic_simulate_hours(r);
-    fputs("hour,functions,total,elasticache_same,elasticache_paper", out);
+    fputs("hour,functions,total,elasticache_same,elasticache_paper,s3,s3_express", out);
     for (int c = 0; c < IC_COST_CAUSES; c++) {
         fprintf(out, ",%s", ic_cost_cause_name((enum ic_cost_cause)c));
     }
@@ -128,10 +161,12 @@ static void write_cost(const struct ic_simulate_report *r, FILE *out)
         for (int c = 0; c < IC_COST_CAUSES; c++) {
             functions += h->dollars[c];
         }
-        fprintf(out, "%.3f,%.9f,%.9f,%.9f,%.9f", upto, functions,
+        struct ic_elsewhere_stores stores =
+            ic_elsewhere_stores(r->result, r->work->curve, r->settings->prices, i);
+        fprintf(out, "%.3f,%.9f,%.9f,%.9f,%.9f,%.9f,%.9f", upto, functions,
                 functions + r->proxy_per_hour * r->proxies * upto,
-                r->elsewhere.same.dollars * upto / hours,
-                r->elsewhere.paper.dollars * upto / hours);
+                r->elsewhere.same.dollars * upto / hours, r->elsewhere.paper.dollars * upto / hours,
+                stores.s3, stores.s3_express);
         for (int c = 0; c < IC_COST_CAUSES; c++) {
             fprintf(out, ",%.9f", h->dollars[c]);
         }
@@ -219,7 +254,8 @@ static int write_data(const struct ic_simulate_report *r, const char *dir, char 
     return result;
 }
 
-/* The ranges of the latencies' axes: gnuplot refuses to choose one where there is no value. */
+/* The ranges of the axes: gnuplot refuses to choose one where there is no value, and leaves room
+ * for hours that never were. */
 static void write_ranges(const struct ic_simulate_report *r, FILE *out)
 {
     static const int shown[] = {IC_SIM_ALL, IC_SIM_HIT, IC_SIM_ELASTICACHE, IC_SIM_S3};
@@ -231,8 +267,9 @@ static void write_ranges(const struct ic_simulate_report *r, FILE *out)
     double least_ms = (double)ic_histogram_quantile(all, 0) / 1000;
     double most_ms = (double)ic_histogram_quantile(all, 1) / 1000;
     least_ms = least_ms > 0.001 ? least_ms : 0.001;
-    fprintf(out, "least_ms = %.3f\nmost_ms = %.3f\n", least_ms,
-            most_ms > 2 * least_ms ? most_ms : 2 * least_ms);
+    fprintf(out, "least_ms = %.3f\nmost_ms = %.3f\nhours = %" PRIu32 "\n", least_ms,
+            most_ms > 2 * least_ms ? most_ms : 2 * least_ms,
+            r->result->hours > 0 ? r->result->hours : 1);
     ic_free(all);
 }
 
@@ -246,7 +283,7 @@ static int write_script(const struct ic_simulate_report *r, const char *dir, int
     fprintf(out, "# gnuplot %s.gp\n", name);
     write_ranges(r, out);
     for (int i = 0; i < 2; i++) {
-        fprintf(out, "%sset terminal %s size 900,900\nset output '%s.%s'\n%s", head,
+        fprintf(out, "%sset terminal %s size 1100,900\nset output '%s.%s'\n%s", head,
                 i == 0 ? "svg" : "pngcairo", name, i == 0 ? "svg" : "png", figures[figure].text);
     }
     return finish(out, dir, why);

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import xml.etree.ElementTree
@@ -151,6 +152,30 @@ def test_plots(trace, tmp_path):
         assert len(list(root.iter())) > 50
     for name in ("hours", "cost", "latency", "classes"):
         assert len((folder / f"{name}.csv").read_text().splitlines()) > 2
+
+
+def test_plots_can_be_told_apart(trace, tmp_path):
+    """A colour is one thing in all figures, S3 is among what is compared, and no axis goes beyond the hours."""
+    folder = tmp_path / "plots"
+    report = simulate("--plot", folder, trace)
+    meant = {}
+    for name in ("cost", "faults", "latency", "classes"):
+        script = (folder / f"{name}.gp").read_text().split("set output", 2)[1]
+        for kind, title in re.findall(r" lt (\d+) title '([^']*)'", script):
+            meant.setdefault(kind, set()).add(title)
+        hours = len((folder / "hours.csv").read_text().splitlines()) - 1
+        assert f"hours = {hours}\n" in (folder / f"{name}.gp").read_text()
+        colours = re.findall(r"set linetype \d+ lc rgb '(#\w+)'", script)
+        assert len(colours) == len(set(colours)) >= len(meant)
+    one = {"1": {"its functions", "InfiniCache", "InfiniCache, all"}, "3": {"ElastiCache, same hit ratio", "ElastiCache"},
+           "7": {"of these, hits", "InfiniCache, hits"}, "11": {"repair", "chunks repaired"}}
+    assert len(meant) == 16
+    for kind, titles in meant.items():
+        assert len(titles) == 1 or titles == one[kind], titles
+    header, *_, last = (line.split(",") for line in (folder / "cost.csv").read_text().splitlines())
+    last = dict(zip(header, map(float, last)))
+    assert last["s3"] == pytest.approx(report["alternatives"]["s3"]["dollars"], rel=1e-4)
+    assert last["s3_express"] == pytest.approx(report["alternatives"]["s3_express"]["dollars"], rel=1e-4)
 
 
 def test_without_gnuplot_its_package_is_named(trace, tmp_path):
