@@ -35,14 +35,17 @@ enum {                             /* marks of a place */
        IC_PLACE_COPYING = 4,       /* `backup` is being written: it does not count yet */
 };
 
+/* In place of a function, of a LOST chunk: it was on one that the pool has not any more. */
+enum { IC_FUNCTION_NONE = UINT16_MAX };
+
 /* A sealed chunk may lie on two instances of its function, which differ in nothing: `instance` is
  * the one that had it first of those that are left. */
 struct ic_chunk_place {
     uint32_t instance; /* serial, 0: none yet */
     uint32_t backup;   /* serial, 0: none; only of a HELD chunk */
-    uint16_t function;
-    uint8_t state; /* enum ic_chunk_state */
-    uint8_t marks; /* IC_PLACE_... */
+    uint16_t function; /* or IC_FUNCTION_NONE */
+    uint8_t state;     /* enum ic_chunk_state */
+    uint8_t marks;     /* IC_PLACE_... */
 };
 
 /* One stored version. Fields are for reading; the catalog and the store write them. */

@@ -102,10 +102,9 @@ void ic_cost_charge(struct ic_cost *c, uint16_t function, enum ic_cost_cause cau
 }
 
 /* COUNT invocations that may have been billed MOST_MS each. */
-static void count_unreported(struct ic_cost *c, uint16_t function, uint64_t count, uint64_t most_ms,
-                             int64_t now_ms)
+static void count_unreported(struct ic_cost *c, struct ic_cost_account *a, uint64_t count,
+                             uint64_t most_ms, int64_t now_ms)
 {
-    struct ic_cost_account *a = account(c, function);
     struct ic_cost_minute *m = open_minute(c, now_ms);
     double dollars =
         (double)count * ((double)most_ms * c->setup.rate.per_ms + c->setup.rate.per_invocation);
@@ -128,7 +127,7 @@ static uint64_t bound(const struct ic_cost *c, uint64_t lasted_ms)
 void ic_cost_unreported(struct ic_cost *c, uint16_t function, uint64_t lasted_ms, int64_t now_ms)
 {
     ic_cost_not_run(c, function);
-    count_unreported(c, function, 1, bound(c, lasted_ms), now_ms);
+    count_unreported(c, account(c, function), 1, bound(c, lasted_ms), now_ms);
 }
 
 void ic_cost_transfer(struct ic_cost *c, uint64_t sent, uint64_t received, int64_t now_ms)
@@ -354,14 +353,19 @@ void ic_cost_restore_minute(struct ic_cost *c, const struct ic_cost_minute *minu
     }
 }
 
+void ic_cost_settle(struct ic_cost *c, struct ic_cost_account *a, int64_t now_ms)
+{
+    uint64_t lost = a->outstanding;
+    a->outstanding = 0;
+    if (lost > 0) {
+        count_unreported(c, a, lost, bound(c, UINT64_MAX), now_ms);
+    }
+}
+
 void ic_cost_restore_account(struct ic_cost *c, uint16_t function,
                              const struct ic_cost_account *stored, int64_t now_ms)
 {
     struct ic_cost_account *a = account(c, function);
-    uint64_t lost = stored->outstanding;
     *a = *stored;
-    a->outstanding = 0;
-    if (lost > 0) {
-        count_unreported(c, function, lost, bound(c, UINT64_MAX), now_ms);
-    }
+    ic_cost_settle(c, a, now_ms);
 }

@@ -147,6 +147,9 @@ enum ic_budget_level ic_cost_budget(const struct ic_cost *c, double budget, int6
 /* As stored by an earlier process, before anything happens. */
 void ic_cost_restore_totals(struct ic_cost *c, const struct ic_cost_totals *totals);
 void ic_cost_restore_minute(struct ic_cost *c, const struct ic_cost_minute *minute);
+/* What is outstanding in ACCOUNT, perhaps of a function that the pool has not any more, will not be
+ * answered: it is unreported, there and in the totals. */
+void ic_cost_settle(struct ic_cost *c, struct ic_cost_account *account, int64_t now_ms);
 /* What was outstanding will not be answered any more: unreported. */
 void ic_cost_restore_account(struct ic_cost *c, uint16_t function,
                              const struct ic_cost_account *account, int64_t now_ms);

@@ -1,12 +1,15 @@
 #include "proxy/books.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "core/pool.h"
 #include "proxy/journal.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     FORMAT = 1,
@@ -25,6 +28,12 @@ struct record { /* what the journal keeps, in this machine's byte order, as LMDB
     };
 };
 
+/* The account of a function that the pool has not: to be stored as it is. */
+struct gone {
+    uint64_t function;
+    struct ic_cost_account account;
+};
+
 struct ic_books {
     struct ic_books_setup setup;
     struct ic_cost *cost;
@@ -32,6 +41,7 @@ struct ic_books {
     uint16_t *changed; /* functions whose account is to be saved, */
     uint32_t changed_count;
     bool *is_changed;     /* by function: it is among them */
+    struct ic_buf gone;   /* of struct gone: settled while loading, to be saved once */
     bool dirty;           /* a charge is to be saved */
     bool scheduled;       /* at the end of this turn */
     bool queued;          /* in the journal, and not known to be committed */
@@ -101,12 +111,27 @@ static int put_accounts(struct ic_books *b)
     return result;
 }
 
+static int put_gone(struct ic_books *b)
+{
+    int result = 0;
+    for (size_t at = 0; at < b->gone.len && result >= 0; at += sizeof(struct gone)) {
+        struct gone gone;
+        memcpy(&gone, b->gone.data + at, sizeof gone);
+        struct record r = {.account = gone.account};
+        result = put(b, KEY_ACCOUNT + gone.function, &r, RECORD_BYTES(account));
+    }
+    return result;
+}
+
 static int put_all(struct ic_books *b)
 {
     struct record r = {.totals = *ic_cost_totals(b->cost)};
     int result = put(b, KEY_TOTALS, &r, RECORD_BYTES(totals));
     if (result >= 0) {
         result = put_minutes(b);
+    }
+    if (result >= 0) {
+        result = put_gone(b);
     }
     return result < 0 ? result : put_accounts(b);
 }
@@ -149,7 +174,9 @@ void ic_books_saved(struct ic_books *b)
         for (uint32_t i = 0; i < b->functions; i++) {
             mark(b, (uint16_t)i);
         }
+        return;
     }
+    b->gone.len = 0;
 }
 
 /* ---- loading ------------------------------------------------------------------ */
@@ -162,10 +189,28 @@ static int wrong(const struct ic_books *b, uint64_t key, const char *what, uint3
     return IC_ECORRUPT;
 }
 
+/* With the totals, so that what is outstanding is counted once, in whichever life. */
+static int load_gone(struct ic_books *b, uint64_t function, const struct ic_cost_account *stored)
+{
+    struct gone gone = {.function = function, .account = *stored};
+    if (stored->outstanding == 0 && !b->setup.other_pool) {
+        return 0;
+    }
+    ic_cost_settle(b->cost, &gone.account, ic_clock_wall_ms());
+    if (b->setup.other_pool) {
+        gone.account = (struct ic_cost_account){0};
+    }
+    b->dirty = true;
+    return ic_buf_append(&b->gone, &gone, sizeof gone);
+}
+
 static int load_account(struct ic_books *b, uint64_t function, const struct record *r)
 {
-    if (function >= b->functions) {
-        return IC_ECORRUPT;
+    if (function >= IC_POOL_FUNCTIONS_MAX) {
+        return wrong(b, KEY_ACCOUNT + function, "of no function", FORMAT);
+    }
+    if (function >= b->functions || b->setup.other_pool) {
+        return load_gone(b, function, &r->account);
     }
     ic_cost_restore_account(b->cost, (uint16_t)function, &r->account, ic_clock_wall_ms());
     if (r->account.outstanding > 0) {
@@ -189,8 +234,7 @@ static int load_one(void *ctx, uint64_t key, struct ic_slice bytes)
         return wrong(b, key, "of a wrong length", r.format);
     }
     if (key >= KEY_ACCOUNT) {
-        return load_account(b, key - KEY_ACCOUNT, &r) < 0 ? wrong(b, key, "of no function", FORMAT)
-                                                          : 0;
+        return load_account(b, key - KEY_ACCOUNT, &r);
     }
     if (key >= KEY_MINUTE) {
         ic_cost_restore_minute(b->cost, &r.minute);
@@ -228,6 +272,7 @@ int ic_books_new(const struct ic_books_setup *setup, struct ic_books **out, char
     b->changed = ic_calloc(b->functions, sizeof *b->changed);
     b->is_changed = ic_calloc(b->functions, sizeof *b->is_changed);
     b->why = why;
+    ic_buf_init(&b->gone);
     int result = b->cost == NULL || b->changed == NULL || b->is_changed == NULL ? IC_ENOMEM : 0;
     if (result == 0 && setup->journal != NULL) {
         result = ic_journal_load_ledger(setup->journal, load_one, b, why);
@@ -247,6 +292,7 @@ void ic_books_free(struct ic_books *b)
 {
     if (b != NULL) {
         ic_cost_free(b->cost);
+        ic_buf_deinit(&b->gone);
         ic_free(b->changed);
         ic_free(b->is_changed);
         ic_free(b);

@@ -25,12 +25,16 @@ struct ic_books_setup {
     const struct ic_config *config; /* outlives the books, as do prices and journal */
     const struct ic_prices *prices;
     struct ic_journal *journal; /* NULL: nothing is kept */
+    /* The accounts in the journal are of functions of other names: what was outstanding is
+     * unreported, the rest is not theirs. */
+    bool other_pool;
     /* Something is to be saved: call ic_books_save and _saved at this turn's end. May be NULL. */
     void (*schedule)(void *ctx);
     void *ctx;
 };
-/* Reads what was saved; what was outstanding is unreported now. IC_ENOMEM; IC_ECORRUPT, IC_EIO and
- * WHY (IC_BOOKS_WHY_MAX bytes) as ic_journal_load. */
+/* Reads what was saved; what was outstanding is unreported now, also of functions that the pool has
+ * not any more, whose accounts stay in the journal. IC_ENOMEM; IC_ECORRUPT, IC_EIO and WHY
+ * (IC_BOOKS_WHY_MAX bytes) as ic_journal_load. */
 int ic_books_new(const struct ic_books_setup *setup, struct ic_books **out, char *why) IC_MUST_USE;
 void ic_books_free(struct ic_books *b); /* saves nothing; NULL is fine */
 

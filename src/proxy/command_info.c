@@ -329,6 +329,7 @@ static void write_pool(struct report *r)
         }
     }
     number(r, "pool_functions", ic_pool_count(pool));
+    line(r, "pool_change:%s", r->call->proxy->pool_change);
     number(r, "pool_active", active);
     number(r, "pool_capacity_bytes", capacity);
     number(r, "pool_live_bytes", live);

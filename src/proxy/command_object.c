@@ -123,14 +123,18 @@ static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t i
                                              [IC_FATE_WRITING] = "writing",
                                              [IC_FATE_LOST] = "lost"};
     const struct ic_chunk_place *place = &o->place[index];
+    bool there = place->function != IC_FUNCTION_NONE;
     ic_resp_map(c->out, 6);
     ic_resp_pair_uint(c->out, "chunk", index);
     ic_resp_pair_str(c->out, "role", index < o->data ? "data" : "parity");
-    ic_resp_pair_str(c->out, "function", ic_functions_name(c->proxy->functions, place->function));
+    ic_resp_pair_str(c->out, "function",
+                     there ? ic_functions_name(c->proxy->functions, place->function) : "");
     ic_resp_pair_str(c->out, "state", fate_names[ic_store_fate(c->proxy->store, o, index)]);
-    ic_resp_pair_str(c->out, "node",
-                     status_names[ic_functions_status(c->proxy->functions, place->function,
-                                                      ic_store_holder(c->proxy->store, o, index))]);
+    ic_resp_pair_str(
+        c->out, "node",
+        status_names[there ? ic_functions_status(c->proxy->functions, place->function,
+                                                 ic_store_holder(c->proxy->store, o, index))
+                           : IC_STATUS_GONE]);
     ic_resp_pair_uint(c->out, "copies",
                       ic_store_has_copy(c->proxy->store, o, index)
                           ? 2

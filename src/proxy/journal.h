@@ -30,6 +30,13 @@ enum {
 
 struct ic_journal;
 
+/* The pool a journal is of. */
+struct ic_journal_pool {
+    char prefix[128]; /* of its functions' names */
+    uint32_t functions;
+    uint64_t memory; /* of each function */
+};
+
 struct ic_journal_meta {
     /*
      * Raised by every open. A fresh journal begins with the minutes since 2026, so that a folder
@@ -39,6 +46,13 @@ struct ic_journal_meta {
     bool fresh;   /* there was no journal before */
     bool crashed; /* it was not closed last time */
     bool rebuild; /* it is empty: the catalog must come from the functions (ic_journal_rebuilt) */
+    struct ic_journal_pool pool; /* as it was when the journal was opened last; fresh: as it is */
+    /* The functions have other names now: what the journal knew of is nowhere in this pool, and
+     * whatever these functions hold is older than what the pool before held. So it was emptied. */
+    bool emptied;
+    uint64_t emptied_objects;
+    char aside[IC_JOURNAL_WHY_MAX]; /* EMPTIED, and there was something in it: a copy of it is in
+                                       this file */
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
 };
 
@@ -47,7 +61,7 @@ struct ic_journal_setup {
     int appendfsync;    /* IC_FSYNC_... of base/config.h */
     const char *prefix; /* the pool's shape: names of the functions ... */
     uint32_t functions; /* ... and how many */
-    uint64_t memory;    /* of each; may change between starts */
+    uint64_t memory;    /* of each */
     /* A fresh journal, or one whose rebuild was not finished, is to be rebuilt; else it is empty.
      */
     bool rebuild;
@@ -60,8 +74,7 @@ struct ic_journal_setup {
  * error WHY (IC_JOURNAL_WHY_MAX bytes) says the reason and names the file:
  *   IC_EBUSY     another process has it
  *   IC_ECORRUPT  damaged, or not a journal
- *   IC_EINVAL    the pool was another one: other prefix, or it had more functions; or the journal
- *                has another format
+ *   IC_EINVAL    the journal has another format
  *   IC_ENOSPC, IC_EIO, IC_ENOENT, IC_ENOMEM
  */
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
@@ -88,7 +101,7 @@ int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch)
 /* ---- records ---------------------------------------------------------------- */
 
 struct ic_journal_place {
-    uint16_t function;
+    uint16_t function; /* perhaps not of this pool any more */
     bool held;
     bool copied; /* on `backup`, too */
     uint8_t instance[IC_JOURNAL_INSTANCE_LEN];

@@ -159,10 +159,7 @@ static int wait_for(pid_t child, int in, char *why)
 int ic_journal_verify(const struct ic_journal_setup *setup, char *why)
 {
     int ends[2];
-    struct ic_journal j = {.lock_fd = -1,
-                           .safe = {.fd = -1},
-                           .functions = setup->functions,
-                           .appendfsync = setup->appendfsync};
+    struct ic_journal j = {.lock_fd = -1, .safe = {.fd = -1}, .appendfsync = setup->appendfsync};
     int result = ic_journal_name(&j, setup->dir, why);
     if (result < 0 || access(j.path, F_OK) < 0 || pipe2(ends, O_CLOEXEC) < 0) {
         return result;
@@ -189,6 +186,36 @@ static bool move(const char *from, const char *to, bool must)
     return rename(from, to) == 0 || (errno == ENOENT && !must);
 }
 
+void ic_journal_aside_name(const struct ic_journal *j, char *name, size_t size)
+{
+    char when[32];
+    time_t now = (time_t)(ic_clock_wall_ms() / 1000);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(name, size, "%s.aside-%s", j->path, when);
+    for (int i = 2; i < NAMES_MAX && access(name, F_OK) == 0; i++) {
+        snprintf(name, size, "%s.aside-%s-%d", j->path, when, i);
+    }
+}
+
+int ic_journal_copy(const struct ic_journal *j, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    int rc = mdb_env_copyfd2(j->env, fd, MDB_CP_COMPACT);
+    if (rc == 0 && fsync(fd) < 0) {
+        rc = errno;
+    }
+    close(fd);
+    if (rc != 0) {
+        unlink(path);
+    }
+    return rc;
+}
+
 int ic_journal_set_aside(const char *dir, char *path, char *why)
 {
     struct ic_journal j = {.lock_fd = -1, .safe = {.fd = -1}};
@@ -197,15 +224,8 @@ int ic_journal_set_aside(const char *dir, char *path, char *why)
         return result;
     }
     ic_journal_safe_init(&j.safe, j.path);
-    char when[32], name[PATH_MAX + 64], safe_name[PATH_MAX + 72];
-    time_t now = (time_t)(ic_clock_wall_ms() / 1000);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(name, sizeof name, "%s.aside-%s", j.path, when);
-    for (int i = 2; i < NAMES_MAX && access(name, F_OK) == 0; i++) {
-        snprintf(name, sizeof name, "%s.aside-%s-%d", j.path, when, i);
-    }
+    char name[PATH_MAX + 64], safe_name[PATH_MAX + 72];
+    ic_journal_aside_name(&j, name, sizeof name);
     snprintf(safe_name, sizeof safe_name, "%s.safe", name);
     /* The copy first: alone it would be taken for one of the journal to come. */
     if (!move(j.safe.path, safe_name, false) || !move(j.path, name, true)) {

@@ -27,7 +27,6 @@ struct ic_journal {
     uint64_t commits_unsynced;
     bool unsynced; /* commits since the last fsync */
     int appendfsync;
-    uint32_t functions;
     char failure[IC_JOURNAL_WHY_MAX];
     struct ic_journal_queue queue;
     uint64_t applied;             /* records of the last transaction */
@@ -52,6 +51,11 @@ int ic_journal_name(struct ic_journal *j, const char *dir, char *why);
 int ic_journal_lock(struct ic_journal *j, char *why);
 /* Opens j->env and its databases; an LMDB code, and j->env NULL if it is not 0. */
 int ic_journal_open_environment(struct ic_journal *j);
+/* A name in j's folder that no file has, for a journal that goes out of the way; SIZE is above
+ * PATH_MAX by 64. */
+void ic_journal_aside_name(const struct ic_journal *j, char *name, size_t size);
+/* Writes all of j->env to a new file PATH, durably. An errno or LMDB's code; no file then. */
+int ic_journal_copy(const struct ic_journal *j, const char *path);
 int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void *data, size_t len);
 
 /* Waits until all commits so far are on the disk. An errno or LMDB's code. */

@@ -19,7 +19,7 @@ static int load_object(const struct load *l, uint64_t id, struct ic_slice record
 {
     struct ic_journal_object o;
     struct ic_journal_place place[IC_JOURNAL_PLACES_MAX];
-    if (ic_journal_decode_object(record, id, l->j->functions, &o, place) < 0) {
+    if (ic_journal_decode_object(record, id, &o, place) < 0) {
         return damaged(l, "object", id);
     }
     int result = l->loader->object(l->ctx, &o);

@@ -230,9 +230,8 @@ struct stored_meta {
     char prefix[128];
 };
 
-/* Compares with what was stored and makes M what is to be stored. < 0: WHY. */
-static int check_meta(struct ic_journal *j, const struct ic_journal_setup *setup,
-                      struct stored_meta *m, char *why)
+/* < 0: WHY. */
+static int check_meta(struct ic_journal *j, struct stored_meta *m, char *why)
 {
     if (m->format != FORMAT) {
         ic_journal_say(why, "journal %s has format %u, this program reads format %d", j->path,
@@ -240,21 +239,19 @@ static int check_meta(struct ic_journal *j, const struct ic_journal_setup *setup
         return IC_EINVAL;
     }
     m->prefix[sizeof m->prefix - 1] = '\0';
-    if (strcmp(m->prefix, setup->prefix) != 0) {
-        ic_journal_say(why, "journal %s is of the pool '%s', function-prefix is now '%s'", j->path,
-                       m->prefix, setup->prefix);
-        return IC_EINVAL;
-    }
-    if (setup->functions < m->functions) {
-        ic_journal_say(why, "journal %s is of a pool of %u functions, now there are %u", j->path,
-                       m->functions, setup->functions);
-        return IC_EINVAL;
-    }
     if (m->epoch >= EPOCH_MAX) {
         ic_journal_say(why, "journal %s: no epoch is left", j->path);
         return IC_ERANGE;
     }
     return 0;
+}
+
+static void set_pool(struct stored_meta *m, const struct ic_journal_setup *setup)
+{
+    memset(m->prefix, 0, sizeof m->prefix);
+    snprintf(m->prefix, sizeof m->prefix, "%s", setup->prefix);
+    m->functions = setup->functions;
+    m->memory = setup->memory;
 }
 
 /* The meta record of a journal that begins. */
@@ -265,12 +262,18 @@ static void begin_meta(struct stored_meta *m, const struct ic_journal_setup *set
     if (setup->rebuild) {
         m->flags = META_REBUILDING;
     }
-    snprintf(m->prefix, sizeof m->prefix, "%s", setup->prefix);
+    set_pool(m, setup);
     ic_random_fill(m->secret, sizeof m->secret);
     if (before != NULL) {
         memcpy(m->secret, before->secret, sizeof m->secret);
         m->epoch = before->epoch > m->epoch ? before->epoch : m->epoch;
     }
+}
+
+static int drop_catalog(struct ic_journal *j, MDB_txn *txn)
+{
+    int rc = mdb_drop(txn, j->objects, 0);
+    return rc == 0 ? mdb_drop(txn, j->entries, 0) : rc;
 }
 
 /* A rebuild that was not finished begins anew, or is given up. */
@@ -281,8 +284,33 @@ static int drop_half_rebuilt(struct ic_journal *j, MDB_txn *txn, struct stored_m
         return 0;
     }
     m->flags = setup->rebuild ? m->flags : m->flags & ~(uint32_t)META_REBUILDING;
-    int rc = mdb_drop(txn, j->objects, 0);
-    return rc == 0 ? mdb_drop(txn, j->entries, 0) : rc;
+    return drop_catalog(j, txn);
+}
+
+/*
+ * Another pool: the catalog goes in the transaction that stores the new pool's name, so whoever is
+ * killed meanwhile finds the one or the other. It is not rebuilt: what the functions of this pool
+ * hold may be from before the pool that the journal was of, and overwritten there.
+ */
+static int empty_of_other_pool(struct ic_journal *j, MDB_txn *txn, struct stored_meta *m,
+                               const struct ic_journal_setup *setup, struct ic_journal_meta *out)
+{
+    out->emptied = strcmp(m->prefix, setup->prefix) != 0;
+    if (!out->emptied) {
+        return 0;
+    }
+    MDB_stat stat = {0};
+    int rc = mdb_stat(txn, j->objects, &stat);
+    out->emptied_objects = stat.ms_entries;
+    m->flags &= ~(uint32_t)META_REBUILDING;
+    return rc == 0 ? drop_catalog(j, txn) : rc;
+}
+
+static struct ic_journal_pool pool_of(const struct stored_meta *m)
+{
+    struct ic_journal_pool pool = {.functions = m->functions, .memory = m->memory};
+    memcpy(pool.prefix, m->prefix, sizeof pool.prefix);
+    return pool;
 }
 
 /* Reads, checks, raises and writes the meta record. Returns an LMDB code; *RESULT < 0 with WHY says
@@ -299,11 +327,15 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     } else if (rc != 0) {
         return rc;
     }
-    *result = check_meta(j, setup, &m, why);
+    *result = check_meta(j, &m, why);
     if (*result < 0) {
         return 0;
     }
-    rc = drop_half_rebuilt(j, txn, &m, setup);
+    out->pool = pool_of(&m);
+    rc = empty_of_other_pool(j, txn, &m, setup, out);
+    if (rc == 0) {
+        rc = drop_half_rebuilt(j, txn, &m, setup);
+    }
     if (rc != 0) {
         return rc;
     }
@@ -311,21 +343,48 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     out->rebuild = (m.flags & META_REBUILDING) != 0;
     out->epoch = ++m.epoch;
     memcpy(out->secret, m.secret, sizeof out->secret);
-    m.functions = setup->functions;
-    m.memory = setup->memory;
+    set_pool(&m, setup);
     m.flags |= META_CRASHED;
     return ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m);
+}
+
+/* What is about to be emptied because it is of another pool is kept under another name. */
+static int keep_aside(struct ic_journal *j, const struct ic_journal_setup *setup,
+                      struct ic_journal_meta *out)
+{
+    char name[PATH_MAX + 64];
+    struct stored_meta m = {0};
+    MDB_stat stat = {0};
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = get_meta(txn, j->meta, "meta", &m, sizeof m);
+    if (rc == 0) {
+        rc = mdb_stat(txn, j->objects, &stat);
+    }
+    mdb_txn_abort(txn);
+    m.prefix[sizeof m.prefix - 1] = '\0';
+    if (rc != 0 || stat.ms_entries == 0 || strcmp(m.prefix, setup->prefix) == 0) {
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    ic_journal_aside_name(j, name, sizeof name);
+    ic_journal_say(out->aside, "%s", name);
+    return ic_journal_copy(j, name);
 }
 
 static int begin_life(struct ic_journal *j, const struct ic_journal_setup *setup,
                       struct ic_journal_meta *meta, char *why)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    int result = 0, rc = keep_aside(j, setup, meta);
+    if (rc == 0) {
+        rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    }
     if (rc != 0) {
         return ic_journal_explain(j, rc, why);
     }
-    int result = 0;
     rc = meta_transaction(j, txn, setup, meta, &result, why);
     if (rc != 0 || result < 0) {
         mdb_txn_abort(txn);
@@ -384,9 +443,11 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     j->lock_fd = -1;
     j->safe.fd = -1;
     j->appendfsync = setup->appendfsync;
-    j->functions = setup->functions;
     j->memory_only = setup->dir == NULL || setup->dir[0] == '\0';
     if (j->memory_only) {
+        struct stored_meta m = {0};
+        set_pool(&m, setup);
+        meta->pool = pool_of(&m);
         meta->epoch = first_epoch();
         meta->fresh = true;
         ic_random_fill(meta->secret, sizeof meta->secret);

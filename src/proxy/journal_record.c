@@ -94,8 +94,8 @@ static bool intact(struct ic_slice record, uint64_t id, size_t least, size_t *le
     return take(&check, CHECK_BYTES) == check_of(record.data, *len, id);
 }
 
-int ic_journal_decode_object(struct ic_slice record, uint64_t id, uint32_t functions,
-                             struct ic_journal_object *o, struct ic_journal_place *place)
+int ic_journal_decode_object(struct ic_slice record, uint64_t id, struct ic_journal_object *o,
+                             struct ic_journal_place *place)
 {
     size_t len;
     if (!intact(record, id, OBJECT_BYTES, &len)) {
@@ -124,9 +124,6 @@ int ic_journal_decode_object(struct ic_slice record, uint64_t id, uint32_t funct
         at += IC_JOURNAL_INSTANCE_LEN;
         memcpy(place[i].backup, at, IC_JOURNAL_INSTANCE_LEN);
         at += IC_JOURNAL_INSTANCE_LEN;
-        if (place[i].function >= functions) {
-            return IC_ECORRUPT;
-        }
     }
     return 0;
 }

@@ -18,10 +18,9 @@ enum { IC_JOURNAL_PLACES_MAX = 64 };
 int ic_journal_encode_object(struct ic_buf *out, const struct ic_journal_object *o) IC_MUST_USE;
 int ic_journal_encode_entry(struct ic_buf *out, const struct ic_journal_entry *e) IC_MUST_USE;
 
-/* IC_ECORRUPT. PLACE has room for IC_JOURNAL_PLACES_MAX and becomes O->place; functions must be
- * below FUNCTIONS. E->key lies in RECORD. */
-int ic_journal_decode_object(struct ic_slice record, uint64_t id, uint32_t functions,
-                             struct ic_journal_object *o,
+/* IC_ECORRUPT. PLACE has room for IC_JOURNAL_PLACES_MAX and becomes O->place. E->key lies in
+ * RECORD. */
+int ic_journal_decode_object(struct ic_slice record, uint64_t id, struct ic_journal_object *o,
                              struct ic_journal_place *place) IC_MUST_USE;
 int ic_journal_decode_entry(struct ic_slice record, uint64_t id,
                             struct ic_journal_entry *e) IC_MUST_USE;

@@ -42,15 +42,17 @@ static void close_loop(struct process *p)
     ic_loop_free(p->loop); /* runs it once more, so that the handles are let go */
 }
 
-/* Says on ready_fd that clients are served, or will be; whether anybody reads it is not our
- * concern.
+/* Says on ready_fd that clients are served, or will be, and what there is to say of the pool;
+ * whether anybody reads it is not our concern.
  */
 static void on_told(void *ctx, bool ready)
 {
     struct process *p = ctx;
-    const char *word = ready ? "ready\n" : "loading\n";
+    char text[IC_POOL_CHANGE_MAX + 16];
     if (p->ready_fd >= 0) {
-        ssize_t written = write(p->ready_fd, word, strlen(word));
+        int len = snprintf(text, sizeof text, "%s\n%s", ready ? "ready" : "loading",
+                           p->proxy->pool_change);
+        ssize_t written = write(p->ready_fd, text, (size_t)len);
         (void)written;
         close(p->ready_fd);
         p->ready_fd = -1;

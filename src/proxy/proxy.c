@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "code/rs.h"
+#include "core/code_table.h"
 #include "proxy/admin.h"
 #include "proxy/backup.h"
 #include "proxy/books.h"
@@ -181,6 +182,7 @@ static int open_books(struct process *p)
         .config = p->proxy.config,
         .prices = &p->proxy.prices,
         .journal = p->recovery.journal,
+        .other_pool = p->recovery.meta.emptied,
         .schedule = schedule_commit,
         .ctx = p,
     };
@@ -264,6 +266,16 @@ static int open_all(struct process *p)
     return result < 0 ? result : open_catalog(p);
 }
 
+/* Before the journal is opened and told of the pool. */
+static int check_codes(struct process *p)
+{
+    struct ic_code_table codes;
+    const struct ic_config *c = p->proxy.config;
+    int result = ic_code_table_parse(&codes, c->code_table, p->why, sizeof p->why);
+    return result < 0 ? result
+                      : ic_code_table_check(&codes, (uint32_t)c->functions, p->why, sizeof p->why);
+}
+
 static int explain_listen(struct process *p, int result, const char *what, const char *host,
                           int64_t port)
 {
@@ -303,9 +315,13 @@ static int start(struct process *p)
     struct ic_proxy *proxy = &p->proxy;
     int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
     if (result == 0) {
+        result = check_codes(p);
+    }
+    if (result == 0) {
         result = open_all(p);
     }
     if (result == 0) {
+        ic_pool_change_tell(&p->recovery.meta, proxy->config, proxy->store, proxy->pool_change);
         proxy->backups = ic_backups_new(proxy);
         result = proxy->backups == NULL ? IC_ENOMEM : 0;
     }

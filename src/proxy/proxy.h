@@ -16,6 +16,7 @@
 #include "core/hedge.h"
 #include "core/price.h"
 #include "net/net.h"
+#include "proxy/pool_change.h"
 
 struct ic_backups;
 struct ic_books;
@@ -46,8 +47,9 @@ struct ic_proxy {
     struct ic_sessions *sessions;   /* clients */
     struct ic_prices prices;        /* list prices and the directive `prices` */
     struct ic_rebuilder *rebuilder; /* of the catalog, at this start; NULL: it was not needed */
-    struct ic_rng rng;              /* placement, back-off, sampling */
-    uint64_t started_ms;            /* monotonic */
+    char pool_change[IC_POOL_CHANGE_MAX]; /* what this start found; "" */
+    struct ic_rng rng;                    /* placement, back-off, sampling */
+    uint64_t started_ms;                  /* monotonic */
 };
 
 /*

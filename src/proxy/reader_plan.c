@@ -8,6 +8,9 @@
 /* How a READ of the chunk would fare, on the better of the instances that have it. */
 static enum ic_function_status status_of(const struct ic_reader *r, uint16_t chunk)
 {
+    if (r->object->place[chunk].state != IC_CHUNK_HELD) {
+        return IC_STATUS_GONE;
+    }
     return ic_functions_status(r->proxy->functions, r->object->place[chunk].function,
                                ic_store_holder(r->proxy->store, r->object, chunk));
 }
@@ -15,13 +18,12 @@ static enum ic_function_status status_of(const struct ic_reader *r, uint16_t chu
 bool ic_reader_is_reachable(const struct ic_reader *r, uint16_t chunk)
 {
     enum ic_function_status status = status_of(r, chunk);
-    return r->object->place[chunk].state == IC_CHUNK_HELD && status != IC_STATUS_AWAY &&
-           status != IC_STATUS_GONE;
+    return status != IC_STATUS_AWAY && status != IC_STATUS_GONE;
 }
 
 bool ic_reader_is_away(const struct ic_reader *r, uint16_t chunk)
 {
-    return r->object->place[chunk].state == IC_CHUNK_HELD && status_of(r, chunk) == IC_STATUS_AWAY;
+    return status_of(r, chunk) == IC_STATUS_AWAY;
 }
 
 uint32_t ic_reader_reachable(const struct ic_reader *r)
@@ -44,7 +46,7 @@ static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size
     const struct ic_chunk_place *place = &r->object->place[chunk];
     struct ic_functions *functions = r->proxy->functions;
     uint64_t bit = UINT64_C(1) << chunk;
-    if ((r->failed & bit) != 0 || place->state != IC_CHUNK_HELD) {
+    if ((r->failed & bit) != 0) {
         return IC_READ_NEVER;
     }
     if ((r->chosen & bit) != 0) {
@@ -78,7 +80,10 @@ static void costs(const struct ic_reader *r, uint8_t cost[IC_RS_CHUNKS_MAX])
     uint16_t count = (uint16_t)(r->object->data + r->object->parity);
     size_t least = SIZE_MAX;
     for (uint16_t i = 0; i < count; i++) {
-        size_t backlog = ic_functions_backlog(r->proxy->functions, r->object->place[i].function);
+        const struct ic_chunk_place *place = &r->object->place[i];
+        size_t backlog = place->state == IC_CHUNK_HELD
+                             ? ic_functions_backlog(r->proxy->functions, place->function)
+                             : least;
         least = backlog < least ? backlog : least;
     }
     for (uint16_t i = 0; i < count; i++) {

@@ -15,24 +15,35 @@ static struct ic_journal_setup setup_of(const struct ic_config *c)
     };
 }
 
+static void tell_aside(const char *reason, const char *path)
+{
+    char text[IC_JOURNAL_WHY_MAX];
+    ic_log(IC_LOG_WARNING, "journal-set-aside",
+           "reason=%s file=%s way_back=\"stop the proxy, rename that file to journal.lmdb\"",
+           ic_log_quote(text, sizeof text, ic_slice_str(reason)), path);
+}
+
 /* The closed journal goes out of the way; one that goes on where META left off (NULL: one of its
  * own) takes its place. */
 static int replace(struct ic_recovery *r, const struct ic_config *c,
                    const struct ic_journal_meta *meta, const char *reason, char *why)
 {
-    char path[IC_JOURNAL_WHY_MAX], text[IC_JOURNAL_WHY_MAX];
+    char path[IC_JOURNAL_WHY_MAX];
     struct ic_journal_setup setup = setup_of(c);
     setup.heir_of = meta;
     int result = ic_journal_set_aside(c->dir, path, why);
     if (result < 0) {
         return result;
     }
-    ic_log(IC_LOG_WARNING, "journal-set-aside",
-           "reason=%s file=%s way_back=\"stop the proxy, rename that file to journal.lmdb\"",
-           ic_log_quote(text, sizeof text, ic_slice_str(why[0] == '\0' ? reason : why)), path);
+    tell_aside(why[0] == '\0' ? reason : why, path);
     r->reason = reason;
     r->replaced = true;
-    return ic_journal_open(&setup, &r->journal, &r->meta, why);
+    result = ic_journal_open(&setup, &r->journal, &r->meta, why);
+    if (meta != NULL) {
+        r->meta.pool = meta->pool;
+        r->meta.crashed = meta->crashed;
+    }
+    return result;
 }
 
 int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why)
@@ -50,6 +61,9 @@ int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why
     if (result < 0) {
         return result;
     }
+    if (r->meta.aside[0] != '\0') {
+        tell_aside("other-pool", r->meta.aside);
+    }
     if (!r->meta.fresh && r->meta.rebuild) {
         r->reason = "rebuild-unfinished";
     } else if (!r->meta.fresh && c->rebuild == IC_REBUILD_YES) {
@@ -58,7 +72,6 @@ int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why
         r->journal = NULL;
         why[0] = '\0';
         result = replace(r, c, &before, "asked-for", why);
-        r->meta.crashed = before.crashed;
     }
     return result;
 }
@@ -71,7 +84,5 @@ int ic_recovery_replace(struct ic_recovery *r, const struct ic_config *c, char *
     struct ic_journal_meta before = r->meta;
     ic_journal_close(r->journal);
     r->journal = NULL;
-    int result = replace(r, c, &before, "journal-damaged", why);
-    r->meta.crashed = before.crashed;
-    return result;
+    return replace(r, c, &before, "journal-damaged", why);
 }

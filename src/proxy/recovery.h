@@ -6,6 +6,9 @@
  *     auto      rebuild      load it               set aside, rebuild      rebuild
  *     yes       rebuild      set aside, rebuild    set aside, rebuild      rebuild
  *     no        empty        load it               the start fails         empty
+ *
+ * An intact journal is also that of a pool that had another number of functions, or of other
+ * memory; one of a pool of other names is loaded as well, and was emptied (journal.h).
  */
 #ifndef IC_PROXY_RECOVERY_H
 #define IC_PROXY_RECOVERY_H

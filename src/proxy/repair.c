@@ -136,8 +136,9 @@ static int count_awake(void *ctx, uint64_t id)
     }
     int awake = 0;
     for (uint16_t i = 0; i < o->data + o->parity; i++) {
-        awake +=
-            ic_functions_status(r->proxy->functions, o->place[i].function, 0) == IC_STATUS_AWAKE;
+        const struct ic_chunk_place *place = &o->place[i];
+        awake += place->function != IC_FUNCTION_NONE &&
+                 ic_functions_status(r->proxy->functions, place->function, 0) == IC_STATUS_AWAKE;
     }
     return awake;
 }

@@ -63,9 +63,16 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
 void ic_store_free(struct ic_store *s); /* NULL is fine; the journal stays its owner's */
 /*
  * Fills the catalog from the journal, before ic_functions_start. A place on an instance becomes
- * HELD: presumably there, until the instance is listed. Keys that expired meanwhile are dropped.
+ * HELD: presumably there, until the instance is listed; one on a function that the pool has not is
+ * LOST. Keys that expired meanwhile are dropped.
  */
 int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why) IC_MUST_USE;
+
+/* How the objects are that some key shows, as far as is known; every object is looked at. */
+struct ic_store_shape {
+    uint64_t whole, degraded, lost; /* all chunks held; enough of them; too few */
+};
+struct ic_store_shape ic_store_shape(const struct ic_store *s);
 
 /*
  * Instead of ic_store_load, when the journal knows nothing: what instances list is gathered

@@ -148,12 +148,12 @@ enum ic_chunk_fate ic_store_fate(const struct ic_store *s, const struct ic_objec
                                  uint16_t chunk)
 {
     const struct ic_chunk_place *place = &o->place[chunk];
-    const struct ic_pool_instance *instance =
-        ic_pool_find(s->setup.pool, place->function, ic_store_holder(s, o, chunk));
+    const struct ic_pool_instance *instance;
     switch ((enum ic_chunk_state)place->state) {
     case IC_CHUNK_WRITING:
         return IC_FATE_WRITING;
     case IC_CHUNK_HELD:
+        instance = ic_pool_find(s->setup.pool, place->function, ic_store_holder(s, o, chunk));
         return instance == NULL ? IC_FATE_LOST
                : instance->away ? IC_FATE_UNREACHABLE
                                 : IC_FATE_HELD;

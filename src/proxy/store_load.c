@@ -11,12 +11,14 @@
  *
  *     object records --> objects (drafts), chunks counted as live
  *     entry records ---> entries attached to them; what expired meanwhile is taken out
- *     at the end: an object that no entry shows is buried
+ *     at the end: an object that no entry shows is buried; if chunks were on functions that are
+ *     gone, a sweep tells what lacks chunks and purges what lacks too many
  */
 
 struct loading {
     struct ic_store *s;
     int64_t wall_ms;
+    bool smaller; /* some chunks were on functions that the pool has not any more */
 };
 
 static uint32_t restore_chunk(struct ic_store *s, const struct ic_object *o, uint16_t function,
@@ -65,7 +67,8 @@ struct ic_object *ic_store_restore_draft(struct ic_store *s, const struct ic_jou
 
 static int load_object(void *ctx, const struct ic_journal_object *record)
 {
-    struct ic_store *s = ((struct loading *)ctx)->s;
+    struct loading *l = ctx;
+    struct ic_store *s = l->s;
     if (ic_catalog_object(s->catalog, record->id) != NULL || record->unit == 0 ||
         record->unit % IC_LAYOUT_ALIGN != 0 || record->size > (UINT64_C(1) << 50) ||
         (size_t)record->data + record->parity > IC_PLACEMENT_MAX) {
@@ -77,11 +80,12 @@ static int load_object(void *ctx, const struct ic_journal_object *record)
     }
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         const struct ic_journal_place *from = &record->place[i];
-        o->place[i].function = from->function;
-        if (!from->held) {
-            continue;
+        bool there = from->function < ic_pool_count(s->setup.pool);
+        o->place[i].function = there ? from->function : IC_FUNCTION_NONE;
+        if (from->held && there) {
+            restore_place(s, o, (uint16_t)i, from);
         }
-        restore_place(s, o, (uint16_t)i, from);
+        l->smaller |= from->held && !there;
     }
     return 0;
 }
@@ -151,5 +155,32 @@ int ic_store_load(struct ic_store *s, int64_t wall_ms, char *why)
         ic_store_bury(s, o);
         ic_store_need_turn_end(s);
     }
+    if (l.smaller) {
+        ic_store_sweep(s, IC_DEGRADED_SWEEP);
+    }
     return 0;
+}
+
+struct shaping {
+    const struct ic_store *s;
+    struct ic_store_shape shape;
+};
+
+static void shape_one(struct ic_object *o, void *ctx)
+{
+    struct shaping *shaping = ctx;
+    uint32_t held = ic_store_held_count(shaping->s, o);
+    if (o->state != IC_OBJECT_COMMITTED) {
+        return;
+    }
+    shaping->shape.whole += held == ic_object_chunks(o);
+    shaping->shape.degraded += held >= o->data && held < ic_object_chunks(o);
+    shaping->shape.lost += held < o->data;
+}
+
+struct ic_store_shape ic_store_shape(const struct ic_store *s)
+{
+    struct shaping shaping = {.s = s};
+    ic_catalog_object_each(s->catalog, shape_one, &shaping);
+    return shaping.shape;
 }

@@ -23,7 +23,6 @@ struct ic_journal {
     struct sim_disk *disk;
     struct ic_journal_queue queue;
     int appendfsync;
-    uint32_t functions;
     bool failed, unsynced, syncing;
     uint64_t synced_ms;
     struct ic_journal_stats stats;
@@ -194,6 +193,13 @@ static void create(struct sim_image *image, const struct ic_journal_setup *setup
     }
 }
 
+static struct ic_journal_pool pool_of(const struct ic_journal_setup *setup)
+{
+    struct ic_journal_pool pool = {.functions = setup->functions, .memory = setup->memory};
+    snprintf(pool.prefix, sizeof pool.prefix, "%s", setup->prefix);
+    return pool;
+}
+
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
                     struct ic_journal_meta *meta, char *why)
 {
@@ -203,12 +209,20 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     struct sim_image *image = &d->current;
     j->disk = d;
     j->appendfsync = setup->appendfsync;
-    j->functions = setup->functions;
     ic_journal_queue_init(&j->queue);
     *meta = (struct ic_journal_meta){.fresh = !image->exists, .crashed = image->open};
     if (!image->exists) {
         create(image, setup);
     }
+    meta->pool = meta->fresh ? pool_of(setup) : image->pool;
+    if (!meta->fresh && strcmp(image->pool.prefix, setup->prefix) != 0) {
+        meta->emptied = true;
+        meta->emptied_objects = image->objects.count;
+        image->rebuilding = false;
+        table_clear(&image->objects);
+        table_clear(&image->entries);
+    }
+    image->pool = pool_of(setup);
     if (image->rebuilding) { /* begins anew, or is given up */
         table_clear(&image->objects);
         table_clear(&image->entries);
@@ -412,13 +426,12 @@ struct ic_journal_stats ic_journal_stats(const struct ic_journal *j)
 
 /* ---- loading ------------------------------------------------------------------- */
 
-static int load_object(struct ic_journal *j, const struct sim_record *r,
-                       const struct ic_journal_loader *loader, void *ctx)
+static int load_object(const struct sim_record *r, const struct ic_journal_loader *loader,
+                       void *ctx)
 {
     struct ic_journal_object o;
     struct ic_journal_place place[IC_JOURNAL_PLACES_MAX];
-    int result =
-        ic_journal_decode_object(ic_slice(r->bytes, r->len), r->id, j->functions, &o, place);
+    int result = ic_journal_decode_object(ic_slice(r->bytes, r->len), r->id, &o, place);
     return result < 0 ? result : loader->object(ctx, &o);
 }
 
@@ -445,7 +458,7 @@ int ic_journal_load(struct ic_journal *j, const struct ic_journal_loader *loader
     int result = 0;
     for (size_t i = 0; result >= 0 && i < image->objects.count; i++) {
         const struct sim_record *r = image->objects.at[i];
-        result = explain(load_object(j, r, loader, ctx), "object", r, why);
+        result = explain(load_object(r, loader, ctx), "object", r, why);
     }
     for (size_t i = 0; result >= 0 && i < image->entries.count; i++) {
         const struct sim_record *r = image->entries.at[i];

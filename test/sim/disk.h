@@ -10,6 +10,7 @@
 #define IC_SIM_DISK_H
 
 #include "net/virtual_time.h"
+#include "proxy/journal.h"
 
 struct sim_record {
     uint64_t id;
@@ -27,8 +28,8 @@ struct sim_image {
     struct sim_table objects, entries, ledger;
     bool exists, open; /* open: it was not closed by its process */
     bool rebuilding;   /* what is in it is not all that the functions have */
-    uint32_t epoch, functions;
-    uint64_t memory;
+    uint32_t epoch;
+    struct ic_journal_pool pool;
     uint8_t secret[32];
     uint64_t mark; /* the model's count of events when the newest commit was made */
 };

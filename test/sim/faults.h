@@ -66,7 +66,10 @@
     X(CLIENT_RESET, "client-reset", 30, 20, 300) \
     X(CLIENT_SLOW, "client-slow", 40, 50, 2000) \
     X(CLIENT_PAUSES, "client-pauses", 30, 100, 4000) \
-    X(CLIENT_HALF_CLOSE, "client-half-close", 25, 20, 300)
+    X(CLIENT_HALF_CLOSE, "client-half-close", 25, 20, 300) \
+    /* the pool of the next life, see host.c */ \
+    X(POOL_SIZE, "pool-of-another-size", 35, 1000, 8000) \
+    X(POOL_NAMES, "pool-of-other-names", 15, 500, 5000)
 /* clang-format on */
 
 enum sim_fault {

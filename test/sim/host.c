@@ -43,6 +43,7 @@ static void set_code(struct sim_host *h, struct sim_world *w)
     do {
         chosen = (uint32_t)sim_below(w, sizeof needs / sizeof *needs);
     } while (needs[chosen] > w->settings.functions);
+    h->needs = needs[chosen];
     set(h, "code-table", "%s", tables[chosen]);
 }
 
@@ -66,6 +67,12 @@ static void set_times(struct sim_host *h, struct sim_world *w)
     set(h, "appendfsync", "%s", choose(w, syncs, 4));
 }
 
+static void name_pool(struct sim_host *h)
+{
+    static const char *const names[SIM_POOLS] = {"first", "second"};
+    set(h, "function-prefix", "%s", names[h->pool]);
+}
+
 void sim_host_init(struct sim_host *h)
 {
     static const char *const evictions[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};
@@ -82,12 +89,38 @@ void sim_host_init(struct sim_host *h)
         set(h, "maxmemory", "%llu",
             (unsigned long long)(w->settings.size_max * (1 + sim_below(w, 8))));
     }
+    name_pool(h);
     set_code(h, w);
     set_times(h, w);
     w->platform.timeout_us = (uint64_t)h->config->function_timeout * 1000;
 }
 
 /* ---- lives ----------------------------------------------------------------------- */
+
+/*
+ * The next life may have functions of other names, fewer or more. Those that it has not keep their
+ * instances and what these hold, and may be of a pool again.
+ */
+static void change_pool(struct sim_host *h)
+{
+    struct sim_world *w = sim_world();
+    bool names = sim_faults_draw(&w->faults, SIM_FAULT_POOL_NAMES);
+    if (!names && !sim_faults_draw(&w->faults, SIM_FAULT_POOL_SIZE)) {
+        return;
+    }
+    uint32_t begins = h->pool * SIM_POOL_MAX, kept = begins;
+    if (names) {
+        h->pool = (h->pool + 1) % SIM_POOLS;
+        name_pool(h);
+    } else {
+        w->settings.functions = h->needs + (uint32_t)sim_below(w, SIM_POOL_MAX + 1 - h->needs);
+        kept += w->settings.functions;
+        set(h, "functions", "%u", w->settings.functions);
+    }
+    for (uint32_t f = kept; f < begins + SIM_POOL_MAX; f++) {
+        sim_platform_lost(&w->platform, (uint16_t)f);
+    }
+}
 
 static void restart(void *ctx)
 {
@@ -97,7 +130,9 @@ static void restart(void *ctx)
 void sim_host_start(struct sim_host *h)
 {
     char why[IC_PROXY_WHY_MAX];
-    h->lives++;
+    if (h->lives++ > 0) {
+        change_pool(h);
+    }
     sim_note("life %u of the proxy begins", h->lives);
     h->loop = ic_loop_new();
     ic_sim_set_owner(h->loop, h, "proxy");

@@ -18,6 +18,8 @@ struct sim_host {
     struct ic_event restart;
     struct ic_sim_post stop;
     uint32_t lives;
+    uint32_t needs;   /* functions, by the code table */
+    uint32_t pool;    /* whose functions it has in this life: below SIM_POOLS */
     uint64_t evicted; /* by the lives before */
 };
 

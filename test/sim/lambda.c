@@ -195,7 +195,7 @@ void sim_lambda_forget_all(void)
 static uint16_t function_of(const char *name)
 {
     const char *dash = strrchr(name, '-');
-    return (uint16_t)(dash == NULL ? 0 : atoi(dash + 1));
+    return sim_platform_function((uint16_t)(dash == NULL ? 0 : atoi(dash + 1)));
 }
 
 /* ---- the request ----------------------------------------------------------------- */

@@ -185,7 +185,7 @@ static void note_places(struct sim_write *w)
     uint32_t held = 0, functions = 0;
     for (uint16_t i = 0; i < o->data + o->parity; i++) {
         if (ic_store_held(proxy->store, o, i)) {
-            functions |= 1U << o->place[i].function;
+            functions |= 1U << sim_platform_function(o->place[i].function);
             held++;
         }
     }
@@ -247,7 +247,7 @@ static bool may_be_lost(const struct sim_write *w)
 {
     const struct sim_world *world = sim_world();
     uint32_t lost = w->deleted ? UINT32_MAX / 2 : 0;
-    for (uint32_t f = 0; f < world->settings.functions; f++) {
+    for (uint32_t f = 0; f < SIM_FUNCTIONS_MAX; f++) {
         bool siblings = sim_platform_alive(&world->platform, (int)f) > 1;
         lost +=
             (w->functions >> f & 1) != 0 && (siblings || world->platform.lost_at[f] >= w->begun);

@@ -31,6 +31,11 @@ void sim_platform_lost(struct sim_platform *p, uint16_t function)
     p->lost_at[function] = sim_world()->model.events;
 }
 
+uint16_t sim_platform_function(uint16_t index)
+{
+    return (uint16_t)(sim_world()->host.pool * SIM_POOL_MAX + index);
+}
+
 size_t sim_platform_alive(const struct sim_platform *p, int function)
 {
     size_t alive = 0;

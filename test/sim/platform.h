@@ -19,8 +19,10 @@ struct ic_lambda_call;
 struct ic_node;
 
 enum {
-    SIM_FUNCTIONS_MAX = 16,
-    SIM_RUNTIME_PORT = 9000, /* and the instance's number */
+    SIM_POOL_MAX = 16,                            /* functions of one pool */
+    SIM_POOLS = 2,                                /* of functions of different names */
+    SIM_FUNCTIONS_MAX = SIM_POOLS * SIM_POOL_MAX, /* the second pool's after the first one's */
+    SIM_RUNTIME_PORT = 9000,                      /* and the instance's number */
     SIM_INSTANCES_MAX = 10000,
     SIM_RUNTIME_LINKS_MAX = 16, /* of one instance, in all its life */
 };
@@ -107,6 +109,8 @@ bool sim_platform_is_down(const struct sim_platform *p);
 void sim_platform_calm(struct sim_platform *p);
 /* Notes that chunks of FUNCTION may be lost now. */
 void sim_platform_lost(struct sim_platform *p, uint16_t function);
+/* The platform's number of function INDEX of the proxy's present pool. */
+uint16_t sim_platform_function(uint16_t index);
 size_t sim_platform_alive(const struct sim_platform *p, int function);
 
 /* ---- between the doors ---------------------------------------------------------- */

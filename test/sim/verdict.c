@@ -82,7 +82,7 @@ static void check_instance(const struct sim_world *w, uint16_t function,
 {
     IC_LIST_EACH (node, &w->platform.instances) {
         const struct sim_instance *i = IC_CONTAINER(node, struct sim_instance, node);
-        if (i->function != function || i->state != SIM_INSTANCE_IDLE ||
+        if (i->function != sim_platform_function(function) || i->state != SIM_INSTANCE_IDLE ||
             memcmp(i->id, known->id, sizeof known->id) != 0 || !known->known) {
             continue;
         }

@@ -35,13 +35,16 @@ static int open_books(void)
 {
     struct ic_journal_setup j = {.dir = dir,
                                  .appendfsync = IC_FSYNC_NO,
-                                 .prefix = "infinicache",
-                                 .functions = 16,
+                                 .prefix = config->function_prefix,
+                                 .functions = (uint32_t)config->functions,
                                  .memory = 256 << 20};
     struct ic_journal_meta meta;
     assert_int_equal(ic_journal_open(&j, &journal, &meta, why), 0);
-    struct ic_books_setup setup = {
-        .config = config, .prices = &prices, .journal = journal, .schedule = schedule};
+    struct ic_books_setup setup = {.config = config,
+                                   .prices = &prices,
+                                   .journal = journal,
+                                   .other_pool = meta.emptied,
+                                   .schedule = schedule};
     return ic_books_new(&setup, &books, why);
 }
 
@@ -170,6 +173,55 @@ static void test_full_disk(void **state)
     close_books();
 }
 
+static void set(const char *name, const char *value)
+{
+    assert_int_equal(ic_config_set(config, ic_slice_str(name), ic_slice_str(value), why), 0);
+}
+
+/* What was outstanding of functions that are not in the pool any more is counted once; their
+ * accounts are there again when they are. */
+static void test_other_pool(void **state)
+{
+    (void)state;
+    assert_int_equal(open_books(), 0);
+    for (uint16_t function = 10; function < 14; function++) {
+        ic_books_invoke(books, function);
+        ic_books_charge(books, function, IC_COST_SERVE, 70);
+    }
+    ic_books_invoke(books, 13);
+    end_turn();
+    close_books();
+    set("functions", "12");
+    for (int life = 0; life < 3; life++) {
+        assert_int_equal(open_books(), 0);
+        assert_int_equal(scheduled > 0, life == 0);
+        if (life == 0) {
+            end_turn();
+        }
+        assert_int_equal(totals()->unreported, 1);
+        assert_int_equal(totals()->billed_ms[IC_COST_SERVE], 280);
+        close_books();
+    }
+    set("functions", "14");
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->unreported, 1);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 13)->unreported, 1);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 13)->billed_ms, 70);
+    ic_books_invoke(books, 11);
+    end_turn();
+    close_books();
+    set("function-prefix", "other");
+    assert_int_equal(open_books(), 0);
+    end_turn();
+    assert_int_equal(totals()->unreported, 2);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 11)->billed_ms, 0);
+    close_books();
+    assert_int_equal(open_books(), 0);
+    assert_int_equal(totals()->unreported, 2);
+    assert_int_equal(ic_cost_account(ic_books_cost(books), 13)->billed_ms, 0);
+    close_books();
+}
+
 static void test_foreign_ledger(void **state)
 {
     (void)state;
@@ -177,7 +229,7 @@ static void test_foreign_ledger(void **state)
         uint64_t key;
         uint32_t format;
         size_t len;
-    } bad[] = {{0, 2, 400}, {0, 1, 5}, {0, 1, 3}, {1, 1, 400}, {1000, 1, 4}, {2000, 1, 56}};
+    } bad[] = {{0, 2, 400}, {0, 1, 5}, {0, 1, 3}, {1, 1, 400}, {1000, 1, 4}, {5096, 1, 56}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint8_t record[400] = {0};
         memcpy(record, &bad[i].format, sizeof bad[i].format);
@@ -231,8 +283,10 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        books_test(test_kept),           books_test(test_killed), books_test(test_full_disk),
-        books_test(test_foreign_ledger), books_test(test_budget), books_test(test_without_memory),
+        books_test(test_kept),           books_test(test_killed),
+        books_test(test_full_disk),      books_test(test_other_pool),
+        books_test(test_foreign_ledger), books_test(test_budget),
+        books_test(test_without_memory),
     };
     return cmocka_run_group_tests_name("books", tests, NULL, NULL);
 }

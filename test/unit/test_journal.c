@@ -235,27 +235,6 @@ static void test_in_use(void **state)
     ic_journal_close(j);
 }
 
-static void test_other_pool(void **state)
-{
-    (void)state;
-    ic_journal_close(open_journal(NULL));
-    struct ic_journal_setup setup = usual();
-    setup.functions = 15;
-    assert_int_equal(open_error(setup), IC_EINVAL);
-    assert_non_null(strstr(why, "16 functions"));
-    setup = usual();
-    setup.prefix = "other";
-    assert_int_equal(open_error(setup), IC_EINVAL);
-    assert_non_null(strstr(why, "'infinicache'"));
-    setup = usual();
-    setup.functions = 20; /* a larger pool is fine, and remembered */
-    struct ic_journal_meta meta;
-    struct ic_journal *j;
-    assert_int_equal(ic_journal_open(&setup, &j, &meta, why), 0);
-    ic_journal_close(j);
-    assert_int_equal(open_error(usual()), IC_EINVAL);
-}
-
 static void file_name(char *out, size_t size)
 {
     snprintf(out, size, "%s/journal.lmdb", dir);
@@ -363,14 +342,13 @@ static void test_records(void **state)
     assert_int_equal(ic_journal_encode_object(&record, &o), IC_ENOMEM);
     assert_int_equal(ic_journal_encode_object(&record, &o), 0);
     struct ic_slice all = ic_buf_slice(&record);
-    assert_int_equal(ic_journal_decode_object(all, 9, 16, &back, place), 0);
+    assert_int_equal(ic_journal_decode_object(all, 9, &back, place), 0);
     assert_int_equal(back.size, 5);
-    assert_int_equal(ic_journal_decode_object(all, 8, 16, &back, place), IC_ECORRUPT);
-    assert_int_equal(ic_journal_decode_object(all, 9, 15, &back, place), IC_ECORRUPT);
+    assert_int_equal(ic_journal_decode_object(all, 8, &back, place), IC_ECORRUPT);
     for (size_t len = 0; len < all.len; len++) {
         struct ic_slice cut = ic_slice(all.data, len);
         struct ic_journal_entry e;
-        assert_int_equal(ic_journal_decode_object(cut, 9, 16, &back, place), IC_ECORRUPT);
+        assert_int_equal(ic_journal_decode_object(cut, 9, &back, place), IC_ECORRUPT);
         assert_int_equal(ic_journal_decode_entry(cut, 9, &e), IC_ECORRUPT);
     }
     ic_buf_deinit(&record);
@@ -738,11 +716,11 @@ static void test_failing_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        dir_test(test_commit_and_load), dir_test(test_growth),        dir_test(test_in_use),
-        dir_test(test_other_pool),      dir_test(test_foreign_file),  dir_test(test_cut_off_file),
-        dir_test(test_flipped_byte),    leak_test(test_records),      dir_test(test_full_disk),
-        dir_test(test_disk_fills_up),   dir_test(test_kill_9),        dir_test(test_fsync_modes),
-        dir_test(test_memory_only),     dir_test(test_power_failure), dir_test(test_failing_memory),
+        dir_test(test_commit_and_load), dir_test(test_growth),         dir_test(test_in_use),
+        dir_test(test_foreign_file),    dir_test(test_cut_off_file),   dir_test(test_flipped_byte),
+        leak_test(test_records),        dir_test(test_full_disk),      dir_test(test_disk_fills_up),
+        dir_test(test_kill_9),          dir_test(test_fsync_modes),    dir_test(test_memory_only),
+        dir_test(test_power_failure),   dir_test(test_failing_memory),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }
