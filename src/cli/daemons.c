@@ -87,16 +87,28 @@ static void explain_exit(const struct ic_process *p, const char *name, char *out
 
 /* ---- start ------------------------------------------------------------------ */
 
-/* Has the daemon said that it serves? Waits POLL_MS at most. *LOADING: the proxy said that it will,
- * see ic_proxy_run. */
-static bool serves(enum ic_daemon_kind kind, const struct ic_config *c, int ready_fd, bool *loading)
+/* What the proxy says in one write, see ic_proxy_run: "ready" or "loading", then its note. */
+static bool proxy_serves(struct ic_daemons *d, int ready_fd)
+{
+    struct pollfd p = {.fd = ready_fd, .events = POLLIN};
+    char text[sizeof d->note + 16];
+    ssize_t len = poll(&p, 1, POLL_MS) == 1 ? read(ready_fd, text, sizeof text - 1) : 0;
+    if (len <= 0) {
+        return false;
+    }
+    text[len] = '\0';
+    const char *note = strchr(text, '\n');
+    d->loading = text[0] == 'l';
+    snprintf(d->note, sizeof d->note, "%s", note == NULL ? "" : note + 1);
+    return true;
+}
+
+/* Has the daemon said that it serves? Waits POLL_MS at most. */
+static bool serves(struct ic_daemons *d, enum ic_daemon_kind kind, const struct ic_config *c,
+                   int ready_fd)
 {
     if (kind == IC_DAEMON_PROXY) {
-        struct pollfd p = {.fd = ready_fd, .events = POLLIN};
-        char byte = 0;
-        bool said = poll(&p, 1, POLL_MS) == 1 && read(ready_fd, &byte, 1) == 1;
-        *loading = byte == 'l';
-        return said;
+        return proxy_serves(d, ready_fd);
     }
     struct ic_pool_view view;
     if (ic_pool_view_init(&view, c) == 0) {
@@ -112,7 +124,7 @@ static int wait_until_serving(struct ic_daemons *d, enum ic_daemon_kind kind,
 {
     const struct ic_process *p = &d->process[kind];
     const char *name = ic_daemon_name[kind];
-    while (!serves(kind, c, ready_fd, &d->loading)) {
+    while (!serves(d, kind, c, ready_fd)) {
         if (!ic_process_alive(p)) {
             explain_exit(p, name, why, IC_DAEMONS_WHY_MAX);
             return IC_EIO;

@@ -13,6 +13,7 @@ enum ic_daemon_kind { IC_DAEMON_PLATFORM, IC_DAEMON_PROXY, IC_DAEMONS };
 
 enum {
     IC_DAEMONS_WHY_MAX = 4096,
+    IC_DAEMONS_NOTE_MAX = 512,
     IC_DAEMONS_GRACE_MS = 8000, /* from SIGTERM to SIGKILL: the proxy sends its nodes home */
 };
 
@@ -24,6 +25,8 @@ extern const char *const ic_daemon_name[IC_DAEMONS]; /* "platform", "proxy" */
 struct ic_daemons {
     struct ic_process process[IC_DAEMONS]; /* pid 0: does not run */
     bool loading; /* the proxy that was started rebuilds its catalog, and serves no keys yet */
+    char
+        note[IC_DAEMONS_NOTE_MAX]; /* what it has to say of its pool (proxy/pool_change.h); or "" */
 };
 
 void ic_daemons_look(struct ic_daemons *d, const char *dir);

@@ -83,7 +83,7 @@ static struct ic_lambda_spec spec_of(const struct function *f)
         .runtime = "provided.al2023",
         .handler = "bootstrap",
         .role = "arn:aws:iam::000000000000:role/infinicache",
-        .description = "InfiniCache node",
+        .description = IC_DEPLOY_DESCRIPTION,
         .memory_mb = (uint64_t)c->memory >> 20,
         .timeout_s = (uint64_t)c->function_timeout / 1000,
         .zip = ic_buf_slice(&f->of->package->zip),

@@ -15,6 +15,9 @@
 
 enum { IC_DEPLOY_WHY_MAX = 1024 };
 
+/* Of every function that is made here. */
+#define IC_DEPLOY_DESCRIPTION "InfiniCache node"
+
 enum ic_deploy_mode {
     IC_DEPLOY_ALL,     /* changes those that differ */
     IC_DEPLOY_MISSING, /* makes those that are not there and leaves the others alone */

@@ -16,9 +16,11 @@
 #include "cli/local_api.h"
 #include "cli/place.h"
 #include "cli/ports.h"
+#include "cli/retire.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,6 +38,7 @@ struct up {
     struct ic_config *wanted;  /* what is to run: saved settings or defaults, and the arguments */
     struct ic_daemons running; /* before this command, then as started */
     struct ic_daemons begun;   /* by this command: what a failure ends */
+    int64_t retired;           /* functions deleted, since the pool has become smaller */
     int rebuild;               /* for this start of the proxy only: neither saved nor compared */
     uint64_t end_ms;
     char dir[IC_PLACE_MAX];
@@ -51,7 +54,10 @@ static void print_help(void)
         "it starts only what is missing; settings that differ from the running ones are refused.\n"
         "`infinicache down` ends it all, `infinicache down --keep-functions` the proxy alone: then "
         "`up`\n"
-        "serves what the functions hold. Logs and pid files are in DIR\n"
+        "serves what the functions hold, also with more --functions, or fewer: then those that "
+        "the\n"
+        "pool has not any more are deleted, with their chunks, and what lacks chunks is repaired.\n"
+        "Logs and pid files are in DIR\n"
         "(default: " IC_PLACE_DEFAULT_TEXT ").\n\n"
         "  --config FILE\n      Directives from a file, one `directive value` a line;\n"
         "      those on the command line win. `infinicache config` prints a sample.");
@@ -268,6 +274,15 @@ static int start_platform(struct up *u, const struct ic_package *package)
                                left_ms(u), u->why);
 }
 
+/* Once the proxy serves the pool as it is now, and not before: it might not have started with it.
+ * They only take memory, so a failure is no reason to end what runs. */
+static void retire(struct up *u)
+{
+    if (ic_retire_functions(u->wanted, left_ms(u), &u->retired, u->why) < 0) {
+        ic_cli_fail("functions that are not in the pool any more are still there: %s", u->why);
+    }
+}
+
 /* Waits until every function has an instance; invokes those a proxy that ran before has left out.
  */
 static int wait_for_instances(struct up *u, bool proxy_ran_before)
@@ -327,13 +342,36 @@ static int start_missing(struct up *u)
     ic_package_deinit(&package);
     if (result == 0 && !proxy_ran_before) {
         result = start(u, IC_DAEMON_PROXY);
+        if (result == 0 && u->begun.process[IC_DAEMON_PLATFORM].pid == 0) {
+            retire(u);
+        }
     }
     return result < 0 ? result : wait_for_instances(u, proxy_ran_before);
+}
+
+/* What became of the objects, if the pool is another one. */
+static void print_pool_change(const struct up *u)
+{
+    const char *note = u->running.note;
+    if (note[0] == '\0') {
+        return;
+    }
+    if (u->begun.process[IC_DAEMON_PLATFORM].pid != 0) {
+        printf("%c%.*s; the platform was started anew, what its functions held is gone.\n",
+               toupper((unsigned char)note[0]), (int)strcspn(note, ":") - 1, note + 1);
+    } else {
+        printf("%c%s.\n", toupper((unsigned char)note[0]), note + 1);
+    }
 }
 
 static void print_done(const struct up *u, bool did)
 {
     const struct ic_config *c = u->wanted;
+    print_pool_change(u);
+    if (u->retired > 0) {
+        printf("%" PRId64 " functions that are not in the pool any more were deleted.\n",
+               u->retired);
+    }
     if (u->running.loading) {
         puts("InfiniCache is rebuilding its catalog from the functions; until it has, clients are "
              "answered -LOADING (`infinicache status`, INFO persistence).");

@@ -245,6 +245,7 @@ static int decode_function(const json_t *config, struct ic_lambda_function *out)
     copy_text(config, "State", out->state, sizeof out->state);
     copy_text(config, "LastUpdateStatus", out->last_update_status, sizeof out->last_update_status);
     copy_text(config, "Runtime", out->runtime, sizeof out->runtime);
+    copy_text(config, "Description", out->description, sizeof out->description);
     copy_text(config, "CodeSha256", out->code_sha256, sizeof out->code_sha256);
     bool fine = get_u64(config, "MemorySize", &out->memory_mb) &&
                 get_u64(config, "Timeout", &out->timeout_s) &&

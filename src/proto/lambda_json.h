@@ -76,6 +76,7 @@ struct ic_lambda_function {
     char state[16];              /* Pending Active Inactive Failed */
     char last_update_status[16]; /* Successful InProgress Failed */
     char runtime[32];
+    char description[64];
     char code_sha256[64]; /* base64 of the zip's SHA-256 */
     uint64_t memory_mb, timeout_s, code_bytes;
 };
