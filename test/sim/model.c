@@ -76,10 +76,10 @@ static struct sim_write *add(struct sim_model *m, uint32_t key, uint64_t begun)
                             .settled = SIM_NEVER,
                             .gone = SIM_NEVER,
                             .evicted = sim_host_evicted(&sim_world()->host),
-                            .functions = UINT32_MAX,
                             .copy_of = -1,
                             .must_expire_ms = INT64_MAX,
                             .may_expire_ms = INT64_MAX};
+    memset(w->chunks_on, 1, sizeof w->chunks_on);
     m->write[key] = w;
     return w;
 }
@@ -182,15 +182,16 @@ static void note_places(struct sim_write *w)
     if (o == NULL || o->size != w->size || w->copy_of >= 0) {
         return;
     }
-    uint32_t held = 0, functions = 0;
+    uint32_t held = 0;
+    uint8_t chunks_on[SIM_FUNCTIONS_MAX] = {0};
     for (uint16_t i = 0; i < o->data + o->parity; i++) {
         if (ic_store_held(proxy->store, o, i)) {
-            functions |= 1U << sim_platform_function(o->place[i].function);
+            chunks_on[sim_platform_function(o->place[i].function)]++;
             held++;
         }
     }
     if (held >= o->data) { /* else it is lost already: by what has happened since it began */
-        w->functions = functions;
+        memcpy(w->chunks_on, chunks_on, sizeof chunks_on);
         w->spare = held - o->data;
     }
 }
@@ -249,8 +250,8 @@ static bool may_be_lost(const struct sim_write *w)
     uint32_t lost = w->deleted ? UINT32_MAX / 2 : 0;
     for (uint32_t f = 0; f < SIM_FUNCTIONS_MAX; f++) {
         bool siblings = sim_platform_alive(&world->platform, (int)f) > 1;
-        lost +=
-            (w->functions >> f & 1) != 0 && (siblings || world->platform.lost_at[f] >= w->begun);
+        bool may_be = siblings || world->platform.lost_at[f] >= w->begun;
+        lost += may_be ? w->chunks_on[f] : 0;
     }
     return lost > w->spare;
 }
@@ -291,10 +292,10 @@ static void show_writes(const struct sim_model *m, uint32_t key)
     int shown = 0;
     for (const struct sim_write *w = m->write[key]; w != NULL && shown < 12; w = w->next, shown++) {
         sim_note("  write of key %u: version %u size %llu begun %llu happened %lld settled %lld "
-                 "gone %lld functions %x spare %u%s",
+                 "gone %lld spare %u%s",
                  key, w->version, (unsigned long long)w->size, (unsigned long long)w->begun,
-                 (long long)w->happened, (long long)w->settled, (long long)w->gone, w->functions,
-                 w->spare, w->failed ? " failed" : "");
+                 (long long)w->happened, (long long)w->settled, (long long)w->gone, w->spare,
+                 w->failed ? " failed" : "");
     }
 }
 

@@ -21,6 +21,7 @@
 #define IC_SIM_MODEL_H
 
 #include "base/slice.h"
+#include "sim/platform.h"
 
 enum { SIM_KEYS_MAX = 24, SIM_KEY_BYTES = 80 };
 
@@ -31,9 +32,11 @@ struct sim_write {
     uint32_t key, version;  /* version 0: the key is empty */
     uint64_t size;
     uint64_t begun, happened, settled, gone;
-    uint64_t evicted;   /* keys that had been evicted when it began */
-    uint32_t functions; /* bit f: function f has a chunk of it, when it was answered */
-    uint32_t spare;     /* of these may be lost */
+    uint64_t evicted; /* keys that had been evicted when it began */
+    /* Chunks of it that each function had when it was answered, usually one at most (a lost one may
+     * be found again where another has been put meanwhile); 1 where it is not known. */
+    uint8_t chunks_on[SIM_FUNCTIONS_MAX];
+    uint32_t spare; /* chunks of these may be lost */
     /* Wall time, milliseconds: it must not be shown after the one, it may be missing after the
      * other; INT64_MAX: never. */
     int64_t must_expire_ms, may_expire_ms;
