@@ -502,11 +502,11 @@ void ic_function_gone(struct ic_function *fn, uint32_t serial)
     ic_function_step_meeting(fn);
 }
 
-/* A peer's invocation is over: what waits for it waits in vain, and the function may be invoked. */
+/* A peer's invocation is over: its instance is away, and the function may be invoked. */
 static void pursue_peer(struct ic_function *fn)
 {
     if (ic_function_state(fn)->state == IC_FUNCTION_ABSENT) {
-        ic_link_fail(fn->link, IC_EUNAVAIL, true);
+        ic_link_fail(fn->link, 0, true);
         ic_function_pursue(fn->own);
     }
     ic_function_schedule(fn);
