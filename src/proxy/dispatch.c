@@ -316,6 +316,36 @@ static void finish(struct ic_session *s)
     ic_session_charge(s);
 }
 
+/* What is answered from here on, C's reply included, goes out when the turn's changes are in the
+ * journal, or an error does. */
+static void hold_replies(struct ic_session *s)
+{
+    if (s->commits++ == 0) {
+        s->commit_mark = s->command_mark;
+        s->commit_replies = 0;
+        ic_reply_hold(&s->reply);
+    }
+}
+
+static void on_commit(void *ctx, int result);
+
+/* C has run, and changed nothing itself. If it saw what others changed in this turn its answer
+ * waits for the same as theirs: nobody is told of what is undone. */
+static void hold_if_unsettled(struct ic_session *s, const struct ic_call *c)
+{
+    bool looked = (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
+                  c->command->handler == ic_command_exec;
+    if (!looked || s->commits > 0) {
+        return;
+    }
+    int result = ic_store_await_settled(s->proxy->store, on_commit, s);
+    if (result < 0) {
+        ic_session_end(s, "out of memory");
+    } else if (result > 0) {
+        hold_replies(s);
+    }
+}
+
 /* Everything it needs is there. */
 static void run(struct ic_session *s, struct ic_call *c)
 {
@@ -330,6 +360,7 @@ static void run(struct ic_session *s, struct ic_call *c)
         ic_transaction_queue(s, c);
     } else {
         ic_session_execute(s, c);
+        hold_if_unsettled(s, c);
     }
     finish(s);
 }
@@ -559,11 +590,7 @@ bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t c
         return false;
     }
     disown(c, changes, count);
-    if (s->commits++ == 0) {
-        s->commit_mark = s->command_mark;
-        s->commit_replies = 0;
-        ic_reply_hold(&s->reply);
-    }
+    hold_replies(s);
     return true;
 }
 

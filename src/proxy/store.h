@@ -322,6 +322,13 @@ struct ic_change {
  */
 int ic_store_commit(struct ic_store *s, const struct ic_change *changes, size_t count,
                     int64_t wall_ms, void (*done)(void *ctx, int result), void *ctx) IC_MUST_USE;
+/*
+ * What is found in the catalog now rests on changes of this turn that are not in the journal yet,
+ * and may be undone: 1, and DONE(ctx, result) is called as that of ic_store_commit. 0: it rests on
+ * none. IC_ENOMEM.
+ */
+int ic_store_await_settled(struct ic_store *s, void (*done)(void *ctx, int result),
+                           void *ctx) IC_MUST_USE;
 /* DONE with this ctx will not be called (its session is gone); the change stays. */
 void ic_store_forget(struct ic_store *s, void *ctx);
 /* Journals the turn's changes and calls each done. */

@@ -390,6 +390,19 @@ void ic_store_await(struct ic_store *s, void (*done)(void *ctx, int result), voi
     ic_store_need_turn_end(s);
 }
 
+int ic_store_await_settled(struct ic_store *s, void (*done)(void *ctx, int result), void *ctx)
+{
+    if (undo_count(s) == 0) {
+        return 0;
+    }
+    int result = ic_buf_reserve(&s->waiters, sizeof(struct ic_waiter));
+    if (result < 0) {
+        return result;
+    }
+    ic_store_await(s, done, ctx);
+    return 1;
+}
+
 static void forget_in(struct ic_buf *waiters, const void *ctx)
 {
     struct ic_waiter *w = (struct ic_waiter *)(void *)waiters->data;

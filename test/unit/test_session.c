@@ -221,7 +221,40 @@ static void skip_line(int fd)
     }
 }
 
-/* Whoever is told that MULTI failed does not find its commands executed. */
+/* Another client that looks in the same turn is not told of what is undone at its end, whether that
+ * is a value or that there is none. */
+static void test_journal_that_fails_before_others(void **state)
+{
+    (void)state;
+    static const char *const looks[] = {"GET k\r\n",      "GET other\r\n", "EXISTS k\r\n",
+                                        "SET k v NX\r\n", "DBSIZE\r\n",    "DEL other\r\n"};
+    enum { COUNT = sizeof looks / sizeof looks[0] };
+    int writer = dial(), reader[COUNT];
+    ask(writer, "SET k old\r\n", "+OK\r\n");
+    for (size_t i = 0; i < COUNT; i++) {
+        reader[i] = dial();
+        ask(reader[i], "PING\r\n", "+PONG\r\n");
+    }
+    world_fail_disk(true);
+    assert_true(send(writer, "RENAME k other\r\n", 16, 0) == 16);
+    for (size_t i = 0; i < COUNT; i++) { /* in one turn */
+        assert_true(send(reader[i], looks[i], strlen(looks[i]), 0) > 0);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        expect(reader[i], "-MISCONF Errors");
+        skip_line(reader[i]);
+    }
+    expect(writer, "-MISCONF Errors");
+    skip_line(writer);
+    world_fail_disk(false);
+    for (size_t i = 0; i < COUNT; i++) {
+        ask(reader[i], "GET k\r\n", "$3\r\nold\r\n");
+        close(reader[i]);
+    }
+    close(writer);
+    settle(0);
+}
+
 static void test_journal_that_fails_before_multi(void **state)
 {
     (void)state;
@@ -572,6 +605,7 @@ int main(void)
         session_test(test_clients_that_leave),
         session_test(test_journal_that_fails),
         session_test(test_journal_that_fails_behind_an_object),
+        session_test(test_journal_that_fails_before_others),
         session_test(test_journal_that_fails_before_multi),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
