@@ -44,10 +44,9 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct ic_list *ring = &clock_of(e)->ring;
     struct ic_list *link;
-    /* Ends: each turn of the loop clears one mark or is the last. */
-    while ((link = ic_list_pop_front(ring)) != NULL) {
+    for (int passed = 0; (link = ic_list_pop_front(ring)) != NULL; passed++) {
         struct ic_eviction_node *node = ic_eviction_of(link);
-        if (node->frequency == 0) {
+        if (node->frequency == 0 || passed == IC_EVICTION_PASSED_MAX) {
             return node;
         }
         node->frequency = 0;

@@ -11,6 +11,14 @@ struct ic_eviction_order { /* the first of each policy's own struct */
     const struct ic_eviction_policy *policy;
 };
 
+/*
+ * Objects that one call passes over because they were used, at most: then the next one goes, used
+ * or not. Where so many in a row were used nearly all were, and who comes first says little. Some
+ * 0.4 us each, out of the processor's caches: with a million objects a whole round would take 400
+ * ms.
+ */
+enum { IC_EVICTION_PASSED_MAX = 2000 };
+
 /* NODE's frequency is its hits, as far as the policy has not forgotten them; 0 when inserted. */
 struct ic_eviction_policy {
     size_t size; /* of its own struct, which is zeroed */

@@ -110,9 +110,9 @@ static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *no
 /* The oldest of the small queue that was used at most once; others go to main. NULL: none. */
 static struct ic_eviction_node *victim_small(struct s3fifo *s)
 {
-    while (!ic_list_empty(&s->queue[QUEUE_SMALL])) {
+    for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_SMALL]); passed++) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_SMALL].prev);
-        bool used = node->frequency > 1;
+        bool used = node->frequency > 1 && passed < IC_EVICTION_PASSED_MAX;
         take(s, node);
         if (!used) {
             ghost_put(s, node->name);
@@ -125,12 +125,11 @@ static struct ic_eviction_node *victim_small(struct s3fifo *s)
 
 static struct ic_eviction_node *victim_main(struct s3fifo *s)
 {
-    /* Ends: each round takes a hit from an object, and an object has at most HITS_MAX. */
-    while (!ic_list_empty(&s->queue[QUEUE_MAIN])) {
+    for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_MAIN]); passed++) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_MAIN].prev);
         uint32_t hits = node->frequency;
         take(s, node);
-        if (hits == 0) {
+        if (hits == 0 || passed == IC_EVICTION_PASSED_MAX) {
             return node;
         }
         push(s, node, QUEUE_MAIN);

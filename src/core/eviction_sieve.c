@@ -52,13 +52,12 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     if (ic_list_empty(&sieve->queue)) {
         return NULL;
     }
-    /* Ends: each object is passed over at most once before its mark is clear. */
-    for (;;) {
+    for (int passed = 0;; passed++) {
         if (sieve->hand == &sieve->queue) {
             sieve->hand = sieve->queue.prev;
         }
         struct ic_eviction_node *node = ic_eviction_of(sieve->hand);
-        if (node->frequency == 0) {
+        if (node->frequency == 0 || passed == IC_EVICTION_PASSED_MAX) {
             remove_node(e, node);
             return node;
         }

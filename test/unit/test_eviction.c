@@ -282,6 +282,35 @@ static void test_returned_victims(void **state)
     }
 }
 
+/* All were used: one call looks at a part of them, and takes what comes then. */
+static void test_bounded_looks(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    static struct ic_eviction_node node[MANY];
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        memset(node, 0, sizeof node);
+        struct ic_eviction *e = make(kind, node, MANY, 10);
+        for (int i = 0; i < 4 * MANY; i++) {
+            ic_eviction_access(e, &node[i % MANY]);
+        }
+        for (int calls = 1; calls <= 2; calls++) {
+            assert_non_null(ic_eviction_victim(e));
+            int touched = 0; /* was looked at: its hits are gone, or it is */
+            for (int i = 0; i < MANY; i++) {
+                touched += node[i].frequency == 0 || !node[i].inside;
+            }
+            assert_in_range(touched, 1, calls * 5000);
+        }
+        int left = 0;
+        while (ic_eviction_victim(e) != NULL) {
+            left++;
+        }
+        assert_int_equal(left, MANY - 2);
+        ic_eviction_free(e);
+    }
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -721,6 +750,7 @@ int main(void)
         leak_test(test_against_models),
         leak_test(test_gdsf_least_goes_first),
         leak_test(test_returned_victims),
+        leak_test(test_bounded_looks),
         leak_test(test_no_memory),
         leak_test(test_tiny_halves),
         leak_test(test_patience_is_learnt),
