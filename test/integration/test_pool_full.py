@@ -1,5 +1,8 @@
 """A pool filled several times over: it evicts, refuses nothing that fits, and its books agree
 with what the nodes say they hold."""
+import concurrent.futures
+import itertools
+
 from harness import noise, wait_until
 
 MB = 1 << 20
@@ -59,6 +62,37 @@ def test_filled_three_times_over(new_cluster):
     wait_until(lambda: books_agree(client), "the books agree after a flush")
     wait_until(lambda: client.get("last") == noise(2 * MB)
                and sum(r["live"] for r in pool_rows(client)) < 12 * MB, "what was flushed is free")
+
+
+def write_and_read(client, name, rounds):
+    """Values of many sizes, more than fit; what is there is right. Returns how many reads hit."""
+    hits = 0
+    for i in range(rounds):
+        assert client.set(f"{name}:{i}", value(i, 20000 + 7919 * i % 200000))
+        for back in (0, 1, 3, 20, 60):
+            found = client.get(f"{name}:{max(0, i - back)}")
+            assert found in (None, value(max(0, i - back), 20000 + 7919 * max(0, i - back) % 200000))
+            hits += found is not None
+    return hits
+
+
+def test_the_policy_changes_under_load(new_cluster):
+    """Writers that evict all the time, and CONFIG SET eviction from each policy to each other meanwhile."""
+    cluster = new_cluster(functions=12, memory="128mb", options={"maxmemory": "12mb"})
+    client = cluster.redis()
+    policies = ["gdsf", "sieve", "s3fifo", "lru", "clock"]
+    changes = itertools.cycle(itertools.permutations(policies, 2))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(write_and_read, cluster.redis(), f"w{n}", 300) for n in range(4)]
+        changed = 0
+        while not all(w.done() for w in work):
+            for policy in next(changes):
+                assert client.config_set("eviction", policy)
+                changed += 1
+        hits = sum(w.result() for w in work)
+    assert changed >= 40 and hits >= 1200
+    assert client.info("stats")["evicted_keys"] > 500
+    wait_until(lambda: books_agree(client), "the books agree with the nodes")
 
 
 def test_what_fits_no_function_is_refused_at_once(new_cluster):
