@@ -99,7 +99,10 @@ void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms);
  */
 int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *owner) IC_MUST_USE;
 size_t ic_stream_queued(const struct ic_stream *s); /* bytes not yet given to the kernel */
-void ic_stream_resume(struct ic_stream *s);         /* `room` will be asked again */
+extern const size_t ic_stream_bytes;                /* the memory of a stream that queues nothing */
+/* Memory that what is queued keeps, but for buffers of a pool, which are counted there. */
+size_t ic_stream_memory(const struct ic_stream *s);
+void ic_stream_resume(struct ic_stream *s); /* `room` will be asked again */
 /* "127.0.0.1:6378"; OUT has IC_ADDRESS_MAX bytes. */
 enum { IC_ADDRESS_MAX = 64 };
 void ic_stream_peer(const struct ic_stream *s, char *out);

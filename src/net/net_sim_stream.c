@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+const size_t ic_stream_bytes = sizeof(struct ic_sim_stream);
+
 static struct ic_sim_stream *sim_stream_of(const struct ic_stream *s)
 {
     return IC_CONTAINER(s, struct ic_sim_stream, stream);

@@ -49,6 +49,8 @@ struct socket {
     int connect_error; /* connect failed at once; told from the loop like any other failure */
 };
 
+const size_t ic_stream_bytes = sizeof(struct socket);
+
 static struct socket *socket_of(const struct ic_stream *s)
 {
     return IC_CONTAINER(s, struct socket, stream);

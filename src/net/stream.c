@@ -110,6 +110,11 @@ size_t ic_stream_queued(const struct ic_stream *s)
     return s->queue.bytes;
 }
 
+size_t ic_stream_memory(const struct ic_stream *s)
+{
+    return s->queue.memory;
+}
+
 bool ic_stream_wants_write(const struct ic_stream *s)
 {
     return is_open(s) && (s->connecting || !ic_stream_queue_empty(&s->queue));

@@ -5,8 +5,9 @@
 #include <assert.h>
 
 enum {
-    RING_MIN = 16,
+    RING_MIN = 8,
     BLOCK_BYTES = 4096, /* copied bytes are headers and short replies; longer ones get their own */
+    FIRST_BLOCK_BYTES = 512, /* of an empty queue: most are sent before another byte comes */
 };
 
 void ic_stream_queue_init(struct ic_stream_queue *q)
@@ -40,6 +41,7 @@ static int grow(struct ic_stream_queue *q)
         ring[i] = *at(q, i);
     }
     ic_free(q->ring);
+    q->memory += (capacity - q->capacity) * sizeof *ring;
     q->ring = ring;
     q->capacity = capacity;
     q->head = 0;
@@ -52,13 +54,25 @@ static int make_room(struct ic_stream_queue *q, size_t len)
     if (q->block != NULL && q->block->cap - q->block->len >= len) {
         return 0;
     }
-    struct ic_buf *block = ic_buf_new(len > BLOCK_BYTES ? len : BLOCK_BYTES);
+    size_t least = q->count == 0 ? FIRST_BLOCK_BYTES : BLOCK_BYTES;
+    struct ic_buf *block = ic_buf_new(len > least ? len : least);
     if (block == NULL) {
         return IC_ENOMEM;
     }
     ic_buf_unref(q->block);
     q->block = block;
+    q->block_counted = false;
     return 0;
+}
+
+/* What the next slice of OWNER counts: a pool's buffer nothing, a block once. */
+static size_t memory_of(struct ic_stream_queue *q, const struct ic_buf *owner)
+{
+    if (owner->release != NULL || (owner == q->block && q->block_counted)) {
+        return 0;
+    }
+    q->block_counted = q->block_counted || owner == q->block;
+    return owner->cap + sizeof *owner;
 }
 
 static void push(struct ic_stream_queue *q, const uint8_t *data, size_t len, struct ic_buf *owner)
@@ -69,8 +83,11 @@ static void push(struct ic_stream_queue *q, const uint8_t *data, size_t len, str
         last->len += len;
         return;
     }
+    size_t memory = memory_of(q, owner);
+    q->memory += memory;
     q->count++;
-    *at(q, q->count - 1) = (struct ic_queued){.data = data, .len = len, .owner = ic_buf_ref(owner)};
+    *at(q, q->count - 1) =
+        (struct ic_queued){.data = data, .len = len, .memory = memory, .owner = ic_buf_ref(owner)};
 }
 
 int ic_stream_queue_push(struct ic_stream_queue *q, struct ic_slice bytes, struct ic_buf *owner)
@@ -117,11 +134,12 @@ void ic_stream_queue_sent(struct ic_stream_queue *q, size_t len)
             return;
         }
         len -= first->len;
+        q->memory -= first->memory;
         ic_buf_unref(first->owner);
         q->head = (q->head + 1) & (q->capacity - 1);
         q->count--;
     }
-    if (q->count == 0 && q->block != NULL && q->block->refs == 1) {
-        q->block->len = 0; /* nobody else looks at it: write it from the start again */
+    if (q->count == 0) {
+        ic_stream_queue_deinit(q); /* thousands of idle streams keep no memory */
     }
 }

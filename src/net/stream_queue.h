@@ -1,17 +1,20 @@
 /*
  * stream_queue.h - what a stream still has to send: a ring of slices, each with a
- * reference to its owner; short ownerless bytes are copied into shared blocks.
+ * reference to its owner; short ownerless bytes are copied into shared blocks. An empty
+ * queue keeps nothing.
  */
 #ifndef IC_NET_STREAM_QUEUE_H
 #define IC_NET_STREAM_QUEUE_H
 
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 struct ic_queued {
     const uint8_t *data;
     size_t len;
+    size_t memory; /* of the queue's `memory`, what goes with this */
     struct ic_buf *owner;
 };
 
@@ -19,7 +22,9 @@ struct ic_stream_queue {
     struct ic_queued *ring; /* capacity is 0 or a power of two */
     size_t capacity, head, count;
     size_t bytes;         /* queued in all */
+    size_t memory;        /* that this keeps, but for buffers of a pool, which are counted there */
     struct ic_buf *block; /* where the next copied bytes go, or NULL */
+    bool block_counted;   /* in the memory of a slice */
 };
 
 void ic_stream_queue_init(struct ic_stream_queue *q);
