@@ -28,7 +28,7 @@ enum ic_resp_state {
     BROKEN,
 };
 
-enum { KEPT_BYTES_MAX = 4096, KEPT_SPANS_MAX = 64, FIRST_SPANS = 8 };
+enum { KEPT_BYTES_MAX = 256, KEPT_SPANS_MAX = 8, FIRST_SPANS = 8 };
 
 void ic_resp_init(struct ic_resp *r, uint64_t max_bulk)
 {
@@ -52,7 +52,7 @@ void ic_resp_reset(struct ic_resp *r)
     }
     r->bytes.len = 0;
     r->argc = r->total = 0;
-    r->is_inline = false;
+    r->is_inline = r->request_skipped = false;
     r->line_length = 0;
     r->state = START;
 }
@@ -69,7 +69,7 @@ size_t ic_resp_memory(const struct ic_resp *r)
 
 struct ic_slice ic_resp_arg(const struct ic_resp *r, uint32_t index)
 {
-    assert(index < r->argc);
+    assert(index < r->argc && !r->request_skipped);
     struct ic_resp_span span = r->span[index];
     if (span.offset != UINT64_MAX && span.length == 0) {
         return ic_slice("", 0); /* there may be no bytes at all to point into */
@@ -111,6 +111,14 @@ void ic_resp_skip(struct ic_resp *r)
 {
     assert(r->state == KEEP && r->body_left == r->bulk_length);
     r->span[r->argc].offset = UINT64_MAX;
+    r->state = SKIP;
+}
+
+void ic_resp_skip_request(struct ic_resp *r)
+{
+    assert(r->state == KEEP && r->body_left == r->bulk_length);
+    ic_resp_deinit(r);
+    r->request_skipped = true;
     r->state = SKIP;
 }
 
@@ -224,11 +232,15 @@ static enum ic_resp_event end_bulk(struct ic_resp *r)
     if (r->unauthenticated && length > IC_RESP_UNAUTH_BULK_MAX) {
         return fail(r, "Protocol error: unauthenticated bulk length");
     }
+    r->line_length = 0;
+    r->bulk_length = r->body_left = (uint64_t)length;
+    if (r->request_skipped) {
+        r->state = SKIP;
+        return IC_RESP_MORE;
+    }
     if (reserve_span(r) != 0) {
         return fail(r, "out of memory");
     }
-    r->line_length = 0;
-    r->bulk_length = r->body_left = (uint64_t)length;
     r->span[r->argc] = (struct ic_resp_span){.offset = r->bytes.len, .length = (uint64_t)length};
     r->state = KEEP;
     return IC_RESP_BULK;

@@ -45,6 +45,7 @@ struct ic_resp {
     uint64_t max_bulk;    /* longest bulk accepted (proto-max-bulk-len) */
     bool unauthenticated; /* then the small IC_RESP_UNAUTH limits hold */
     bool is_inline;       /* the command came as a line */
+    bool request_skipped; /* ic_resp_skip_request */
     uint32_t argc, total; /* arguments that are complete; that the request announced */
     uint64_t bulk_length;
     const char *error; /* after IC_RESP_ERROR, without "-ERR " */
@@ -70,6 +71,12 @@ enum ic_resp_event ic_resp_feed(struct ic_resp *r, struct ic_slice *in) IC_MUST_
 /* Right after IC_RESP_BULK: the body is not kept. */
 void ic_resp_stream(struct ic_resp *r);
 void ic_resp_skip(struct ic_resp *r);
+/*
+ * The same for the whole request: what was kept of it is given back, and what is still to come is
+ * thrown away without a further IC_RESP_BULK. It is complete all the same, with arguments that must
+ * not be asked for.
+ */
+void ic_resp_skip_request(struct ic_resp *r);
 /* In the middle of a streamed body: what is left of it is thrown away. */
 void ic_resp_skip_rest(struct ic_resp *r);
 uint64_t ic_resp_body_left(const struct ic_resp *r);
@@ -98,6 +105,7 @@ struct ic_resp_writer {
     size_t max;  /* longest `buf` allowed: more is a failure */
     int version; /* 2 or 3 */
     bool failed;
+    bool too_long; /* that was why */
 };
 
 void ic_resp_raw(struct ic_resp_writer *w, struct ic_slice bytes);

@@ -16,7 +16,9 @@ static void append(struct ic_resp_writer *w, const void *data, size_t len)
     if (w->failed) {
         return;
     }
-    if (len > w->max || w->buf->len > w->max - len || ic_buf_append(w->buf, data, len) != 0) {
+    if (len > w->max || w->buf->len > w->max - len) {
+        w->failed = w->too_long = true;
+    } else if (ic_buf_append(w->buf, data, len) != 0) {
         w->failed = true;
     }
 }

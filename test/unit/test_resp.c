@@ -182,6 +182,39 @@ static void test_stream_is_abandoned(void **state)
     ic_resp_deinit(&r);
 }
 
+/* Nothing is kept of it, before or after, and it ends where it would have. */
+static void test_request_is_skipped(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "*4\r\n$3\r\nDEL\r\n$1\r\na\r\n$0\r\n\r\n$5\r\n*1\r\n$\r\n*1\r\n$1\r\nb\r\n";
+    for (size_t step = 1; step < sizeof text; step++) {
+        struct ic_resp r;
+        ic_resp_init(&r, 1000);
+        size_t bulks = 0, commands = 0;
+        for (size_t at = 0; at < sizeof text - 1; at += step) {
+            size_t left = sizeof text - 1 - at;
+            struct ic_slice in = ic_slice(text + at, left < step ? left : step);
+            enum ic_resp_event event;
+            while ((event = ic_resp_feed(&r, &in)) != IC_RESP_MORE) {
+                assert_true(event == IC_RESP_BULK || event == IC_RESP_COMMAND);
+                bulks += event == IC_RESP_BULK;
+                if (event == IC_RESP_BULK && bulks == 2) {
+                    ic_resp_skip_request(&r);
+                } else if (event == IC_RESP_COMMAND) {
+                    assert_int_equal(r.argc, commands == 0 ? 4 : 1);
+                    assert_true(ic_resp_memory(&r) == 0 || commands > 0);
+                    ic_resp_reset(&r);
+                    commands++;
+                }
+            }
+        }
+        assert_int_equal(commands, 2);
+        assert_int_equal(bulks, 3); /* DEL, a, and b: the rest was not announced */
+        ic_resp_deinit(&r);
+    }
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -313,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_stream_is_abandoned),
+        cmocka_unit_test(test_request_is_skipped),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_integers),
