@@ -79,14 +79,30 @@ static int set_number(struct ic_config *c, const struct ic_directive *d, struct 
     if (d->kind == IC_DIRECTIVE_INT) {
         result = ic_slice_to_i64(value, &number);
     } else {
-        result = d->kind == IC_DIRECTIVE_SIZE ? ic_quantity_bytes(value, &number)
-                                              : ic_quantity_ms(value, &number);
+        result = d->kind == IC_DIRECTIVE_TIME ? ic_quantity_ms(value, &number)
+                                              : ic_quantity_bytes(value, &number);
     }
     if (result == 0 && (number < d->least || number > d->most)) {
         result = IC_ERANGE;
     }
     if (result == 0) {
         *(int64_t *)field_of(c, d) = number;
+    }
+    return result;
+}
+
+static int set_share(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    if (value.len == 0 || value.data[value.len - 1] != '%') {
+        return set_number(c, d, value);
+    }
+    int64_t percent = 0;
+    int result = ic_slice_to_i64(ic_slice(value.data, value.len - 1), &percent);
+    if (result == 0 && (percent < 0 || -percent < d->least)) {
+        result = IC_ERANGE;
+    }
+    if (result == 0) {
+        *(int64_t *)field_of(c, d) = -percent;
     }
     return result;
 }
@@ -148,6 +164,10 @@ static int set_field(struct ic_config *c, const struct ic_directive *d, struct i
     }
     case IC_DIRECTIVE_STRING:
         return set_string(c, d, value);
+    case IC_DIRECTIVE_SHARE:
+        return set_share(c, d, value);
+    case IC_DIRECTIVE_OUTPUT:
+        return ic_output_limits_set(field_of(c, d), value);
     }
     return IC_EINVAL;
 }
@@ -183,6 +203,16 @@ static void describe_values(const struct ic_directive *d, char *out, size_t out_
     case IC_DIRECTIVE_STRING:
         snprintf(out, out_size, "text");
         break;
+    case IC_DIRECTIVE_SHARE:
+        snprintf(out, out_size,
+                 "a size in bytes, or with kb, mb or gb, or a percentage from 0%% to %" PRId64 "%%",
+                 -d->least);
+        break;
+    case IC_DIRECTIVE_OUTPUT:
+        snprintf(
+            out, out_size,
+            "one or more of CLASS HARD SOFT SECONDS, where CLASS is normal, replica or pubsub");
+        break;
     }
 }
 
@@ -213,6 +243,12 @@ static int print_choice(struct ic_buf *out, const char *choices, int index)
     return ic_buf_append(out, choices, strcspn(choices, "|"));
 }
 
+static int print_share(struct ic_buf *out, int64_t share)
+{
+    return share < 0 ? ic_buf_printf(out, "%" PRId64 "%%", -share)
+                     : ic_buf_printf(out, "%" PRId64, share);
+}
+
 int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struct ic_buf *out)
 {
     const char *field = (const char *)c + d->offset;
@@ -230,6 +266,10 @@ int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struc
         return print_choice(out, d->choices, *(const int *)(const void *)field);
     case IC_DIRECTIVE_STRING:
         return ic_buf_append_str(out, *(char *const *)(const void *)field);
+    case IC_DIRECTIVE_SHARE:
+        return print_share(out, *(const int64_t *)(const void *)field);
+    case IC_DIRECTIVE_OUTPUT:
+        return ic_output_limits_print((const void *)field, out);
     }
     return IC_EINVAL;
 }

@@ -10,6 +10,8 @@
  *   SIZE    int64_t, bytes: 64kb 1mb 4gb (1024s)     ENUM   int, an index into choices
  *   TIME    int64_t, milliseconds: 250ms 10s 5m 1h   STRING char *, owned
  *   REAL    double, decimal: 2 0.05 1e-6 (its bounds are whole numbers)
+ *   SHARE   int64_t, bytes, or if negative a percentage: 64mb 5%
+ *   OUTPUT  struct ic_output_limits: normal 0 0 0 pubsub 32mb 8mb 60
  *
  * What bears a name of Redis's is taken and shown in Redis's unit: an INT where Redis has seconds.
  *
@@ -38,6 +40,18 @@ X(STRING, dir, "dir", "", 0, 0, "", PL, FIXED, \
 X(STRING, requirepass_file, "requirepass-file", "", 0, 0, "", P, FIXED, \
   "File whose first line is the clients' password; or set INFINICACHE_PASSWORD.") \
 X(INT, maxclients, "maxclients", "10000", 1, 1000000, "", P, RUNTIME, "Most client connections at a time.") \
+X(SHARE, maxmemory_clients, "maxmemory-clients", "256mb", -100, IC_NO_LIMIT, "", P, RUNTIME, \
+  "Most memory that clients take in the proxy, all together: connections, requests that are not complete, " \
+  "queued commands, watched keys, replies they have not read. Beyond it the largest are closed. A " \
+  "percentage is one of maxmemory (0: of the pool's memory). 0: no bound.") \
+X(SIZE, client_query_buffer_limit, "client-query-buffer-limit", "128mb", 1 << 20, IC_NO_LIMIT, "", P, RUNTIME, \
+  "Most memory that one client's arguments, queued commands and watched keys take: a request beyond it " \
+  "is answered with an error. Values do not count, they are not kept.") \
+X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
+  "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", 0, 0, "", P, RUNTIME, \
+  "Replies a client may leave unread before it is closed: by class, bytes at once, bytes for so many " \
+  "seconds; 0: as many as maxmemory-clients allows. Clients here are of the class normal. Values that " \
+  "are read from the functions do not count, they are not kept.") \
 X(INT, timeout_s, "timeout", "0", 0, INT32_MAX, "", P, RUNTIME, \
   "Closes a client idle for so many seconds; 0: never.") \
 X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \

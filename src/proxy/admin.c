@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
 #include "proxy/repair.h"
+#include "proxy/sessions.h"
 #include "proxy/store.h"
 
 #include <inttypes.h>
@@ -34,6 +35,8 @@ struct figures {
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
     uint64_t uptime_s, loading;
+    uint64_t clients, clients_bytes;
+    const struct ic_stats *stats;
 };
 
 static void add_function(struct figures *f, const struct ic_pool_function *function)
@@ -59,6 +62,9 @@ static struct figures gather(const struct ic_proxy *p)
         .copies = ic_store_copies(p->store),
         .handover = ic_handover_stats(p->handover),
         .keys = ic_store_count(p->store),
+        .clients = p->sessions->count,
+        .clients_bytes = p->sessions->memory.total,
+        .stats = &p->sessions->stats,
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
@@ -81,6 +87,13 @@ static struct figures gather(const struct ic_proxy *p)
     X(gauge,   "keys",                      keys,                        "Keys in the catalog.")    \
     X(gauge,   "objects_bytes",             store.bytes,                 "Bytes of committed objects.") \
     X(gauge,   "catalog_memory_bytes",      store.catalog_memory,        "Memory of the catalog.")  \
+    X(gauge,   "connected_clients",         clients,                     "Connections of clients.")  \
+    X(gauge,   "clients_memory_bytes",      clients_bytes,               "What clients make the proxy keep.") \
+    X(counter, "evicted_clients_total",     stats->evicted_clients,      "Clients closed for maxmemory-clients.") \
+    X(counter, "output_limit_disconnections_total", stats->output_limit_disconnections, \
+      "Clients closed for client-output-buffer-limit.") \
+    X(counter, "query_limit_refusals_total", stats->query_limit_refusals, \
+      "Requests refused for client-query-buffer-limit.") \
     X(counter, "keyspace_hits_total",       store.hits,                  "Reads that found their key.") \
     X(counter, "keyspace_misses_total",     store.misses,                "Reads that did not.")     \
     X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \

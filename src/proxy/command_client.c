@@ -41,15 +41,16 @@ int ic_session_describe(const struct ic_session *s, struct ic_buf *out)
     char flags[8];
     uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
     size_t query = s->rest.len + s->parser.bytes.len;
-    size_t output = s->reply.part_bytes + s->reply.tail.len + ic_stream_queued(s->stream);
+    size_t tables = ic_session_query_bytes(s) - s->rest.cap - s->parser.bytes.cap -
+                    s->queued_bytes - s->watched_bytes;
     describe_flags(s, flags);
     int result =
         ic_buf_printf(out,
                       "id=%" PRIu64 " addr=%s laddr=%s fd=-1 name=%s age=%" PRIu64 " idle=%" PRIu64
-                      " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d",
+                      " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%zu",
                       s->id, s->peer, s->local, or_empty(s->name), (now_ms - s->created_ms) / 1000,
                       (now_ms - s->active_ms) / 1000, flags[0] == '\0' ? "N" : flags,
-                      s->multi ? (int)s->queued_count : -1);
+                      s->multi ? (int)s->queued_count : -1, s->watched_count);
     if (result != 0) {
         return result;
     }
@@ -58,8 +59,9 @@ int ic_session_describe(const struct ic_session *s, struct ic_buf *out)
         " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%u "
         "omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s "
         "lib-ver=%s",
-        query, s->rest.cap - s->rest.len, ic_resp_memory(&s->parser), s->queued_bytes,
-        s->reply.tail.len, s->reply.objects, output, sizeof(*s) + s->charged + output,
+        query, s->rest.cap + s->parser.bytes.cap - query, tables, s->queued_bytes,
+        s->reply.tail.len + ic_stream_queued(s->stream), s->reply.part_count,
+        ic_reply_memory(&s->reply), ic_session_memory(s),
         s->last_command == NULL ? "NULL" : s->last_command->name, s->reply.out.version,
         or_empty(s->library), or_empty(s->library_version));
 }
@@ -168,7 +170,7 @@ void ic_command_client_setname(struct ic_call *c)
 {
     if (!ic_client_name_valid(c->argv[2].bytes)) {
         ic_call_error(c, IC_CLIENT_NAME_ERROR);
-    } else if (!ic_client_name_set(&c->session->name, c->argv[2].bytes)) {
+    } else if (!ic_session_set_text(c->session, &c->session->name, c->argv[2].bytes)) {
         ic_call_error(c, "out of memory");
     } else {
         ic_call_ok(c);
@@ -198,7 +200,7 @@ void ic_command_client_setinfo(struct ic_call *c)
     if (!ic_client_name_valid(c->argv[3].bytes)) {
         ic_call_errorf(c, "%.*s cannot contain spaces, newlines or special characters.",
                        IC_CALL_TEXT(c, 2));
-    } else if (!ic_client_name_set(to, c->argv[3].bytes)) {
+    } else if (!ic_session_set_text(c->session, to, c->argv[3].bytes)) {
         ic_call_error(c, "out of memory");
     } else {
         ic_call_ok(c);

@@ -141,7 +141,7 @@ void ic_command_hello(struct ic_call *c)
         return;
     }
     if (h.name != 0) {
-        ic_client_name_set(&s->name, c->argv[h.name].bytes);
+        ic_session_set_text(s, &s->name, c->argv[h.name].bytes);
     }
     c->out->version = h.version != 0 ? (int)h.version : c->out->version;
     ic_resp_map(c->out, 7);
@@ -165,7 +165,7 @@ void ic_command_reset(struct ic_call *c)
 {
     struct ic_session *s = c->session;
     ic_transaction_discard(s);
-    ic_client_name_set(&s->name, ic_slice(NULL, 0));
+    ic_session_set_text(s, &s->name, ic_slice(NULL, 0));
     s->no_evict = s->no_touch = s->reply_off = s->reply_skip = s->reply_skip_next = false;
     s->authenticated = !ic_sessions_have_password(s->sessions);
     s->parser.unauthenticated = !s->authenticated;

@@ -106,7 +106,11 @@ static void write_clients(struct report *r)
     number(r, "maxclients", (uint64_t)config_of(r)->maxclients);
     number(r, "blocked_clients", blocked);
     number(r, "tracking_clients", 0);
-    number(r, "ic_query_bytes", sessions_of(r)->query_bytes);
+    size_t input, output;
+    ic_client_memory_recent(&sessions_of(r)->memory, ic_loop_now_ms(r->call->proxy->loop), &input,
+                            &output);
+    number(r, "client_recent_max_input_buffer", input);
+    number(r, "client_recent_max_output_buffer", output);
 }
 
 static void write_memory(struct report *r)
@@ -128,6 +132,10 @@ static void write_memory(struct report *r)
         ic_config_get(config_of(r), ic_directive_find(ic_slice_str("eviction")), &policy) != 0;
     line(r, "maxmemory_policy:allkeys-%.*s", (int)policy.len, (const char *)policy.data);
     ic_buf_deinit(&policy);
+    size_t clients = ic_client_memory_limit(config_of(r));
+    number(r, "mem_clients_slaves", 0);
+    number(r, "mem_clients_normal", sessions_of(r)->memory.total);
+    number(r, "ic_clients_limit", clients == SIZE_MAX ? 0 : clients);
     line(r, "mem_allocator:libc");
     number(r, "ic_catalog_bytes", store.catalog_memory);
     number(r, "ic_window_limit", window.limit);
@@ -211,6 +219,8 @@ static void write_stats(struct report *r)
     number(r, "expired_keys", store.expired);
     number(r, "evicted_keys", store.evicted);
     number(r, "evicted_clients", s->evicted_clients);
+    number(r, "client_output_buffer_limit_disconnections", s->output_limit_disconnections);
+    number(r, "ic_query_buffer_limit_refusals", s->query_limit_refusals);
     number(r, "keyspace_hits", store.hits);
     number(r, "keyspace_misses", store.misses);
     number(r, "pubsub_channels", 0);

@@ -219,7 +219,7 @@ static void listing_init(struct listing *l, struct ic_call *c, struct ic_buf *bu
 {
     ic_buf_init(buf);
     *l = (struct listing){
-        .call = c, .all = true, .keys = {.buf = buf, .max = IC_REPLY_MAX / 2, .version = 2}};
+        .call = c, .all = true, .keys = {.buf = buf, .max = IC_REPLY_KEYS_MAX, .version = 2}};
 }
 
 void ic_command_keys(struct ic_call *c)

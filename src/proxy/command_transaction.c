@@ -24,14 +24,27 @@ struct session_watch {
     uint8_t key[];
 };
 
+/* What a watch of a key of so many bytes takes, with its place in the store's map. */
+static size_t watch_size(size_t key_len)
+{
+    return sizeof(struct session_watch) + key_len + 2 * sizeof(void *);
+}
+
 /* ---- the queue ---- */
 
-static struct ic_queued_command *copy_call(const struct ic_call *c)
+/* What C takes when it is queued. */
+static size_t queued_size(const struct ic_call *c)
 {
     size_t bytes = sizeof(struct ic_queued_command) + c->argc * sizeof(struct ic_arg);
     for (uint32_t i = 0; i < c->argc; i++) {
         bytes += c->argv[i].bytes.data == NULL ? 0 : c->argv[i].bytes.len;
     }
+    return bytes;
+}
+
+static struct ic_queued_command *copy_call(const struct ic_call *c)
+{
+    size_t bytes = queued_size(c);
     struct ic_queued_command *q = ic_calloc(1, bytes);
     if (q == NULL) {
         return NULL;
@@ -52,26 +65,6 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     return q;
 }
 
-void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
-{
-    if (!s->dirty_exec) {
-        struct ic_queued_command *q = copy_call(c);
-        if (q == NULL) {
-            s->dirty_exec = true;
-            ic_call_error(c, "out of memory");
-            return;
-        }
-        for (uint32_t i = 0; i < c->argc; i++) {
-            c->argv[i].draft = NULL; /* the queue's now */
-        }
-        ic_list_push_back(&s->queued, &q->node);
-        s->queued_count++;
-        s->queued_bytes += q->bytes;
-        s->queued_writes = s->queued_writes || (c->command->flags & IC_COMMAND_WRITE) != 0;
-    }
-    ic_resp_status(c->out, "QUEUED");
-}
-
 static void free_queued(struct ic_session *s, struct ic_queued_command *q)
 {
     ic_list_remove(&q->node);
@@ -85,21 +78,68 @@ static void free_queued(struct ic_session *s, struct ic_queued_command *q)
     ic_free(q);
 }
 
+void ic_transaction_drop_queue(struct ic_session *s)
+{
+    IC_LIST_EACH (node, &s->queued) {
+        free_queued(s, IC_CONTAINER(node, struct ic_queued_command, node));
+    }
+}
+
+/* NULL: replied with an error, and EXEC will fail. */
+static struct ic_queued_command *take_call(struct ic_session *s, struct ic_call *c)
+{
+    struct ic_queued_command *q = NULL;
+    if (ic_session_query_fits(s, queued_size(c) + IC_SESSION_QUERY_SPARE)) {
+        q = copy_call(c);
+        if (q != NULL) {
+            return q;
+        }
+        ic_call_error(c, "out of memory");
+    } else {
+        s->sessions->stats.query_limit_refusals++;
+        ic_call_errorf(c,
+                       "the transaction takes more memory than client-query-buffer-limit (%lld "
+                       "bytes)",
+                       (long long)s->proxy->config->client_query_buffer_limit);
+    }
+    s->dirty_exec = true;
+    ic_transaction_drop_queue(s);
+    return NULL;
+}
+
+void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
+{
+    if (!s->dirty_exec) {
+        struct ic_queued_command *q = take_call(s, c);
+        if (q == NULL) {
+            return;
+        }
+        for (uint32_t i = 0; i < c->argc; i++) {
+            c->argv[i].draft = NULL; /* the queue's now */
+        }
+        ic_list_push_back(&s->queued, &q->node);
+        s->queued_count++;
+        s->queued_bytes += q->bytes;
+        s->queued_writes = s->queued_writes || (c->command->flags & IC_COMMAND_WRITE) != 0;
+    }
+    ic_resp_status(c->out, "QUEUED");
+}
+
 static void unwatch_all(struct ic_session *s)
 {
     struct ic_list *node;
     while ((node = ic_list_pop_front(&s->watches)) != NULL) {
         struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
         ic_store_unwatch(s->proxy->store, &w->watch);
+        s->watched_bytes -= watch_size(w->key_len);
+        s->watched_count--;
         ic_free(w);
     }
 }
 
 void ic_transaction_discard(struct ic_session *s)
 {
-    IC_LIST_EACH (node, &s->queued) {
-        free_queued(s, IC_CONTAINER(node, struct ic_queued_command, node));
-    }
+    ic_transaction_drop_queue(s);
     unwatch_all(s);
     s->multi = s->dirty_exec = s->queued_writes = false;
 }
@@ -189,6 +229,9 @@ static bool is_watched(const struct ic_session *s, struct ic_slice key)
 static int watch(struct ic_call *c, struct ic_slice key)
 {
     struct ic_session *s = c->session;
+    if (!ic_session_query_fits(s, watch_size(key.len) + IC_SESSION_QUERY_SPARE)) {
+        return IC_ETOOBIG;
+    }
     struct session_watch *w = ic_calloc(1, sizeof(*w) + key.len);
     if (w == NULL) {
         return IC_ENOMEM;
@@ -202,7 +245,21 @@ static int watch(struct ic_call *c, struct ic_slice key)
         return result;
     }
     ic_list_push_back(&s->watches, &w->node);
+    s->watched_bytes += watch_size(key.len);
+    s->watched_count++;
     return 0;
+}
+
+static void say_not_watched(struct ic_call *c, int result)
+{
+    if (result != IC_ETOOBIG) {
+        ic_call_error(c, "out of memory");
+        return;
+    }
+    c->session->sessions->stats.query_limit_refusals++;
+    ic_call_errorf(c,
+                   "the watched keys take more memory than client-query-buffer-limit (%lld bytes)",
+                   (long long)c->proxy->config->client_query_buffer_limit);
 }
 
 void ic_command_watch(struct ic_call *c)
@@ -211,13 +268,15 @@ void ic_command_watch(struct ic_call *c)
         ic_call_error(c, "WATCH inside MULTI is not allowed");
         return;
     }
-    for (uint32_t i = 1; i < c->argc; i++) {
-        if (!is_watched(c->session, c->argv[i].bytes) && watch(c, c->argv[i].bytes) != 0) {
-            ic_call_error(c, "out of memory");
-            return;
-        }
+    int result = 0;
+    for (uint32_t i = 1; i < c->argc && result == 0; i++) {
+        result = is_watched(c->session, c->argv[i].bytes) ? 0 : watch(c, c->argv[i].bytes);
     }
-    ic_call_ok(c);
+    if (result == 0) {
+        ic_call_ok(c);
+    } else {
+        say_not_watched(c, result);
+    }
 }
 
 void ic_command_unwatch(struct ic_call *c)

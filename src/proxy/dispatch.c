@@ -244,8 +244,11 @@ static void log_if_slow(struct ic_session *s, const struct ic_call *c, int64_t b
         return;
     }
     e->dollars = cost_of_values(c);
-    *streamed = (struct streamed){
-        .bill.settled = on_settled, .session = s, .entry = e, .begun_us = begun_us};
+    *streamed = (struct streamed){.bill.memory = sizeof(*streamed) + sizeof(*e) + e->args.cap,
+                                  .bill.settled = on_settled,
+                                  .session = s,
+                                  .entry = e,
+                                  .begun_us = begun_us};
     ic_reply_put_on_bill(&s->reply, mark, &streamed->bill);
 }
 
@@ -264,11 +267,18 @@ void ic_session_execute(struct ic_session *s, struct ic_call *c)
     log_if_slow(s, c, begun_us, us, s->reply.objects - objects, mark);
 }
 
-void ic_dispatch_drop(struct ic_session *s)
+static void drop_values(struct ic_session *s)
 {
     IC_LIST_EACH (node, &s->values) {
         ic_value_free(IC_CONTAINER(node, struct ic_value, node));
     }
+    s->streaming = NULL;
+    s->sealing = 0;
+}
+
+void ic_dispatch_drop(struct ic_session *s)
+{
+    drop_values(s);
     for (uint32_t i = 0; i < s->call.argc; i++) {
         if (s->argv[i].draft != NULL) {
             ic_store_drop(s->proxy->store, s->argv[i].draft);
@@ -276,8 +286,6 @@ void ic_dispatch_drop(struct ic_session *s)
     }
     s->call.argc = 0;
     s->command = NULL;
-    s->streaming = NULL;
-    s->sealing = 0;
     s->value_error = 0;
     s->inline_next = 0;
     s->argument_too_long = s->prepared = s->refused = false;
@@ -312,6 +320,11 @@ static void finish(struct ic_session *s)
         ic_reply_hold(&s->reply);
         ic_timer_start(&s->delay, s->delay_ms);
         s->delay_ms = 0;
+    }
+    if (s->argv_cap > IC_SESSION_ARGV_KEPT) {
+        ic_free(s->argv);
+        s->argv = NULL;
+        s->argv_cap = 0;
     }
     ic_session_charge(s);
 }
@@ -435,6 +448,18 @@ void ic_dispatch_refuse(struct ic_session *s)
     reject(s, &s->call, why);
     end_reply(s);
     s->refused = true;
+}
+
+void ic_dispatch_refuse_query(struct ic_session *s)
+{
+    s->sessions->stats.query_limit_refusals++;
+    s->value_error = IC_ETOOBIG;
+    snprintf(s->value_why, sizeof(s->value_why),
+             "the request takes more memory than client-query-buffer-limit (%lld bytes)",
+             (long long)s->proxy->config->client_query_buffer_limit);
+    ic_dispatch_refuse(s);
+    drop_values(s);
+    ic_transaction_drop_queue(s);
 }
 
 void ic_dispatch_request(struct ic_session *s)

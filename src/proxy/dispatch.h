@@ -14,6 +14,9 @@ bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total);
 /* A value failed (s->value_error) although the request is still being read: replies at once, so
  * that a client that listens need not send the rest; what comes of it is thrown away. */
 void ic_dispatch_refuse(struct ic_session *s);
+/* The request being read takes more memory than it may: the same, and what it took is given back.
+ * The parser skips the rest of it. */
+void ic_dispatch_refuse_query(struct ic_session *s);
 /* Every byte of the request is there. */
 void ic_dispatch_request(struct ic_session *s);
 /* What the request waited for may be there: values sealed, or room for an inline value. */

@@ -720,6 +720,11 @@ double ic_put_dollars(const struct ic_put *put)
     return put->dollars;
 }
 
+size_t ic_put_memory(const struct ic_put *put)
+{
+    return sizeof *put + put->chunk_count * sizeof put->chunk[0] + put->key_len;
+}
+
 static void reap_put(void *ctx)
 {
     struct ic_put *put = ctx;

@@ -61,6 +61,7 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms);
  * not sealed by then are given up. */
 struct ic_object *ic_put_take(struct ic_put *put);
 double ic_put_dollars(const struct ic_put *put); /* what its requests cost so far */
+size_t ic_put_memory(const struct ic_put *put);  /* its own, without buffers and draft */
 void ic_put_free(struct ic_put *put);            /* NULL is fine */
 
 #endif

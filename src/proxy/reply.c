@@ -28,6 +28,25 @@ struct part {
     const char *absent; /* what is said if the value turns out to be lost */
 };
 
+/* MORE bytes wait, or fewer. What the writer may add is what is left of the limit. */
+static void count_memory(struct ic_reply *r, int64_t more)
+{
+    r->parts_memory += (size_t)more;
+    r->out.max = r->limit > r->parts_memory ? r->limit - r->parts_memory : 0;
+}
+
+void ic_reply_set_limit(struct ic_reply *r, size_t limit)
+{
+    r->limit = limit;
+    count_memory(r, 0);
+}
+
+static size_t part_memory(const struct part *p)
+{
+    size_t bytes = p->bytes == NULL ? 0 : sizeof(*p->bytes) + p->bytes->cap;
+    return sizeof(*p) + bytes;
+}
+
 static void reset_writer(struct ic_reply *r)
 {
     r->out.buf = &r->tail;
@@ -42,23 +61,27 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
                            .changed = changed,
                            .broken = broken,
                            .ctx = ctx,
-                           .out = {.max = IC_REPLY_MAX, .version = 2}};
+                           .allowance = IC_REPLY_QUEUE_MAX,
+                           .out = {.version = 2}};
     ic_buf_init(&r->tail);
     ic_list_init(&r->parts);
     reset_writer(r);
+    ic_reply_set_limit(r, SIZE_MAX);
 }
 
 static void part_free(struct ic_reply *r, struct part *p)
 {
     ic_list_remove(&p->node);
+    r->part_count--;
+    count_memory(r, -(int64_t)part_memory(p));
     if (p->bytes != NULL) {
-        r->part_bytes -= p->bytes->len;
         ic_buf_unref(p->bytes);
     } else {
         r->objects--;
         ic_store_unpin(r->proxy->store, p->object);
     }
     if (p->bill != NULL && --p->bill->objects == 0) {
+        count_memory(r, -(int64_t)p->bill->memory);
         p->bill->settled(p->bill);
     }
     ic_free(p);
@@ -83,7 +106,19 @@ void ic_reply_deinit(struct ic_reply *r)
 static void push_part(struct ic_reply *r, struct part *p)
 {
     p->number = ++r->parts_made;
+    r->part_count++;
+    count_memory(r, (int64_t)part_memory(p));
     ic_list_push_back(&r->parts, &p->node);
+}
+
+/* B keeps little more than its bytes. */
+static void trim(struct ic_buf *b)
+{
+    uint8_t *data = b->cap - b->len > b->len / 8 ? ic_realloc(b->data, b->len) : NULL;
+    if (data != NULL) {
+        b->data = data;
+        b->cap = b->len;
+    }
 }
 
 /* What the handlers wrote as a buffer of its own, which takes the bytes over. NULL: out of memory.
@@ -115,8 +150,8 @@ static bool close_tail(struct ic_reply *r)
         r->out.failed = true;
         return false;
     }
+    trim(bytes);
     p->bytes = bytes;
-    r->part_bytes += bytes->len;
     push_part(r, p);
     return true;
 }
@@ -130,9 +165,10 @@ static const char *absent_text(const struct ic_reply *r, bool is_range)
 bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
                      bool is_range)
 {
-    struct part *p = close_tail(r) ? ic_calloc(1, sizeof(*p)) : NULL;
+    struct part *p = close_tail(r) && r->out.max > 0 ? ic_calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {
         r->out.failed = true;
+        r->out.too_long = r->out.too_long || r->out.max == 0;
         return false;
     }
     *p = (struct part){
@@ -149,12 +185,6 @@ struct ic_reply_mark ic_reply_mark(const struct ic_reply *r)
 }
 
 /* The tail of the mark has become the first part behind it, if it was not empty. */
-static void shorten_part(struct ic_reply *r, struct part *p, size_t length)
-{
-    r->part_bytes -= p->bytes->len - length;
-    p->bytes->len = length;
-}
-
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
 {
     if (mark.parts == r->parts_made) {
@@ -165,7 +195,7 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
     IC_LIST_EACH (node, &r->parts) {
         struct part *p = IC_CONTAINER(node, struct part, node);
         if (p->number == mark.parts + 1 && p->bytes != NULL && mark.length > 0) {
-            shorten_part(r, p, mark.length);
+            p->bytes->len = mark.length;
         } else if (p->number > mark.parts) {
             part_free(r, p);
         }
@@ -186,6 +216,7 @@ void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark, struct 
         }
     }
     assert(bill->objects > 0);
+    count_memory(r, (int64_t)bill->memory);
 }
 
 void ic_reply_hold(struct ic_reply *r)
@@ -206,10 +237,22 @@ bool ic_reply_empty(const struct ic_reply *r)
 
 bool ic_reply_full(const struct ic_reply *r)
 {
-    /* While an object is being sent the stream's queue is its, and bounded by pausing it. */
-    size_t queued = r->objects > 0 ? 0 : ic_stream_queued(r->stream);
-    return r->objects >= IC_REPLY_OBJECTS_MAX ||
-           r->part_bytes + r->tail.len + queued > IC_REPLY_QUEUE_MAX;
+    return ic_reply_memory(r) > r->allowance;
+}
+
+void ic_reply_allow_more(struct ic_reply *r)
+{
+    r->allowance = 2 * ic_reply_memory(r);
+}
+
+uint64_t ic_reply_sent(const struct ic_reply *r)
+{
+    return r->bytes_out - ic_stream_queued(r->stream);
+}
+
+size_t ic_reply_memory(const struct ic_reply *r)
+{
+    return r->parts_memory + r->tail.cap + ic_stream_memory(r->stream);
 }
 
 /* ---- sending ---- */
@@ -324,6 +367,30 @@ static bool begin_object(struct ic_reply *r, struct part *p)
     return r->get != NULL;
 }
 
+/* Nothing can be added to the stream now: an object is being sent, or its queue is long, and
+ * drained will call again. */
+static bool must_wait(const struct ic_reply *r)
+{
+    return r->get != NULL || ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX;
+}
+
+/* Until an object, whose bytes follow by themselves, or the end. False: the connection is broken.
+ */
+static bool send_parts(struct ic_reply *r)
+{
+    struct part *p;
+    while ((p = first_part(r)) != NULL && !must_wait(r)) {
+        if (p->bytes == NULL) {
+            return begin_object(r, p);
+        }
+        if (!send_bytes(r, ic_buf_slice(p->bytes), p->bytes)) {
+            return false;
+        }
+        part_free(r, p);
+    }
+    return p != NULL || must_wait(r) || send_tail(r);
+}
+
 void ic_reply_pump(struct ic_reply *r)
 {
     if (r->holds > 0) {
@@ -331,23 +398,11 @@ void ic_reply_pump(struct ic_reply *r)
     }
     if (r->out.failed) {
         r->broken(r->ctx, "its reply does not fit into memory");
+    } else if (!send_parts(r)) {
         return;
+    } else if (r->tail.len >= IC_REPLY_PART_MIN && !close_tail(r)) {
+        r->broken(r->ctx, "out of memory");
     }
-    struct part *p;
-    while ((p = first_part(r)) != NULL) {
-        if (p->bytes == NULL) {
-            /* Else the queue is what is to be sent first: drained will call again. */
-            if (r->get == NULL && ic_stream_queued(r->stream) <= IC_REPLY_QUEUE_MAX) {
-                begin_object(r, p);
-            }
-            return;
-        }
-        if (!send_bytes(r, ic_buf_slice(p->bytes), p->bytes)) {
-            return;
-        }
-        part_free(r, p);
-    }
-    send_tail(r);
 }
 
 void ic_reply_drained(struct ic_reply *r)
@@ -355,6 +410,9 @@ void ic_reply_drained(struct ic_reply *r)
     if (r->paused) {
         r->paused = false;
         ic_get_resume(r->get);
+    }
+    if (ic_reply_empty(r)) {
+        r->allowance = IC_REPLY_QUEUE_MAX;
     }
 }
 

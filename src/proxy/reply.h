@@ -6,8 +6,12 @@
  *                                  |  ^
  *                               ic_get: data; paused while the stream's queue is long
  *
- * Memory: bytes are bounded by IC_REPLY_MAX per command, a body by the stream's queue
- * (IC_REPLY_QUEUE_MAX and one segment) and by the window.
+ * Memory: bytes and objects in line are counted, and bounded by the limit; a body by the stream's
+ * queue (IC_REPLY_QUEUE_MAX and one segment) and by the window.
+ *
+ * A client that reads while it sends needs little of that: so no command begins while more waits
+ * than the allowance. One that sends a whole pipeline before it reads is waited for in vain: the
+ * allowance is raised each time nothing has gone out for a while, up to the limit.
  */
 #ifndef IC_PROXY_REPLY_H
 #define IC_PROXY_REPLY_H
@@ -21,9 +25,9 @@ struct ic_proxy;
 struct ic_stream;
 
 enum {
-    IC_REPLY_MAX = 32 << 20,        /* bytes of replies in memory, of one connection */
-    IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes waiting; above it no body goes on, no command begins */
-    IC_REPLY_OBJECTS_MAX = 4096,    /* objects in line, 100 bytes each: then no command begins */
+    IC_REPLY_KEYS_MAX = 16 << 20,   /* bytes of the keys that KEYS finds */
+    IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes in the stream: then nothing is added; the allowance */
+    IC_REPLY_PART_MIN = 16 << 10,   /* bytes that wait longer are put away in pieces of this size */
     IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
 };
 
@@ -33,6 +37,7 @@ enum {
  */
 struct ic_reply_bill {
     unsigned objects; /* still in line */
+    size_t memory;    /* of the bill and what hangs on it: counted until it is settled */
     double dollars;
     void (*settled)(struct ic_reply_bill *bill);
 };
@@ -48,7 +53,10 @@ struct ic_reply {
     struct ic_buf tail;   /* written by handlers, not yet a part */
     struct ic_list parts; /* before it */
     uint64_t parts_made;  /* ever */
-    size_t part_bytes;
+    size_t parts_memory;  /* with their bills' */
+    size_t limit;         /* of parts and tail */
+    size_t allowance;
+    unsigned part_count;
     unsigned objects;
     unsigned holds;     /* while not 0 nothing goes out */
     struct ic_get *get; /* fetches the first part */
@@ -69,8 +77,12 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
                    void *ctx);
 void ic_reply_deinit(struct ic_reply *r); /* drops everything, unpins */
 
+/* What waits may take so much memory from now on; more is a failure of the writer. At first there
+ * is no limit. */
+void ic_reply_set_limit(struct ic_reply *r, size_t limit);
 /* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on, and pins it. If it turns out to be lost,
- * null is said, or the empty string if IS_RANGE. False: out of memory; the writer has failed. */
+ * null is said, or the empty string if IS_RANGE. False: no memory, or beyond the limit; the writer
+ * has failed. */
 bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
                      bool is_range);
 /* A place in what waits, valid while nothing behind it goes out; rewind drops what was added since.
@@ -90,6 +102,12 @@ void ic_reply_pump(struct ic_reply *r);
 bool ic_reply_empty(const struct ic_reply *r);
 /* So much waits that no further command shall begin. */
 bool ic_reply_full(const struct ic_reply *r);
+/* It is full, and the client does not read: twice as much may wait. */
+void ic_reply_allow_more(struct ic_reply *r);
+/* Bytes the system has taken, ever. */
+uint64_t ic_reply_sent(const struct ic_reply *r);
+/* Memory that waits to be sent; but for objects' bytes, which the window counts. */
+size_t ic_reply_memory(const struct ic_reply *r);
 /* The stream's queue has become empty. */
 void ic_reply_drained(struct ic_reply *r);
 /* Call about every second. False: the client holds an object or buffers of one, and has read less

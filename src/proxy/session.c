@@ -11,12 +11,14 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "proxy/client_name.h"
 #include "proxy/dispatch.h"
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 #include "proxy/value.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* Nothing more is read, or begun, before what waits has gone on. */
 static bool may_work(const struct ic_session *s)
@@ -26,29 +28,42 @@ static bool may_work(const struct ic_session *s)
 
 /* ---- reading ---- */
 
+/* The argument that begins is a value for argument KEY. */
+static void begin_value(struct ic_session *s, uint32_t key)
+{
+    struct ic_resp *r = &s->parser;
+    struct ic_value *v = NULL;
+    if (ic_dispatch_wants_values(s, r->total)) {
+        v = ic_value_begin(s, r->argc, ic_resp_arg(r, key), r->bulk_length);
+    }
+    if (v == NULL) {
+        ic_resp_skip(r);
+        if (s->value_error != 0) {
+            ic_dispatch_refuse(s);
+        }
+        return;
+    }
+    ic_resp_stream(r);
+    s->streaming = v->left > 0 ? v : NULL;
+}
+
 /* The beginning of an argument: shall it be kept, streamed or skipped? */
 static void begin_argument(struct ic_session *s)
 {
     struct ic_resp *r = &s->parser;
-    uint32_t index = r->argc, key;
+    uint32_t index = r->argc, key = 0;
     if (index == 1) {
         ic_dispatch_name(s, ic_resp_arg(r, 0));
     }
-    if (index > 0 && s->command != NULL && ic_command_is_value(s->command, index, r->total, &key)) {
-        struct ic_value *v = NULL;
-        if (ic_dispatch_wants_values(s, r->total)) {
-            v = ic_value_begin(s, index, ic_resp_arg(r, key), r->bulk_length);
-        }
-        if (v == NULL) {
-            ic_resp_skip(r);
-            if (s->value_error != 0) {
-                ic_dispatch_refuse(s);
-            }
-            return;
-        }
-        ic_resp_stream(r);
-        s->streaming = v->left > 0 ? v : NULL;
-    } else if (r->bulk_length > (uint64_t)s->proxy->config->max_key_size) {
+    bool is_value =
+        index > 0 && s->command != NULL && ic_command_is_value(s->command, index, r->total, &key);
+    bool too_long = !is_value && r->bulk_length > (uint64_t)s->proxy->config->max_key_size;
+    if (!ic_session_query_fits(s, is_value || too_long ? 0 : (size_t)r->bulk_length)) {
+        ic_dispatch_refuse_query(s);
+        ic_resp_skip_request(r);
+    } else if (is_value) {
+        begin_value(s, key);
+    } else if (too_long) {
         s->argument_too_long = true;
         ic_resp_skip(r);
     }
@@ -130,6 +145,26 @@ static void keep_rest(struct ic_session *s, struct ic_slice in)
     ic_session_charge(s);
 }
 
+/* The client does not read, since it still sends, or sleeps: more may wait. */
+static void on_patience(void *ctx)
+{
+    struct ic_session *s = ctx;
+    if (ic_reply_full(&s->reply) && ic_stream_queued(s->stream) > 0 &&
+        ic_reply_sent(&s->reply) == s->patience_mark) {
+        ic_reply_allow_more(&s->reply);
+    }
+    ic_session_continue(s);
+}
+
+/* Much waits to be sent: looks again whether some of it has been. */
+static void watch_reader(struct ic_session *s)
+{
+    if (ic_reply_full(&s->reply) && !s->patience.armed) {
+        s->patience_mark = ic_reply_sent(&s->reply);
+        ic_timer_start(&s->patience, IC_SESSION_PATIENCE_MS);
+    }
+}
+
 static void work_on_rest(struct ic_session *s)
 {
     struct ic_slice in = ic_buf_slice(&s->rest);
@@ -157,6 +192,14 @@ static void end_if_done(struct ic_session *s)
     }
 }
 
+/* Replies that are put away take less: what stopped because of them may go on. */
+static void pump(struct ic_session *s)
+{
+    bool was_full = ic_reply_full(&s->reply);
+    ic_reply_pump(&s->reply);
+    s->process_again = s->process_again || (was_full && !s->gone && !ic_reply_full(&s->reply));
+}
+
 void ic_session_continue(struct ic_session *s)
 {
     if (s->processing) {
@@ -173,11 +216,15 @@ void ic_session_continue(struct ic_session *s)
             work_on_rest(s);
         }
         if (!s->gone) {
-            ic_reply_pump(&s->reply);
+            pump(s);
         }
     } while (s->process_again && !s->gone);
     s->processing = false;
     end_if_done(s);
+    if (!ic_session_charge(s)) {
+        return;
+    }
+    watch_reader(s);
     if (may_work(s) && s->rest.len == 0) {
         ic_stream_resume(s->stream);
     }
@@ -189,6 +236,7 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
     s->streaming_room = 0;
     s->starved = !may_work(s) || s->rest.len > 0;
     if (s->starved) {
+        watch_reader(s);
         return 0;
     }
     size_t count = 0;
@@ -265,9 +313,23 @@ static void on_reply_changed(void *ctx)
     ic_session_continue(ctx);
 }
 
+static void end_over_output(struct ic_session *s, const char *which, int64_t bytes)
+{
+    char why[128];
+    snprintf(why, sizeof(why), "it does not read: its replies passed the %s of %lld bytes", which,
+             (long long)bytes);
+    s->sessions->stats.output_limit_disconnections++;
+    ic_session_end(s, why);
+}
+
 static void on_reply_broken(void *ctx, const char *why)
 {
-    ic_session_end(ctx, why);
+    struct ic_session *s = ctx;
+    if (s->reply.out.too_long) {
+        end_over_output(s, "limit", (int64_t)s->reply.limit);
+    } else {
+        ic_session_end(s, why);
+    }
 }
 
 void ic_session_close_after_reply(struct ic_session *s)
@@ -306,12 +368,15 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     ic_resp_init(&s->parser, (uint64_t)s->proxy->config->proto_max_bulk_len);
     s->parser.unauthenticated = !s->authenticated;
     ic_timer_init(&s->delay, s->proxy->loop, on_delay, s);
+    ic_timer_init(&s->patience, s->proxy->loop, on_patience, s);
     ic_reply_init(&s->reply, s->proxy, stream, on_reply_changed, on_reply_broken, s);
     ic_stream_peer(stream, s->peer);
     ic_stream_local(stream, s->local);
     ic_list_push_back(&all->list, &s->node);
     all->count++;
+    s->tick_ms = s->created_ms;
     ic_stream_start(stream, &stream_handler, s);
+    ic_session_charge(s);
     return s;
 }
 
@@ -338,9 +403,10 @@ void ic_session_end(struct ic_session *s, const char *why)
     }
     s->gone = true;
     ic_timer_stop(&s->delay);
+    ic_timer_stop(&s->patience);
     ic_list_remove(&s->node);
     s->sessions->count--;
-    s->sessions->query_bytes -= s->charged;
+    ic_client_memory_leave(&s->sessions->memory, &s->charge);
     s->sessions->stats.bytes_out += s->reply.bytes_out;
     ic_reply_deinit(&s->reply);
     ic_dispatch_drop(s);
@@ -363,21 +429,93 @@ void ic_session_kill(struct ic_session *s, const struct ic_session *by)
     }
 }
 
+/* ---- what it takes ---- */
+
+bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice value)
+{
+    size_t before = *text == NULL ? 0 : strlen(*text) + 1;
+    if (!ic_client_name_set(text, value)) {
+        return false;
+    }
+    s->text_bytes += (*text == NULL ? 0 : strlen(*text) + 1) - before;
+    return true;
+}
+
+size_t ic_session_query_bytes(const struct ic_session *s)
+{
+    size_t arguments = s->parser.request_skipped ? 0 : s->parser.argc;
+    arguments = arguments > s->argv_cap ? arguments : s->argv_cap;
+    return ic_resp_memory(&s->parser) + s->rest.cap + arguments * sizeof(*s->argv) +
+           s->queued_bytes + s->watched_bytes + s->values_bytes;
+}
+
+bool ic_session_query_fits(const struct ic_session *s, size_t more)
+{
+    size_t limit = (size_t)s->proxy->config->client_query_buffer_limit,
+           now = ic_session_query_bytes(s);
+    return now <= limit && more <= limit - now;
+}
+
+size_t ic_session_memory(const struct ic_session *s)
+{
+    return sizeof(*s) + ic_stream_bytes + s->text_bytes + ic_session_query_bytes(s) +
+           ic_reply_memory(&s->reply);
+}
+
+static const struct ic_output_limit *output_limit(const struct ic_session *s)
+{
+    return &s->proxy->config->client_output_buffer_limit.of[IC_CLIENT_NORMAL];
+}
+
+bool ic_session_check_output(struct ic_session *s)
+{
+    const struct ic_output_limit *limit = output_limit(s);
+    size_t now = ic_reply_memory(&s->reply);
+    uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
+    if (limit->hard > 0 && now >= (size_t)limit->hard) {
+        end_over_output(s, "hard limit", limit->hard);
+    } else if (limit->soft == 0 || now < (size_t)limit->soft) {
+        s->soft_since_ms = 0;
+    } else if (s->soft_since_ms == 0) {
+        s->soft_since_ms = now_ms;
+    } else if (now_ms - s->soft_since_ms > (uint64_t)limit->soft_s * 1000) {
+        end_over_output(s, "soft limit", limit->soft);
+    }
+    return !s->gone;
+}
+
+/* The largest go until the others are within LIMIT. */
+static void evict(struct ic_sessions *all, size_t limit)
+{
+    char why[128];
+    while (all->memory.total > limit) {
+        struct ic_client_charge *largest = ic_client_memory_largest(&all->memory);
+        struct ic_session *s = IC_CONTAINER(largest, struct ic_session, charge);
+        snprintf(why, sizeof(why), "evicted: it takes %zu bytes, all clients %zu of %zu",
+                 largest->bytes, all->memory.total, limit);
+        all->stats.evicted_clients++;
+        ic_session_end(s, why);
+    }
+}
+
 bool ic_session_charge(struct ic_session *s)
 {
+    struct ic_client_memory *memory = &s->sessions->memory;
     if (s->gone) {
         return false;
     }
-    size_t now = ic_resp_memory(&s->parser) + s->rest.cap + s->queued_bytes;
-    size_t *all = &s->sessions->query_bytes;
-    *all += now - s->charged;
-    bool grown = now > s->charged;
-    s->charged = now;
-    bool too_much = now > IC_SESSION_QUERY_MAX || (*all > IC_SESSIONS_QUERY_MAX && !s->no_evict);
-    if (grown && too_much) {
-        s->sessions->stats.evicted_clients++;
-        ic_session_end(s, "its requests take too much memory");
+    size_t limit = ic_client_memory_limit(s->proxy->config), hard = (size_t)output_limit(s)->hard;
+    size_t before = s->charge.bytes;
+    ic_client_memory_charge(memory, &s->charge, ic_session_memory(s), s->no_evict);
+    ic_reply_set_limit(&s->reply, hard > 0 && hard < limit ? hard : limit);
+    if (s->charge.bytes <= before) {
+        return true;
+    }
+    ic_client_memory_note(memory, ic_loop_now_ms(s->proxy->loop), ic_session_query_bytes(s),
+                          ic_reply_memory(&s->reply));
+    if (!ic_session_check_output(s)) {
         return false;
     }
-    return true;
+    evict(s->sessions, limit);
+    return !s->gone;
 }

@@ -10,26 +10,33 @@
  *    '-------- DELAYED <-- DEBUG SLEEP
  *   any: QUIT, protocol error -> CLOSING (replies still go out) -> gone;  error, kill -> gone
  *
- * Reading stops while a command is executed, while much of the replies waits, and while a
- * put has no room: so a client can never make the proxy's memory grow. Objects that wait to be
- * sent are not much: a client may send a whole pipeline before it reads the first reply. One that
- * ends its side gets the replies to what it sent.
+ * Reading stops while a command is executed, while a put has no room, and while much of the replies
+ * waits and some of it goes out. If none goes out the client may be one that sends a whole pipeline
+ * before it reads: after IC_SESSION_PATIENCE_MS reading goes on. A client that ends its side gets
+ * the replies to what it sent.
+ *
+ * Memory: what a client makes the session keep is charged to it (ic_session_charge) and bounded
+ *   by request   client-query-buffer-limit: arguments, queued commands, watched keys; then an error
+ *   by replies   client-output-buffer-limit; then it is closed
+ *   in all       maxmemory-clients: the largest are closed (client_memory.h)
  */
 #ifndef IC_PROXY_SESSION_H
 #define IC_PROXY_SESSION_H
 
 #include "base/config.h"
 #include "net/net.h"
+#include "proxy/client_memory.h"
 #include "proxy/command.h"
 #include "proxy/reply.h"
 
 enum {
-    IC_SESSION_QUERY_MAX = 8 << 20,   /* arguments and queued commands of one connection */
-    IC_SESSIONS_QUERY_MAX = 48 << 20, /* of all: who asks for more is closed */
-    IC_SESSION_READ_SIZE = 16 << 10,  /* one read of requests; the buffer is shared by all */
-    IC_SESSION_NAME_MAX = 255,        /* of CLIENT SETNAME and SETINFO */
-    IC_SESSION_LINGER_MS = 2000,      /* last replies of a closing connection */
-    IC_SESSION_STALL_MS = 30000,      /* a value that is not continued for so long: closed */
+    IC_SESSION_READ_SIZE = 16 << 10, /* one read of requests; the buffer is shared by all */
+    IC_SESSION_QUERY_SPARE =
+        16 << 10,                 /* watches and queues leave room for the command that ends them */
+    IC_SESSION_ARGV_KEPT = 8,     /* arguments an idle connection keeps room for */
+    IC_SESSION_PATIENCE_MS = 100, /* replies wait and none goes out for so long: more may wait */
+    IC_SESSION_LINGER_MS = 2000,  /* last replies of a closing connection */
+    IC_SESSION_STALL_MS = 30000,  /* a value that is not continued for so long: closed */
 };
 
 enum ic_session_state {
@@ -53,7 +60,8 @@ struct ic_session {
     char peer[IC_ADDRESS_MAX], local[IC_ADDRESS_MAX];
 
     /* What CLIENT, HELLO and RESET change. */
-    char *name, *library, *library_version; /* owned, or NULL */
+    char *name, *library, *library_version; /* owned, or NULL; set by ic_session_set_text */
+    size_t text_bytes;                      /* of these */
     bool authenticated, no_evict, no_touch, reply_off, reply_skip, reply_skip_next;
     const struct ic_command *last_command;
 
@@ -63,12 +71,14 @@ struct ic_session {
     uint32_t queued_count;
     size_t queued_bytes;
     struct ic_list watches; /* of struct ic_session_watch */
+    size_t watched_bytes, watched_count;
 
     /* The request being read. */
     struct ic_resp parser;
     struct ic_buf rest;               /* bytes read that could not be worked on yet */
     const struct ic_command *command; /* as soon as its name is there */
     struct ic_list values;            /* of struct ic_value, in order */
+    size_t values_bytes;              /* of these, and of their puts */
     struct ic_value *streaming;       /* whose body is being read, or NULL */
     size_t streaming_room;            /* bytes of the last `room` that are the value's */
     size_t sealing;                   /* values not sealed yet */
@@ -76,9 +86,16 @@ struct ic_session {
     char value_why[256];              /* the words for it, if it needs some */
     bool refused;                     /* the request being read has its (error) reply already */
     bool argument_too_long, processing, process_again, gone;
-    bool starved;   /* reading waits for us, not for the client */
-    bool ended;     /* the client sends no more */
-    size_t charged; /* in sessions->query_bytes */
+    bool starved; /* reading waits for us, not for the client */
+    bool ended;   /* the client sends no more */
+
+    /* What it takes. */
+    struct ic_client_charge charge;
+    uint64_t soft_since_ms; /* above the soft limit of its class; 0: it is not */
+    struct ic_timer patience;
+    uint64_t patience_mark; /* bytes that had gone out when `patience` was started */
+    uint64_t tick_ms,
+        tick_mark; /* bytes that had gone out at a tick, the last that saw them move */
 
     /* The command being executed. */
     struct ic_call call;
@@ -131,6 +148,9 @@ void ic_session_execute(struct ic_session *s, struct ic_call *c);
 
 /* MULTI: keeps S's request, its drafts included, for EXEC. */
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
+/* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
+ */
+void ic_transaction_drop_queue(struct ic_session *s);
 /* The end of MULTI without EXEC, and of every watch. */
 void ic_transaction_discard(struct ic_session *s);
 
@@ -141,7 +161,19 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
 void ic_session_end(struct ic_session *s, const char *why);
 /* What the session waited for may have come: goes on with what was read, then reads on. */
 void ic_session_continue(struct ic_session *s);
-/* False: this request takes more memory than it may; the connection is being closed. */
+/* Bytes of its arguments, queued commands and watched keys; of a request being read as much as it
+ * takes when it runs. */
+size_t ic_session_query_bytes(const struct ic_session *s);
+/* MORE of these would still be within client-query-buffer-limit. */
+bool ic_session_query_fits(const struct ic_session *s, size_t more);
+size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
+/* Call when what it takes has changed. False: it was too much and the connection has been ended;
+ * others may have been, too. Not within a command's handler. */
 bool ic_session_charge(struct ic_session *s);
+/* Ends the connection if its replies are beyond client-output-buffer-limit; now and then, since
+ * time counts. False: it has. */
+bool ic_session_check_output(struct ic_session *s);
+/* *TEXT, one of S's, becomes a copy of VALUE. False: out of memory. */
+bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice value);
 
 #endif

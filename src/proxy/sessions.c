@@ -51,6 +51,19 @@ static int load_password(struct ic_sessions *all, char *why)
     return password == NULL ? 0 : ic_buf_append_str(&all->password, password);
 }
 
+/* Replies wait that are the last ones, and none has gone out for so long as they may take. */
+static bool leaves_last_replies(struct ic_session *s, uint64_t now_ms)
+{
+    uint64_t sent = ic_reply_sent(&s->reply);
+    if (ic_stream_queued(s->stream) == 0 || sent != s->tick_mark) {
+        s->tick_mark = sent;
+        s->tick_ms = now_ms;
+    }
+    uint64_t idle_ms = now_ms - s->tick_ms;
+    return s->state == IC_SESSION_CLOSING ? idle_ms >= IC_SESSION_LINGER_MS
+                                          : s->ended && idle_ms >= IC_SESSION_STALL_MS;
+}
+
 /* Why S is to be closed now, or NULL. */
 static const char *fault(struct ic_session *s, uint64_t now_ms)
 {
@@ -58,6 +71,9 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
     uint64_t idle_ms = now_ms - s->active_ms;
     if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate)) {
         return "it reads slower than min-read-rate";
+    }
+    if (leaves_last_replies(s, now_ms)) {
+        return "it does not read its last replies";
     }
     if (s->streaming != NULL && !s->starved && idle_ms > IC_SESSION_STALL_MS) {
         return "it does not continue a value";
@@ -81,6 +97,8 @@ static void on_tick(void *ctx)
         if (why != NULL) {
             all->stats.connections_cut++;
             ic_session_end(s, why);
+        } else {
+            ic_session_check_output(s);
         }
     }
     ic_timer_start(&all->tick, TICK_MS);
@@ -96,6 +114,7 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
     }
     all->proxy = proxy;
     ic_list_init(&all->list);
+    ic_client_memory_init(&all->memory);
     ic_buf_init(&all->password);
     ic_list_init(&all->shutdown.node);
     ic_timer_init(&all->tick, proxy->loop, on_tick, all);

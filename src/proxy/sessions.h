@@ -15,7 +15,7 @@ struct ic_sessions {
     struct ic_list list;          /* of struct ic_session, oldest first */
     size_t count;
     uint64_t last_id;
-    size_t query_bytes; /* requests and queued commands in memory, of all */
+    struct ic_client_memory memory;
     struct ic_stats stats;
     struct ic_timer tick;
     struct ic_buf password;                    /* len 0: none is needed */

@@ -166,6 +166,18 @@ void ic_stats_slow_drop(struct ic_slow_entry *e)
     }
 }
 
+/* At most MOST characters of TEXT: what a client calls itself may be long. */
+static char *copy_text(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most);
+    char *copy = ic_malloc(length + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, length);
+        copy[length] = '\0';
+    }
+    return copy;
+}
+
 void ic_stats_slow_keep(struct ic_stats *s, struct ic_slow_entry *e, const char *peer,
                         const char *name, uint64_t most)
 {
@@ -175,7 +187,7 @@ void ic_stats_slow_keep(struct ic_stats *s, struct ic_slow_entry *e, const char 
     }
     e->id = s->slow_next_id++;
     e->peer = ic_strdup(peer);
-    e->name = ic_strdup(name);
+    e->name = copy_text(name, IC_SLOWLOG_ARG_LEN);
     ic_list_push_front(&s->slow, &e->node);
     s->slow_count++;
     cut_to(s, most);

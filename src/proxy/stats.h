@@ -40,6 +40,7 @@ struct ic_stats {
     struct ic_error_figures error[IC_STATS_ERRORS_MAX];
     size_t errors;
     uint64_t connections_received, connections_rejected, connections_cut, evicted_clients;
+    uint64_t output_limit_disconnections, query_limit_refusals;
     uint64_t commands, error_replies, bytes_in, bytes_out;
     struct ic_list slow; /* of struct ic_slow_entry, newest first */
     uint64_t slow_count, slow_next_id;

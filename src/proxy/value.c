@@ -32,6 +32,13 @@ static void note_error(struct ic_value *v, int result, struct ic_slice key)
     }
 }
 
+/* V takes so much memory from now on. */
+static void count_memory(struct ic_value *v, size_t memory)
+{
+    v->session->values_bytes += memory - v->memory;
+    v->memory = memory;
+}
+
 static void on_resume(void *ctx)
 {
     struct ic_value *v = ctx;
@@ -51,6 +58,7 @@ static void on_ready(void *ctx, int result)
     v->dollars = ic_put_dollars(v->put);
     ic_put_free(v->put);
     v->put = NULL;
+    count_memory(v, sizeof(*v));
     if (v->sealing) {
         v->sealing = false;
         s->sealing--;
@@ -93,6 +101,7 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
         ic_value_free(v);
         return NULL;
     }
+    count_memory(v, sizeof(*v) + ic_put_memory(v->put));
     ic_list_push_back(&s->values, &v->node);
     return v;
 }
@@ -100,6 +109,7 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
 void ic_value_free(struct ic_value *v)
 {
     ic_list_remove(&v->node);
+    count_memory(v, 0);
     ic_put_free(v->put);
     if (v->draft != NULL) {
         ic_store_drop(v->session->proxy->store, v->draft);

@@ -20,6 +20,7 @@ struct ic_value {
     uint32_t index;          /* of the argument */
     double dollars;          /* what storing it cost */
     uint64_t size, left;     /* bytes; those that have not come yet */
+    size_t memory;           /* of the session's values_bytes */
     bool sealing;
 };
 

@@ -186,6 +186,36 @@ def test_maxclients(cluster):
         client.config_set("maxclients", 10000)
 
 
+@observes("maxmemory-clients", "client-query-buffer-limit", "client-output-buffer-limit")
+def test_client_memory_limits(cluster):
+    """Each is met by what the one before it lets pass."""
+    client = cluster.redis()
+    limits = client.config_get("*client*")
+    keys = [b"%d" % i + b"k" * 10_000 for i in range(150)]
+    counters = ("ic_query_buffer_limit_refusals", "evicted_clients",
+                "client_output_buffer_limit_disconnections")
+    before = [info(client, name) for name in counters]
+    try:
+        client.config_set("client-query-buffer-limit", "1mb")
+        with pytest.raises(redis.ResponseError, match="client-query-buffer-limit"):
+            client.mget(keys)
+        client.config_set("client-query-buffer-limit", "8mb")
+        assert client.mget(keys) == [None] * 150
+        client.config_set("maxmemory-clients", "1mb")
+        with pytest.raises(redis.ConnectionError):
+            client.mget(keys)
+        client.config_set("maxmemory-clients", "16mb")
+        client.config_set("client-output-buffer-limit", "normal 10000 0 0")
+        with pytest.raises(redis.ConnectionError):
+            client.execute_command("COMMAND")
+        client.config_set("client-output-buffer-limit", "normal 0 0 0")
+        assert client.execute_command("COMMAND")
+        assert [info(client, name) for name in counters] == [n + 1 for n in before]
+    finally:
+        for name in ("maxmemory-clients", "client-query-buffer-limit", "client-output-buffer-limit"):
+            client.config_set(name, limits[name])
+
+
 @observes("timeout")
 def test_timeout(cluster):
     client = cluster.redis()

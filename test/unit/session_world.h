@@ -334,7 +334,7 @@ static int end(void **state)
     assert_int_equal(ic_store_stats(world.store).drafts, 0);
     assert_int_equal(ic_store_stats(world.store).dead_bytes, 0);
     assert_int_equal(proxy.sessions->count, 0);
-    assert_int_equal(proxy.sessions->query_bytes, 0);
+    assert_int_equal(proxy.sessions->memory.total, 0);
     ic_sessions_free(proxy.sessions);
     ic_repair_free(proxy.repair);
     ic_handover_free(proxy.handover);
@@ -414,7 +414,7 @@ static void ask(int fd, const char *request, const char *reply)
     expect(fd, reply);
 }
 
-static void expect_end(int fd)
+static inline void expect_end(int fd)
 {
     static char out[REPLY_MAX];
     size_t got = take_reply(fd, out, sizeof out);
@@ -431,8 +431,13 @@ static void settle(size_t sessions)
     }
 }
 
+static inline struct ic_session *first_session(void)
+{
+    return IC_CONTAINER(proxy.sessions->list.next, struct ic_session, node);
+}
+
 /* "SET key value" with LENGTH bytes of value, as an array. */
-static size_t make_set(char *out, const char *key, size_t length)
+static inline size_t make_set(char *out, const char *key, size_t length)
 {
     size_t at =
         (size_t)sprintf(out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(key), key, length);

@@ -54,6 +54,26 @@ static void test_values(void **state)
     ic_config_free(c);
 }
 
+static void test_shares(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    char text[256];
+    assert_int_equal(set(c, "maxmemory-clients", "64mb"), 0);
+    assert_int_equal(c->maxmemory_clients, 64 << 20);
+    assert_int_equal(set(c, "maxmemory-clients", "5%"), 0);
+    assert_int_equal(c->maxmemory_clients, -5);
+    get(c, "maxmemory-clients", text, sizeof text);
+    assert_string_equal(text, "5%");
+    static const char *const bad[] = {"101%", "-1%", "%", "-5", "", "5 %", "x%"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_true(set(c, "maxmemory-clients", bad[i]) < 0);
+        assert_non_null(strstr(why, "from 0% to 100%"));
+    }
+    assert_int_equal(c->maxmemory_clients, -5);
+    ic_config_free(c);
+}
+
 static void test_complaints(void **state)
 {
     (void)state;
@@ -157,8 +177,8 @@ static void test_args(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_values), leak_test(test_complaints), leak_test(test_round_trip),
-        leak_test(test_file),   leak_test(test_args),
+        leak_test(test_values),     leak_test(test_shares), leak_test(test_complaints),
+        leak_test(test_round_trip), leak_test(test_file),   leak_test(test_args),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -1,0 +1,109 @@
+/*
+ * test_client_memory.c - the books of what clients take: the total, who is the largest, the bound.
+ */
+#include "proxy/client_memory.h"
+
+#include "base/random.h"
+#include "unit/unit.h"
+
+enum { CLIENTS = 50 };
+
+static void test_the_largest_go_first(void **state)
+{
+    (void)state;
+    struct ic_client_memory m;
+    struct ic_client_charge small = {0}, large = {0}, spared = {0};
+    ic_client_memory_init(&m);
+    assert_null(ic_client_memory_largest(&m));
+    ic_client_memory_charge(&m, &small, 1000, false);
+    ic_client_memory_charge(&m, &large, 5000, false);
+    ic_client_memory_charge(&m, &spared, 1 << 20, true);
+    assert_int_equal(m.total, 6000 + (1 << 20));
+    assert_ptr_equal(ic_client_memory_largest(&m), &large);
+    ic_client_memory_charge(&m, &small, 20000, false);
+    assert_ptr_equal(ic_client_memory_largest(&m), &small);
+    ic_client_memory_leave(&m, &small);
+    ic_client_memory_leave(&m, &small);
+    ic_client_memory_leave(&m, &large);
+    assert_ptr_equal(ic_client_memory_largest(&m), &spared); /* last, but not never */
+    ic_client_memory_charge(&m, &spared, 1 << 20, false);
+    ic_client_memory_charge(&m, &large, 3, true);
+    assert_ptr_equal(ic_client_memory_largest(&m), &spared);
+    ic_client_memory_leave(&m, &spared);
+    ic_client_memory_leave(&m, &large);
+    assert_int_equal(m.total, 0);
+    assert_null(ic_client_memory_largest(&m));
+}
+
+/* Whatever happens: the total is the sum, and nobody is more than twice as large as the largest. */
+static void test_any_charges(void **state)
+{
+    (void)state;
+    struct ic_client_memory m;
+    struct ic_client_charge c[CLIENTS] = {0};
+    struct ic_rng rng;
+    ic_rng_init(&rng, 1);
+    ic_client_memory_init(&m);
+    for (int round = 0; round < 20000; round++) {
+        struct ic_client_charge *one = &c[ic_rng_below(&rng, CLIENTS)];
+        size_t bytes = (size_t)1 << ic_rng_below(&rng, 40);
+        if (ic_rng_below(&rng, 4) == 0) {
+            ic_client_memory_leave(&m, one);
+        } else {
+            ic_client_memory_charge(&m, one, bytes + ic_rng_below(&rng, bytes), false);
+        }
+        size_t total = 0, most = 0;
+        for (int i = 0; i < CLIENTS; i++) {
+            total += c[i].bytes;
+            most = c[i].bytes > most ? c[i].bytes : most;
+        }
+        const struct ic_client_charge *largest = ic_client_memory_largest(&m);
+        assert_int_equal(m.total, total);
+        assert_true(largest == NULL ? most == 0 : largest->bytes * 2 > most);
+    }
+}
+
+static void test_recent(void **state)
+{
+    (void)state;
+    struct ic_client_memory m;
+    size_t input, output;
+    ic_client_memory_init(&m);
+    ic_client_memory_note(&m, 100000, 10, 1);
+    ic_client_memory_note(&m, 100900, 5, 2);
+    ic_client_memory_note(&m, 103000, 7, 9);
+    ic_client_memory_recent(&m, 103000, &input, &output);
+    assert_true(input == 10 && output == 9);
+    ic_client_memory_recent(&m, 108000, &input, &output);
+    assert_true(input == 7 && output == 9);
+    ic_client_memory_note(&m, 108000, 1, 1); /* in the place of the first */
+    ic_client_memory_recent(&m, 111000, &input, &output);
+    assert_true(input == 1 && output == 1);
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    struct ic_config *c = ic_config_new();
+    assert_int_equal(ic_client_memory_limit(c), 256 << 20);
+    c->maxmemory_clients = 0;
+    assert_true(ic_client_memory_limit(c) == SIZE_MAX);
+    c->maxmemory_clients = 1;
+    assert_int_equal(ic_client_memory_limit(c), IC_CLIENT_MEMORY_LEAST);
+    c->maxmemory_clients = -5; /* of the pool: 16 functions of 256 MiB */
+    assert_int_equal(ic_client_memory_limit(c), (int64_t)((INT64_C(4) << 30) * 0.05));
+    c->maxmemory = 100 << 20;
+    assert_int_equal(ic_client_memory_limit(c), 5 << 20);
+    ic_config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_largest_go_first),
+        cmocka_unit_test(test_any_charges),
+        cmocka_unit_test(test_recent),
+        cmocka_unit_test(test_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,289 @@
+/*
+ * test_session_memory.c - what clients make the proxy keep: replies that nobody reads, requests
+ * that are too large, the largest client, idle connections.
+ */
+#include "proxy/session.h"
+
+#include "unit/session_world.h"
+
+static void set(const char *name, const char *value)
+{
+    assert_int_equal(
+        ic_config_set(world.config, ic_slice_str(name), ic_slice_str(value), world.why), 0);
+}
+
+static void say(int fd, const char *text)
+{
+    give(fd, text, strlen(text));
+}
+
+/* A whole pipeline before the first reply is read: the replies are kept, and are right. */
+static void test_short_replies_nobody_reads_yet(void **state)
+{
+    (void)state;
+    enum { BATCH = 1000, BATCHES = 300, LONG = 17 };
+    static char reply[REPLY_MAX], batch[BATCH * LONG + 1], echoed[BATCH * LONG + 1];
+    int fd = dial();
+    ask(fd, "SET k 0123456789\r\n", "+OK\r\n");
+    for (size_t i = 0; i < BATCH; i++) {
+        memcpy(batch + i * LONG, "ECHO 0123456789\r\n", LONG);
+        memcpy(echoed + i * LONG, "$10\r\n0123456789\r\n", LONG);
+    }
+    for (int i = 0; i < BATCHES; i++) {
+        give(fd, batch, BATCH * LONG); /* fails if it is not taken */
+    }
+    for (int i = 0; i < 500; i++) {
+        say(fd, "GET k\r\nECHO 9\r\n");
+    }
+    struct ic_session *s = first_session();
+    for (uint64_t until = clock_ms() + DEADLINE_MS; s->reply.objects < 500;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+    assert_int_equal(s->charge.bytes, proxy.sessions->memory.total);
+    assert_true(s->charge.bytes > IC_REPLY_QUEUE_MAX &&
+                s->charge.bytes < 2 * BATCHES * BATCH * LONG);
+    for (int i = 0; i < BATCHES; i++) {
+        assert_int_equal(take_reply(fd, reply, BATCH * LONG), BATCH * LONG);
+        assert_memory_equal(reply, echoed, BATCH * LONG);
+    }
+    for (int i = 0; i < 500; i++) {
+        expect(fd, "$10\r\n0123456789\r\n$1\r\n9\r\n");
+    }
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    turn();
+    assert_true(s->charge.bytes < 4096); /* of it all nothing is left */
+    close(fd);
+    settle(0);
+}
+
+/* Sends PINGs until the proxy has closed the connection. */
+static void ping_until_closed(int fd)
+{
+    static char pings[6 * 1000];
+    settle(1);
+    for (size_t i = 0; i < sizeof pings; i += 6) {
+        memcpy(pings + i, "PING\r\n", 6);
+    }
+    for (uint64_t until = clock_ms() + DEADLINE_MS; proxy.sessions->count == 1;) {
+        assert_true(clock_ms() < until);
+        (void)!send(fd, pings, sizeof pings, MSG_NOSIGNAL);
+        turn();
+    }
+    close(fd);
+}
+
+static void test_output_limits(void **state)
+{
+    (void)state;
+    int fd = dial();
+    set("client-output-buffer-limit", "normal 1mb 0 0");
+    ping_until_closed(fd);
+    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 1);
+    set("client-output-buffer-limit", "normal 0 600kb 1"); /* after a second or two */
+    fd = dial();
+    uint64_t begun_ms = clock_ms();
+    ping_until_closed(fd);
+    assert_true(clock_ms() - begun_ms >= 1000);
+    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 2);
+    set("client-output-buffer-limit", "normal 20000 0 0"); /* one reply is too long */
+    fd = dial();
+    settle(1);
+    say(fd, "COMMAND\r\n");
+    settle(0);
+    close(fd);
+    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 3);
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 0);
+}
+
+/* In a transaction, too, where objects stand between: what one command may add is bounded. */
+static void test_a_transaction_with_long_replies(void **state)
+{
+    (void)state;
+    int fd = dial();
+    set("maxmemory-clients", "1mb");
+    ask(fd, "SET k v\r\nMULTI\r\n", "+OK\r\n+OK\r\n");
+    for (int i = 0; i < 1000; i++) {
+        ask(fd, "COMMAND\r\nGET k\r\n", "+QUEUED\r\n+QUEUED\r\n");
+    }
+    say(fd, "EXEC\r\n");
+    settle(0);
+    close(fd);
+    size_t input, output;
+    ic_client_memory_recent(&proxy.sessions->memory, ic_loop_now_ms(proxy.loop), &input, &output);
+    assert_in_range(output, 1 << 20, 9 << 17); /* it stopped there */
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 1);
+}
+
+/* Beyond maxmemory-clients the largest goes, not who asks; who is spared goes last. */
+static void test_the_largest_is_evicted(void **state)
+{
+    (void)state;
+    static char key[60000];
+    memset(key, 'k', sizeof key);
+    set("max-key-size", "64kb");
+    set("maxmemory-clients", "1mb");
+    int large = dial();
+    settle(1);
+    struct ic_session *s = first_session();
+    ask(large, "PING\r\nPING\r\n", "+PONG\r\n+PONG\r\n");
+    int spared = dial(), small = dial();
+    ask(spared, "CLIENT NO-EVICT ON\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    ask(small, "WATCH a b c\r\n", "+OK\r\n");
+    size_t before = s->charge.bytes;
+    for (int i = 0; i < 10; i++) {
+        for (int j = 0; j < 2; j++) {
+            int fd = j == 0 ? large : spared;
+            say(fd, "*2\r\n$5\r\nWATCH\r\n$60000\r\n");
+            key[0] = (char)('0' + i);
+            give(fd, key, sizeof key);
+            if (proxy.sessions->count < 3) {
+                break;
+            }
+            ask(fd, "\r\n", "+OK\r\n");
+        }
+        if (proxy.sessions->count == 3) {
+            assert_true(s->charge.bytes + 2000 >= before + sizeof key);
+            before = s->charge.bytes;
+        }
+    }
+    settle(2);
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 1);
+    expect_end(large);
+    ask(small, "PING\r\n", "+PONG\r\n");
+    close(small);
+    settle(1);
+    for (int i = 10; proxy.sessions->count == 1; i++) {
+        assert_true(i < 100);
+        key[0] = (char)('0' + i);
+        say(spared, "*2\r\n$5\r\nWATCH\r\n$60000\r\n");
+        give(spared, key, sizeof key);
+        say(spared, "\r\n");
+    }
+    close(spared);
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 2);
+}
+
+/* An error first, and the connection goes on; what the request took is given back. */
+static void test_requests_too_large_for_memory(void **state)
+{
+    (void)state;
+    static char text[4096], reply[REPLY_MAX];
+    int fd = dial();
+    set("max-key-size", "64kb");
+    set("client-query-buffer-limit", "1mb");
+    memset(text, 'x', sizeof text);
+    say(fd, "*1001\r\n$3\r\nDEL\r\n");
+    for (int i = 0; i < 1000; i++) {
+        say(fd, "$4096\r\n");
+        give(fd, text, sizeof text);
+        say(fd, "\r\n");
+    }
+    expect(fd, "-ERR the request takes more memory than client-query-buffer-limit (1048576 bytes)"
+               "\r\n");
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    assert_true(first_session()->charge.bytes < 4096);
+    say(fd, "*2001\r\n$4\r\nMSET\r\n"); /* values do not count, their keys and puts do */
+    for (int i = 0; i < 1000; i++) {
+        say(fd, "$4096\r\n");
+        give(fd, text, sizeof text);
+        say(fd, "\r\n$1\r\nv\r\n");
+    }
+    expect(fd, "-ERR the request takes more memory");
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    take_reply(fd, reply, strlen(" than client-query-buffer-limit (1048576 bytes)\r\n"));
+    ask(fd, "PING\r\nMULTI\r\n", "+PONG\r\n+OK\r\n");
+    size_t queued_ones = 0;
+    for (bool refused = false; !refused; queued_ones++) {
+        say(fd, "*3\r\n$3\r\nSET\r\n$4096\r\n");
+        give(fd, text, sizeof text);
+        say(fd, "\r\n$1\r\nv\r\n");
+        take_reply(fd, reply, 9);
+        refused = reply[0] == '-';
+        assert_true(queued_ones < 300);
+    }
+    expect(fd, "transaction takes more memory than client-query-buffer-limit (1048576 bytes)\r\n");
+    assert_int_equal(ic_store_stats(world.store).drafts, 0);
+    ask(fd, "EXEC\r\nPING\r\n",
+        "-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n");
+    for (int i = 0;; i++) {
+        say(fd, "*2\r\n$5\r\nWATCH\r\n$4096\r\n");
+        memcpy(text, &i, sizeof i);
+        give(fd, text, sizeof text);
+        say(fd, "\r\n");
+        take_reply(fd, reply, 5);
+        if (reply[0] == '-') {
+            break;
+        }
+        assert_true(i < 300);
+    }
+    expect(fd, "the watched keys take more memory than client-query-buffer-limit (1048576 bytes)"
+               "\r\n");
+    ask(fd, "UNWATCH\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    assert_true(first_session()->charge.bytes < 4096);
+    assert_int_equal(proxy.sessions->stats.query_limit_refusals, 4);
+    assert_int_equal(proxy.sessions->stats.evicted_clients, 0);
+    close(fd);
+    settle(0);
+}
+
+/* However much it once was: an idle connection takes next to nothing, and says what it takes. */
+static void test_idle_connections_take_little(void **state)
+{
+    (void)state;
+    static char text[200000], reply[REPLY_MAX];
+    int fd = dial();
+    set("max-key-size", "64kb");
+    size_t length = (size_t)sprintf(text, "*20001\r\n$6\r\nEXISTS\r\n");
+    for (int i = 0; i < 20000; i++) {
+        length += (size_t)sprintf(text + length, "$1\r\na\r\n");
+    }
+    give(fd, text, length / 2);
+    struct ic_session *s = first_session();
+    for (int i = 0; i < 1000; i++) {
+        turn();
+    }
+    assert_true(s->charge.bytes > 10000 * (sizeof(struct ic_arg) + sizeof(struct ic_resp_span)));
+    give(fd, text + length / 2, length - length / 2);
+    expect(fd, ":0\r\n");
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    turn();
+    assert_true(s->charge.bytes < 3072);
+    assert_true(s->parser.span_cap <= 8 && s->argv_cap <= IC_SESSION_ARGV_KEPT);
+    size_t before = s->charge.bytes;
+    length = (size_t)sprintf(text, "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$5000\r\n");
+    memset(text + length, 'n', 5000);
+    memcpy(text + length + 5000, "\r\n", 2);
+    give(fd, text, length + 5002);
+    expect(fd, "+OK\r\n");
+    ask(fd, "PING\r\n", "+PONG\r\n");
+    assert_in_range(s->charge.bytes, before + 5000, before + 5300);
+    ask(fd, "CLIENT SETNAME \"\"\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    assert_in_range(s->charge.bytes, before - 300, before + 300);
+    say(fd, "CLIENT INFO\r\n");
+    char shown[32];
+    size_t got = 0;
+    snprintf(shown, sizeof shown, "tot-mem=");
+    do {
+        got += take_reply(fd, reply + got, 1);
+        reply[got] = '\0';
+    } while (strstr(reply, "tot-mem=") == NULL || reply[got - 1] != ' ');
+    assert_true(strtoul(strstr(reply, shown) + 8, NULL, 10) >= before - 300);
+    close(fd);
+    settle(0);
+}
+
+#define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        session_test(test_short_replies_nobody_reads_yet),
+        session_test(test_output_limits),
+        session_test(test_a_transaction_with_long_replies),
+        session_test(test_the_largest_is_evicted),
+        session_test(test_requests_too_large_for_memory),
+        session_test(test_idle_connections_take_little),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
