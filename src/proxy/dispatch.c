@@ -18,7 +18,11 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum { REASON_MAX = 512, ECHOED_MAX = 128 /* bytes of a name in an error, as Redis */ };
+enum {
+    REASON_MAX = 512,
+    ECHOED_MAX = 128,          /* bytes of a name in an error, as Redis */
+    ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
+};
 
 /* ---- refusing ---- */
 
@@ -429,6 +433,21 @@ static bool is_http(const struct ic_call *c)
     return ic_call_is(c, 0, "host:") || ic_call_is(c, 0, "post");
 }
 
+static void end_http(struct ic_session *s)
+{
+    uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
+    uint64_t *logged_ms = &s->sessions->attack_logged_ms;
+    if (*logged_ms == 0 || now_ms - *logged_ms >= ATTACK_LOG_MS) {
+        *logged_ms = now_ms;
+        ic_log(IC_LOG_WARNING, "possible-attack",
+               "client=%llu peer=%s why=\"it sent POST or Host:, perhaps cross-protocol scripting "
+               "by a "
+               "web page; the connection is closed\"",
+               (unsigned long long)s->id, s->peer);
+    }
+    ic_session_end(s, NULL);
+}
+
 static bool has_values(const struct ic_session *s, const struct ic_call *c)
 {
     return c->command->value != 0 && c->argc > c->command->value && !(s->multi && s->dirty_exec) &&
@@ -474,7 +493,7 @@ void ic_dispatch_request(struct ic_session *s)
         return;
     }
     if (is_http(c)) {
-        ic_session_end(s, "it speaks HTTP");
+        end_http(s);
         return;
     }
     s->begun_us = (int64_t)ic_clock_mono_us();
