@@ -80,7 +80,7 @@ LIB_SOURCES  := $(filter-out src/node/main.c $(SIM_NET),$(wildcard src/base/*.c 
     src/model/*.c src/core/*.c src/simulate/*.c src/proxy/*.c src/node/*.c src/platform/*.c src/platform/local/*.c))
 CLI_SOURCES  := $(wildcard src/cli/*.c)
 # The function links these and nothing else (static, without the cloud's or the proxy's libraries).
-NODE_SOURCES := $(wildcard src/base/*.c src/node/*.c) $(filter-out src/net/http_server.c $(SIM_NET),$(wildcard src/net/*.c)) \
+NODE_SOURCES := $(wildcard src/base/*.c src/node/*.c) $(filter-out $(wildcard src/net/http_*.c) $(SIM_NET),$(wildcard src/net/*.c)) \
     $(filter-out src/proto/lambda_%.c,$(wildcard src/proto/*.c))
 TEST_SOURCES := $(wildcard test/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard test/fuzz/fuzz_*.c)

@@ -87,7 +87,7 @@ static int probe_request(struct probe *p, const char *method, const char *path, 
 {
     char head[512];
     int head_len = snprintf(head, sizeof head,
-                            "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: runtime\r\n"
+                            "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                             "Lambda-Runtime-Function-Error-Type: Probe.Error\r\n"
                             "Content-Length: %zu\r\n\r\n",
                             method, path, len);

@@ -35,6 +35,9 @@ X(STRING, node_address, "node-address", "", 0, 0, "", P, FIXED, \
 X(STRING, http_bind, "http-bind", "127.0.0.1", 0, 0, "", P, FIXED, "Address of the admin HTTP server.") \
 X(INT, http_port, "http-port", "6381", 0, 65535, "", P, FIXED, \
   "Port of the admin HTTP server (/healthz, /metrics).") \
+X(STRING, http_hosts, "http-hosts", "", 0, 0, "", PL, FIXED, \
+  "Names, with commas between them, by which this machine is asked over HTTP (admin and platform) beside its " \
+  "addresses and localhost. Other names in Host are refused: a web page may have made them mean this machine.") \
 X(STRING, dir, "dir", "", 0, 0, "", PL, FIXED, \
   "Folder of the journal, the logs and the local platform's functions.") \
 X(STRING, requirepass_file, "requirepass-file", "", 0, 0, "", P, FIXED, \

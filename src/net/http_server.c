@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "net/http_guard.h"
 #include "net/net_uv.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -52,6 +54,7 @@ enum verdict {
     VERDICT_TOO_LARGE, /* handed over without its body */
     VERDICT_NO_MEMORY,
     VERDICT_BAD_HEADERS,
+    VERDICT_REFUSED, /* by the guard */
     VERDICT_ENDLESS, /* announces more than is read and dropped */
 };
 
@@ -68,6 +71,7 @@ struct ic_http_request {
     uint64_t body_seen_bytes;
     size_t charged_bytes; /* of server->memory_bytes */
     enum verdict verdict;
+    bool may_lack_host;            /* HTTP/1.0 */
     bool begun;                    /* headers were taken over */
     bool handed;                   /* `handle` was called: its owner answers */
     bool answered;                 /* reply or drop was called */
@@ -162,16 +166,6 @@ static void make_room(struct ic_http_server *s, struct connection *fresh)
     cut(fresh);
 }
 
-static bool address_is_loopback(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)address;
-        return (ntohl(in->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
-    }
-    return address->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
-
 static void connection_begins(struct ic_http_server *s, struct MHD_Connection *mhd, void **context)
 {
     struct connection *c = ic_calloc(1, sizeof *c);
@@ -183,7 +177,7 @@ static void connection_begins(struct ic_http_server *s, struct MHD_Connection *m
     c->server = s;
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->loopback = address_is_loopback(
+    c->loopback = ic_http_address_is_loopback(
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     s->connection_count++;
     if (s->connection_count > s->options.connections_max) {
@@ -331,9 +325,19 @@ static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+static unsigned guard(const struct ic_http_request *r, char *why)
+{
+    const struct ic_http_asked asked = {.target = r->target,
+                                        .header = r->header,
+                                        .header_count = r->header_count,
+                                        .may_lack_host = r->may_lack_host};
+    return ic_http_guard(&asked, r->connection->server->options.names, why);
+}
+
 /* The headers are in: copies them, since the library's own texts end with the connection. */
 static int request_begins(struct ic_http_request *r, struct MHD_Connection *mhd, const char *method)
 {
+    char why[IC_HTTP_GUARD_WHY_MAX];
     struct header_copy copy = {.r = r};
     (void)copy_text(&copy, method);
     (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, copy_header, &copy);
@@ -344,9 +348,9 @@ static int request_begins(struct ic_http_request *r, struct MHD_Connection *mhd,
     copy.at = r->texts;
     r->method = copy_text(&copy, method);
     (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, copy_header, &copy);
-    if (copy.too_many) {
-        r->verdict = VERDICT_BAD_HEADERS;
-    }
+    r->verdict = copy.too_many        ? VERDICT_BAD_HEADERS
+                 : guard(r, why) != 0 ? VERDICT_REFUSED
+                                      : VERDICT_TAKE;
     const struct ic_http_options *options = &r->connection->server->options;
     const char *length = ic_http_header(r, "Content-Length"); /* digits: the library checked */
     if (length != NULL && strtoull(length, NULL, 10) > DISCARD_MAX_BYTES) {
@@ -385,6 +389,15 @@ static int request_receives(struct ic_http_request *r, const char *data, size_t 
     return 0;
 }
 
+/* Says why in JSON, which the clients of AWS's APIs show to people. */
+static void answer_refusal(struct ic_http_request *r)
+{
+    char why[IC_HTTP_GUARD_WHY_MAX], text[IC_HTTP_GUARD_WHY_MAX + 32];
+    unsigned status = guard(r, why);
+    int len = snprintf(text, sizeof text, "{\"message\": \"%s\"}\n", why);
+    ic_http_reply_text(r, status, "application/json", ic_slice(text, (size_t)len));
+}
+
 /* Hands R to its handler, or answers in its place. */
 static void request_is_whole(struct ic_http_request *r)
 {
@@ -397,6 +410,9 @@ static void request_is_whole(struct ic_http_request *r)
         options->handle(options->ctx, r);
         break;
     }
+    case VERDICT_REFUSED:
+        answer_refusal(r);
+        break;
     case VERDICT_NO_MEMORY:
         ic_http_reply_text(r, 503, "text/plain", ic_slice_str("out of memory, try again\n"));
         break;
@@ -425,12 +441,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
 {
     (void)cls;
     (void)url;
-    (void)version;
     struct ic_http_request *r = *context;
     if (r == NULL) {
         return MHD_NO; /* no memory for it */
     }
     if (!r->begun) {
+        r->may_lack_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
         if (request_begins(r, mhd, method) < 0) {
             return MHD_NO;
         }

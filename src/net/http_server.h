@@ -9,7 +9,8 @@
  *
  * IDLE, RECEIVING and SENDING have a deadline each, so half requests and slow readers
  * end; HANDLING has none (a long poll): its owner bounds it. When connections run out,
- * the oldest IDLE or RECEIVING one makes room. Everything runs on the loop's thread.
+ * the oldest IDLE or RECEIVING one makes room. What web pages ask is refused here, whatever the
+ * port is for (http_guard.h). Everything runs on the loop's thread.
  */
 #ifndef IC_NET_HTTP_SERVER_H
 #define IC_NET_HTTP_SERVER_H
@@ -30,6 +31,7 @@ enum {
 struct ic_http_options {
     const char *host;         /* numeric address */
     uint16_t port;            /* 0: any free one */
+    const char *names;        /* for the guard (http_guard.h), outlives the server; NULL: none */
     uint32_t connections_max; /* 0: 12,000, and never more than the descriptors allow */
     uint32_t idle_s;          /* 0: 60 */
     uint32_t receive_s;       /* 0: 120, for a whole request */

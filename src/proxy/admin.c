@@ -220,6 +220,7 @@ int ic_admin_new(struct ic_proxy *proxy, struct ic_admin **out)
     struct ic_http_options options = {
         .host = proxy->config->http_bind,
         .port = (uint16_t)proxy->config->http_port,
+        .names = proxy->config->http_hosts,
         .connections_max = 64, /* scrapers and probes, no crowd */
         .memory_max_bytes = 4 << 20,
         .handle = handle,

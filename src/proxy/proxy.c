@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "code/rs.h"
 #include "core/code_table.h"
+#include "net/http_guard.h"
 #include "proxy/admin.h"
 #include "proxy/backup.h"
 #include "proxy/books.h"
@@ -308,7 +309,9 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
-static_assert((int)IC_PROXY_WHY_MAX >= (int)IC_WHY_MAX, "whoever says why has room");
+static_assert((int)IC_PROXY_WHY_MAX >= (int)IC_WHY_MAX &&
+                  (int)IC_PROXY_WHY_MAX >= (int)IC_HTTP_GUARD_WHY_MAX,
+              "whoever says why has room");
 
 static int start(struct process *p)
 {
@@ -316,6 +319,9 @@ static int start(struct process *p)
     int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
     if (result == 0) {
         result = check_codes(p);
+    }
+    if (result == 0) {
+        result = ic_http_names_check(proxy->config->http_hosts, p->why);
     }
     if (result == 0) {
         result = open_all(p);

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -80,6 +81,20 @@ def test_addresses(new_cluster):
         assert answer.read() == b"ok\n"
     assert not answers("127.0.0.1", c.http_port)
     assert list(c.dir.glob("journal.*")), "the journal is in dir"
+
+
+@observes("http-hosts")
+def test_http_hosts(new_cluster):
+    """More of what is refused is in hostile/test_web_pages.py."""
+    c = new_cluster(options={"http-hosts": "cache.internal"})
+    for port, path in ((c.http_port, "healthz"), (c.platform_port, "_local/bill")):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", headers={"Host": "cache.internal"})
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+            assert answer.status == 200
+        request.add_header("Host", "other.internal")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=DEADLINE_S)
+        assert refused.value.code == 403
 
 
 @observes("node-address")

@@ -571,7 +571,7 @@ def test_ten_thousand_half_requests(platform):
     try:
         for i in range(wanted):
             s = socket.create_connection(("127.0.0.1", platform.port), timeout=DEADLINE_S)
-            s.sendall(b"POST /2015-03-31/functions HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf"
+            s.sendall(b"POST /2015-03-31/functions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nhalf"
                       if i % 2 else b"GET /half")
             held.append(s)
         assert platform.call("GET", FUNCTIONS).status == 200
@@ -634,7 +634,7 @@ def test_without_loopback_local_is_closed(own_platform, tmp_path):
     platform = own_platform(credentials_file=tmp_path / "keys", platform_bind="0.0.0.0")
     assert platform.local("instances") == {"instances": []}
     with socket.create_connection((address, platform.port), timeout=DEADLINE_S) as s:
-        s.sendall(b"GET /_local/instances HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        s.sendall(b"GET /_local/instances HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert s.recv(65536).startswith(b"HTTP/1.1 403")
 
 

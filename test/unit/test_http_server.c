@@ -117,6 +117,7 @@ static struct fixture *setup_with(struct ic_http_options options)
     signal(SIGPIPE, SIG_IGN);
     f->loop = ic_loop_new();
     options.host = "127.0.0.1";
+    options.names = "h,x";
     options.body_max = body_max;
     options.handle = handle;
     options.ctx = f;
@@ -179,8 +180,8 @@ static void hear(struct fixture *f, int fd, const char *until)
 static void ask_plainly(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd,
-        "POST /a%2Fb?c=%20d HTTP/1.1\r\nHost: h\r\nX-Test:  y \r\nContent-Length: 5\r\n\r\nhello");
+    say(fd, "POST /a%2Fb?c=%20d HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Test:  y \r\nContent-Length: "
+            "5\r\n\r\nhello");
     hear(f, fd, "b=hello");
     close(fd);
 }
@@ -198,9 +199,9 @@ static void test_request_and_reply(void **state)
 static void ask_twice_and_late(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /later HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     hear(f, fd, "late");
-    say(fd, "GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /again HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     hear(f, fd, "GET /again");
     close(fd);
 }
@@ -217,11 +218,11 @@ static void test_late_reply_and_keep_alive(void **state)
 static void leave_early(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /later HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     close(fd);
     ask_plainly(f);
     fd = dial(f);
-    say(fd, "GET /drop HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /drop HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     hear(f, fd, NULL);
     close(fd);
 }
@@ -238,7 +239,7 @@ static void test_caller_leaves(void **state)
 static void send_too_much(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n");
+    say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000\r\n\r\n");
     char block[1000];
     memset(block, 'x', sizeof block);
     for (int i = 0; i < 5; i++) {
@@ -260,7 +261,7 @@ static void test_body_too_large(void **state)
 static void ask_for_much_and_read_nothing(struct fixture *f)
 {
     f->fd[0] = dial(f);
-    say(f->fd[0], "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(f->fd[0], "GET /big HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
 }
 
 static void test_slow_readers_end(void **state)
@@ -277,7 +278,7 @@ static void test_slow_readers_end(void **state)
 static void announce_too_much(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\nabc");
+    say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\nabc");
     hear(f, fd, NULL); /* to the end: closed behind the answer */
     close(fd);
 }
@@ -294,7 +295,7 @@ static void test_endless_body(void **state)
 static void exceed_memory(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 600\r\n\r\n");
+    say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 600\r\n\r\n");
     char block[600];
     memset(block, 'x', sizeof block);
     (void)!send(fd, block, sizeof block, MSG_NOSIGNAL);
@@ -316,7 +317,7 @@ static void test_memory_of_all_bodies_is_bounded(void **state)
 static void drip(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 600\r\n\r\nabc");
+    say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 600\r\n\r\nabc");
     hear(f, fd, NULL); /* ends when the server cuts it */
     close(fd);
     fd = dial(f);
@@ -358,7 +359,7 @@ static void test_old_connections_make_room(void **state)
 static void send_many_headers(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "GET /x HTTP/1.1\r\nHost: h\r\n");
+    say(fd, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     for (int i = 0; i < 100; i++) {
         say(fd, "A: b\r\n");
     }
@@ -370,7 +371,7 @@ static void send_many_headers(struct fixture *f)
 static void send_huge_header(struct fixture *f)
 {
     int fd = dial(f);
-    say(fd, "GET /x HTTP/1.1\r\nHost: h\r\nX: ");
+    say(fd, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ");
     for (int i = 0; i < 10000; i++) {
         say(fd, "0123456789");
     }
@@ -385,11 +386,11 @@ static void send_rubbish(struct fixture *f)
         "\x01\x02\x03\r\n\r\n",
         "GET\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
         "GET / HTTP/1.1\r\n: \r\n\r\n",
-        "GET /%zz?% HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /%zz?% HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         int fd = dial(f);
@@ -414,10 +415,41 @@ static void test_hostile_requests(void **state)
     teardown(f);
 }
 
+static void ask_as_pages(struct fixture *f)
+{
+    static const char *const pages[] = {
+        "GET / HTTP/1.1\r\nHost: evil\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\nContent-Length: 5\r\n\r\nhello",
+        "GET http://h/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        int fd = dial(f);
+        say(fd, pages[i]);
+        hear(f, fd, "message");
+        close(fd);
+        if (strstr(f->reply, "HTTP/1.1 40") != f->reply) {
+            return;
+        }
+    }
+}
+
+/* The guard asks before the handler does, which would have told. */
+static void test_pages_are_refused(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){0});
+    run(f, ask_as_pages);
+    assert_non_null(strstr(f->reply, "HTTP/1.1 400"));
+    assert_non_null(strstr(f->reply, "{\"message\": \"the target"));
+    run(f, ask_plainly);
+    assert_non_null(strstr(f->reply, "b=hello"));
+    teardown(f);
+}
+
 static void hold_one(struct fixture *f)
 {
     f->fd[0] = dial(f);
-    say(f->fd[0], "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(f->fd[0], "GET /hold HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     ask_plainly(f);
 }
 
@@ -488,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_half_requests_end),
         cmocka_unit_test(test_old_connections_make_room),
         cmocka_unit_test(test_hostile_requests),
+        cmocka_unit_test(test_pages_are_refused),
         cmocka_unit_test(test_a_handler_answers_another_request),
         cmocka_unit_test(test_server_ends_before_the_answer),
         cmocka_unit_test(test_port_in_use),

@@ -97,8 +97,7 @@ static void answer_json(struct ic_api_request *q, const json_t *reply)
 
 static int check_local_peer(struct ic_api_request *q)
 {
-    /* A web page may make a browser of this machine ask; it cannot leave this header out. */
-    if (!ic_http_peer_is_loopback(q->http) || ic_http_header(q->http, "Origin") != NULL) {
+    if (!ic_http_peer_is_loopback(q->http)) {
         return ic_api_fail(&q->error, IC_API_AccessDeniedException,
                            "/_local/ answers programs on this machine only.");
     }
@@ -386,8 +385,12 @@ static int load(struct ic_api *api, const char *dir, char *why)
 
 static int listen_on(struct ic_api *api, const struct ic_api_options *o, char *why)
 {
-    const struct ic_http_options options = {
-        .host = o->host, .port = o->port, .body_max = body_max, .handle = handle, .ctx = api};
+    const struct ic_http_options options = {.host = o->host,
+                                            .port = o->port,
+                                            .names = o->names,
+                                            .body_max = body_max,
+                                            .handle = handle,
+                                            .ctx = api};
     int result = ic_http_server_new(api->loop, &options, &api->http);
     if (result < 0) {
         snprintf(why, IC_API_WHY_MAX, "cannot listen on %.100s:%u: %s", o->host, o->port,

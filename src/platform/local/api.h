@@ -20,7 +20,8 @@ struct ic_loop;
 struct ic_api_options {
     const char *host; /* numeric address */
     uint16_t port;
-    const char *dir; /* exists; functions/ and code/ are made in it */
+    const char *names; /* as of ic_http_options, and outlives the API */
+    const char *dir;   /* exists; functions/ and code/ are made in it */
     const char *region, *account;
     const char *key_id, *secret;
     uint32_t concurrency; /* of the account */
@@ -29,9 +30,9 @@ struct ic_api_options {
 enum { IC_API_WHY_MAX = 512 };
 
 /*
- * Loads what DIR knows and serves it over FLEET, which must outlive the API. Strings are copied.
- * WHY (IC_API_WHY_MAX bytes) says what went wrong. IC_EBUSY: the port is taken; IC_EINVAL: HOST;
- * IC_EIO: DIR; IC_ENOMEM.
+ * Loads what DIR knows and serves it over FLEET, which must outlive the API. Other strings are
+ * copied. WHY (IC_API_WHY_MAX bytes) says what went wrong. IC_EBUSY: the port is taken; IC_EINVAL:
+ * HOST; IC_EIO: DIR; IC_ENOMEM.
  */
 int ic_api_new(struct ic_loop *loop, struct ic_fleet *fleet, const struct ic_api_options *options,
                struct ic_api **out, char *why) IC_MUST_USE;

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/random.h"
 #include "model/reclaim.h"
+#include "net/http_guard.h"
 #include "net/net.h"
 #include "platform/local/api.h"
 #include "platform/local/files.h"
@@ -99,6 +100,10 @@ static int check_settings(const struct ic_config *c, const struct credentials *k
 {
     if (c->dir[0] == '\0') {
         snprintf(why, IC_PLATFORM_WHY_MAX, "dir: the platform needs a folder, say --dir DIR");
+        return IC_EINVAL;
+    }
+    _Static_assert((int)IC_PLATFORM_WHY_MAX >= (int)IC_HTTP_GUARD_WHY_MAX, "WHY is handed on");
+    if (ic_http_names_check(c->http_hosts, why) < 0) {
         return IC_EINVAL;
     }
     if (!is_loopback(c->platform_bind) && strcmp(keys->secret, "test") == 0) {
@@ -195,6 +200,7 @@ static int start_api(struct ic_platform *p, struct ic_loop *loop, const struct i
     const struct ic_api_options options = {
         .host = c->platform_bind,
         .port = (uint16_t)c->platform_port,
+        .names = c->http_hosts,
         .dir = c->dir,
         .region = c->region,
         .account = c->account,

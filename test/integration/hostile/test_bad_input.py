@@ -84,7 +84,7 @@ def test_garbage_on_other_ports(cluster, port):
     for size in (0, 1, 47, 48, 49, 1000, 100000):
         poke(rng.randbytes(size))
     poke(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100000)
-    poke(b"POST /2015-03-31/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+    poke(b"POST /2015-03-31/functions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{")
 
 
 def test_link_without_hello_is_closed(cluster):
