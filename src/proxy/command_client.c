@@ -47,10 +47,10 @@ int ic_session_describe(const struct ic_session *s, struct ic_buf *out)
     int result =
         ic_buf_printf(out,
                       "id=%" PRIu64 " addr=%s laddr=%s fd=-1 name=%s age=%" PRIu64 " idle=%" PRIu64
-                      " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%zu",
+                      " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d",
                       s->id, s->peer, s->local, or_empty(s->name), (now_ms - s->created_ms) / 1000,
                       (now_ms - s->active_ms) / 1000, flags[0] == '\0' ? "N" : flags,
-                      s->multi ? (int)s->queued_count : -1, s->watched_count);
+                      s->multi ? (int)s->queued_count : -1);
     if (result != 0) {
         return result;
     }

@@ -132,7 +132,6 @@ static void unwatch_all(struct ic_session *s)
         struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
         ic_store_unwatch(s->proxy->store, &w->watch);
         s->watched_bytes -= watch_size(w->key_len);
-        s->watched_count--;
         ic_free(w);
     }
 }
@@ -246,7 +245,6 @@ static int watch(struct ic_call *c, struct ic_slice key)
     }
     ic_list_push_back(&s->watches, &w->node);
     s->watched_bytes += watch_size(key.len);
-    s->watched_count++;
     return 0;
 }
 

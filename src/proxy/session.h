@@ -71,7 +71,7 @@ struct ic_session {
     uint32_t queued_count;
     size_t queued_bytes;
     struct ic_list watches; /* of struct ic_session_watch */
-    size_t watched_bytes, watched_count;
+    size_t watched_bytes;
 
     /* The request being read. */
     struct ic_resp parser;

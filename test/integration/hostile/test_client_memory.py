@@ -76,7 +76,6 @@ def test_watched_keys_are_charged_and_bounded(cluster):
     assert "8388608" in str(caught.value)
     assert taken in range(135, 143)
     row = row_of(client, "watcher")
-    assert int(row["watch"]) == taken
     assert taken * 59_000 < int(row["tot-mem"]) < 8.2 * MB
     assert watcher.execute_command("UNWATCH")
     assert int(row_of(client, "watcher")["tot-mem"]) < 8192
