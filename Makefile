@@ -179,12 +179,21 @@ $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- run --------------------------------------------------------------------
-# More settings: make start UP="--functions 32 --memory 512mb"
+# More settings: make start UP="--functions 32 --memory 512mb". What tells the folder of it is
+# noted, a line for each, so that `make stop` ends all that was started here.
 UP ?=
+started := $(BUILD)/started
+place_of_up := $(shell printf '%s\n' "$(UP)" | grep -oE -- '--(dir|config)[= ]+[^ ]+' | tr '\n' ' ')
 start: all
+	@echo '$(place_of_up)' >>$(started)
 	@$(BUILD)/infinicache up $(UP)
 stop:
-	@if [ -x $(BUILD)/infinicache ]; then $(BUILD)/infinicache down; fi
+	@if [ -x $(BUILD)/infinicache ]; then \
+	    if [ -n '$(place_of_up)' ]; then \
+	        $(BUILD)/infinicache down $(place_of_up) && sed -i '\|^$(place_of_up)$$|d' $(started); \
+	    elif [ -s $(started) ]; then \
+	        sort -ru $(started) | while read -r place; do $(BUILD)/infinicache down $$place || exit 1; done && rm -f $(started); \
+	    else $(BUILD)/infinicache down; fi; fi
 
 install: all
 	install -D $(BUILD)/infinicache $(DESTDIR)$(bindir)/infinicache

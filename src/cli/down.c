@@ -6,7 +6,9 @@
 
 #include "cli/daemons.h"
 #include "cli/options.h"
+#include "cli/others.h"
 #include "cli/place.h"
+#include "cli/settings.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -16,11 +18,14 @@ enum { LOCK_WAIT_MS = 40000 }; /* an `up` that is at it ends within 30 s */
 static void print_help(void)
 {
     puts(
-        "usage: infinicache down [--dir DIR] [--keep-functions]\n\n"
+        "usage: infinicache down [--dir DIR] [--config FILE] [--keep-functions]\n\n"
         "Ends the proxy, the platform and the function instances that `infinicache up` started in\n"
         "DIR (default: " IC_PLACE_DEFAULT_TEXT "),\n"
         "and returns when they are gone and their ports are free. What the functions hold is gone\n"
-        "with them. Nothing running is fine.\n\n"
+        "with them. Nothing running is fine; but if InfiniCache runs elsewhere and no folder was\n"
+        "named, it says where, and exits with 1.\n\n"
+        "  --config FILE\n"
+        "      The folder that `dir` of this file names, as given to `up`.\n"
         "  --keep-functions\n"
         "      Ends the proxy alone: the platform and the functions stay, and what they hold is "
         "served\n"
@@ -49,7 +54,7 @@ static int end_proxy(const char *dir, char *why)
     return 0;
 }
 
-static int end_all(const char *dir, char *why)
+static int end_all(const char *dir, bool *ended, char *why)
 {
     struct ic_daemons d;
     ic_daemons_look(&d, dir);
@@ -63,16 +68,24 @@ static int end_all(const char *dir, char *why)
                  dir);
         return left;
     }
-    puts(running + left > 0 ? "InfiniCache is down." : "Nothing was running.");
+    *ended = running + left > 0;
     return 0;
+}
+
+/* Nothing ran in DIR. Whoever NAMED no folder may have meant another. */
+static int tell_of_others(const char *dir, bool named)
+{
+    printf("Nothing was running in %s.\n", dir);
+    return ic_others_print(dir, "down") > 0 && !named ? IC_CLI_NOT_FOUND : IC_CLI_DONE;
 }
 
 int ic_cli_down(int argc, char **argv)
 {
     char dir[IC_PLACE_MAX], why[IC_DAEMONS_WHY_MAX];
-    const char *given = NULL;
+    const char *given = NULL, *file = NULL;
     bool keep = ic_options_flag(&argc, argv, "--keep-functions", "--keep-functions");
-    const struct ic_option options[] = {{"dir", &given}, {NULL, NULL}};
+    const struct ic_option options[] = {{"dir", &given}, {"config", &file}, {NULL, NULL}};
+    bool ended = true;
     int words = ic_options_read(options, argc, argv, print_help);
     if (words < 0) {
         return words == IC_OPTIONS_DONE ? IC_CLI_DONE : IC_CLI_FAILED;
@@ -80,21 +93,30 @@ int ic_cli_down(int argc, char **argv)
     if (words > 0) {
         return ic_cli_fail("down: unexpected argument '%s'", argv[1]);
     }
-    if (ic_place_dir(given, dir, why) < 0) {
+    if (ic_settings_dir(given, file, dir, why) < 0) {
         return ic_cli_fail("down: %s", why);
     }
+    bool named = given != NULL || file != NULL;
     if (access(dir, F_OK) < 0) {
-        puts("Nothing was running.");
-        return IC_CLI_DONE;
+        return tell_of_others(dir, named);
     }
     /* Without a lock (a disk that became read-only) it still ends what runs. */
     int lock = ic_daemons_lock(dir, LOCK_WAIT_MS, why);
     if (lock == IC_EBUSY) {
         return ic_cli_fail("down: %s", why);
     }
-    int result = keep ? end_proxy(dir, why) : end_all(dir, why);
+    int result = keep ? end_proxy(dir, why) : end_all(dir, &ended, why);
     if (lock >= 0) {
         close(lock);
     }
-    return result < 0 ? ic_cli_fail("down: %s", why) : IC_CLI_DONE;
+    if (result < 0) {
+        return ic_cli_fail("down: %s", why);
+    }
+    if (!ended) {
+        return tell_of_others(dir, named);
+    }
+    if (!keep) {
+        puts("InfiniCache is down.");
+    }
+    return IC_CLI_DONE;
 }

@@ -1,7 +1,9 @@
 #include "cli/settings.h"
 
 #include "base/alloc.h"
+#include "cli/place.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -67,6 +69,21 @@ int ic_settings_apply(struct ic_config *c, int argc, char **argv, char *why)
         }
     }
     return 0;
+}
+
+int ic_settings_dir(const char *dir, const char *file, char *out, char *why)
+{
+    static_assert((int)IC_WHY_MAX >= (int)IC_PLACE_WHY_MAX, "WHY is handed on");
+    if (dir != NULL || file == NULL) {
+        return ic_place_dir(dir, out, why);
+    }
+    struct ic_config *c = ic_config_new();
+    int result = ic_config_load(c, file, why);
+    if (result == 0) {
+        result = ic_place_dir(c->dir, out, why);
+    }
+    ic_config_free(c);
+    return result;
 }
 
 /* ---- the file --------------------------------------------------------------- */

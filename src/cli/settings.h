@@ -17,6 +17,13 @@
  */
 int ic_settings_apply(struct ic_config *c, int argc, char **argv, char *why) IC_MUST_USE;
 
+/*
+ * The folder that is meant: OUT (IC_PLACE_MAX bytes, cli/place.h) becomes DIR, or else what the
+ * configuration FILE says, or else the default. NULL: not given. Errors as ic_config_load and
+ * ic_place_dir, with WHY (IC_WHY_MAX bytes).
+ */
+int ic_settings_dir(const char *dir, const char *file, char *out, char *why) IC_MUST_USE;
+
 /* Writes C to DIR/settings. IC_EIO, IC_ENOSPC with WHY. */
 int ic_settings_save(const struct ic_config *c, const char *dir, char *why) IC_MUST_USE;
 /* The settings saved in DIR, to be freed; NULL: there are none that can be read. */

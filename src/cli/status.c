@@ -6,6 +6,7 @@
 #include "cli/daemons.h"
 #include "cli/local_api.h"
 #include "cli/options.h"
+#include "cli/others.h"
 #include "cli/place.h"
 #include "cli/settings.h"
 
@@ -14,9 +15,12 @@
 
 static void print_help(void)
 {
-    puts("usage: infinicache status [--dir DIR]\n\n"
+    puts("usage: infinicache status [--dir DIR] [--config FILE]\n\n"
          "What `infinicache up` started in DIR (default: " IC_PLACE_DEFAULT_TEXT "),\n"
-         "with process ids, addresses and resident memory. Exit status 0: all of it runs; 1: not.");
+         "with process ids, addresses and resident memory. Exit status 0: all of it runs; 1: "
+         "not.\n\n"
+         "  --config FILE\n"
+         "      The folder that `dir` of this file names, as given to `up`.");
 }
 
 static double mib(uint64_t bytes)
@@ -62,6 +66,7 @@ static int print_status(const char *dir)
         proxy->pid == 0 && d.process[IC_DAEMON_PLATFORM].pid == 0 ? NULL : ic_settings_load(dir);
     if (c == NULL) {
         printf("Nothing runs in %s; `infinicache up` starts it.\n", dir);
+        ic_others_print(dir, "status");
         return IC_CLI_NOT_FOUND;
     }
     snprintf(clients, sizeof clients,
@@ -78,9 +83,9 @@ static int print_status(const char *dir)
 
 int ic_cli_status(int argc, char **argv)
 {
-    char dir[IC_PLACE_MAX], why[IC_PLACE_WHY_MAX];
-    const char *given = NULL;
-    const struct ic_option options[] = {{"dir", &given}, {NULL, NULL}};
+    char dir[IC_PLACE_MAX], why[IC_WHY_MAX];
+    const char *given = NULL, *file = NULL;
+    const struct ic_option options[] = {{"dir", &given}, {"config", &file}, {NULL, NULL}};
     int words = ic_options_read(options, argc, argv, print_help);
     if (words < 0) {
         return words == IC_OPTIONS_DONE ? IC_CLI_DONE : IC_CLI_FAILED;
@@ -88,5 +93,6 @@ int ic_cli_status(int argc, char **argv)
     if (words > 0) {
         return ic_cli_fail("status: unexpected argument '%s'", argv[1]);
     }
-    return ic_place_dir(given, dir, why) < 0 ? ic_cli_fail("status: %s", why) : print_status(dir);
+    return ic_settings_dir(given, file, dir, why) < 0 ? ic_cli_fail("status: %s", why)
+                                                      : print_status(dir);
 }

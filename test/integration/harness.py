@@ -191,9 +191,12 @@ class Cluster:
         return done
 
     def up(self, check=True, **changes):
-        options = {**self.options, **{k.replace("_", "-"): v for k, v in changes.items()}}
-        words = [w for name, value in options.items() for w in (f"--{name}", value)]
-        return self.command("up", "--dir", self.dir, *words, check=check)
+        return self.command("up", *self.arguments(**changes), check=check)
+
+    def arguments(self, **changes):
+        """Those of `up`, with CHANGES of its options."""
+        options = {"dir": self.dir, **self.options, **{k.replace("_", "-"): v for k, v in changes.items()}}
+        return [str(w) for name, value in options.items() for w in (f"--{name}", value)]
 
     def down(self, *args, check=True):
         return self.command("down", "--dir", self.dir, *args, check=check)

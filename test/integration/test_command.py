@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from harness import (BOOTSTRAP, INFINICACHE, ROOT, Cluster, alive, free_ports, noise, sha256, sha256_file,
+from harness import (BOOTSTRAP, BUILD, INFINICACHE, ROOT, Cluster, alive, free_ports, noise, sha256, sha256_file,
                      wait_until)
 
 
@@ -332,6 +332,46 @@ def test_down_ends_everything(new_cluster):
 def test_down_where_nothing_ever_was(tmp_path):
     assert run("down", "--dir", tmp_path / "nowhere").returncode == 0
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_down_and_status_say_where_they_looked_and_what_runs_elsewhere(cluster, tmp_path):
+    elsewhere = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    for command in ("down", "status"):
+        done = run(command, env=elsewhere)
+        assert done.returncode == 1, "no folder was named, and something runs"
+        assert str(tmp_path / "infinicache") in done.stdout
+        assert f"infinicache {command} --dir {cluster.dir.resolve()}`" in done.stdout
+    named = run("down", "--dir", tmp_path)
+    assert named.returncode == 0 and str(cluster.dir.resolve()) in named.stdout
+    assert cluster.redis().ping()
+
+
+def test_down_and_status_take_the_folder_of_a_file(new_cluster, tmp_path):
+    c = new_cluster()
+    (tmp_path / "its.conf").write_text(f"dir {c.dir}\n")
+    assert str(c.port) in run("status", "--config", tmp_path / "its.conf").stdout
+    assert run("down", "--config", tmp_path / "its.conf").stdout == "InfiniCache is down.\n"
+    leaves_nothing(c)
+    missing = run("down", "--config", tmp_path / "no.conf")
+    assert missing.returncode == 2 and "no.conf" in missing.stderr
+
+
+def make(target, *words):
+    return subprocess.run(["make", "-s", "-C", ROOT, "-o", "all", f"BUILD={BUILD}", target, *words], env={
+        key: value for key, value in os.environ.items() if not key.startswith("MAKE")}, capture_output=True, text=True,
+        timeout=120, check=False, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("words", [[], ["the same"]])
+def test_make_stop_ends_what_make_start_started(new_cluster, words):
+    c = new_cluster(up=False)
+    settings = f"UP={' '.join(c.arguments(functions=12))}"
+    started = make("start", settings)
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert c.redis().set("k", "v")
+    stopped = make("stop", *(settings for _ in words))
+    assert stopped.returncode == 0 and "InfiniCache is down." in stopped.stdout, stopped.stdout + stopped.stderr
+    leaves_nothing(c)
 
 
 def test_down_ends_what_is_frozen(new_cluster):
