@@ -363,13 +363,14 @@ def make(target, *words):
 
 
 @pytest.mark.parametrize("words", [[], ["the same"]])
-def test_make_stop_ends_what_make_start_started(new_cluster, words):
+def test_make_stop_ends_what_make_start_started(new_cluster, tmp_path, words):
     c = new_cluster(up=False)
     settings = f"UP={' '.join(c.arguments(functions=12))}"
-    started = make("start", settings)
+    note = f"started={tmp_path / 'started'}"  # not that of who runs these tests
+    started = make("start", settings, note)
     assert started.returncode == 0, started.stdout + started.stderr
     assert c.redis().set("k", "v")
-    stopped = make("stop", *(settings for _ in words))
+    stopped = make("stop", note, *(settings for _ in words))
     assert stopped.returncode == 0 and "InfiniCache is down." in stopped.stdout, stopped.stdout + stopped.stderr
     leaves_nothing(c)
 
