@@ -23,7 +23,8 @@ struct ic_loop *ic_loop_new(void); /* NULL: out of memory or descriptors */
 void ic_loop_free(struct ic_loop *loop);
 void ic_loop_run(struct ic_loop *loop);  /* until ic_loop_stop */
 void ic_loop_stop(struct ic_loop *loop); /* from a handler */
-/* Ends a turn outside of ic_loop_run: queued writes are tried once, what waits for it is reaped. */
+/* Ends the last turn, outside of ic_loop_run: queued writes are tried once, what waits for it is
+ * reaped, and so are streams that were to be freed after their writes. */
 void ic_loop_settle(struct ic_loop *loop);
 /* Monotonic; one value for a whole turn. */
 uint64_t ic_loop_now_ms(const struct ic_loop *loop);

@@ -213,7 +213,7 @@ void ic_loop_stop(struct ic_loop *loop)
 
 void ic_loop_settle(struct ic_loop *loop)
 {
-    ic_turn_end(&loop->turn);
+    ic_turn_settle(&loop->turn);
 }
 
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)

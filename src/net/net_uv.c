@@ -144,6 +144,7 @@ void ic_loop_stop(struct ic_loop *loop)
  * in this turn; libuv has looked at the same clock after its sleep. */
 void ic_loop_settle(struct ic_loop *loop)
 {
+    ic_turn_settle(&loop->turn);
     end_turn(&loop->prepare);
 }
 

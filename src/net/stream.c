@@ -13,6 +13,7 @@ enum {
 void ic_turn_init(struct ic_turn *turn)
 {
     ic_list_init(&turn->dirty);
+    ic_list_init(&turn->draining);
     ic_list_init(&turn->reaps);
 }
 
@@ -28,6 +29,15 @@ void ic_turn_end(struct ic_turn *turn)
             r->reap(r->ctx);
         }
     } while (!ic_list_empty(&turn->dirty));
+}
+
+void ic_turn_settle(struct ic_turn *turn)
+{
+    ic_turn_end(turn);
+    IC_LIST_EACH (node, &turn->draining) {
+        ic_stream_free(IC_CONTAINER(node, struct ic_stream, draining_node));
+    }
+    ic_turn_end(turn);
 }
 
 void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
@@ -190,6 +200,7 @@ void ic_stream_init(struct ic_stream *s, struct ic_loop *loop)
 {
     *s = (struct ic_stream){.loop = loop};
     ic_list_init(&s->dirty_node);
+    ic_list_init(&s->draining_node);
     ic_list_init(&s->reap.node);
     ic_timer_init(&s->linger, loop, linger_over, s);
     ic_stream_queue_init(&s->queue);
@@ -236,6 +247,7 @@ void ic_stream_free(struct ic_stream *s)
     s->freed = true;
     s->handler = NULL;
     ic_list_remove(&s->dirty_node);
+    ic_list_remove(&s->draining_node);
     ic_timer_stop(&s->linger);
     ic_transport_stop(s);
     ic_loop_reap(s->loop, &s->reap, release, s);
@@ -249,6 +261,7 @@ void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms)
     }
     s->handler = NULL;
     s->draining = true;
+    ic_list_push_back(&ic_loop_turn(s->loop)->draining, &s->draining_node);
     ic_timer_start(&s->linger, linger_ms);
     mark_dirty(s);
 }

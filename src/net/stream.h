@@ -17,7 +17,8 @@ enum { IC_ACCEPT_MAX = 64 }; /* connections per listener and turn */
 
 /* What waits for the end of a loop's turn. */
 struct ic_turn {
-    struct ic_list dirty; /* streams with queued writes not tried yet */
+    struct ic_list dirty;    /* streams with queued writes not tried yet */
+    struct ic_list draining; /* streams that are freed when theirs are sent */
     struct ic_list reaps;
 };
 
@@ -26,7 +27,7 @@ struct ic_stream {
     const struct ic_stream_handler *handler; /* NULL: nobody is told anything any more */
     void *ctx;
     struct ic_stream_queue queue;
-    struct ic_list dirty_node;
+    struct ic_list dirty_node, draining_node;
     struct ic_timer linger;
     struct ic_reap reap;
     bool connecting, paused, freed, draining, closed;
@@ -36,6 +37,8 @@ struct ic_stream {
 void ic_turn_init(struct ic_turn *turn);
 /* A reap may queue writes and a flush may fail and reap: until both are done. */
 void ic_turn_end(struct ic_turn *turn);
+/* The same when there will be no other: streams that are draining are freed. */
+void ic_turn_settle(struct ic_turn *turn);
 
 void ic_stream_init(struct ic_stream *s, struct ic_loop *loop);
 /* Begins to connect: HANDLER is told the outcome. */

@@ -192,6 +192,28 @@ static void test_pause_and_resume(void **state)
     end(&f);
 }
 
+static void stop_there(void *ctx)
+{
+    ic_loop_stop(((struct fixture *)ctx)->loop);
+}
+
+/* The peer reads no further, and the loop will not run again: what was to go out is let go. */
+static void test_lingering_when_the_loop_stops(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    f.pause_at = 1000;
+    ic_timer_init(&f.resume, f.loop, stop_there, &f);
+    connect_client(&f, ic_listener_port(f.listener));
+    ic_loop_run(f.loop);
+    assert_true(f.payload->refs > 1);
+    ic_loop_settle(f.loop);
+    assert_int_equal(f.payload->refs, 1);
+    ic_stream_free(f.server);
+    end(&f);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -269,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_transfer),
         leak_test(test_pause_and_resume),
+        leak_test(test_lingering_when_the_loop_stops),
         leak_test(test_refused),
         leak_test(test_address_in_use),
         leak_test(test_timers_fire_in_order),
