@@ -461,7 +461,11 @@ static void judge_exec(struct sim_world *w, struct sim_operation *op, const stru
     if (reply->type == '*' && reply[1].type == '+') {
         judge_value(w, op, op->key[1], &reply[2]);
     }
-    settle_writes(w, op, reply->type == '*', sim_model_failed);
+    /* A command that fails does not stop the ones after it. */
+    bool set = reply->type == '*' && reply[1].type != '-';
+    bool deleted = reply->type == '*' && reply[3].type != '-';
+    (set ? sim_model_done : sim_model_failed)(&w->model, op->write[0]);
+    (deleted ? sim_model_done : sim_model_failed)(&w->model, op->write[2]);
 }
 
 static void judge_many(struct sim_world *w, const struct sim_operation *op,
@@ -523,7 +527,8 @@ static void judge(struct sim_world *w, struct sim_operation *op, const struct si
         sim_model_expire_done(&w->model, op->key[0], op->expiry_ms);
         return;
     case SIM_EVICTION:
-        if (reply->type != '+') {
+        if (reply->type != '+' &&
+            reply->type != '-') { /* an error: as the journal's, of its turn */
             sim_violation("CONFIG SET eviction: a reply of type %c", reply->type);
         }
         return;
