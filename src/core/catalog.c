@@ -9,7 +9,8 @@ enum { MALLOC_OVERHEAD_BYTES = 16 }; /* what the allocator adds to a block, abou
 struct ic_keys {
     struct ic_map map;
     struct ic_heap expiring;
-    size_t reap_bucket; /* ic_keys_any looks from here */
+    __int128 expiry_sum_ms; /* of those in the heap */
+    size_t reap_bucket;     /* ic_keys_any looks from here */
 };
 
 struct ic_catalog {
@@ -249,6 +250,7 @@ int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e, struct ic_object
         ic_map_remove(&keys->map, &e->map_node);
         return IC_ENOMEM;
     }
+    keys->expiry_sum_ms += e->expires_ms;
     e->keys = keys;
     e->object = object;
     ic_list_push_back(&object->entries, &e->sibling);
@@ -261,6 +263,7 @@ void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e)
     struct ic_keys *keys = e->keys;
     assert(keys != NULL);
     ic_heap_remove(&keys->expiring, &e->expiry);
+    keys->expiry_sum_ms -= e->expires_ms;
     ic_map_remove(&keys->map, &e->map_node);
     e->keys = NULL;
     ic_list_remove(&e->sibling);
@@ -305,6 +308,7 @@ int ic_catalog_expire(struct ic_catalog *c, struct ic_entry *e, int64_t expires_
         e->expires_ms = before;
         return IC_ENOMEM;
     }
+    e->keys->expiry_sum_ms += expires_ms - before;
     return 0;
 }
 
@@ -322,6 +326,12 @@ uint64_t ic_catalog_count(const struct ic_catalog *c)
 uint64_t ic_catalog_count_expiring(const struct ic_catalog *c)
 {
     return c->keys->expiring.count;
+}
+
+int64_t ic_catalog_mean_expiry_ms(const struct ic_catalog *c)
+{
+    uint64_t count = ic_catalog_count_expiring(c);
+    return count == 0 ? 0 : (int64_t)(c->keys->expiry_sum_ms / (__int128)count);
 }
 
 uint64_t ic_catalog_bytes(const struct ic_catalog *c)

@@ -141,6 +141,7 @@ struct ic_entry *ic_catalog_first_to_expire(const struct ic_catalog *c);
 
 uint64_t ic_catalog_count(const struct ic_catalog *c);          /* keys */
 uint64_t ic_catalog_count_expiring(const struct ic_catalog *c); /* keys with an expiry */
+int64_t ic_catalog_mean_expiry_ms(const struct ic_catalog *c);  /* of theirs; 0: there are none */
 uint64_t ic_catalog_bytes(const struct ic_catalog *c);  /* sizes of COMMITTED objects, each once */
 uint64_t ic_catalog_memory(const struct ic_catalog *c); /* the proxy's memory that all this takes */
 uint64_t ic_catalog_entry_memory(const struct ic_entry *e); /* its own and its object's */

@@ -175,12 +175,31 @@ static int print_functions(const struct ic_proxy *p, struct ic_buf *out)
     return result;
 }
 
+/* Commands that clients tried in vain. */
+static int print_unknown(const struct ic_stats *s, struct ic_buf *out)
+{
+    int result = begin_metric(out, "unknown_commands_total", "counter",
+                              "Commands that are not known here, by name.");
+    for (size_t i = 0; i < s->unknowns && result == 0; i++) {
+        result =
+            ic_buf_printf(out, "infinicache_unknown_commands_total{command=\"%s\"} %" PRIu64 "\n",
+                          s->unknown[i].name, s->unknown[i].calls);
+    }
+    /* No command has an empty name. */
+    return result < 0
+               ? result
+               : ic_buf_printf(out,
+                               "infinicache_unknown_commands_total{command=\"\"} %" PRIu64 "\n",
+                               s->unknown_others);
+}
+
 static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
 {
     struct figures f = gather(a->proxy);
     struct ic_buf text;
     ic_buf_init(&text);
-    if (print_metrics(&f, &text) == 0 && print_functions(a->proxy, &text) == 0) {
+    if (print_metrics(&f, &text) == 0 && print_functions(a->proxy, &text) == 0 &&
+        print_unknown(f.stats, &text) == 0) {
         ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", ic_buf_slice(&text));
     } else {
         ic_http_drop(r);

@@ -69,6 +69,19 @@ bool ic_command_is_value(const struct ic_command *c, uint32_t index, uint32_t to
     return (index - c->value) % c->value_step == 0;
 }
 
+bool ic_command_is_key(const struct ic_command *c, uint32_t index, uint32_t total)
+{
+    for (size_t i = 0; i < sizeof(c->key) / sizeof(c->key[0]) && c->key[i].flags != NULL; i++) {
+        const struct ic_command_key *k = &c->key[i];
+        int64_t first = k->first;
+        int64_t last = k->last < 0 ? (int64_t)total + k->last : first + k->last;
+        if (index >= first && index <= last && (index - first) % k->step == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Subcommands of row i come after the rows, in the order of their rows. */
 size_t ic_command_number(const struct ic_command *c)
 {

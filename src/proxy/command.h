@@ -118,6 +118,8 @@ bool ic_command_arity_fits(const struct ic_command *c, uint64_t argc);
 /* Argument INDEX of a request of TOTAL arguments is a streamed value; *KEY: the argument that names
  * it. */
 bool ic_command_is_value(const struct ic_command *c, uint32_t index, uint32_t total, uint32_t *key);
+/* Argument INDEX of a request of TOTAL arguments is a key. */
+bool ic_command_is_key(const struct ic_command *c, uint32_t index, uint32_t total);
 /* Every command and subcommand has a number in [0, ic_command_numbers()), for statistics. */
 size_t ic_command_number(const struct ic_command *c);
 size_t ic_command_numbers(void);

@@ -91,7 +91,6 @@ void ic_command_client_info(struct ic_call *c)
 {
     struct ic_buf lines;
     ic_buf_init(&lines);
-    c->session->last_command = c->command;
     reply_lines(c, &lines, add_line(c->session, &lines));
 }
 
@@ -156,7 +155,6 @@ void ic_command_client_list(struct ic_call *c)
         return;
     }
     ic_buf_init(&lines);
-    c->session->last_command = c->command;
     IC_LIST_EACH (node, &c->session->sessions->list) {
         complete =
             complete && (!shown || add_line(IC_CONTAINER(node, struct ic_session, node), &lines));

@@ -282,6 +282,15 @@ static void write_errorstats(struct report *r)
     }
 }
 
+static void write_unknown(struct report *r)
+{
+    const struct ic_stats *s = &sessions_of(r)->stats;
+    for (size_t i = 0; i < s->unknowns; i++) {
+        line(r, "unknowncmd_%s:calls=%" PRIu64, s->unknown[i].name, s->unknown[i].calls);
+    }
+    number(r, "unknown_commands_others", s->unknown_others);
+}
+
 /* The bound below which SHARE (in thousandths) of the calls lie. */
 static uint64_t percentile(const struct ic_command_figures *f, uint64_t share)
 {
@@ -295,16 +304,22 @@ static uint64_t percentile(const struct ic_command_figures *f, uint64_t share)
     return UINT64_C(1) << (IC_STATS_BUCKETS - 1);
 }
 
-static void write_latencystats(struct report *r)
+static void write_percentiles(struct report *r, const struct ic_command *commands, size_t count)
 {
-    for (size_t i = 0; i < ic_command_count; i++) {
-        const struct ic_command *c = &ic_command_table[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct ic_command *c = &commands[i];
         const struct ic_command_figures *f = &sessions_of(r)->stats.command[ic_command_number(c)];
         if (f->calls > 0) {
             line(r, "latency_percentiles_usec_%s:p50=%" PRIu64 ",p99=%" PRIu64 ",p99.9=%" PRIu64,
                  c->name, percentile(f, 500), percentile(f, 990), percentile(f, 999));
         }
+        write_percentiles(r, c->subcommands, c->subcommand_count);
     }
+}
+
+static void write_latencystats(struct report *r)
+{
+    write_percentiles(r, ic_command_table, ic_command_count);
 }
 
 static void write_cluster(struct report *r)
@@ -315,9 +330,11 @@ static void write_cluster(struct report *r)
 static void write_keyspace(struct report *r)
 {
     uint64_t keys = ic_store_count(r->call->proxy->store);
+    struct ic_store_stats stats = ic_store_stats(r->call->proxy->store);
+    int64_t ttl_ms = stats.mean_expiry_ms - r->call->wall_ms;
     if (keys > 0) {
-        line(r, "db0:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0", keys,
-             ic_store_stats(r->call->proxy->store).expiring);
+        line(r, "db0:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%" PRId64, keys, stats.expiring,
+             ttl_ms > 0 ? ttl_ms : 0);
     }
 }
 
@@ -426,6 +443,7 @@ static const struct section {
     {"commandstats", "Commandstats", false, write_commandstats},
     {"errorstats", "Errorstats", true, write_errorstats},
     {"latencystats", "Latencystats", false, write_latencystats},
+    {"unknowncommands", "Unknowncommands", false, write_unknown},
     {"cluster", "Cluster", true, write_cluster},
     {"keyspace", "Keyspace", true, write_keyspace},
     {"pool", "Pool", true, write_pool},

@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
 #include "proxy/sessions.h"
+#include "proxy/tally.h"
 #include "proxy/unavailable.h"
 #include "proxy/value.h"
 
@@ -129,13 +130,12 @@ static bool writes(const struct ic_session *s, const struct ic_command *command)
            (command->handler == ic_command_exec && s->queued_writes);
 }
 
-static bool has_long_argument(const struct ic_session *s, const struct ic_call *c)
+static bool has_long_key(const struct ic_session *s, const struct ic_call *c)
 {
     size_t most = (size_t)s->proxy->config->max_key_size;
-    bool found = s->argument_too_long;
+    bool found = s->key_too_long;
     for (uint32_t i = 0; i < c->argc && s->parser.is_inline && !found; i++) {
-        uint32_t key;
-        found = c->argv[i].bytes.len > most && !ic_command_is_value(c->command, i, c->argc, &key);
+        found = c->argv[i].bytes.len > most && ic_command_is_key(c->command, i, c->argc);
     }
     return found;
 }
@@ -152,8 +152,8 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
         snprintf(why, REASON_MAX, "-NOAUTH Authentication required.");
     } else if (s->multi && (c->command->flags & IC_COMMAND_NO_MULTI) != 0) {
         snprintf(why, REASON_MAX, "Command not allowed inside a transaction");
-    } else if (has_long_argument(s, c)) {
-        snprintf(why, REASON_MAX, "an argument is longer than max-key-size (%lld bytes)",
+    } else if (has_long_key(s, c)) {
+        snprintf(why, REASON_MAX, "a key is longer than max-key-size (%lld bytes)",
                  (long long)s->proxy->config->max_key_size);
     } else if (writes(s, c->command) && !ic_store_writable(s->proxy->store)) {
         say_misconf(s, why);
@@ -171,6 +171,10 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
     s->dirty_exec = s->dirty_exec || s->multi;
     if (c->command != NULL) {
         ic_stats_rejected(&s->sessions->stats, c->command);
+    } else {
+        bool family = ic_command_find(c->argv[0].bytes) != NULL;
+        ic_stats_unknown(&s->sessions->stats, c->argv[0].bytes,
+                         family ? c->argv[1].bytes : ic_slice(NULL, 0));
     }
     if (c->command != NULL && c->command->handler == ic_command_exec) {
         ic_transaction_discard(s);
@@ -182,93 +186,16 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 
 /* ---- running ---- */
 
-/* A command whose reply has objects in it: the slow log hears of it when they have gone out. */
-struct streamed {
-    struct ic_reply_bill bill;
-    struct ic_session *session;
-    struct ic_slow_entry *entry;
-    int64_t begun_us;
-};
-
-static bool is_slow(const struct ic_session *s, uint64_t us)
-{
-    int64_t limit_us = s->proxy->config->slowlog_log_slower_than;
-    return limit_us >= 0 && us >= (uint64_t)limit_us;
-}
-
-static void keep_slow(struct ic_session *s, struct ic_slow_entry *e, uint64_t us, double dollars)
-{
-    e->microseconds = us;
-    e->dollars += dollars;
-    ic_stats_slow_keep(&s->sessions->stats, e, s->peer, s->name == NULL ? "" : s->name,
-                       (uint64_t)s->proxy->config->slowlog_max_len);
-}
-
-static void on_settled(struct ic_reply_bill *bill)
-{
-    struct streamed *streamed = IC_CONTAINER(bill, struct streamed, bill);
-    uint64_t us = (uint64_t)((int64_t)ic_clock_mono_us() - streamed->begun_us);
-    if (is_slow(streamed->session, us)) {
-        keep_slow(streamed->session, streamed->entry, us, bill->dollars);
-    } else {
-        ic_stats_slow_drop(streamed->entry);
-    }
-    ic_free(streamed);
-}
-
-static double cost_of_values(const struct ic_call *c)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < c->argc; i++) {
-        sum += c->argv[i].dollars;
-    }
-    return sum;
-}
-
-/* The slow log hears of C, which ran for US: now, or when the OBJECTS in its reply since MARK have
- * gone out. Nothing depends on the log: without memory there is no entry. */
-static void log_if_slow(struct ic_session *s, const struct ic_call *c, int64_t begun_us,
-                        uint64_t us, unsigned objects, struct ic_reply_mark mark)
-{
-    bool logged = s->proxy->config->slowlog_log_slower_than >= 0 &&
-                  (c->command->flags & IC_COMMAND_SKIP_SLOWLOG) == 0;
-    if (!logged || (objects == 0 && !is_slow(s, us))) {
-        return;
-    }
-    struct ic_slow_entry *e = ic_stats_slow_new(c);
-    if (e == NULL || objects == 0) {
-        if (e != NULL) {
-            keep_slow(s, e, us, cost_of_values(c));
-        }
-        return;
-    }
-    struct streamed *streamed = ic_calloc(1, sizeof(*streamed));
-    if (streamed == NULL) {
-        ic_stats_slow_drop(e);
-        return;
-    }
-    e->dollars = cost_of_values(c);
-    *streamed = (struct streamed){.bill.memory = sizeof(*streamed) + sizeof(*e) + e->args.cap,
-                                  .bill.settled = on_settled,
-                                  .session = s,
-                                  .entry = e,
-                                  .begun_us = begun_us};
-    ic_reply_put_on_bill(&s->reply, mark, &streamed->bill);
-}
-
 void ic_session_execute(struct ic_session *s, struct ic_call *c)
 {
     int64_t begun_us = s->in_exec ? (int64_t)ic_clock_mono_us() : s->begun_us;
     uint64_t delay_ms = s->delay_ms;
-    unsigned objects = s->reply.objects;
     c->failed = false;
     struct ic_reply_mark mark = s->call_mark = ic_reply_mark(&s->reply);
     c->command->handler(c);
     uint64_t us =
         (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) + (s->delay_ms - delay_ms) * 1000;
-    ic_stats_called(&s->sessions->stats, c->command, us, c->failed);
-    s->last_command = c->command;
-    log_if_slow(s, c, begun_us, us, s->reply.objects - objects, mark);
+    ic_tally(s, c, us, mark);
 }
 
 static void drop_values(struct ic_session *s)
@@ -292,7 +219,7 @@ void ic_dispatch_drop(struct ic_session *s)
     s->command = NULL;
     s->value_error = 0;
     s->inline_next = 0;
-    s->argument_too_long = s->prepared = s->refused = false;
+    s->key_too_long = s->prepared = s->refused = false;
 }
 
 /* Its reply is written: takes it back from a client that wants none. */
@@ -391,7 +318,7 @@ void ic_dispatch_name(struct ic_session *s, struct ic_slice name)
 
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 {
-    bool wanted = s->value_error == 0 && s->authenticated && !s->argument_too_long &&
+    bool wanted = s->value_error == 0 && s->authenticated && !s->key_too_long &&
                   ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
                   (s->command->value_step == 0 || total % 2 == 1);
     if (wanted && !ic_store_writable(s->proxy->store)) {
@@ -498,7 +425,9 @@ void ic_dispatch_request(struct ic_session *s)
     }
     s->begun_us = (int64_t)ic_clock_mono_us();
     s->command_mark = ic_reply_mark(&s->reply);
-    if (!check(s, c, why)) {
+    bool good = check(s, c, why);
+    s->last_command = c->command;
+    if (!good) {
         reject(s, c, why);
         finish(s);
     } else if (has_values(s, c)) {
@@ -545,7 +474,7 @@ static bool prepare(struct ic_session *s)
     int64_t expires_ms = 0;
     s->prepared = true;
     if (!s->multi && c->command->prepare != NULL && !c->command->prepare(c, &expires_ms)) {
-        ic_stats_called(&s->sessions->stats, c->command, 0, true);
+        ic_tally(s, c, (uint64_t)((int64_t)ic_clock_mono_us() - s->begun_us), s->command_mark);
         return false;
     }
     IC_LIST_EACH (node, &s->values) {

@@ -5,6 +5,7 @@
 #include "proxy/reply.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "net/net.h"
 #include "proxy/books.h"
 #include "proxy/get.h"
@@ -69,6 +70,20 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
     ic_reply_set_limit(r, SIZE_MAX);
 }
 
+/* One of what was open on BILL is no more. */
+static void close_one(struct ic_reply *r, struct ic_reply_bill *bill)
+{
+    while (bill != NULL && --bill->open == 0) {
+        struct ic_reply_bill *parent = bill->parent;
+        if (parent != NULL) {
+            parent->dollars += bill->dollars;
+        }
+        count_memory(r, -(int64_t)bill->memory);
+        bill->settled(bill);
+        bill = parent;
+    }
+}
+
 static void part_free(struct ic_reply *r, struct part *p)
 {
     ic_list_remove(&p->node);
@@ -80,10 +95,7 @@ static void part_free(struct ic_reply *r, struct part *p)
         r->objects--;
         ic_store_unpin(r->proxy->store, p->object);
     }
-    if (p->bill != NULL && --p->bill->objects == 0) {
-        count_memory(r, -(int64_t)p->bill->memory);
-        p->bill->settled(p->bill);
-    }
+    close_one(r, p->bill);
     ic_free(p);
 }
 
@@ -202,20 +214,46 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
     }
 }
 
-void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark, struct ic_reply_bill *bill)
+/* The last object from NODE backwards that was added since MARK, or NULL. */
+static struct part *object_from(const struct ic_reply *r, struct ic_list *node,
+                                struct ic_reply_mark mark)
 {
-    bill->objects = 0;
-    for (struct ic_list *node = r->parts.prev; node != &r->parts; node = node->prev) {
+    for (; node != &r->parts; node = node->prev) {
         struct part *p = IC_CONTAINER(node, struct part, node);
         if (p->number <= mark.parts) {
-            break;
+            return NULL;
         }
         if (p->object != NULL) {
-            p->bill = bill;
-            bill->objects++;
+            return p;
         }
     }
-    assert(bill->objects > 0);
+    return NULL;
+}
+
+bool ic_reply_has_objects(const struct ic_reply *r, struct ic_reply_mark mark)
+{
+    return object_from(r, r->parts.prev, mark) != NULL;
+}
+
+/* P, or the outermost bill it is on by now, is on BILL. */
+static void put_on(struct part *p, struct ic_reply_bill *bill)
+{
+    struct ic_reply_bill **to = &p->bill;
+    while (*to != NULL && *to != bill) {
+        to = &(*to)->parent;
+    }
+    bill->open += *to == NULL;
+    *to = bill;
+}
+
+void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark, struct ic_reply_bill *bill)
+{
+    bill->open = 0;
+    for (struct part *p = object_from(r, r->parts.prev, mark); p != NULL;
+         p = object_from(r, p->node.prev, mark)) {
+        put_on(p, bill);
+    }
+    assert(bill->open > 0);
     count_memory(r, (int64_t)bill->memory);
 }
 
@@ -321,15 +359,21 @@ static bool end_object(struct ic_reply *r, const struct part *p, int result)
     if (result == 0) {
         return (r->begun || send_header(r, p->length)) && send_text(r, "\r\n");
     }
+    if (result == IC_ENOENT && !r->begun) {
+        return send_text(r, p->absent);
+    }
+    if (p->bill != NULL) {
+        p->bill->failed = true;
+    }
     if (r->begun) {
         r->broken(r->ctx, "the object could not be read to its end");
         return false;
     }
-    if (result == IC_ENOENT) {
-        return send_text(r, p->absent);
-    }
     char text[IC_UNAVAILABLE_MAX];
     ic_unavailable_text(r->proxy->functions, "the object cannot be read now", result, text);
+    if (p->bill != NULL) {
+        p->bill->refused(p->bill, text);
+    }
     return send_text(r, text) && send_text(r, "\r\n");
 }
 
@@ -360,6 +404,9 @@ static bool begin_object(struct ic_reply *r, struct part *p)
 {
     r->begun = false;
     r->slow_since_ms = 0;
+    for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
+        bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
+    }
     r->get = ic_get_new(r->proxy, p->object, p->offset, p->length, &get_handler, r);
     if (r->get == NULL) {
         r->broken(r->ctx, "out of memory");

@@ -33,12 +33,17 @@ enum {
 
 /*
  * What the objects of one command cost, and when the last of them has gone out, or will not:
- * SETTLED is called then, once.
+ * SETTLED is called then, once. EXEC's holds those of its commands.
  */
 struct ic_reply_bill {
-    unsigned objects; /* still in line */
-    size_t memory;    /* of the bill and what hangs on it: counted until it is settled */
+    size_t memory; /* of the bill and what hangs on it: counted until it is settled */
+    struct ic_reply_bill *parent; /* on which this one is, or NULL */
+    unsigned open;                /* objects still in line, and bills on this one */
+    uint64_t turn_us;             /* monotonic: when the first object's turn came; 0: not yet */
+    bool failed;                  /* an object could not be read (to its end) */
     double dollars;
+    /* ERROR (as in ic_resp_error) is said in place of an object. */
+    void (*refused)(struct ic_reply_bill *bill, const char *error);
     void (*settled)(struct ic_reply_bill *bill);
 };
 
@@ -89,8 +94,10 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
  * The object before it, of which a part was sent already, may come to its end meanwhile. */
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark);
-/* The objects added since MARK are on BILL, which must stay until it is settled. There is at least
- * one. */
+/* An object was added since MARK. */
+bool ic_reply_has_objects(const struct ic_reply *r, struct ic_reply_mark mark);
+/* The objects added since MARK, of which there is at least one, are on BILL, which must stay until
+ * it is settled; those that are on bills already by these. */
 void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark,
                           struct ic_reply_bill *bill);
 /* Between hold and release nothing goes out. */

@@ -47,6 +47,17 @@ static void begin_value(struct ic_session *s, uint32_t key)
     s->streaming = v->left > 0 ? v : NULL;
 }
 
+/* The argument that begins is a key, as far as the arguments before it tell. */
+static bool is_key(const struct ic_session *s)
+{
+    const struct ic_resp *r = &s->parser;
+    const struct ic_command *c = s->command;
+    if (c != NULL && c->subcommand_count > 0 && r->argc > 1) {
+        c = ic_command_find_sub(c, ic_resp_arg(r, 1));
+    }
+    return c != NULL && ic_command_is_key(c, r->argc, r->total);
+}
+
 /* The beginning of an argument: shall it be kept, streamed or skipped? */
 static void begin_argument(struct ic_session *s)
 {
@@ -57,14 +68,15 @@ static void begin_argument(struct ic_session *s)
     }
     bool is_value =
         index > 0 && s->command != NULL && ic_command_is_value(s->command, index, r->total, &key);
-    bool too_long = !is_value && r->bulk_length > (uint64_t)s->proxy->config->max_key_size;
+    bool too_long =
+        r->bulk_length > (uint64_t)s->proxy->config->max_key_size && !is_value && is_key(s);
     if (!ic_session_query_fits(s, is_value || too_long ? 0 : (size_t)r->bulk_length)) {
         ic_dispatch_refuse_query(s);
         ic_resp_skip_request(r);
     } else if (is_value) {
         begin_value(s, key);
     } else if (too_long) {
-        s->argument_too_long = true;
+        s->key_too_long = true;
         ic_resp_skip(r);
     }
     ic_session_charge(s);

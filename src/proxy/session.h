@@ -85,7 +85,7 @@ struct ic_session {
     int value_error;                  /* < 0: of the first value that failed */
     char value_why[256];              /* the words for it, if it needs some */
     bool refused;                     /* the request being read has its (error) reply already */
-    bool argument_too_long, processing, process_again, gone;
+    bool key_too_long, processing, process_again, gone;
     bool starved; /* reading waits for us, not for the client */
     bool ended;   /* the client sends no more */
 

@@ -5,6 +5,8 @@
 
 #include "base/alloc.h"
 
+#include <ctype.h>
+
 int ic_stats_init(struct ic_stats *s)
 {
     *s = (struct ic_stats){0};
@@ -23,7 +25,8 @@ void ic_stats_deinit(struct ic_stats *s)
 void ic_stats_reset(struct ic_stats *s)
 {
     memset(s->command, 0, ic_command_numbers() * sizeof(*s->command));
-    s->errors = 0;
+    s->errors = s->unknowns = 0;
+    s->unknown_others = 0;
     s->connections_received = s->connections_rejected = s->connections_cut = 0;
     s->evicted_clients = s->commands = s->error_replies = s->bytes_in = s->bytes_out = 0;
     s->sampled_commands = s->sampled_in = s->sampled_out = 0;
@@ -52,6 +55,46 @@ void ic_stats_called(struct ic_stats *s, const struct ic_command *c, uint64_t mi
 void ic_stats_rejected(struct ic_stats *s, const struct ic_command *c)
 {
     s->command[ic_command_number(c)].rejected++;
+}
+
+/* Appends WORD to NAME, in lower case. False: it does not fit, or is no word of a command's name.
+ */
+static bool append_word(char *name, size_t *length, struct ic_slice word)
+{
+    if (word.data == NULL || word.len == 0 || word.len >= IC_STATS_UNKNOWN_LEN - *length) {
+        return false;
+    }
+    for (size_t i = 0; i < word.len; i++) {
+        unsigned char c = word.data[i];
+        if (!isalnum(c) && strchr("._-", c) == NULL) {
+            return false;
+        }
+        name[(*length)++] = (char)tolower(c);
+    }
+    name[*length] = '\0';
+    return true;
+}
+
+void ic_stats_unknown(struct ic_stats *s, struct ic_slice name, struct ic_slice sub)
+{
+    struct ic_unknown_figures new = {.calls = 1};
+    size_t length = 0;
+    bool good = append_word(new.name, &length, name);
+    if (good && sub.len > 0) {
+        new.name[length++] = '|';
+        good = append_word(new.name, &length, sub);
+    }
+    for (size_t i = 0; i < s->unknowns && good; i++) {
+        if (strcmp(s->unknown[i].name, new.name) == 0) {
+            s->unknown[i].calls++;
+            return;
+        }
+    }
+    if (good && s->unknowns < IC_STATS_UNKNOWN_MAX) {
+        s->unknown[s->unknowns++] = new;
+    } else {
+        s->unknown_others++;
+    }
 }
 
 void ic_stats_error(struct ic_stats *s, const char *text)

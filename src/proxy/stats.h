@@ -12,7 +12,9 @@ enum {
     IC_STATS_BUCKETS = 31,     /* bucket i: durations below 2^i microseconds; the last: all */
     IC_STATS_ERRORS_MAX = 128, /* error codes told apart */
     IC_STATS_ERROR_LEN = 32,
-    IC_SLOWLOG_ARGS_MAX = 32, /* of a logged command, as Redis */
+    IC_STATS_UNKNOWN_MAX = 64, /* unknown commands told apart */
+    IC_STATS_UNKNOWN_LEN = 48, /* of their names, with the terminating zero */
+    IC_SLOWLOG_ARGS_MAX = 32,  /* of a logged command, as Redis */
     IC_SLOWLOG_ARG_LEN = 128,
 };
 
@@ -24,6 +26,11 @@ struct ic_command_figures {
 struct ic_error_figures {
     char code[IC_STATS_ERROR_LEN];
     uint64_t count;
+};
+
+struct ic_unknown_figures {
+    char name[IC_STATS_UNKNOWN_LEN]; /* lower case: "hset", "client|pause" */
+    uint64_t calls;
 };
 
 struct ic_slow_entry {
@@ -39,6 +46,9 @@ struct ic_stats {
     struct ic_command_figures *command; /* by ic_command_number */
     struct ic_error_figures error[IC_STATS_ERRORS_MAX];
     size_t errors;
+    struct ic_unknown_figures unknown[IC_STATS_UNKNOWN_MAX];
+    size_t unknowns;
+    uint64_t unknown_others; /* beyond these, or with names that are none of a command */
     uint64_t connections_received, connections_rejected, connections_cut, evicted_clients;
     uint64_t output_limit_disconnections, query_limit_refusals;
     uint64_t commands, error_replies, bytes_in, bytes_out;
@@ -55,6 +65,9 @@ void ic_stats_reset(struct ic_stats *s); /* CONFIG RESETSTAT: all but the slow l
 void ic_stats_called(struct ic_stats *s, const struct ic_command *c, uint64_t microseconds,
                      bool failed);
 void ic_stats_rejected(struct ic_stats *s, const struct ic_command *c);
+/* There is no command NAME or, if SUB is not empty, none of its subcommands is SUB: counted by
+ * name, the first IC_STATS_UNKNOWN_MAX that come. */
+void ic_stats_unknown(struct ic_stats *s, struct ic_slice name, struct ic_slice sub);
 /* TEXT as given to ic_resp_error. */
 void ic_stats_error(struct ic_stats *s, const char *text);
 /* Call about once a second. */

@@ -480,6 +480,7 @@ struct ic_store_stats ic_store_stats(const struct ic_store *s)
     stats.dead_bytes = s->dead_bytes;
     stats.catalog_memory = ic_catalog_memory(s->catalog) + ic_eviction_memory(s->eviction);
     stats.expiring = ic_catalog_count_expiring(s->catalog);
+    stats.mean_expiry_ms = ic_catalog_mean_expiry_ms(s->catalog);
     stats.journal_syncs = ic_journal_stats(s->setup.journal).syncs;
     return stats;
 }

@@ -394,6 +394,7 @@ struct ic_store_stats {
     uint64_t dead_bytes;       /* of dead versions that are still pinned or being reaped */
     uint64_t catalog_memory;   /* bytes of the proxy's memory */
     uint64_t expiring;         /* keys with an expiry */
+    int64_t mean_expiry_ms;    /* of theirs, wall time; 0: there are none */
     uint64_t commits;
     uint64_t journal_syncs; /* times the journal was forced to the disk */
 };

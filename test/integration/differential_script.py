@@ -839,7 +839,7 @@ def _client_fields(reply):
 
 def _info_sections(reply):
     names = [line[2:] for line in parse(reply).decode().splitlines() if line.startswith("# ")]
-    return [n for n in names if n not in ("Pool", "Cost", "Repair", "Backup")]
+    return [n for n in names if n not in ("Pool", "Cost", "Repair", "Backup", "Unknowncommands")]
 
 
 def _keyspace(reply):

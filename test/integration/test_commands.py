@@ -3,6 +3,7 @@ byte is test_differential.py's."""
 import re
 import subprocess
 import threading
+import urllib.request
 
 import pytest
 import redis
@@ -203,6 +204,80 @@ def test_command_stats(client):
     assert client.info("errorstats")["errorstat_ERR"] == "count=1"
     assert client.info("keyspace")["db0"]["keys"] == 1
     assert client.info("stats")["keyspace_hits"] >= 2
+
+
+def metrics(cluster):
+    with urllib.request.urlopen(f"http://127.0.0.1:{cluster.http_port}/metrics") as answer:
+        return answer.read().decode()
+
+
+def newest_slow(client, name):
+    return next(e for e in client.slowlog_get(-1) if e["command"].split()[0].decode().lower() == name)
+
+
+def test_command_stats_have_the_time_of_streamed_values(client):
+    """One clock: what the slow log says of the only GET is what all the figures say."""
+    client.set("large", noise(20 * MB))
+    client.config_set("slowlog-log-slower-than", 0)
+    client.config_resetstat()
+    client.slowlog_reset()
+    client.get("large")
+    get = client.info("commandstats")["cmdstat_get"]
+    assert get["calls"] == 1 and get["usec"] == newest_slow(client, "get")["duration"]
+    histogram = client.execute_command("LATENCY", "HISTOGRAM", "get")[1]
+    assert histogram[1] == 1 and get["usec"] <= histogram[3][-2]
+    assert float(client.info("latencystats")["latency_percentiles_usec_get"]["p50"]) >= get["usec"]
+    # Within EXEC: GET's is its own, and EXEC's has it in it.
+    with client.pipeline() as transaction:
+        transaction.get("large").get("large").execute()
+    stats = client.info("commandstats")
+    inner = stats["cmdstat_get"]["usec"] - get["usec"]
+    assert stats["cmdstat_get"]["calls"] == 3 and stats["cmdstat_exec"]["calls"] == 1
+    assert 0 < inner <= stats["cmdstat_exec"]["usec"]
+    client.config_set("slowlog-log-slower-than", 10000)
+
+
+def test_commands_tried_in_vain_are_counted_by_name(cluster, client):
+    client.config_resetstat()
+    for words in (["HSET", "h", "f", "v"], ["hset", "h", "f", "v"], ["CLIENT", "PAUSE", "1"], ['no{x}"']):
+        with pytest.raises(redis.ResponseError):
+            client.execute_command(*words)
+    tried = client.info("unknowncommands")
+    assert tried["unknowncmd_hset"] == "calls=2" and tried["unknowncmd_client|pause"] == "calls=1"
+    assert tried["unknown_commands_others"] == 1
+    for i in range(100):
+        with pytest.raises(redis.ResponseError):
+            client.execute_command(f"made.up{i}")
+    tried = client.info("unknowncommands")
+    names = [name for name in tried if name.startswith("unknowncmd_")]
+    assert len(names) == 64 and tried["unknown_commands_others"] == 1 + 100 - 62
+    assert 'infinicache_unknown_commands_total{command="hset"} 2\n' in metrics(cluster)
+
+
+def test_average_time_to_live(client):
+    client.flushall()
+    client.set("forever", "v")
+    assert client.info("keyspace")["db0"]["avg_ttl"] == 0
+    client.set("long", "v", px=3_000_000)
+    client.set("short", "v", px=1_000_000)
+    assert 1_900_000 < client.info("keyspace")["db0"]["avg_ttl"] <= 2_000_000
+    client.persist("short")
+    assert 2_900_000 < client.info("keyspace")["db0"]["avg_ttl"] <= 3_000_000
+    client.delete("long")
+    assert client.info("keyspace")["db0"] == {"keys": 2, "expires": 0, "avg_ttl": 0}
+
+
+def test_arguments_that_are_no_keys_may_be_long(cluster, client):
+    text = noise(300_000).hex()
+    assert client.echo(text).decode() == text
+    wire = Wire(cluster.port)
+    assert wire.ask("PING", text) == f"${len(text)}\r\n{text}\r\n".encode()
+    wire.close()
+    assert client.keys(text) == []
+    assert client.scan(0, match=text)[1] == []
+    for words in (["GET", text], ["OBJECT", "ENCODING", text], ["MSET", "k", "v", text, "v"], ["WATCH", "k", text]):
+        with pytest.raises(redis.ResponseError, match="a key is longer than max-key-size"):
+            client.execute_command(*words)
 
 
 def test_redis_cli(cluster, client, tmp_path):

@@ -421,7 +421,7 @@ static void test_long_arguments(void **state)
     size_t length = make_set(request, "k", 200);
     memcpy(request, "*3\r\n$3\r\nDEL", 11); /* the 200 bytes are a key now */
     give(fd, request, length);
-    expect(fd, "-ERR an argument is longer than max-key-size (100 bytes)\r\n");
+    expect(fd, "-ERR a key is longer than max-key-size (100 bytes)\r\n");
     ask(fd, "PING\r\n", "+PONG\r\n");
     close(fd);
 }
