@@ -63,7 +63,8 @@ static struct {
     uint32_t reads_ended, reads_decoded;
     uint64_t reads, read_bytes, writes, seals, cancels; /* since fake_begin */
     uint32_t drafts, dropped, pins;
-    bool submitting; /* done must not be called now */
+    uint64_t claimed, claims_until; /* bytes per chunk; no room for more, 0: there always is */
+    bool submitting;                /* done must not be called now */
 } fake;
 
 /* ---- loop -------------------------------------------------------------------- */
@@ -370,6 +371,17 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struc
     }
     fake.drafts++;
     *out = o;
+    return 0;
+}
+
+int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes)
+{
+    (void)s;
+    assert_true(chunk_bytes <= draft->chunk_length);
+    if (fake.claims_until != 0 && chunk_bytes > fake.claims_until) {
+        return IC_ENOSPC;
+    }
+    fake.claimed = chunk_bytes;
     return 0;
 }
 

@@ -21,6 +21,9 @@
 #include "base/map.h"
 #include "core/eviction.h"
 
+#include <assert.h>
+#include <stddef.h>
+
 enum ic_object_state { IC_OBJECT_DRAFT, IC_OBJECT_COMMITTED, IC_OBJECT_DEAD };
 
 enum ic_chunk_state {
@@ -48,17 +51,31 @@ struct ic_chunk_place {
     uint8_t marks;     /* IC_PLACE_... */
 };
 
+/* What a draft has taken so far, of what others had. */
+struct ic_draft_account {
+    uint64_t bytes;         /* of the value, that room was made for */
+    uint64_t evicted_bytes; /* of the objects that were evicted for them */
+    uint32_t evicted_keys;
+};
+static_assert(offsetof(struct ic_eviction_node, inside) >= sizeof(struct ic_draft_account),
+              "a draft's account leaves `inside` alone");
+
 /* One stored version. Fields are for reading; the catalog and the store write them. */
 struct ic_object {
     struct ic_map_node id_node;
-    struct ic_list entries;         /* of struct ic_entry: the keys that show it */
-    struct ic_list node;            /* the store's: drafts */
-    struct ic_eviction_node policy; /* in the eviction policy while COMMITTED */
-    uint64_t id;                    /* epoch (24 bits) | counter (40 bits) */
-    uint64_t version;               /* orders the versions of a key; goes into the seals */
+    struct ic_list entries; /* of struct ic_entry: the keys that show it */
+    struct ic_list node;    /* the store's: drafts */
+    union {
+        struct ic_eviction_node policy; /* in the eviction policy while COMMITTED */
+        struct ic_draft_account draft;  /* of a DRAFT, which is in none */
+    };
+    uint64_t id;      /* epoch (24 bits) | counter (40 bits) */
+    uint64_t version; /* orders the versions of a key; goes into the seals */
     uint64_t size;
     uint64_t chunk_length;
-    uint64_t chunk_cost; /* ic_chunk_cost of each chunk, the sealed key included */
+    /* ic_chunk_cost of each chunk, the sealed key included; of a draft: of what came of it so far
+     */
+    uint64_t chunk_cost;
     uint32_t unit;
     uint32_t key_len; /* of the key in its seals */
     uint32_t pins;

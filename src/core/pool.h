@@ -293,9 +293,12 @@ void ic_pool_plan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 void ic_pool_unplan(struct ic_pool *pool, uint16_t function, uint64_t cost);
 /* The chunk's first WRITE (or its SEAL) goes to SERIAL: planned -> in flight. */
 void ic_pool_begin(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
+/* The chunk, in flight on SERIAL, takes COST more. */
+void ic_pool_grow(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
 /* A chunk that lies on a sibling is about to be written to SERIAL: COST is in flight. */
 void ic_pool_copy(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost);
-/* The chunk is sealed: BEGUN (as given to ic_pool_begin) leaves in flight, COST becomes live. */
+/* The chunk is sealed: BEGUN (as given to ic_pool_begin, and grown) leaves in flight, COST becomes
+ * live. */
 void ic_pool_sealed(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t begun,
                     uint64_t cost);
 /* From the journal or a list: COST becomes live. */

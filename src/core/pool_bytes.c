@@ -58,6 +58,14 @@ void ic_pool_copy(struct ic_pool *pool, uint16_t function, uint32_t serial, uint
     }
 }
 
+void ic_pool_grow(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
+{
+    struct ic_pool_instance *instance = ic_pool_find(pool, function, serial);
+    if (instance != NULL) {
+        instance->in_flight += cost;
+    }
+}
+
 void ic_pool_restore_chunk(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t cost)
 {
     struct ic_pool_instance *instance = ic_pool_find(pool, function, serial);

@@ -130,9 +130,15 @@ void ic_arena_free(struct ic_arena *a)
 
 /* ---- extents ---------------------------------------------------------------------- */
 
-static int extents_grow(struct ic_extents *e)
+static uint32_t extents_room(const struct ic_extents *e)
 {
-    uint32_t capacity = 2 * e->count;
+    return e->capacity == 0 ? IC_EXTENTS_INSIDE : e->capacity;
+}
+
+/* Room for MORE; in all at least doubled. */
+static int extents_grow(struct ic_extents *e, uint32_t more)
+{
+    uint32_t capacity = more > e->count ? e->count + more : 2 * e->count;
     struct ic_extent *list = ic_malloc(capacity * sizeof(*list));
     if (list == NULL) {
         return IC_ENOMEM;
@@ -158,8 +164,7 @@ static int extents_add(struct ic_extents *e, uint32_t start, uint32_t count)
         last->count += count;
         return 0;
     }
-    uint32_t room = e->capacity == 0 ? IC_EXTENTS_INSIDE : e->capacity;
-    if (e->count == room && extents_grow(e) < 0) {
+    if (e->count == extents_room(e) && extents_grow(e, 1) < 0) {
         return IC_ENOMEM;
     }
     extents_own(e)[e->count++] = (struct ic_extent){start, count};
@@ -436,6 +441,29 @@ int ic_arena_get(struct ic_arena *a, uint64_t len, struct ic_extents *out)
         ic_arena_put(a, out);
     }
     return result;
+}
+
+int ic_arena_extend(struct ic_arena *a, uint64_t len, struct ic_extents *extents)
+{
+    struct ic_extents more;
+    int result = ic_arena_get(a, len, &more);
+    if (result < 0) {
+        return result;
+    }
+    uint32_t room = extents_room(extents) - extents->count;
+    if (more.count > room && extents_grow(extents, more.count) < 0) {
+        ic_arena_put(a, &more);
+        return IC_ENOMEM;
+    }
+    const struct ic_extent *list = ic_extents_list(&more);
+    for (uint32_t i = 0; i < more.count; i++) {
+        result = extents_add(extents, list[i].start, list[i].count);
+        assert(result == 0); /* there is room */
+    }
+    if (more.capacity > 0) {
+        ic_free(more.list);
+    }
+    return 0;
 }
 
 /* Frees COUNT granules of one page from AT. */

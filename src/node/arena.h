@@ -53,6 +53,8 @@ void ic_arena_free(struct ic_arena *a); /* NULL is fine */
 /* LEN bytes (rounded up to granules) as extents, in few pieces where possible. IC_ENOSPC: fewer are
  * free; IC_ENOMEM; on failure *OUT is empty. */
 int ic_arena_get(struct ic_arena *a, uint64_t len, struct ic_extents *out) IC_MUST_USE;
+/* The same, behind what EXTENTS, of whole granules, have already; on failure they are unchanged. */
+int ic_arena_extend(struct ic_arena *a, uint64_t len, struct ic_extents *extents) IC_MUST_USE;
 void ic_arena_put(struct ic_arena *a, struct ic_extents *extents); /* and empties it */
 
 uint8_t *ic_arena_at(const struct ic_arena *a, uint32_t granule);

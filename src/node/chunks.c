@@ -75,14 +75,31 @@ static uint64_t unit_count(uint64_t length, uint32_t unit)
     return length == 0 ? 0 : ic_frame_units(length, unit);
 }
 
-static uint64_t crc_bytes(const struct ic_chunk *chunk)
+static bool crcs_are_inside(const struct ic_chunk *chunk)
 {
-    return 4 * unit_count(chunk->length, chunk->unit);
+    return 4 * unit_count(chunk->length, chunk->unit) <= IC_CHUNK_CRCS_INSIDE;
+}
+
+/* Of its block of CRCs on the heap when the chunk has memory for RESERVED bytes: up to a quarter
+ * more than these need, so that it rarely moves, but no more than the whole chunk will. */
+static uint64_t crc_bytes(const struct ic_chunk *chunk, uint64_t reserved)
+{
+    if (reserved == 0 || crcs_are_inside(chunk)) {
+        return 0;
+    }
+    uint64_t most = unit_count(chunk->length, chunk->unit);
+    uint64_t units = unit_count(reserved, chunk->unit);
+    uint64_t step = 1;
+    while (units / step > 8) {
+        step *= 2;
+    }
+    units = (units + step - 1) / step * step;
+    return 4 * (units < most ? units : most);
 }
 
 static uint8_t *crcs(struct ic_chunk *chunk)
 {
-    return crc_bytes(chunk) <= IC_CHUNK_CRCS_INSIDE ? chunk->crcs_inside : chunk->crcs;
+    return crcs_are_inside(chunk) ? chunk->crcs_inside : chunk->crcs;
 }
 
 static struct ic_slice key(const struct ic_chunk *chunk)
@@ -95,9 +112,8 @@ static struct ic_slice key(const struct ic_chunk *chunk)
 static uint64_t heap_bytes(const struct ic_chunk *chunk)
 {
     uint64_t bytes = 0;
-    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
-        bytes += crc_bytes(chunk) + HEAP_BLOCK_BYTES;
-    }
+    uint64_t crc = crc_bytes(chunk, ic_chunk_reserved(chunk));
+    bytes += crc > 0 ? crc + HEAP_BLOCK_BYTES : 0;
     if (chunk->extents.capacity > 0) {
         bytes += chunk->extents.capacity * sizeof(struct ic_extent) + HEAP_BLOCK_BYTES;
     }
@@ -109,7 +125,7 @@ static uint64_t heap_bytes(const struct ic_chunk *chunk)
 
 static uint64_t cost(const struct ic_chunk *chunk)
 {
-    return ic_chunk_cost(chunk->length, chunk->unit, chunk->key_len);
+    return ic_chunk_cost(ic_chunk_reserved(chunk), chunk->unit, chunk->key_len);
 }
 
 /* Frees what the chunk owns beyond its slot. */
@@ -117,7 +133,7 @@ static void release(struct ic_chunks *c, struct ic_chunk *chunk)
 {
     assert(chunk->readers == 0);
     ic_arena_put(c->arena, &chunk->extents);
-    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
+    if (!crcs_are_inside(chunk)) {
         ic_free(chunk->crcs);
     }
     if (chunk->key_len > IC_CHUNK_KEY_INSIDE) {
@@ -312,31 +328,6 @@ static bool make_resident(struct ic_chunks *c, uint64_t more, uint64_t wanted)
     return ic_arena_resident_bytes(c->arena) <= rest;
 }
 
-/* CHUNK's memory, its name, length and unit being known. IC_ENOSPC, IC_ENOMEM: it has none. */
-static int fill_in(struct ic_chunks *c, struct ic_chunk *chunk)
-{
-    if (!make_resident(c, crc_bytes(chunk), chunk->length)) {
-        return IC_ENOSPC;
-    }
-    int result = ic_arena_get(c->arena, chunk->length, &chunk->extents);
-    if (result < 0) {
-        return result;
-    }
-    if (crc_bytes(chunk) > IC_CHUNK_CRCS_INSIDE) {
-        chunk->crcs = ic_malloc(crc_bytes(chunk));
-        if (chunk->crcs == NULL) {
-            ic_arena_put(c->arena, &chunk->extents);
-            return IC_ENOMEM;
-        }
-    }
-    if (!make_resident(c, heap_bytes(chunk), 0) ||
-        ic_map_insert(&c->map, &chunk->node, name_slice(&chunk->name)) < 0) {
-        release(c, chunk);
-        return IC_ENOSPC;
-    }
-    return 0;
-}
-
 /* A slot that was never in the map. */
 static void put_new_slot(struct ic_chunks *c, struct ic_chunk *chunk)
 {
@@ -345,11 +336,11 @@ static void put_new_slot(struct ic_chunks *c, struct ic_chunk *chunk)
     drop_last_holes(c);
 }
 
-/* Adds a chunk of LENGTH bytes that is not there. NULL: no room. */
+/* Adds a chunk that will have LENGTH bytes and is not there. NULL: no room. */
 static struct ic_chunk *add(struct ic_chunks *c, struct ic_chunk_name name, uint64_t length,
                             uint32_t unit)
 {
-    if (length > c->capacity || c->held + ic_chunk_cost(length, unit, 0) > c->capacity) {
+    if (length > c->capacity || c->held + ic_chunk_cost(0, unit, 0) > c->capacity) {
         return NULL;
     }
     struct ic_chunk *chunk = get_slot(c);
@@ -357,17 +348,17 @@ static struct ic_chunk *add(struct ic_chunks *c, struct ic_chunk_name name, uint
         return NULL;
     }
     *chunk = (struct ic_chunk){.name = name, .length = length, .unit = unit};
-    if (fill_in(c, chunk) < 0) {
+    if (!make_resident(c, 0, 0) ||
+        ic_map_insert(&c->map, &chunk->node, name_slice(&chunk->name)) < 0) {
         put_new_slot(c, chunk);
         return NULL;
     }
     c->held += cost(chunk);
-    c->heap += heap_bytes(chunk);
     return chunk;
 }
 
-enum ic_frame_status ic_chunks_reserve(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
-                                       uint64_t length, uint32_t unit, struct ic_chunk **out)
+enum ic_frame_status ic_chunks_open(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
+                                    uint64_t length, uint32_t unit, struct ic_chunk **out)
 {
     struct ic_chunk *old = ic_chunks_find(c, object_id, chunk);
     if (old != NULL && old->sealed) {
@@ -378,6 +369,41 @@ enum ic_frame_status ic_chunks_reserve(struct ic_chunks *c, uint64_t object_id, 
     }
     *out = add(c, (struct ic_chunk_name){object_id, chunk}, length, unit);
     return *out == NULL ? IC_STATUS_NOSPACE : IC_STATUS_OK;
+}
+
+/* The block of CRCs is as large as RESERVED bytes need. */
+static bool grow_crcs(struct ic_chunk *chunk, uint64_t reserved)
+{
+    uint64_t bytes = crc_bytes(chunk, reserved);
+    if (bytes == crc_bytes(chunk, ic_chunk_reserved(chunk))) {
+        return true;
+    }
+    uint8_t *grown = ic_realloc(chunk->crcs, bytes);
+    chunk->crcs = grown == NULL ? chunk->crcs : grown;
+    return grown != NULL;
+}
+
+enum ic_frame_status ic_chunks_grow(struct ic_chunks *c, struct ic_chunk *chunk, uint64_t bytes)
+{
+    assert(!chunk->sealed && bytes <= chunk->length);
+    uint64_t before = ic_chunk_reserved(chunk), reserved = ic_chunk_grown(bytes, chunk->length);
+    if (reserved <= before) {
+        return IC_STATUS_OK;
+    }
+    uint64_t more = ic_chunk_cost(reserved, chunk->unit, 0) - cost(chunk);
+    uint64_t heap_before = heap_bytes(chunk), crc = crc_bytes(chunk, reserved);
+    if (c->held + more > c->capacity ||
+        !make_resident(c, crc - crc_bytes(chunk, before), reserved - before) ||
+        !grow_crcs(chunk, reserved) ||
+        ic_arena_extend(c->arena, reserved - before, &chunk->extents) < 0) {
+        return IC_STATUS_NOSPACE; /* its CRCs may have more room than they need: fine */
+    }
+    c->held += more;
+    chunk->steps = (uint32_t)((reserved + IC_CHUNK_STEP_BYTES - 1) / IC_CHUNK_STEP_BYTES);
+    c->heap += heap_bytes(chunk) - heap_before;
+    /* If its extents' list was too much, the chunk keeps what it got: whoever writes it gives it
+     * up. */
+    return make_resident(c, 0, 0) ? IC_STATUS_OK : IC_STATUS_NOSPACE;
 }
 
 /* LEN bytes at OFFSET: inside the chunk, from a unit's start to a unit's or the chunk's end? */
@@ -419,7 +445,7 @@ enum ic_frame_status ic_chunk_check_read(const struct ic_chunk *chunk, uint64_t 
 size_t ic_chunk_memory(const struct ic_chunks *c, const struct ic_chunk *chunk, uint64_t offset,
                        uint64_t len, struct iovec *iov, size_t max, uint64_t *covered)
 {
-    assert(offset <= chunk->length && len <= chunk->length - offset);
+    assert(offset <= ic_chunk_reserved(chunk) && len <= ic_chunk_reserved(chunk) - offset);
     size_t count = 0;
     *covered = 0;
     const struct ic_extent *extent = ic_extents_list(&chunk->extents);
@@ -561,7 +587,7 @@ void ic_chunk_item(const struct ic_chunk *chunk, struct ic_item *out)
                             .chunk = (uint16_t)chunk->name.chunk,
                             .sealed = chunk->sealed,
                             .written_bytes = chunk->written};
-    out->seal = (struct ic_seal){.chunk_length = chunk->length,
+    out->seal = (struct ic_seal){.chunk_length = ic_chunk_reserved(chunk),
                                  .object_size = chunk->object_size,
                                  .version = chunk->version,
                                  .expires_ms = chunk->expires_ms,

@@ -2,10 +2,13 @@
  * chunks.h - the chunks of one instance: bytes, unit CRCs, seals, within the memory the function
  * has. Knows the operations' order and the epochs; no sockets, no clock.
  *
- *   (none) --reserve--> OPEN --written--> ... --seal--> SEALED
- *      ^                  |                               |
- *      '------------------+------ drop, delete -----------'
+ *   (none) --open--> OPEN --grow--written--> ... --seal--> SEALED
+ *      ^               |                                  |
+ *      '---------------+--------- drop, delete -----------'
  *         a new epoch drops what is open
+ *
+ * An open chunk has memory, and is charged, for what is written of it (ic_chunk_grown), whatever
+ * length was announced.
  *
  * The memory: MemorySize less a reserve for the program itself is the capacity, which chunks are
  * charged against by ic_chunk_cost. Bytes lie in the arena (arena.h), structs with short keys and
@@ -50,8 +53,10 @@ struct ic_chunk {
     uint32_t key_len;
     uint16_t data, parity;
     bool sealed, is_hole;
+    uint32_t steps; /* of IC_CHUNK_STEP_BYTES that it has memory for */
     struct ic_extents extents;
-    /* Private: inside if they fit, else on the heap. CRCs are 4 bytes per unit, as they came. */
+    /* Private: inside if all will fit, else on the heap. CRCs are 4 bytes per unit, as they came.
+     */
     union {
         uint8_t crcs_inside[IC_CHUNK_CRCS_INSIDE];
         uint8_t *crcs;
@@ -61,6 +66,13 @@ struct ic_chunk {
         uint8_t *key;
     };
 };
+
+/* Bytes it has memory for, from its beginning; sealed: all. */
+static inline uint64_t ic_chunk_reserved(const struct ic_chunk *chunk)
+{
+    uint64_t bytes = (uint64_t)chunk->steps * IC_CHUNK_STEP_BYTES;
+    return bytes < chunk->length ? bytes : chunk->length;
+}
 
 struct ic_chunks;
 
@@ -97,10 +109,14 @@ struct ic_chunk *ic_chunks_find(const struct ic_chunks *c, uint64_t object_id, u
 
 /* The functions below return IC_STATUS_OK or why they refuse. */
 
-/* A chunk of LENGTH > 0 bytes, all zero of them written; an open one of that name is dropped first.
- * NOSPACE; SEALED: one of that name is sealed. */
-enum ic_frame_status ic_chunks_reserve(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
-                                       uint64_t length, uint32_t unit, struct ic_chunk **out);
+/* A chunk that will have LENGTH > 0 bytes, none of them written, and no memory yet; an open one of
+ * that name is dropped first. NOSPACE: also, more than the capacity; SEALED: one of that name is
+ * sealed. */
+enum ic_frame_status ic_chunks_open(struct ic_chunks *c, uint64_t object_id, uint16_t chunk,
+                                    uint64_t length, uint32_t unit, struct ic_chunk **out);
+/* CHUNK, which is open, gets memory for its first BYTES (<= length). NOSPACE: it may
+ * have some of it. */
+enum ic_frame_status ic_chunks_grow(struct ic_chunks *c, struct ic_chunk *chunk, uint64_t bytes);
 
 /* May LEN bytes be written at OFFSET? SEALED, HOLE (not where the chunk's written part ends), RANGE
  * (not whole units, or beyond the end). */

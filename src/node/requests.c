@@ -36,7 +36,7 @@ void ic_requests_end(struct ic_requests *r)
 {
     bool is_first = (r->parser.frame.flags & IC_WRITE_FIRST) != 0;
     if (r->chunk != NULL && is_first) {
-        ic_chunks_drop(r->chunks, r->chunk); /* reserved by a WRITE that never arrived whole */
+        ic_chunks_drop(r->chunks, r->chunk); /* begun by a WRITE that never arrived whole */
     }
     r->chunk = NULL;
     r->stream = NULL;
@@ -167,6 +167,9 @@ static int begin_chunk(struct ic_requests *r, struct ic_chunk *chunk, uint32_t b
     uint64_t offset = r->parser.frame.offset;
     enum ic_frame_status status =
         length < 0 ? IC_STATUS_RANGE : ic_chunk_check_write(chunk, offset, (uint64_t)length);
+    if (status == IC_STATUS_OK) {
+        status = ic_chunks_grow(r->chunks, chunk, offset + (uint64_t)length);
+    }
     r->chunk = chunk;
     if (status != IC_STATUS_OK) {
         skip_body(r, status);
@@ -212,8 +215,8 @@ static int begin_first(struct ic_requests *r)
         return IC_EPROTO;
     }
     struct ic_chunk *chunk;
-    enum ic_frame_status status = ic_chunks_reserve(r->chunks, frame->object_id, frame->chunk,
-                                                    prefix.chunk_length, prefix.unit, &chunk);
+    enum ic_frame_status status = ic_chunks_open(r->chunks, frame->object_id, frame->chunk,
+                                                 prefix.chunk_length, prefix.unit, &chunk);
     if (status != IC_STATUS_OK) {
         skip_body(r, status);
         return 0;
@@ -246,7 +249,7 @@ static int end_write(struct ic_requests *r)
     if (r->status == IC_STATUS_OK) {
         ic_chunk_written(chunk, r->length);
     } else if (chunk != NULL && (r->parser.frame.flags & IC_WRITE_FIRST) != 0) {
-        ic_chunks_drop(r->chunks, chunk); /* reserved, then refused */
+        ic_chunks_drop(r->chunks, chunk); /* begun, then refused */
     }
     if (r->status != IC_STATUS_GAP) {
         ic_chunks_op_settle(r->chunks, r->parser.frame.op);

@@ -146,6 +146,13 @@ uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len)
     return length + 4 * units + key_len + IC_CHUNK_OVERHEAD_BYTES;
 }
 
+uint64_t ic_chunk_grown(uint64_t written, uint64_t length)
+{
+    uint64_t beyond = written % IC_CHUNK_STEP_BYTES;
+    uint64_t rest = beyond == 0 ? 0 : IC_CHUNK_STEP_BYTES - beyond;
+    return written < length && rest < length - written ? written + rest : length;
+}
+
 uint64_t ic_node_capacity(uint64_t memory)
 {
     return memory - IC_NODE_RESERVE_BYTES - memory / IC_NODE_SLACK_DIVISOR;

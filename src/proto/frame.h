@@ -40,6 +40,7 @@ enum {
     /* What a chunk costs a node beyond its bytes, CRCs and key: its struct, its place in the index
      * and the list of its extents. Both sides charge it: see ic_chunk_cost. */
     IC_CHUNK_OVERHEAD_BYTES = 256,
+    IC_CHUNK_STEP_BYTES = 64 * 1024, /* memory is given to a chunk in such steps as it is written */
 };
 
 enum {
@@ -136,6 +137,9 @@ static inline uint64_t ic_frame_units(uint64_t length, uint32_t unit)
  * A chunk is charged with key_len 0 from its first WRITE and with its key from its SEAL.
  */
 uint64_t ic_chunk_cost(uint64_t length, uint32_t unit, size_t key_len);
+/* Bytes of memory a chunk of LENGTH has when its first WRITTEN bytes are there, or on their way:
+ * the same on both sides. What is only announced takes none. */
+uint64_t ic_chunk_grown(uint64_t written, uint64_t length);
 /* The capacity that a node with MEMORY bytes (at least IC_NODE_MEMORY_MIN) reports. */
 uint64_t ic_node_capacity(uint64_t memory);
 

@@ -97,6 +97,9 @@ static struct figures gather(const struct ic_proxy *p)
     X(counter, "keyspace_hits_total",       store.hits,                  "Reads that found their key.") \
     X(counter, "keyspace_misses_total",     store.misses,                "Reads that did not.")     \
     X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \
+    X(counter, "abandoned_sets_total",      store.abandoned,             "SETs of which a value was begun and not stored.") \
+    X(counter, "abandoned_evicted_keys_total", store.abandoned_keys,     "Keys evicted for what had come of these.") \
+    X(counter, "abandoned_evicted_bytes_total", store.abandoned_bytes,   "Bytes of these keys' values.") \
     X(counter, "expired_keys_total",        store.expired,               "Keys whose time was up.") \
     X(counter, "purged_keys_total",         store.purged,                "Keys lost with their functions.") \
     X(counter, "lost_chunks_total",         store.lost_chunks,           "Chunks lost with their functions, or found wrong.") \

@@ -228,6 +228,9 @@ static void write_stats(struct report *r)
     number(r, "total_error_replies", s->error_replies);
     number(r, "ic_purged_keys", store.purged);
     number(r, "ic_cut_clients", s->connections_cut);
+    number(r, "ic_abandoned_sets", store.abandoned);
+    number(r, "ic_abandoned_evicted_keys", store.abandoned_keys);
+    number(r, "ic_abandoned_evicted_bytes", store.abandoned_bytes);
 }
 
 static void write_replication(struct report *r)

@@ -192,11 +192,17 @@ static void submit_write(struct stripe *s, uint16_t chunk)
     ic_functions_submit(s->put->proxy->functions, r);
 }
 
-/* All its bytes came: pads, encodes, sums while it is in cache, and sends. */
+/* All its bytes came: claims room, pads, encodes, sums while it is in cache, and sends. */
 static void send_stripe(struct stripe *s)
 {
     struct ic_put *put = s->put;
     uint8_t *unit[IC_RS_CHUNKS_MAX];
+    int result = ic_store_claim(put->proxy->store, put->object,
+                                ic_layout_chunk_offset(&put->layout, s->index) + s->unit);
+    if (result < 0) {
+        fail(put, result, true);
+        return;
+    }
     memset(s->buf->data + s->length, 0, (size_t)s->unit * put->layout.data - s->length);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         unit[i] = unit_bytes(s, i);
@@ -690,6 +696,12 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms)
         return;
     }
     assert(put->next_stripe == put->layout.stripes && put->filling == NULL);
+    bool empty = put->layout.stripes == 0;
+    int result = empty ? ic_store_claim(put->proxy->store, put->object, 0) : 0;
+    if (result < 0) {
+        fail(put, result, true);
+        return;
+    }
     put->state = PUT_SEALING;
     put->started_ms = now_ms(put);
     start_deadline(put);

@@ -156,14 +156,29 @@ static void count_places(struct ic_store *s, struct ic_object *o, bool add)
     }
 }
 
+/* O stays what it was BEFORE. */
+static void restore_account(struct ic_object *o, enum ic_object_state before,
+                            struct ic_draft_account draft)
+{
+    if (before == IC_OBJECT_DRAFT) {
+        o->policy = (struct ic_eviction_node){0};
+        o->draft = draft;
+    }
+}
+
 int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
 {
     enum ic_object_state before = o->state;
+    struct ic_draft_account draft = o->draft;
+    if (before == IC_OBJECT_DRAFT) {
+        o->policy = (struct ic_eviction_node){0};
+    }
     if (before != IC_OBJECT_COMMITTED) {
         uint64_t bytes = o->chunk_cost * ic_object_chunks(o);
         uint64_t name = ic_catalog_hash(s->catalog, ic_entry_key(e));
         int result = ic_eviction_insert(s->eviction, &o->policy, bytes, name);
         if (result < 0) {
+            restore_account(o, before, draft);
             return result;
         }
         count_places(s, o, true);
@@ -174,11 +189,12 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
             count_places(s, o, false);
             ic_eviction_remove(s->eviction, &o->policy);
         }
+        restore_account(o, before, draft);
         return result;
     }
     if (before == IC_OBJECT_DRAFT) {
         ic_list_remove(&o->node);
-        s->draft_bytes -= o->size;
+        s->draft_bytes -= draft.bytes;
         s->draft_count--;
     } else if (before == IC_OBJECT_DEAD) {
         s->dead_bytes -= o->size;
@@ -234,7 +250,7 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o)
         ic_store_give_up(s, o, (uint16_t)i);
     }
     if (o->state == IC_OBJECT_DRAFT) {
-        s->draft_bytes -= o->size;
+        s->draft_bytes -= o->draft.bytes;
         s->draft_count--;
     } else {
         s->dead_bytes -= o->size;
@@ -330,19 +346,16 @@ void ic_store_fill_candidates(struct ic_store *s)
     }
 }
 
-/* Whether evicting could make room at all: it must not empty the cache in vain. */
-static bool room_possible(const struct ic_store *s, const struct plan *p)
+uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
-        could += s->candidate[i].room + s->evictable[i] >= p->cost;
+        could += s->candidate[i].room + s->evictable[i] >= cost;
     }
-    return could >= p->chunks;
+    return could;
 }
 
-/* `maxmemory` and `catalog-memory`: 0 within them, IC_EBUSY something must go, IC_ENOSPC nothing
- * that can go would do. */
-static int check_limits(const struct ic_store *s, uint64_t size)
+int ic_store_check_limits(const struct ic_store *s, uint64_t size)
 {
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
     if (most != 0) {
@@ -358,28 +371,27 @@ static int check_limits(const struct ic_store *s, uint64_t size)
     return memory > (uint64_t)ic_store_config(s)->catalog_memory ? IC_EBUSY : 0;
 }
 
-/* Functions for the chunks, evicting until there are. */
-static int find_places(struct ic_store *s, const struct plan *p, uint16_t *function)
+/* Functions for a draft of which nothing has come: with room for all of it now, or else those that
+ * would have it if others were evicted, the emptiest first. */
+static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *function)
 {
-    for (;;) {
-        ic_store_fill_candidates(s);
-        int result = check_limits(s, p->layout.size);
-        if (result == 0) {
-            result = ic_placement_choose(s->candidate, ic_pool_count(s->setup.pool), p->cost,
-                                         p->chunks, s->setup.rng, function, NULL);
-            if (result == 0 || result == IC_ETOOBIG) {
-                return result;
-            }
-            if (!room_possible(s, p)) {
-                return IC_ENOSPC;
-            }
-        } else if (result == IC_ENOSPC) {
-            return result;
-        }
-        if (!ic_store_evict_one(s)) {
-            return IC_ENOSPC;
-        }
+    uint32_t count = ic_pool_count(s->setup.pool);
+    uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
+    if (most != 0 && s->draft_bytes + s->dead_bytes + p->layout.size > most) {
+        return IC_ENOSPC;
     }
+    ic_store_fill_candidates(s);
+    int result =
+        ic_placement_choose(s->candidate, count, p->cost, p->chunks, s->setup.rng, function, NULL);
+    if (result != IC_ENOSPC || ic_store_possible_functions(s, p->cost) < p->chunks) {
+        return result;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct ic_candidate *c = &s->candidate[i];
+        c->room = c->room + s->evictable[i] >= p->cost ? c->room + p->cost : 0;
+    }
+    return ic_placement_choose(s->candidate, count, p->cost, p->chunks, s->setup.rng, function,
+                               NULL);
 }
 
 static bool larger_than_limits(const struct ic_store *s, uint64_t size)
@@ -401,7 +413,7 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struc
     struct plan p;
     plan_init(s, &p, key, size);
     uint16_t function[IC_PLACEMENT_MAX];
-    int result = find_places(s, &p, function);
+    int result = promise_places(s, &p, function);
     if (result < 0) {
         return result;
     }
@@ -414,13 +426,11 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struc
     o->size = size;
     o->unit = p.layout.unit;
     o->chunk_length = p.layout.chunk_length;
-    o->chunk_cost = p.cost;
     o->key_len = (uint32_t)key.len;
     for (size_t i = 0; i < p.chunks; i++) {
         ic_store_plan_place(s, o, (uint16_t)i, function[i]);
     }
     ic_list_push_back(&s->drafts, &o->node);
-    s->draft_bytes += size;
     s->draft_count++;
     *out = o;
     return 0;
@@ -460,12 +470,6 @@ void ic_store_seal(struct ic_store *s, struct ic_object *draft)
 {
     assert(draft->state == IC_OBJECT_DRAFT);
     draft->version = ic_store_next_id(s);
-}
-
-void ic_store_drop(struct ic_store *s, struct ic_object *draft)
-{
-    assert(draft->state == IC_OBJECT_DRAFT);
-    ic_store_bury(s, draft);
 }
 
 /* ---- figures ---------------------------------------------------------------- */

@@ -106,16 +106,24 @@ void ic_store_set_epoch(struct ic_store *s, uint32_t epoch);
 
 /*
  * A draft of SIZE bytes whose seals will carry KEY: code by size, a fresh id, d + p distinct
- * functions with room, evicting as needed; every place is WRITING with its cost planned on its
- * function (ic_pool_plan), instance 0. *OUT belongs to the caller until it is dropped or committed.
+ * functions; every place is WRITING, instance 0. It is a promise and takes nothing yet: room is
+ * made as its bytes come (ic_store_claim), and what is promised to many may exceed what there is.
+ * *OUT belongs to the caller until it is dropped or committed.
  *   IC_ETOOBIG  larger than max-object-size, or a chunk fits no function even when it is empty
  *               (ic_store_too_big_text says which memory would do)
- *   IC_ENOSPC   no room although everything that can be evicted was
+ *   IC_ENOSPC   no room although everything that can be evicted were
  *   IC_EIO      the journal is failed: -MISCONF
  *   IC_ENOMEM
  */
 int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
                    struct ic_object **out) IC_MUST_USE;
+/*
+ * So much of the draft has come that each of its chunks will have CHUNK_BYTES: room for them is
+ * made, evicting as needed, and the cost planned on their functions (ic_pool_plan), or added to
+ * what is in flight there. The first claim may choose other functions; of the later ones each
+ * evicts at most what it needs, in whole objects. IC_ENOSPC: there is no room; nothing was claimed.
+ */
+int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
 /* The reason of the IC_ETOOBIG of a draft of SIZE bytes, without "ERR ". */
 void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64_t size, char *why,
                            size_t why_size);
@@ -390,7 +398,10 @@ struct ic_store_stats {
     uint64_t drafts;           /* now */
     uint64_t objects;          /* stored versions now, drafts and pinned dead ones included */
     uint64_t bytes;            /* of committed objects, each version once */
-    uint64_t draft_bytes;      /* of drafts */
+    uint64_t draft_bytes;      /* of drafts: what has come of them */
+    uint64_t abandoned;        /* drafts that were dropped; */
+    uint64_t abandoned_keys;   /* evicted for them */
+    uint64_t abandoned_bytes;  /* of these objects */
     uint64_t dead_bytes;       /* of dead versions that are still pinned or being reaped */
     uint64_t catalog_memory;   /* bytes of the proxy's memory */
     uint64_t expiring;         /* keys with an expiry */

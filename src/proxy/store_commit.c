@@ -300,6 +300,7 @@ static void undo_one(struct ic_store *s, struct ic_undo undo, bool keep_drafts)
         if (undo.was_draft && keep_drafts) {
             ic_catalog_redraft(s->catalog, o);
             s->dead_bytes -= o->size;
+            o->draft = (struct ic_draft_account){.bytes = o->size};
             s->draft_bytes += o->size;
             s->draft_count++;
             ic_list_push_back(&s->drafts, &o->node);

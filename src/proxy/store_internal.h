@@ -2,6 +2,7 @@
  * store_internal.h - what the store's files share:
  *
  *   store.c         life, drafts, chunks, pins       store_commit.c  changes, undo, the turn's end
+ *   store_claim.c   room for what comes of a draft
  *   store_keys.c    finding, expiry, eviction        store_list.c    listed instances
  *   store_watch.c   WATCH                            store_load.c    the journal at start
  *   store_rebuild.c the functions' lists at start    store_repair.c  sweeps, repairs
@@ -135,6 +136,13 @@ void ic_store_detach(struct ic_store *s, struct ic_entry *e);
 void ic_store_bury(struct ic_store *s, struct ic_object *o);
 /* Buries O if it is DEAD and not pinned. */
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
+
+/* Functions of s->candidate that would have room for COST if everything that can be evicted were:
+ * less than are needed, and evicting would empty the cache in vain. */
+uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost);
+/* `maxmemory` and `catalog-memory` with MORE bytes of drafts: 0 within them, IC_EBUSY something
+ * must go, IC_ENOSPC nothing that can go would do. */
+int ic_store_check_limits(const struct ic_store *s, uint64_t more);
 
 /* ---- store_load.c ----------------------------------------------------------- */
 

@@ -60,6 +60,7 @@ struct ic_object *ic_store_restore_draft(struct ic_store *s, const struct ic_jou
     o->chunk_length = layout.chunk_length;
     o->chunk_cost = ic_chunk_cost(layout.chunk_length, record->unit, record->key_len);
     ic_list_push_back(&s->drafts, &o->node);
+    o->draft.bytes = o->size;
     s->draft_bytes += o->size;
     s->draft_count++;
     return o;

@@ -125,6 +125,11 @@ int ic_sim_write(struct ic_sim *sim, uint64_t key, uint64_t bytes,
     if (result < 0) {
         return result;
     }
+    result = ic_store_claim(sim->store, draft, draft->chunk_length); /* it is there at once */
+    if (result < 0) {
+        ic_store_drop(sim->store, draft);
+        return result;
+    }
     struct write *w = ic_calloc(1, sizeof *w + chunks_of(draft) * sizeof w->ask[0]);
     if (w == NULL) {
         ic_store_drop(sim->store, draft);

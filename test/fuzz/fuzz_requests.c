@@ -323,8 +323,9 @@ static void as_a_proxy(struct world *w, struct input *in, uint8_t action)
 static void add_cost(void *ctx, const struct ic_chunk *chunk)
 {
     uint64_t *sum = ctx;
-    *sum += ic_chunk_cost(chunk->length, chunk->unit, chunk->key_len);
-    check(chunk->written <= chunk->length && (!chunk->sealed || chunk->written == chunk->length));
+    *sum += ic_chunk_cost(ic_chunk_reserved(chunk), chunk->unit, chunk->key_len);
+    check(chunk->written <= ic_chunk_reserved(chunk) && ic_chunk_reserved(chunk) <= chunk->length);
+    check(!chunk->sealed || chunk->written == chunk->length);
 }
 
 static void check_store(const struct world *w)

@@ -119,6 +119,7 @@ struct ask {
     int result, calls;
     uint8_t bytes[CHUNK];
     uint32_t crcs[CHUNK / UNIT];
+    uint64_t cost;
     struct ic_buf *owner;
     bool on_stack;
 };
@@ -169,6 +170,7 @@ static inline void prepare_write(struct world *w, struct ask *a, uint64_t object
     for (uint32_t i = 0; i < CHUNK / UNIT; i++) {
         a->crcs[i] = 1000 * (uint32_t)object_id + i;
     }
+    a->cost = chunk_cost();
     a->r = (struct ic_node_request){.op = IC_NODE_WRITE,
                                     .object_id = object_id,
                                     .unit = UNIT,

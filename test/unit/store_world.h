@@ -309,10 +309,19 @@ static inline void world_turn_end(struct world *w)
     }
 }
 
+/* A draft all of whose bytes have come. */
 static inline int world_draft(struct world *w, const char *key, uint64_t size,
                               struct ic_object **out)
 {
-    return ic_store_draft(w->store, ic_slice_str(key), size, out);
+    int result = ic_store_draft(w->store, ic_slice_str(key), size, out);
+    if (result == 0) {
+        result = ic_store_claim(w->store, *out, (*out)->chunk_length);
+        if (result < 0) {
+            ic_store_drop(w->store, *out);
+            *out = NULL;
+        }
+    }
+    return result;
 }
 
 /*

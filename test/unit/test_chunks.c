@@ -15,6 +15,7 @@ static const uint8_t me[IC_INSTANCE_ID_BYTES] = "this instance!!";
 static void write_bytes(struct ic_chunks *c, struct ic_chunk *chunk, uint64_t len, int mark)
 {
     assert_int_equal(ic_chunk_check_write(chunk, chunk->written, len), IC_STATUS_OK);
+    assert_int_equal(ic_chunks_grow(c, chunk, chunk->written + len), IC_STATUS_OK);
     struct iovec crcs = ic_chunk_crcs(chunk, chunk->written, len);
     memset(crcs.iov_base, mark, crcs.iov_len);
     uint64_t offset = chunk->written, covered;
@@ -60,7 +61,10 @@ static struct ic_seal seal_of(uint64_t length, const char *key)
 static enum ic_frame_status put(struct ic_chunks *c, uint64_t id, uint64_t len, const char *key)
 {
     struct ic_chunk *chunk;
-    enum ic_frame_status status = ic_chunks_reserve(c, id, 1, len, 65536, &chunk);
+    enum ic_frame_status status = ic_chunks_open(c, id, 1, len, 65536, &chunk);
+    if (status == IC_STATUS_OK && (status = ic_chunks_grow(c, chunk, len)) != IC_STATUS_OK) {
+        ic_chunks_drop(c, chunk);
+    }
     if (status == IC_STATUS_OK) {
         write_bytes(c, chunk, len, (int)id);
         struct ic_seal seal = seal_of(len, key);
@@ -74,11 +78,11 @@ static void life_of_a_chunk(void **state)
     (void)state;
     struct ic_chunks *c = ic_chunks_new(MEMORY, me);
     struct ic_chunk *chunk;
-    assert_int_equal(ic_chunks_reserve(c, 9, 1, 200000, 65536, &chunk), IC_STATUS_OK);
+    assert_int_equal(ic_chunks_open(c, 9, 1, 200000, 65536, &chunk), IC_STATUS_OK);
     assert_ptr_equal(ic_chunks_find(c, 9, 1), chunk);
     assert_null(ic_chunks_find(c, 9, 2));
     assert_null(ic_chunks_find(c, 8, 1));
-    assert_int_equal(ic_chunks_held(c), ic_chunk_cost(200000, 65536, 0));
+    assert_int_equal(ic_chunks_held(c), ic_chunk_cost(0, 65536, 0)); /* not for the promise */
     assert_int_equal(ic_chunk_check_write(chunk, 65536, 65536), IC_STATUS_HOLE);
     assert_int_equal(ic_chunk_check_write(chunk, 0, 65535), IC_STATUS_RANGE);
     assert_int_equal(ic_chunk_check_write(chunk, 0, 0), IC_STATUS_RANGE);
@@ -101,7 +105,7 @@ static void life_of_a_chunk(void **state)
     seal.version = 99;
     assert_int_equal(ic_chunks_seal(c, 9, 1, &seal), IC_STATUS_SEALED);
     assert_int_equal(ic_chunks_held(c), ic_chunk_cost(200000, 65536, 3));
-    assert_int_equal(ic_chunks_reserve(c, 9, 1, 64, 64, &chunk), IC_STATUS_SEALED);
+    assert_int_equal(ic_chunks_open(c, 9, 1, 64, 64, &chunk), IC_STATUS_SEALED);
     assert_int_equal(ic_chunk_check_write(chunk, 200000, 64), IC_STATUS_SEALED);
     assert_int_equal(ic_chunk_check_read(chunk, 131072, 200000 - 131072), IC_STATUS_OK);
     assert_int_equal(ic_chunk_check_read(chunk, 131072, 65536), IC_STATUS_OK);
@@ -114,6 +118,63 @@ static void life_of_a_chunk(void **state)
     assert_int_equal(ic_chunks_held(c), 0);
     assert_int_equal(ic_chunks_count(c), 0);
     assert_int_equal(ic_chunks_seal(c, 9, 1, &seal), IC_STATUS_NOENT);
+    ic_chunks_free(c);
+}
+
+/* Many announce more than there is: others have the room until the bytes come. */
+static void announced_is_not_held(void **state)
+{
+    (void)state;
+    struct ic_chunks *c = ic_chunks_new(MEMORY, me);
+    struct ic_chunk *chunk;
+    uint64_t most = ic_chunks_capacity(c);
+    for (uint64_t id = 1000; id < 2000; id++) {
+        assert_int_equal(ic_chunks_open(c, id, 1, most, 64, &chunk), IC_STATUS_OK);
+    }
+    assert_int_equal(ic_chunks_open(c, 1, 1, most + 1, 64, &chunk), IC_STATUS_NOSPACE);
+    assert_int_equal(ic_chunks_held(c), 1000 * ic_chunk_cost(0, 64, 0));
+    assert_int_equal(put(c, 1, most - ic_chunks_held(c) - 8192, "k"), IC_STATUS_OK);
+    expect_bytes(c, ic_chunks_find(c, 1, 1), 1);
+    chunk = ic_chunks_find(c, 1500, 1);
+    assert_int_equal(ic_chunks_grow(c, chunk, 64), IC_STATUS_NOSPACE);
+    assert_int_equal(ic_chunk_reserved(chunk), 0);
+    ic_chunks_drop(c, ic_chunks_find(c, 1, 1));
+    assert_int_equal(ic_chunks_grow(c, ic_chunks_find(c, 1500, 1), 64), IC_STATUS_OK);
+    ic_chunks_free(c);
+}
+
+/* One chunk written unit by unit beside others: it is charged for what is there, in steps. */
+static void grows_as_it_is_written(void **state)
+{
+    (void)state;
+    enum { UNIT = 4096, LENGTH = 1 << 20 };
+    struct ic_chunks *c = ic_chunks_new(MEMORY, me);
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct ic_chunk *chunk;
+        assert_int_equal(ic_chunks_open(c, id, 1, LENGTH - 64, UNIT, &chunk), IC_STATUS_OK);
+    }
+    for (uint64_t at = 0; at < LENGTH; at += UNIT) {
+        for (uint64_t id = 1; id <= 3; id++) {
+            struct ic_chunk *chunk = ic_chunks_find(c, id, 1);
+            uint64_t len = at + UNIT < LENGTH ? UNIT : UNIT - 64;
+            write_bytes(c, chunk, len, (int)id);
+            assert_int_equal(ic_chunk_reserved(chunk), ic_chunk_grown(at + len, LENGTH - 64));
+            assert_true(ic_chunk_reserved(chunk) < at + len + IC_CHUNK_STEP_BYTES);
+        }
+    }
+    assert_int_equal(ic_chunks_held(c), 3 * ic_chunk_cost(LENGTH - 64, UNIT, 0));
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct ic_chunk *chunk = ic_chunks_find(c, id, 1);
+        expect_bytes(c, chunk, (int)id);
+        const uint8_t *crcs = ic_chunk_crcs(chunk, 0, LENGTH - 64).iov_base;
+        for (size_t i = 0; i < 4 * LENGTH / UNIT; i++) {
+            assert_int_equal(crcs[i], id);
+        }
+        struct ic_seal seal = seal_of(LENGTH - 64, "k");
+        assert_int_equal(ic_chunks_seal(c, id, 1, &seal), IC_STATUS_OK);
+        ic_chunks_drop(c, chunk);
+    }
+    assert_int_equal(ic_chunks_held(c), 0);
     ic_chunks_free(c);
 }
 
@@ -158,7 +219,7 @@ static void epochs(void **state)
         if (id % 3 == 0) {
             assert_int_equal(put(c, id, 64, "k"), IC_STATUS_OK);
         } else {
-            assert_int_equal(ic_chunks_reserve(c, id, 1, 64, 64, &chunk), IC_STATUS_OK);
+            assert_int_equal(ic_chunks_open(c, id, 1, 64, 64, &chunk), IC_STATUS_OK);
         }
     }
     assert_int_equal(ic_chunks_enter_epoch(c, 3), 0);
@@ -364,6 +425,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(life_of_a_chunk),
+        leak_test(announced_is_not_held),
+        leak_test(grows_as_it_is_written),
         leak_test(empty_chunks),
         leak_test(operations),
         leak_test(epochs),

@@ -157,6 +157,12 @@ static void chunk_cost(void **state)
     (void)state;
     assert_int_equal(ic_chunk_cost(0, 0, 0), IC_CHUNK_OVERHEAD_BYTES);
     assert_int_equal(ic_chunk_cost(0, 0, 9), IC_CHUNK_OVERHEAD_BYTES + 9);
+    assert_int_equal(ic_chunk_grown(0, 1 << 20), 0);
+    assert_int_equal(ic_chunk_grown(1, 1 << 20), IC_CHUNK_STEP_BYTES);
+    assert_int_equal(ic_chunk_grown(IC_CHUNK_STEP_BYTES, 1 << 20), IC_CHUNK_STEP_BYTES);
+    assert_int_equal(ic_chunk_grown(IC_CHUNK_STEP_BYTES + 64, 70000), 70000);
+    assert_int_equal(ic_chunk_grown(1000, 1000), 1000);
+    assert_int_equal(ic_chunk_grown(UINT64_MAX - 1, UINT64_MAX), UINT64_MAX);
     assert_int_equal(ic_chunk_cost(1, 64, 0), IC_CHUNK_OVERHEAD_BYTES + 1 + 4);
     assert_int_equal(ic_chunk_cost(65536, 65536, 3), IC_CHUNK_OVERHEAD_BYTES + 65536 + 4 + 3);
     assert_int_equal(ic_chunk_cost(65537, 65536, 0), IC_CHUNK_OVERHEAD_BYTES + 65537 + 8);

@@ -47,7 +47,7 @@ static void test_newest_first(void **state)
         hold(c, held[i], 0, ic_slice_str("key"));
     }
     struct ic_chunk *open;
-    assert_int_equal(ic_chunks_reserve(c, 100, 0, 640, 64, &open), IC_STATUS_OK);
+    assert_int_equal(ic_chunks_open(c, 100, 0, 640, 64, &open), IC_STATUS_OK);
     static const uint64_t expected[] = {(UINT64_C(7) << 40) + 1, UINT64_C(7) << 40, 9, 3, 1};
     assert_int_equal(offered(c, id, 8), 5); /* without the one that is not sealed */
     assert_memory_equal(id, expected, sizeof(expected));

@@ -142,6 +142,34 @@ static void test_sizes(void **state)
     assert_int_equal(ic_alloc_live(), live);
 }
 
+/* Room is claimed for what has come; where there is none any more the put ends, on no stack of the
+ * caller's, and nothing is left. */
+static void test_claims_as_bytes_come(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&c, 100 << 20), 0);
+    assert_int_equal(feed(&c, 655359, 5000), 655359);
+    assert_int_equal(fake.claimed, 0);
+    feed(&c, 1, 1);
+    assert_int_equal(fake.claimed, 65536);
+    fake_run();
+    feed(&c, 655360, SIZE_MAX);
+    assert_int_equal(fake.claimed, 131072);
+    fake.claims_until = 131072;
+    fake_run();
+    feed(&c, 655360, SIZE_MAX);
+    assert_int_equal(c.ready, 0);
+    struct iovec iov;
+    assert_int_equal(ic_put_room(c.put, &iov, 1), 0);
+    fake_run();
+    assert_int_equal(c.ready, 1);
+    assert_int_equal(c.result, IC_ENOSPC);
+    assert_int_equal(ic_window_stats(fake.proxy.window).taken, 0);
+    finish(&c);
+}
+
 static void test_small_values_take_small_buffers(void **state)
 {
     (void)state;
@@ -716,6 +744,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_claims_as_bytes_come),
         cmocka_unit_test(test_small_values_take_small_buffers),
         cmocka_unit_test(test_nodes_are_woken_before_the_body),
         cmocka_unit_test(test_memory_is_bounded_when_nodes_do_not_answer),

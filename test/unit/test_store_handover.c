@@ -74,7 +74,7 @@ static void test_a_draft(void **state)
     struct world *w = &world;
     world_init_small(w, 100000);
     struct ic_object *o;
-    assert_int_equal(ic_store_draft(w->store, ic_slice_str("a"), 1000, &o), 0);
+    assert_int_equal(world_draft(w, "a", 1000, &o), 0);
     uint16_t from = o->place[2].function;
     assert_int_equal(ic_store_move_draft(w->store, o, 2), 0);
     for (uint16_t i = 0; i < 4; i++) {

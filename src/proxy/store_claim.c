@@ -1,0 +1,160 @@
+/*
+ * store_claim.c - room for what has come of a draft, never for what was announced.
+ *
+ *   draft --stripe came--> claim: does each of its functions have room for its part?
+ *                            |  no: evict one object, look again     the first time other functions
+ *                            v                                       may be taken instead
+ *                          planned, or added to what is in flight
+ *
+ * Whoever is dropped in the middle has evicted for what it sent, and d + p times
+ * IC_CHUNK_STEP_BYTES at most, in whole objects.
+ */
+#include "proxy/store_internal.h"
+
+#include "base/log.h"
+#include "proto/frame.h"
+
+#include <assert.h>
+
+static uint64_t cost_of(const struct ic_object *o, uint64_t chunk_bytes)
+{
+    return ic_chunk_cost(chunk_bytes, o->unit, o->key_len);
+}
+
+static bool is_writing(const struct ic_object *o, size_t i)
+{
+    return o->place[i].state == IC_CHUNK_WRITING;
+}
+
+/* Room for MORE bytes on the function of each chunk that is being written: 0, IC_EBUSY something
+ * must go, IC_ENOSPC nothing that can go would do. */
+static int room_where_it_is(const struct ic_store *s, const struct ic_object *o, uint64_t more)
+{
+    int result = 0;
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        uint16_t function = o->place[i].function;
+        uint64_t room = ic_pool_room(s->setup.pool, function);
+        if (!is_writing(o, i) || room >= more) {
+            continue;
+        }
+        if (room + s->evictable[function] < more) {
+            return IC_ENOSPC;
+        }
+        result = IC_EBUSY;
+    }
+    return result;
+}
+
+static bool all_have_room(const struct ic_store *s, const struct ic_object *o, uint64_t cost)
+{
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        if (s->candidate[o->place[i].function].room < cost) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The first claim, of COST: nothing is on any function yet, so others may do as well, if they can
+ * have room for the whole chunk. As above. */
+static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
+{
+    uint16_t function[IC_PLACEMENT_MAX];
+    uint32_t chunks = (uint32_t)ic_object_chunks(o), count = ic_pool_count(s->setup.pool);
+    uint64_t whole = cost_of(o, o->chunk_length);
+    ic_store_fill_candidates(s);
+    if (ic_store_possible_functions(s, whole) < chunks) {
+        return IC_ENOSPC;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct ic_candidate *c = &s->candidate[i];
+        c->room = c->room + s->evictable[i] >= whole ? c->room : 0;
+    }
+    if (all_have_room(s, o, cost)) {
+        return 0;
+    }
+    int result =
+        ic_placement_choose(s->candidate, count, cost, chunks, s->setup.rng, function, NULL);
+    if (result < 0) {
+        return IC_EBUSY;
+    }
+    for (size_t i = 0; i < chunks; i++) {
+        assert(is_writing(o, i) && o->place[i].instance == 0);
+        o->place[i].function = function[i];
+    }
+    return 0;
+}
+
+/* Evicts one object on O's account. False: none can be. */
+static bool evict_for(struct ic_store *s, struct ic_object *o)
+{
+    uint64_t keys = s->stats.evicted, bytes = ic_catalog_bytes(s->catalog);
+    if (!ic_store_evict_one(s)) {
+        return false;
+    }
+    o->draft.evicted_keys += (uint32_t)(s->stats.evicted - keys);
+    o->draft.evicted_bytes += bytes - ic_catalog_bytes(s->catalog);
+    return true;
+}
+
+static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
+{
+    for (;;) {
+        int result = ic_store_check_limits(s, bytes - o->draft.bytes);
+        if (result == 0) {
+            result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
+                                        : room_where_it_is(s, o, cost - o->chunk_cost);
+        }
+        if (result != IC_EBUSY) {
+            return result;
+        }
+        if (!evict_for(s, o)) {
+            return IC_ENOSPC;
+        }
+    }
+}
+
+int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes)
+{
+    assert(draft->state == IC_OBJECT_DRAFT && chunk_bytes <= draft->chunk_length);
+    uint64_t grown = ic_chunk_grown(chunk_bytes, draft->chunk_length);
+    uint64_t cost = cost_of(draft, grown);
+    uint64_t bytes = grown * draft->data < draft->size ? grown * draft->data : draft->size;
+    if (cost <= draft->chunk_cost) {
+        return 0;
+    }
+    int result = make_room(s, draft, bytes, cost);
+    if (result < 0) {
+        return result;
+    }
+    uint64_t more = cost - draft->chunk_cost;
+    for (size_t i = 0; i < ic_object_chunks(draft); i++) {
+        const struct ic_chunk_place *place = &draft->place[i];
+        if (is_writing(draft, i) && place->instance == 0) {
+            ic_pool_plan(s->setup.pool, place->function, more);
+        } else if (is_writing(draft, i)) {
+            ic_pool_grow(s->setup.pool, place->function, place->instance, more);
+        }
+    }
+    draft->chunk_cost = cost;
+    s->draft_bytes += bytes - draft->draft.bytes;
+    draft->draft.bytes = bytes;
+    return 0;
+}
+
+void ic_store_drop(struct ic_store *s, struct ic_object *draft)
+{
+    assert(draft->state == IC_OBJECT_DRAFT);
+    const struct ic_draft_account *account = &draft->draft;
+    s->stats.abandoned++;
+    s->stats.abandoned_keys += account->evicted_keys;
+    s->stats.abandoned_bytes += account->evicted_bytes;
+    if (account->evicted_keys > 0) {
+        ic_log(IC_LOG_INFO, "set-abandoned",
+               "object=%llu announced=%llu came=%llu evicted_keys=%lu evicted_bytes=%llu",
+               (unsigned long long)draft->id, (unsigned long long)draft->size,
+               (unsigned long long)account->bytes, (unsigned long)account->evicted_keys,
+               (unsigned long long)account->evicted_bytes);
+    }
+    ic_store_bury(s, draft);
+}

@@ -1,0 +1,209 @@
+/* Room is made for what has come of a value, never for what was announced. */
+#include "store_world.h"
+
+#include "proxy/store_internal.h"
+
+#include "proto/frame.h"
+
+enum {
+    STEP = IC_CHUNK_STEP_BYTES,
+    CAPACITY = 32 * (STEP + 512),
+    OLD = 2 * STEP, /* bytes of each object that is there before; each of its chunks has STEP */
+    OLD_COUNT = 62,
+};
+
+static struct world world;
+
+/* Eight functions full of objects of 2+2: "0" to "61". */
+static struct world *start_full(void)
+{
+    static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64kb", NULL};
+    struct world *w = &world;
+    world_init(w, 1, CAPACITY, code);
+    world_hello_all(w);
+    for (int i = 0; i < OLD_COUNT; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        assert_true(world_set(w, key, OLD, 0) > 0);
+    }
+    assert_int_equal(ic_store_stats(w->store).evicted, 0);
+    return w;
+}
+
+static int promise(struct world *w, uint64_t size, struct ic_object **out)
+{
+    return ic_store_draft(w->store, ic_slice_str("new"), size, out);
+}
+
+static uint64_t planned(const struct world *w)
+{
+    uint64_t sum = 0;
+    for (uint16_t i = 0; i < ic_pool_count(w->pool); i++) {
+        sum += ic_pool_function(w->pool, i)->planned;
+    }
+    return sum;
+}
+
+static void test_a_promise_takes_nothing(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *draft[100];
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(promise(w, 50 * STEP, &draft[i]), 0);
+    }
+    struct ic_store_stats stats = ic_store_stats(w->store);
+    assert_int_equal(stats.evicted, 0);
+    assert_int_equal(stats.draft_bytes, 0);
+    assert_int_equal(planned(w), 0);
+    /* More than there is was promised a hundred times: others have the room meanwhile. */
+    assert_true(world_set(w, "honest", 20 * STEP, 0) > 0);
+    assert_int_equal(world_object(w, "honest")->size, 20 * STEP);
+    assert_in_range(ic_store_stats(w->store).evicted, 5, 30);
+    for (int i = 0; i < 100; i++) {
+        ic_store_drop(w->store, draft[i]);
+    }
+    stats = ic_store_stats(w->store);
+    assert_int_equal(stats.abandoned, 100);
+    assert_int_equal(stats.abandoned_keys, 0);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* What is evicted follows what has come, and is named when it was in vain. */
+static void test_evicts_for_what_has_come(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *o;
+    assert_int_equal(promise(w, 50 * STEP, &o), 0);
+    for (uint64_t came = 1; came <= 10; came++) {
+        assert_int_equal(ic_store_claim(w->store, o, came * STEP), 0);
+        assert_int_equal(o->chunk_cost, ic_chunk_cost(came * STEP, o->unit, o->key_len));
+        assert_int_equal(ic_store_stats(w->store).draft_bytes, came * 2 * STEP);
+        assert_int_equal(planned(w), 4 * o->chunk_cost);
+        /* Each object has a step on half of the functions. */
+        assert_in_range(ic_store_stats(w->store).evicted, came < 2 ? 0 : came - 2, 3 * came);
+        assert_int_equal(ic_store_claim(w->store, o, came * STEP - 64), 0); /* has room already */
+    }
+    uint64_t evicted = ic_store_stats(w->store).evicted;
+    assert_int_equal(o->draft.evicted_keys, evicted);
+    assert_int_equal(o->draft.evicted_bytes, evicted * OLD);
+    ic_store_drop(w->store, o);
+    struct ic_store_stats stats = ic_store_stats(w->store);
+    assert_int_equal(stats.abandoned_keys, evicted);
+    assert_int_equal(stats.abandoned_bytes, evicted * OLD);
+    assert_int_equal(stats.draft_bytes, 0);
+    assert_int_equal(planned(w), 0);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* What is in flight already grows there, and becomes live or is condemned as a whole. */
+static void test_grows_in_flight(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *o;
+    assert_int_equal(promise(w, 6 * STEP, &o), 0);
+    assert_int_equal(ic_store_claim(w->store, o, STEP), 0);
+    uint16_t function = o->place[0].function;
+    uint32_t serial = w->node[function].serial;
+    assert_int_equal(ic_store_begin(w->store, o, 0, serial), serial);
+    assert_int_equal(ic_store_claim(w->store, o, 3 * STEP), 0);
+    assert_int_equal(ic_pool_find(w->pool, function, serial)->in_flight, o->chunk_cost);
+    assert_int_equal(planned(w), 3 * o->chunk_cost);
+    assert_int_equal(o->chunk_cost, ic_chunk_cost(3 * STEP, o->unit, o->key_len));
+    ic_store_lost(w->store, o, 0, serial); /* given up: it claims nothing any more */
+    uint64_t condemned = ic_pool_find(w->pool, function, serial)->condemned;
+    assert_true(condemned >= o->chunk_cost);
+    assert_int_equal(ic_pool_find(w->pool, function, serial)->in_flight, 0);
+    ic_store_drop(w->store, o);
+    assert_int_equal(planned(w), 0);
+    world_deliver_deletes(w, function);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* Two that have the room of one, on all functions: one is told so in the middle, the other goes on.
+ */
+static void test_no_room_in_the_middle(void **state)
+{
+    (void)state;
+    static const char *const code[] = {"code-table", "*:6+2", "unit-size", "64kb", NULL};
+    struct world *w = &world;
+    struct ic_object *a, *b;
+    world_init(w, 1, CAPACITY, code);
+    world_hello_all(w);
+    for (int i = 0; i < 31; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        assert_true(world_set(w, key, 6 * STEP, 0) > 0);
+    }
+    assert_int_equal(promise(w, 25 * 6 * STEP, &a), 0);
+    assert_int_equal(promise(w, 25 * 6 * STEP, &b), 0);
+    assert_int_equal(ic_store_claim(w->store, a, STEP), 0);
+    assert_int_equal(ic_store_claim(w->store, b, STEP), 0);
+    assert_int_equal(ic_store_claim(w->store, a, 12 * STEP), 0);
+    assert_int_equal(ic_store_claim(w->store, b, 18 * STEP), 0);
+    assert_int_equal(ic_store_claim(w->store, a, 20 * STEP), IC_ENOSPC);
+    assert_int_equal(a->chunk_cost, ic_chunk_cost(12 * STEP, a->unit, a->key_len));
+    ic_store_drop(w->store, a);
+    assert_int_equal(ic_store_claim(w->store, b, 25 * STEP), 0);
+    ic_store_drop(w->store, b);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* More than all that could be evicted would give: nothing is evicted in vain. */
+static void test_what_can_never_fit(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *o, *half[2];
+    assert_int_equal(promise(w, 33 * 2 * STEP, &o), IC_ETOOBIG);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(promise(w, 50 * STEP, &half[i]), 0);
+        assert_int_equal(ic_store_claim(w->store, half[i], 25 * STEP), 0);
+    }
+    uint64_t evicted = ic_store_stats(w->store).evicted;
+    assert_int_equal(promise(w, 50 * STEP, &o), IC_ENOSPC);
+    assert_int_equal(ic_store_stats(w->store).evicted, evicted);
+    ic_store_drop(w->store, half[0]);
+    assert_int_equal(promise(w, 50 * STEP, &o), 0);
+    ic_store_drop(w->store, o);
+    ic_store_drop(w->store, half[1]);
+    world_deinit(w);
+}
+
+static void test_maxmemory_counts_what_has_come(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *o;
+    w->config->maxmemory = OLD_COUNT * OLD;
+    ic_store_evict_one(w->store); /* the functions have some room */
+    ic_store_evict_one(w->store);
+    ic_store_evict_one(w->store);
+    ic_store_evict_one(w->store);
+    world_turn_end(w);
+    assert_int_equal(promise(w, 20 * OLD, &o), 0);
+    assert_int_equal(ic_store_stats(w->store).evicted, 4);
+    assert_int_equal(ic_store_claim(w->store, o, STEP), 0);
+    assert_in_range(ic_store_stats(w->store).evicted, 4, 6);
+    assert_int_equal(ic_store_claim(w->store, o, 20 * STEP), 0);
+    struct ic_store_stats stats = ic_store_stats(w->store);
+    assert_true(stats.bytes + stats.draft_bytes <= OLD_COUNT * OLD);
+    ic_store_drop(w->store, o);
+    world_deinit(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_a_promise_takes_nothing), leak_test(test_evicts_for_what_has_come),
+        leak_test(test_grows_in_flight),         leak_test(test_no_room_in_the_middle),
+        leak_test(test_what_can_never_fit),      leak_test(test_maxmemory_counts_what_has_come),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
