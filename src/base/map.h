@@ -3,6 +3,12 @@
  * in the owner's struct; the owner hashes (ic_map_hash) and compares. A scan by
  * cursor returns every node that was there throughout, however the table was
  * resized between calls (reverse binary increment, as Redis's dict.c does it).
+ *
+ * No change takes longer because the table is large: a resize makes an empty table, and each
+ * change after it moves a few buckets of the old one, which is empty before the next is due.
+ *
+ *     old     [moved, empty ....|next ... nodes ...]     inserts: the table
+ *     table   [ ......... nodes ......... ]              finds, removes, scans: both
  */
 #ifndef IC_BASE_MAP_H
 #define IC_BASE_MAP_H
@@ -18,7 +24,11 @@ struct ic_map_node {
 struct ic_map {
     struct ic_map_node **bucket; /* NULL until the first insert */
     size_t bucket_count;         /* 0 or a power of two */
-    size_t count;
+    struct ic_map_node **old;    /* what a resize has left to move, or NULL */
+    size_t old_count, old_next;  /* its buckets; those before old_next are empty */
+    size_t count;                /* of nodes, in both */
+    bool keep_size;              /* its owner's: it does not begin to shrink, so that a scan
+                                    visits no node twice */
     uint64_t seed;
     bool (*match)(const struct ic_map_node *node, struct ic_slice key);
 };
@@ -37,11 +47,14 @@ int ic_map_insert(struct ic_map *map, struct ic_map_node *node, struct ic_slice 
 /* NODE must be in the map. Never fails; shrinks the table when it is nearly empty. */
 void ic_map_remove(struct ic_map *map, struct ic_map_node *node);
 /* Calls VISIT for each node of the bucket at CURSOR (start with 0); returns the next cursor, 0 at
- * the end. VISIT must not change the map. */
+ * the end. VISIT must not change the map. A node is visited twice only if the table began to shrink
+ * since the first call. */
 uint64_t ic_map_scan(const struct ic_map *map, uint64_t cursor,
                      void (*visit)(struct ic_map_node *node, void *ctx), void *ctx);
 /* Calls VISIT for every node; VISIT may free the node it is given, and change nothing else. */
 void ic_map_each(struct ic_map *map, void (*visit)(struct ic_map_node *node, void *ctx), void *ctx);
+/* Bytes of its tables. */
+size_t ic_map_memory(const struct ic_map *map);
 /* A node chosen by RANDOM (64 random bits); NULL when empty. Nearly uniform. */
 struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random);
 

@@ -10,7 +10,7 @@ struct ic_keys {
     struct ic_map map;
     struct ic_heap expiring;
     __int128 expiry_sum_ms; /* of those in the heap */
-    size_t reap_bucket;     /* ic_keys_any looks from here */
+    uint64_t reap_cursor;   /* of ic_keys_any: what comes before it is empty */
 };
 
 struct ic_catalog {
@@ -341,9 +341,8 @@ uint64_t ic_catalog_bytes(const struct ic_catalog *c)
 
 uint64_t ic_catalog_memory(const struct ic_catalog *c)
 {
-    return c->object_memory + c->entry_memory +
-           (c->objects.bucket_count + c->keys->map.bucket_count) * sizeof(void *) +
-           c->keys->expiring.cap * sizeof(void *);
+    return c->object_memory + c->entry_memory + ic_map_memory(&c->objects) +
+           ic_map_memory(&c->keys->map) + c->keys->expiring.cap * sizeof(void *);
 }
 
 uint64_t ic_catalog_entry_memory(const struct ic_entry *e)
@@ -394,19 +393,21 @@ void ic_catalog_unswap(struct ic_catalog *c, struct ic_keys *keys)
     c->keys = keys;
 }
 
+static void note_any(struct ic_map_node *node, void *ctx)
+{
+    struct ic_entry **found = ctx;
+    *found = entry_of(node);
+}
+
 struct ic_entry *ic_keys_any(struct ic_keys *keys)
 {
-    struct ic_map *map = &keys->map;
-    /* Removing nodes halves the table now and then, which moves nodes to lower buckets. */
-    for (size_t looked = 0; map->count > 0 && looked < map->bucket_count; looked++) {
-        keys->reap_bucket &= map->bucket_count - 1;
-        if (map->bucket[keys->reap_bucket] != NULL) {
-            return entry_of(map->bucket[keys->reap_bucket]);
-        }
-        keys->reap_bucket++;
+    struct ic_entry *found = NULL;
+    while (keys->map.count > 0 && found == NULL) {
+        /* A bucket that still has nodes is looked at again, one that is empty stays so. */
+        uint64_t next = ic_map_scan(&keys->map, keys->reap_cursor, note_any, &found);
+        keys->reap_cursor = found == NULL ? next : keys->reap_cursor;
     }
-    assert(map->count == 0);
-    return NULL;
+    return found;
 }
 
 void ic_catalog_keys_free(struct ic_catalog *c, struct ic_keys *keys)

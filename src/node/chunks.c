@@ -309,7 +309,7 @@ static void put_slot(struct ic_chunks *c, struct ic_chunk *chunk)
 /* What is resident besides the arena. */
 static uint64_t resident_beside(const struct ic_chunks *c)
 {
-    return c->heap + c->map.bucket_count * sizeof(void *) + c->slots.resident_bytes +
+    return c->heap + ic_map_memory(&c->map) + c->slots.resident_bytes +
            ic_arena_table_bytes(c->arena);
 }
 

@@ -103,6 +103,85 @@ static void test_scan_sees_what_stays(void **state)
     ic_map_deinit(&map);
 }
 
+/* What a resize moves is spread over the changes after it. */
+static void test_no_change_moves_the_table(void **state)
+{
+    (void)state;
+    enum { MANY = 40000, MOVED_MAX = 16 };
+    static struct item items[MANY];
+    struct ic_map map;
+    size_t resizes = 0, most = 0;
+    ic_map_init(&map, 3, match);
+    for (uint32_t i = 0; i < 2 * MANY; i++) {
+        size_t buckets = map.bucket_count, next = map.old_next, old = map.old_count;
+        struct item *item = &items[i % MANY];
+        if (i < MANY) {
+            item->key = i;
+            assert_int_equal(ic_map_insert(&map, &item->node, key_of(item)), 0);
+        } else {
+            assert_ptr_equal(ic_map_find(&map, key_of(item)), &item->node);
+            ic_map_remove(&map, &item->node);
+        }
+        size_t moved =
+            map.old != NULL ? map.old_next - (map.old_count == old ? next : 0) : old - next;
+        most = moved > most ? moved : most;
+        if (map.bucket_count != buckets) {
+            assert_int_equal(old, next); /* the one before was over */
+            resizes++;
+        }
+    }
+    assert_true(resizes > 10);
+    assert_int_equal(most, MOVED_MAX);
+    assert_true(map.bucket_count < 200);
+    ic_map_deinit(&map);
+}
+
+static void count_seen(struct ic_map_node *node, void *ctx)
+{
+    uint8_t *seen = ctx;
+    seen[((struct item *)(void *)node)->key]++;
+}
+
+/* While the table may not shrink a scan sees nothing twice, also in the middle of a resize. */
+static void test_scan_sees_nothing_twice(void **state)
+{
+    (void)state;
+    enum { MANY = 4000 };
+    static struct item items[MANY];
+    uint8_t seen[MANY];
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct ic_map map;
+        memset(seen, 0, sizeof seen);
+        ic_map_init(&map, seed, match);
+        for (uint32_t i = 0; i < MANY / 2; i++) {
+            items[i] = (struct item){.key = i};
+            assert_int_equal(ic_map_insert(&map, &items[i].node, key_of(&items[i])), 0);
+        }
+        for (uint32_t i = MANY / 2; seed % 2 == 1 && i > 10 + seed; i--) { /* one that shrinks */
+            ic_map_remove(&map, &items[i - 1].node);
+            items[i - 1].seen = true;
+        }
+        map.keep_size = true;
+        uint64_t cursor = 0;
+        uint32_t added = MANY / 2, removed = 10;
+        do {
+            cursor = ic_map_scan(&map, cursor, count_seen, seen);
+            for (uint32_t i = 0; i < 3 && added < MANY; i++, added++) {
+                items[added] = (struct item){.key = added};
+                assert_int_equal(ic_map_insert(&map, &items[added].node, key_of(&items[added])), 0);
+            }
+            for (; seed % 3 == 0 && removed < 1000 && !items[removed].seen; removed++) {
+                ic_map_remove(&map, &items[removed].node);
+                items[removed].seen = true;
+            }
+        } while (cursor != 0);
+        for (uint32_t i = 0; i < MANY; i++) {
+            assert_true(seen[i] <= 1 && (i >= 10 || seen[i] == 1));
+        }
+        ic_map_deinit(&map);
+    }
+}
+
 static void test_insert_without_memory(void **state)
 {
     (void)state;
@@ -121,8 +200,8 @@ static void test_insert_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_random_operations),
-        leak_test(test_scan_sees_what_stays),
+        leak_test(test_random_operations),         leak_test(test_scan_sees_what_stays),
+        leak_test(test_no_change_moves_the_table), leak_test(test_scan_sees_nothing_twice),
         leak_test(test_insert_without_memory),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);
