@@ -18,16 +18,38 @@ struct ic_queued_command {
 };
 
 struct session_watch {
-    struct ic_list node; /* in session->watches */
+    struct ic_map_node node; /* in session->watches */
     struct ic_watch watch;
     size_t key_len;
     uint8_t key[];
 };
 
-/* What a watch of a key of so many bytes takes, with its place in the store's map. */
+/* What a watch of a key of so many bytes takes, with its places in two maps: the session's, and the
+ * store's. */
 static size_t watch_size(size_t key_len)
 {
-    return sizeof(struct session_watch) + key_len + 2 * sizeof(void *);
+    return sizeof(struct session_watch) + key_len + 4 * sizeof(void *);
+}
+
+static struct session_watch *watch_of(const struct ic_map_node *node)
+{
+    return IC_CONTAINER(node, struct session_watch, node);
+}
+
+static struct ic_slice watched_key(const struct session_watch *w)
+{
+    return ic_slice(w->key, w->key_len);
+}
+
+static bool watch_matches(const struct ic_map_node *node, struct ic_slice key)
+{
+    return ic_slice_equal(watched_key(watch_of(node)), key);
+}
+
+void ic_transaction_init(struct ic_session *s)
+{
+    ic_list_init(&s->queued);
+    ic_map_init(&s->watches, ic_rng_next(&s->proxy->rng), watch_matches);
 }
 
 /* ---- the queue ---- */
@@ -125,15 +147,19 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
     ic_resp_status(c->out, "QUEUED");
 }
 
+static void unwatch(struct ic_map_node *node, void *ctx)
+{
+    struct ic_session *s = ctx;
+    struct session_watch *w = watch_of(node);
+    ic_store_unwatch(s->proxy->store, &w->watch);
+    s->watched_bytes -= watch_size(w->key_len);
+    ic_free(w);
+}
+
 static void unwatch_all(struct ic_session *s)
 {
-    struct ic_list *node;
-    while ((node = ic_list_pop_front(&s->watches)) != NULL) {
-        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
-        ic_store_unwatch(s->proxy->store, &w->watch);
-        s->watched_bytes -= watch_size(w->key_len);
-        ic_free(w);
-    }
+    ic_map_each(&s->watches, unwatch, s);
+    ic_map_deinit(&s->watches);
 }
 
 void ic_transaction_discard(struct ic_session *s)
@@ -165,15 +191,24 @@ void ic_command_discard(struct ic_call *c)
     ic_call_ok(c);
 }
 
-static bool watches_dirty(const struct ic_session *s, int64_t wall_ms)
+struct dirt {
+    const struct ic_call *call;
+    bool found;
+};
+
+static void look_for_dirt(struct ic_map_node *node, void *ctx)
 {
-    IC_LIST_EACH (node, &s->watches) {
-        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
-        if (ic_store_watch_dirty(s->proxy->store, &w->watch, wall_ms)) {
-            return true;
-        }
-    }
-    return false;
+    struct dirt *dirt = ctx;
+    const struct ic_call *c = dirt->call;
+    dirt->found =
+        dirt->found || ic_store_watch_dirty(c->proxy->store, &watch_of(node)->watch, c->wall_ms);
+}
+
+static bool watches_dirty(struct ic_call *c)
+{
+    struct dirt dirt = {.call = c};
+    ic_map_each(&c->session->watches, look_for_dirt, &dirt);
+    return dirt.found;
 }
 
 /* Runs the queue. A failed command does not stop the ones after it, as in Redis. */
@@ -206,7 +241,7 @@ void ic_command_exec(struct ic_call *c)
     }
     if (s->dirty_exec) {
         ic_call_error(c, "-EXECABORT Transaction discarded because of previous errors.");
-    } else if (watches_dirty(s, c->wall_ms)) {
+    } else if (watches_dirty(c)) {
         ic_resp_null_array(c->out);
     } else {
         run_queue(c);
@@ -214,36 +249,38 @@ void ic_command_exec(struct ic_call *c)
     ic_transaction_discard(s);
 }
 
-static bool is_watched(const struct ic_session *s, struct ic_slice key)
+static struct session_watch *watch_new(struct ic_slice key)
 {
-    IC_LIST_EACH (node, &s->watches) {
-        struct session_watch *w = IC_CONTAINER(node, struct session_watch, node);
-        if (ic_slice_equal(ic_slice(w->key, w->key_len), key)) {
-            return true;
-        }
+    struct session_watch *w = ic_calloc(1, sizeof(*w) + key.len);
+    if (w != NULL && key.len > 0) {
+        memcpy(w->key, key.data, key.len);
     }
-    return false;
+    if (w != NULL) {
+        w->key_len = key.len;
+    }
+    return w;
 }
 
 static int watch(struct ic_call *c, struct ic_slice key)
 {
     struct ic_session *s = c->session;
+    if (ic_map_find(&s->watches, key) != NULL) {
+        return 0;
+    }
     if (!ic_session_query_fits(s, watch_size(key.len) + IC_SESSION_QUERY_SPARE)) {
         return IC_ETOOBIG;
     }
-    struct session_watch *w = ic_calloc(1, sizeof(*w) + key.len);
-    if (w == NULL) {
+    struct session_watch *w = watch_new(key);
+    if (w == NULL || ic_map_insert(&s->watches, &w->node, watched_key(w)) < 0) {
+        ic_free(w);
         return IC_ENOMEM;
     }
-    w->key_len = key.len;
-    memcpy(w->key, key.data, key.len);
-    int result =
-        ic_store_watch(s->proxy->store, &w->watch, ic_slice(w->key, w->key_len), c->wall_ms);
-    if (result != 0) {
+    int result = ic_store_watch(s->proxy->store, &w->watch, watched_key(w), c->wall_ms);
+    if (result < 0) {
+        ic_map_remove(&s->watches, &w->node);
         ic_free(w);
         return result;
     }
-    ic_list_push_back(&s->watches, &w->node);
     s->watched_bytes += watch_size(key.len);
     return 0;
 }
@@ -268,7 +305,7 @@ void ic_command_watch(struct ic_call *c)
     }
     int result = 0;
     for (uint32_t i = 1; i < c->argc && result == 0; i++) {
-        result = is_watched(c->session, c->argv[i].bytes) ? 0 : watch(c, c->argv[i].bytes);
+        result = watch(c, c->argv[i].bytes);
     }
     if (result == 0) {
         ic_call_ok(c);

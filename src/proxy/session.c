@@ -372,8 +372,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     s->created_ms = s->active_ms = ic_loop_now_ms(s->proxy->loop);
     s->authenticated = all->password.len == 0;
     ic_list_init(&s->node);
-    ic_list_init(&s->queued);
-    ic_list_init(&s->watches);
+    ic_transaction_init(s);
     ic_list_init(&s->values);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);

@@ -70,7 +70,7 @@ struct ic_session {
     struct ic_list queued; /* of struct ic_queued_command */
     uint32_t queued_count;
     size_t queued_bytes;
-    struct ic_list watches; /* of struct ic_session_watch */
+    struct ic_map watches; /* of struct session_watch, by key */
     size_t watched_bytes;
 
     /* The request being read. */
@@ -146,6 +146,7 @@ void ic_session_execute(struct ic_session *s, struct ic_call *c);
 
 /* ---- transactions: command_transaction.c ------------------------------------------- */
 
+void ic_transaction_init(struct ic_session *s);
 /* MULTI: keeps S's request, its drafts included, for EXEC. */
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
