@@ -107,6 +107,9 @@ X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
   "A SET is answered after this although some parity chunks are not sealed.") \
 X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
   "A client that reads an object slower than so many bytes per second is cut; 0: never.") \
+X(SIZE, min_write_rate, "min-write-rate", "1kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
+  "A client that sends a value slower than so many bytes per second, over ten seconds in which nothing but the " \
+  "client is waited for, is cut; 0: never. One that holds memory which others wait for is cut before.") \
 X(ENUM, repair, "repair", "eager", 0, 0, "eager|lazy|off", P, RUNTIME, \
   "Lost chunks are rebuilt as soon as they are missed, after a GET that met them, or not.") \
 X(SIZE, repair_rate, "repair-rate", "64mb", 0, INT64_C(1) << 36, "", P, RUNTIME, \

@@ -89,6 +89,9 @@ struct ic_stream *ic_stream_connect_unpaced(struct ic_loop *loop, const char *ho
 void ic_stream_start(struct ic_stream *s, const struct ic_stream_handler *handler, void *ctx);
 /* Closes at once, drops what is queued; no handler is called any more. NULL is fine. */
 void ic_stream_free(struct ic_stream *s);
+/* When S is freed, what the system has taken but not sent is dropped as well: for a peer that does
+ * not read, and would keep it. */
+void ic_stream_reset_on_free(struct ic_stream *s);
 /* Closes once the queue is sent, or after LINGER_MS; reads nothing more. Frees the stream; no
  * handler is called any more. */
 void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms);

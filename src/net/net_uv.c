@@ -434,6 +434,12 @@ void ic_stream_local(const struct ic_stream *s, char *out)
     print_address(&a, out);
 }
 
+void ic_stream_reset_on_free(struct ic_stream *s)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(socket_of(s)->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 void ic_stream_keepalive(struct ic_stream *s, unsigned idle_s)
 {
     int on = 1;

@@ -332,8 +332,8 @@ int ic_handover_job_new(struct ic_proxy *p, struct ic_object *object,
     ic_layout_init(&job->layout, object->size, object->data, object->parity, object->unit);
     assert(job->layout.chunk_length % IC_LAYOUT_ALIGN == 0); /* the CRCs behind it are aligned */
     ic_timer_init(&job->timer, p->loop, begin_reading, job);
-    int admitted =
-        ic_window_admit(p->window, &job->grant, ic_handover_job_size(object), begin_reading, job);
+    int admitted = ic_window_admit(p->window, &job->grant, IC_WINDOW_READ,
+                                   ic_handover_job_size(object), begin_reading, job);
     if (admitted < 0) {
         ic_free(job);
         return admitted;

@@ -15,8 +15,9 @@
 enum {
     IN_FLIGHT_BYTES = 6 << 20, /* of stripes per put; at least IN_FLIGHT_STRIPES however large */
     IN_FLIGHT_STRIPES = 2,
-    STALL_MS = 5000, /* a client that sends nothing for so long is cut if others wait for memory */
-    RECALLS_MAX = 3, /* of a chunk's instance in a row, without a byte written */
+    RATE_WINDOW_MS = 10000, /* over which min-write-rate is measured */
+    PACE_MS = 1000,         /* sooner nothing is said about a client's pace */
+    RECALLS_MAX = 3,        /* of a chunk's instance in a row, without a byte written */
 };
 
 enum put_state { PUT_FILLING, PUT_SEALING, PUT_READY, PUT_TAKEN, PUT_FAILED };
@@ -61,8 +62,10 @@ struct ic_put {
     struct ic_list stripes;
     struct stripe *filling; /* the last of them, if it is not full */
     uint64_t next_stripe;
-    uint64_t started_ms;  /* of waiting for admission, then of sealing */
-    uint64_t progress_ms; /* when the client's last bytes came, or could have */
+    uint64_t started_ms; /* of waiting for admission, then of sealing */
+    uint64_t received;   /* bytes */
+    uint64_t turn_ms;    /* since when the client could fill the stripe that it fills */
+    uint64_t slow_since_ms, slow_mark; /* of min-write-rate's window; 0: not the client's turn */
     uint32_t stripe_count;
     uint32_t sealed, failed; /* chunks */
     double dollars;          /* of the requests answered */
@@ -154,6 +157,7 @@ static struct stripe *open_stripe(struct ic_put *put)
     put->next_stripe++;
     put->stripe_count++;
     put->filling = s;
+    put->turn_ms = now_ms(put);
     ic_list_push_back(&put->stripes, &s->node);
     return s;
 }
@@ -328,7 +332,8 @@ static void resume_if_blocked(struct ic_put *put)
 {
     if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
         put->blocked = false;
-        put->progress_ms = now_ms(put);
+        put->turn_ms = now_ms(put);
+        put->slow_since_ms = 0;
         start_deadline(put);
         put->handler->resume(put->ctx);
     }
@@ -500,9 +505,7 @@ static uint64_t due_ms(const struct ic_put *put)
     if (!put->admitted) {
         return put->started_ms + admission_limit_ms(put);
     }
-    uint64_t stripe = stripe_due_ms(put);
-    uint64_t client = waits_for_client(put) ? put->progress_ms + STALL_MS : UINT64_MAX;
-    return stripe < client ? stripe : client;
+    return stripe_due_ms(put);
 }
 
 static void start_deadline(struct ic_put *put)
@@ -534,20 +537,6 @@ static void give_up_late_chunks(struct ic_put *put)
     resume_if_blocked(put);
 }
 
-/* A client that stalls keeps its memory only as long as nobody else needs it. */
-static void look_after_client(struct ic_put *put)
-{
-    bool stalled = now_ms(put) >= put->progress_ms + STALL_MS;
-    if (stalled && ic_window_stats(put->proxy->window).waiting > 0) {
-        fail(put, IC_ETIMEOUT, false);
-        return;
-    }
-    if (stalled) {
-        put->progress_ms = now_ms(put);
-    }
-    start_deadline(put);
-}
-
 static void on_deadline(void *ctx)
 {
     struct ic_put *put = ctx;
@@ -557,9 +546,36 @@ static void on_deadline(void *ctx)
         fail(put, IC_ETIMEOUT, false);
     } else if (stripe_due_ms(put) <= now_ms(put)) {
         give_up_late_chunks(put);
-    } else if (waits_for_client(put)) {
-        look_after_client(put);
     }
+}
+
+uint64_t ic_put_hold_ms(const struct ic_put *put)
+{
+    uint64_t elapsed_ms = now_ms(put) - put->turn_ms;
+    if (!waits_for_client(put) || elapsed_ms < PACE_MS) {
+        return 0;
+    }
+    const struct stripe *s = put->filling;
+    return s == NULL || s->filled == 0 ? UINT64_MAX
+                                       : elapsed_ms * (s->length - s->filled) / s->filled;
+}
+
+bool ic_put_fast_enough(struct ic_put *put, uint64_t rate)
+{
+    uint64_t now = now_ms(put);
+    if (rate == 0 || !waits_for_client(put) || put->slow_since_ms == 0) {
+        put->slow_since_ms = waits_for_client(put) ? now : 0;
+        put->slow_mark = put->received;
+        return true;
+    }
+    uint64_t elapsed_ms = now - put->slow_since_ms;
+    if (elapsed_ms < RATE_WINDOW_MS) {
+        return true;
+    }
+    bool fast = (put->received - put->slow_mark) * 1000 >= rate * elapsed_ms;
+    put->slow_since_ms = now;
+    put->slow_mark = put->received;
+    return fast;
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -569,7 +585,7 @@ static void on_grant_ready(void *ctx)
     struct ic_put *put = ctx;
     if (put->state == PUT_FILLING) {
         put->admitted = true;
-        put->progress_ms = now_ms(put);
+        put->turn_ms = now_ms(put);
         start_deadline(put);
         resume_if_blocked(put);
     }
@@ -585,8 +601,8 @@ static int queue_for_memory(struct ic_put *put)
     size_t bytes = stripe_bytes(put, 0);
     int result = bytes > IC_WINDOW_BUFFER_MAX
                      ? IC_ETOOBIG
-                     : ic_window_admit(put->proxy->window, &put->grant, ic_window_size(bytes),
-                                       on_grant_ready, put);
+                     : ic_window_admit(put->proxy->window, &put->grant, IC_WINDOW_WRITE,
+                                       ic_window_size(bytes), on_grant_ready, put);
     put->admitted = result == 1;
     return result < 0 ? IC_ENOMEM : 0;
 }
@@ -634,7 +650,7 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->ctx = ctx;
     ic_timer_init(&put->deadline, p->loop, on_deadline, put);
     ic_timer_init(&put->report, p->loop, on_report, put);
-    put->started_ms = put->progress_ms = now_ms(put);
+    put->started_ms = put->turn_ms = now_ms(put);
     start_deadline(put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         ic_recall_init(&put->chunk[i].recall, p, on_recalled, put);
@@ -671,7 +687,7 @@ void ic_put_received(struct ic_put *put, size_t len)
     }
     assert(s != NULL && len <= s->length - s->filled);
     s->filled += (uint32_t)len;
-    put->progress_ms = now_ms(put);
+    put->received += len;
     if (s->filled == s->length) {
         send_stripe(s);
     }

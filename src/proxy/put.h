@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 struct ic_object;
@@ -35,7 +36,7 @@ struct ic_put_handler {
      * Once. 0: sealed, take it. Errors may come before ic_put_seal; the caller then discards what
      * is left of the body (ic_put_room gives 0 and does not resume):
      *   IC_EUNAVAIL, IC_ETIMEOUT, IC_ENOSPC, IC_EIO  the functions did not take enough chunks
-     *   IC_ETIMEOUT  also: no window memory in time, or the client stalled while others wait
+     *   IC_ETIMEOUT  also: no window memory in time
      */
     void (*ready)(void *ctx, int result);
 };
@@ -60,6 +61,14 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms);
 /* After `ready` with 0: the sealed draft, the caller's from now on (for ic_store_commit). Chunks
  * not sealed by then are given up. */
 struct ic_object *ic_put_take(struct ic_put *put);
+/*
+ * How long the client, at its pace, will need to fill the stripe whose memory it holds; 0: it is
+ * not the client who is waited for, or its pace is not known yet; UINT64_MAX: it sends nothing.
+ */
+uint64_t ic_put_hold_ms(const struct ic_put *put);
+/* Call about every second. False: the client, while it was waited for, has sent less than RATE
+ * bytes per second for ten seconds. */
+bool ic_put_fast_enough(struct ic_put *put, uint64_t rate);
 double ic_put_dollars(const struct ic_put *put); /* what its requests cost so far */
 size_t ic_put_memory(const struct ic_put *put);  /* its own, without buffers and draft */
 void ic_put_free(struct ic_put *put);            /* NULL is fine */

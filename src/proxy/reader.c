@@ -593,9 +593,9 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
     r->started_ms = ic_loop_now_ms(p->loop);
-    int admitted = r->rs == NULL
-                       ? IC_ENOMEM
-                       : ic_window_admit(p->window, &r->grant, least_window(r), on_grant_ready, r);
+    int admitted = r->rs == NULL ? IC_ENOMEM
+                                 : ic_window_admit(p->window, &r->grant, IC_WINDOW_READ,
+                                                   least_window(r), on_grant_ready, r);
     if (admitted < 0) {
         ic_free(r);
         return NULL;

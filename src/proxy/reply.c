@@ -463,12 +463,26 @@ void ic_reply_drained(struct ic_reply *r)
     }
 }
 
+/* Bytes of an object, or behind which one waits, are in the stream: the client is to read. */
+static bool holds_object(const struct ic_reply *r)
+{
+    return ic_stream_queued(r->stream) > 0 && (r->objects > 0 || ic_reply_sent(r) < r->object_end);
+}
+
+uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
+{
+    uint64_t elapsed_ms = now_ms - r->slow_since_ms;
+    if (!holds_object(r) || r->slow_since_ms == 0 || elapsed_ms < IC_REPLY_PACE_MS) {
+        return 0;
+    }
+    uint64_t read = ic_reply_sent(r) - r->slow_mark;
+    return read == 0 ? UINT64_MAX : elapsed_ms * ic_stream_queued(r->stream) / read;
+}
+
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate)
 {
-    size_t queued = ic_stream_queued(r->stream);
-    uint64_t sent = r->bytes_out - queued;
-    bool holds_object = r->objects > 0 || sent < r->object_end;
-    if (rate == 0 || queued == 0 || !holds_object) {
+    uint64_t sent = ic_reply_sent(r);
+    if (!holds_object(r)) {
         r->slow_since_ms = 0;
         return true;
     }

@@ -29,6 +29,7 @@ enum {
     IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes in the stream: then nothing is added; the allowance */
     IC_REPLY_PART_MIN = 16 << 10,   /* bytes that wait longer are put away in pieces of this size */
     IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
+    IC_REPLY_PACE_MS = 1000,        /* sooner nothing is said about a client's pace */
 };
 
 /*
@@ -117,6 +118,9 @@ uint64_t ic_reply_sent(const struct ic_reply *r);
 size_t ic_reply_memory(const struct ic_reply *r);
 /* The stream's queue has become empty. */
 void ic_reply_drained(struct ic_reply *r);
+/* How long the client, at its pace, will need to read what it holds of an object; 0: it holds
+ * nothing, or its pace is not known yet; UINT64_MAX: it reads nothing. */
+uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms);
 /* Call about every second. False: the client holds an object or buffers of one, and has read less
  * than RATE bytes per second for IC_REPLY_RATE_WINDOW_MS. */
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate);

@@ -8,12 +8,20 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/proxy.h"
+#include "proxy/value.h"
+#include "proxy/window.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 1000, PASSWORD_MAX = 4096 };
+enum {
+    TICK_MS = 1000,
+    PASSWORD_MAX = 4096,
+    WAIT_MS = 250,    /* who has waited so long for window memory is helped */
+    RELIEVE_MS = 100, /* between two clients that are cut for that */
+    HOLD_MS = 5000,   /* who gives back what it holds within this, at its pace, is not */
+};
 
 static void set_run_id(struct ic_sessions *all)
 {
@@ -75,6 +83,9 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
     if (leaves_last_replies(s, now_ms)) {
         return "it does not read its last replies";
     }
+    if (s->streaming != NULL && !ic_value_fast_enough(s->streaming, (uint64_t)c->min_write_rate)) {
+        return "it writes slower than min-write-rate";
+    }
     if (s->streaming != NULL && !s->starved && idle_ms > IC_SESSION_STALL_MS) {
         return "it does not continue a value";
     }
@@ -86,6 +97,43 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
     return NULL;
 }
 
+static void cut(struct ic_session *s, const char *why)
+{
+    s->sessions->stats.connections_cut++;
+    ic_stream_reset_on_free(s->stream);
+    ic_session_end(s, why);
+}
+
+/* How long S, at its pace, will keep window memory that it is waited for with. */
+static uint64_t hold_ms(const struct ic_session *s, uint64_t now_ms)
+{
+    uint64_t read_ms = ic_reply_hold_ms(&s->reply, now_ms);
+    uint64_t write_ms = s->streaming == NULL ? 0 : ic_value_hold_ms(s->streaming);
+    return read_ms > write_ms ? read_ms : write_ms;
+}
+
+/* While somebody waits for window memory the client that would keep its own the longest loses it,
+ * one at a time, until nobody waits or all that is left will soon be given back. */
+static void on_relieve(void *ctx)
+{
+    struct ic_sessions *all = ctx;
+    uint64_t now_ms = ic_loop_now_ms(all->proxy->loop), longest_ms = HOLD_MS;
+    struct ic_session *slowest = NULL;
+    if (ic_window_waited_ms(all->proxy->window, now_ms) < WAIT_MS) {
+        return;
+    }
+    IC_LIST_EACH (node, &all->list) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        uint64_t ms = hold_ms(s, now_ms);
+        slowest = ms > longest_ms ? s : slowest;
+        longest_ms = ms > longest_ms ? ms : longest_ms;
+    }
+    if (slowest != NULL) {
+        cut(slowest, "it is slow, and holds memory that others wait for");
+    }
+    ic_timer_start(&all->relieve, RELIEVE_MS);
+}
+
 static void on_tick(void *ctx)
 {
     struct ic_sessions *all = ctx;
@@ -95,11 +143,13 @@ static void on_tick(void *ctx)
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         const char *why = fault(s, now_ms);
         if (why != NULL) {
-            all->stats.connections_cut++;
-            ic_session_end(s, why);
+            cut(s, why);
         } else {
             ic_session_check_output(s);
         }
+    }
+    if (!all->relieve.armed) {
+        on_relieve(all);
     }
     ic_timer_start(&all->tick, TICK_MS);
 }
@@ -118,6 +168,7 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
     ic_buf_init(&all->password);
     ic_list_init(&all->shutdown.node);
     ic_timer_init(&all->tick, proxy->loop, on_tick, all);
+    ic_timer_init(&all->relieve, proxy->loop, on_relieve, all);
     all->stats.sampled_ms = ic_loop_now_ms(proxy->loop);
     set_run_id(all);
     if (load_password(all, why) < 0) {
@@ -186,6 +237,7 @@ void ic_sessions_close(struct ic_sessions *all)
     ic_listener_free(all->listener);
     all->listener = NULL;
     ic_timer_stop(&all->tick);
+    ic_timer_stop(&all->relieve);
     while (!ic_list_empty(&all->list)) {
         ic_session_end(IC_CONTAINER(all->list.next, struct ic_session, node), "the proxy stops");
     }

@@ -18,7 +18,7 @@ struct ic_sessions {
     struct ic_client_memory memory;
     struct ic_stats stats;
     uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
-    struct ic_timer tick;
+    struct ic_timer tick, relieve;
     struct ic_buf password;                    /* len 0: none is needed */
     char run_id[41];                           /* INFO's run_id */
     struct ic_reap shutdown;                   /* SHUTDOWN was called: at the end of the turn */

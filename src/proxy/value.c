@@ -129,6 +129,16 @@ void ic_value_received(struct ic_value *v, size_t length)
     ic_put_received(v->put, length);
 }
 
+uint64_t ic_value_hold_ms(const struct ic_value *v)
+{
+    return v->put == NULL ? 0 : ic_put_hold_ms(v->put);
+}
+
+bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
+{
+    return v->put == NULL || ic_put_fast_enough(v->put, rate);
+}
+
 size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
 {
     size_t length = bytes.len < v->left ? bytes.len : (size_t)v->left;

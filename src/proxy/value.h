@@ -32,6 +32,9 @@ void ic_value_free(struct ic_value *v);
 /* Where the next bytes go, as ic_put_room. */
 size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max);
 void ic_value_received(struct ic_value *v, size_t length);
+/* As the functions of put.h; fine if the put has failed. */
+uint64_t ic_value_hold_ms(const struct ic_value *v);
+bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. */
 size_t ic_value_write(struct ic_value *v, struct ic_slice bytes);
 /* All its bytes are there: seal it. The session is continued when s->sealing has become 0. */

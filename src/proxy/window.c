@@ -16,9 +16,13 @@
 enum {
     CLASS_BASE = 1024,
     CLASS_COUNT = 33,
-    PAGES_FROM = 64 << 10, /* buffers of so many bytes are mapped, smaller ones allocated */
-    GROWTH_SHARE_PERCENT = 75,
+    PAGES_FROM = 64 << 10,     /* buffers of so many bytes are mapped, smaller ones allocated */
+    GROWTH_SHARE_PERCENT = 62, /* the rest of a line is for minimums */
 };
+
+/* Sixteenths of the memory that are kept for a use. */
+static const size_t kept_16ths[IC_WINDOW_USES] = {
+    [IC_WINDOW_READ] = 3, [IC_WINDOW_WRITE] = 3, [IC_WINDOW_SMALL] = 1};
 static_assert((CLASS_BASE << ((CLASS_COUNT - 1) / 2)) == IC_WINDOW_BUFFER_MAX, "the last class");
 
 struct buffer {
@@ -27,21 +31,23 @@ struct buffer {
     struct ic_grant *grant; /* NULL: its request has left */
     struct ic_window *window;
     uint32_t class;
+    enum ic_window_use use;
 };
 
 struct ic_window {
     struct ic_timer tell; /* calls the grants of `told` */
     struct ic_timer trim;
     size_t limit;
-    size_t used;   /* sum over grants of max(reserved, held), and buffers without a grant */
+    /* Sum over grants of max(reserved, held), and buffers without a grant, by use. */
+    size_t used[IC_WINDOW_USES];
     size_t taken;  /* bytes of buffers that are out */
     size_t cached; /* bytes of free buffers */
     size_t peak;
     uint64_t takes, takes_at_trim; /* buffers given out, ever and when `trim` was last looked at */
     uint32_t admitted, waiting_count;
-    struct ic_list waiting;           /* grants, first come first */
-    struct ic_list told;              /* grants to call */
-    struct ic_list free[CLASS_COUNT]; /* struct buffer */
+    struct ic_list waiting[IC_WINDOW_USES]; /* grants, first come first */
+    struct ic_list told;                    /* grants to call */
+    struct ic_list free[CLASS_COUNT];       /* struct buffer */
 };
 
 static uint32_t class_of(size_t size)
@@ -184,43 +190,91 @@ static void on_tell(void *ctx)
     }
 }
 
+static size_t used_in_all(const struct ic_window *w)
+{
+    size_t sum = 0;
+    for (int use = 0; use < IC_WINDOW_USES; use++) {
+        sum += w->used[use];
+    }
+    return sum;
+}
+
+/* What USE may have on top of what it has: what is free, less what is kept for the others. */
+static size_t room_for(const struct ic_window *w, enum ic_window_use use)
+{
+    size_t taken = used_in_all(w);
+    for (int other = 0; other < IC_WINDOW_USES; other++) {
+        size_t kept = w->limit / 16 * kept_16ths[other];
+        if (other != (int)use && kept > w->used[other]) {
+            taken += kept - w->used[other];
+        }
+    }
+    return taken < w->limit ? w->limit - taken : 0;
+}
+
+/* A minimum that the others' parts leave no room for is given when its use has nothing else. */
+static bool may_admit(const struct ic_window *w, const struct ic_grant *g)
+{
+    bool alone = w->used[g->use] == 0 && g->reserved <= w->limit - used_in_all(w);
+    return alone || g->reserved <= room_for(w, g->use);
+}
+
 static void admit(struct ic_window *w, struct ic_grant *g)
 {
     g->admitted = true;
-    w->used += g->reserved;
+    w->used[g->use] += g->reserved;
     w->admitted++;
 }
 
 /* Memory came free: those in line go on. */
 static void admit_waiting(struct ic_window *w)
 {
-    while (!ic_list_empty(&w->waiting)) {
-        struct ic_grant *g = IC_CONTAINER(w->waiting.next, struct ic_grant, node);
-        if (g->reserved > w->limit - w->used) {
-            return; /* nobody overtakes */
+    for (int use = 0; use < IC_WINDOW_USES; use++) {
+        while (!ic_list_empty(&w->waiting[use])) {
+            struct ic_grant *g = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node);
+            if (!may_admit(w, g)) {
+                break; /* nobody overtakes in the same line */
+            }
+            w->waiting_count--;
+            admit(w, g);
+            tell(w, g, 0);
         }
-        w->waiting_count--;
-        admit(w, g);
-        tell(w, g, 0);
     }
 }
 
-int ic_window_admit(struct ic_window *w, struct ic_grant *g, size_t minimum,
+int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx)
 {
     if (minimum > w->limit) {
         return IC_ETOOBIG;
     }
-    *g = (struct ic_grant){.window = w, .reserved = minimum, .ready = ready, .ctx = ctx};
+    *g = (struct ic_grant){.window = w,
+                           .reserved = minimum,
+                           .use = minimum <= IC_WINDOW_SMALL_BYTES ? IC_WINDOW_SMALL : use,
+                           .ready = ready,
+                           .ctx = ctx};
     ic_list_init(&g->node);
     ic_list_init(&g->buffers);
-    if (ic_list_empty(&w->waiting) && minimum <= w->limit - w->used) {
+    if (ic_list_empty(&w->waiting[g->use]) && may_admit(w, g)) {
         admit(w, g);
         return 1;
     }
-    ic_list_push_back(&w->waiting, &g->node);
+    g->since_ms = ic_loop_now_ms(w->tell.loop);
+    ic_list_push_back(&w->waiting[g->use], &g->node);
     w->waiting_count++;
     return 0;
+}
+
+uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms)
+{
+    uint64_t waited_ms = 0;
+    for (int use = 0; use < IC_WINDOW_USES; use++) {
+        if (!ic_list_empty(&w->waiting[use])) {
+            uint64_t since_ms = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node)->since_ms;
+            waited_ms = now_ms - since_ms > waited_ms ? now_ms - since_ms : waited_ms;
+        }
+    }
+    return waited_ms;
 }
 
 void ic_window_leave(struct ic_grant *g)
@@ -232,7 +286,7 @@ void ic_window_leave(struct ic_grant *g)
     }
     ic_list_remove(&g->node);
     if (g->admitted) {
-        w->used -= charge(g) - g->held; /* what is held stays counted, buffer by buffer */
+        w->used[g->use] -= charge(g) - g->held; /* what is held stays counted, by buffer */
         w->admitted--;
     } else {
         w->waiting_count--;
@@ -252,7 +306,8 @@ static bool may_take(const struct ic_window *w, const struct ic_grant *g, size_t
         return true;
     }
     size_t more = g->held + bytes - charge(g);
-    return ic_list_empty(&w->waiting) && w->used + more <= w->limit / 100 * GROWTH_SHARE_PERCENT;
+    return w->waiting_count == 0 && more <= room_for(w, g->use) &&
+           used_in_all(w) + more <= w->limit / 100 * GROWTH_SHARE_PERCENT;
 }
 
 static void on_release(struct ic_buf *buf, void *ctx)
@@ -264,11 +319,11 @@ static void on_release(struct ic_buf *buf, void *ctx)
     ic_list_remove(&b->node);
     w->taken -= bytes;
     if (g == NULL) {
-        w->used -= bytes;
+        w->used[b->use] -= bytes;
     } else {
         size_t before = charge(g);
         g->held -= bytes;
-        w->used -= before - charge(g);
+        w->used[g->use] -= before - charge(g);
         if (g->wanting) {
             g->wanting = false;
             tell(w, g, 0);
@@ -302,10 +357,11 @@ struct ic_buf *ic_window_take(struct ic_grant *g, size_t size)
     }
     size_t before = charge(g);
     g->held += bytes;
-    w->used += charge(g) - before;
+    w->used[g->use] += charge(g) - before;
     w->taken += bytes;
     w->takes++;
     b->grant = g;
+    b->use = g->use;
     ic_list_push_back(&g->buffers, &b->node);
     ic_buf_on_release(&b->buf, on_release, w);
     ic_buf_revive(&b->buf);
@@ -324,7 +380,9 @@ struct ic_window *ic_window_new(struct ic_loop *loop, size_t limit)
     w->limit = limit;
     ic_timer_init(&w->tell, loop, on_tell, w);
     ic_timer_init(&w->trim, loop, on_trim, w);
-    ic_list_init(&w->waiting);
+    for (int use = 0; use < IC_WINDOW_USES; use++) {
+        ic_list_init(&w->waiting[use]);
+    }
     ic_list_init(&w->told);
     for (uint32_t class = 0; class < CLASS_COUNT; class ++) {
         ic_list_init(&w->free[class]);
@@ -337,7 +395,7 @@ void ic_window_free(struct ic_window *w)
     if (w == NULL) {
         return;
     }
-    assert(w->taken == 0 && ic_list_empty(&w->waiting));
+    assert(w->taken == 0 && w->waiting_count == 0);
     ic_timer_stop(&w->tell);
     ic_timer_stop(&w->trim);
     shrink_cache(w, 0);
@@ -348,7 +406,7 @@ struct ic_window_stats ic_window_stats(const struct ic_window *w)
 {
     return (struct ic_window_stats){
         .limit = w->limit,
-        .used = w->used,
+        .used = used_in_all(w),
         .taken = w->taken,
         .cached = w->cached,
         .peak = w->peak,

@@ -6,10 +6,16 @@
  *   (none) ---> WAITING --first in line--> ADMITTED ----> buffers, shared by reference
  *                  '------- leave -------------'            '--last unref--> back to the pool
  *
- * A request states its minimum and starts when it is reserved, first come first served; it never
- * waits for admission while it holds anything. Up to its minimum it always gets buffers; beyond it
- * while nobody waits and GROWTH_SHARE of the memory is not reached. Sizes are rounded up to classes
- * (2^k and 3 * 2^(k-1) bytes): at most a third is lost; large buffers are whole pages.
+ * A request states its minimum and starts when it is reserved, first come first served in its line;
+ * it never waits for admission while it holds anything. Up to its minimum it always gets buffers;
+ * beyond it while nobody waits and GROWTH_SHARE of the memory is not reached. Sizes are rounded up
+ * to classes (2^k and 3 * 2^(k-1) bytes): at most a third is lost; large buffers are whole pages.
+ *
+ * There is a line for each of three uses, and to each a part of the memory is kept that the others
+ * cannot have: however many clients upload and stall, values are read, and the other way round, and
+ * what is small waits for neither.
+ *
+ *   [ small 1/16 | reads 3/16 | writes 3/16 | whoever comes first ]
  */
 #ifndef IC_PROXY_WINDOW_H
 #define IC_PROXY_WINDOW_H
@@ -22,9 +28,17 @@ struct ic_loop;
 struct ic_window;
 
 enum {
-    IC_WINDOW_BUFFER_MAX = 64 << 20, /* bytes of one buffer */
-    IC_WINDOW_TRIM_MS = 100,         /* after so long without a take no free buffer is kept */
-    IC_WINDOW_RETRY_MS = 10,         /* after the system gave no memory */
+    IC_WINDOW_BUFFER_MAX = 64 << 20,  /* bytes of one buffer */
+    IC_WINDOW_TRIM_MS = 100,          /* after so long without a take no free buffer is kept */
+    IC_WINDOW_RETRY_MS = 10,          /* after the system gave no memory */
+    IC_WINDOW_SMALL_BYTES = 64 << 10, /* a request with a minimum up to this is small */
+};
+
+enum ic_window_use {
+    IC_WINDOW_READ,
+    IC_WINDOW_WRITE,
+    IC_WINDOW_SMALL, /* whatever it is for; not to be asked for */
+    IC_WINDOW_USES,
 };
 
 /* A request's share: embedded in its owner, zeroed before first use. Fields are private. */
@@ -32,8 +46,10 @@ struct ic_grant {
     struct ic_list node;    /* waiting for admission, or to be told */
     struct ic_list buffers; /* taken and not released yet */
     struct ic_window *window;
-    size_t reserved; /* the minimum */
-    size_t held;     /* bytes taken and not released yet */
+    size_t reserved;   /* the minimum */
+    size_t held;       /* bytes taken and not released yet */
+    uint64_t since_ms; /* waiting since */
+    enum ic_window_use use;
     bool admitted, wanting;
     void (*ready)(void *ctx);
     void *ctx;
@@ -45,11 +61,11 @@ struct ic_window *ic_window_new(struct ic_loop *loop, size_t limit);
 void ic_window_free(struct ic_window *w);
 
 /*
- * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once). 1: admitted already;
- * 0: READY(ctx) tells when. READY is also called, in a later turn, when a take that failed is worth
- * another try. IC_ETOOBIG: more than the window has.
+ * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE.
+ * 1: admitted already; 0: READY(ctx) tells when. READY is also called, in a later turn, when a take
+ * that failed is worth another try. IC_ETOOBIG: more than the window has.
  */
-int ic_window_admit(struct ic_window *w, struct ic_grant *g, size_t minimum,
+int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
 /* The end of G's share: READY is not called any more, buffers that are still referenced count until
  * their last unref. Fine if G was never admitted. */
@@ -61,6 +77,8 @@ struct ic_buf *ic_window_take(struct ic_grant *g, size_t size);
 /* COUNT takes of SIZE would succeed now, unless the system has no memory. If not, READY will tell.
  */
 bool ic_window_can_take(struct ic_grant *g, size_t size, uint32_t count);
+/* How long the first of those who wait for admission has waited at NOW_MS; 0: nobody waits. */
+uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
 

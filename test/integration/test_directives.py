@@ -217,11 +217,11 @@ def test_client_memory_limits(cluster):
         client.config_set("client-query-buffer-limit", "8mb")
         assert client.mget(keys) == [None] * 150
         client.config_set("maxmemory-clients", "1mb")
-        with pytest.raises(redis.ConnectionError):
+        with pytest.raises((redis.ConnectionError, ConnectionResetError)):
             client.mget(keys)
         client.config_set("maxmemory-clients", "16mb")
         client.config_set("client-output-buffer-limit", "normal 10000 0 0")
-        with pytest.raises(redis.ConnectionError):
+        with pytest.raises((redis.ConnectionError, ConnectionResetError)):
             client.execute_command("COMMAND")
         client.config_set("client-output-buffer-limit", "normal 0 0 0")
         assert client.execute_command("COMMAND")
@@ -276,6 +276,20 @@ def test_size_limits(cluster):
     finally:
         cluster.redis().config_set("max-key-size", "64kb")
     assert cluster.redis().set("k" * 101, b"v")
+
+
+@observes("min-write-rate")
+def test_min_write_rate(cluster):
+    client = cluster.redis()
+    client.config_set("min-write-rate", "1gb")
+    try:
+        with cluster.socket() as s:
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\nsome")
+            with contextlib.suppress(ConnectionResetError):
+                assert s.recv(1) == b""
+        assert "it writes slower than min-write-rate" in cluster.logs()
+    finally:
+        client.config_set("min-write-rate", "1kb")
 
 
 @observes("min-read-rate")

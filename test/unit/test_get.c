@@ -351,7 +351,7 @@ static void test_slow_reader_does_not_stall_others(void **state)
 static void test_what_slow_clients_hold_does_not_stall_others(void **state)
 {
     (void)state;
-    enum { SPANS = (1 << 20) + (1 << 19), WINDOW = 2200000 }; /* 75 % of it are little more */
+    enum { SPANS = (1 << 20) + (1 << 19), WINDOW = 2900000 }; /* the growth share is little more */
     static struct client fast, slow;
     fake_begin(4, 2, 65536, WINDOW);
     struct ic_object *o = fake_stored(1, 8 << 20);
@@ -419,7 +419,8 @@ static void test_replacement_without_memory(void **state)
     start(&c, o, 1, 0, 20 << 20);
     fake_run();
     /* Somebody waits in line from now on: the read cannot grow, and two of its chunks fail. */
-    assert_int_equal(ic_window_admit(fake.proxy.window, &waiting, 8 << 20, no_matter, NULL), 0);
+    assert_int_equal(
+        ic_window_admit(fake.proxy.window, &waiting, IC_WINDOW_READ, 8 << 20, no_matter, NULL), 0);
     fake.script = fail_some;
     failing_chunks = 0x05;
     failing_after = 0;

@@ -319,7 +319,8 @@ static void test_waits_for_memory(void **state)
         struct ic_grant grant = {.held = 0};
         make(20000, 1 << 20);
         uint16_t from = object->place[1].function;
-        assert_int_equal(ic_window_admit(fake.proxy.window, &grant, 1 << 20, nothing, NULL), 1);
+        assert_int_equal(
+            ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ, 1 << 20, nothing, NULL), 1);
         assert_int_equal(begin(&job), 0);
         run();
         assert_int_equal(fake.reads, 0);

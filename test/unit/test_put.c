@@ -633,31 +633,56 @@ static void test_admission_has_a_deadline(void **state)
     finish(&a);
 }
 
-static void test_stalled_client_gives_way(void **state)
+/* How long a client will keep a stripe is told by how fast it has filled it. */
+static void test_pace_of_a_client(void **state)
 {
     (void)state;
-    struct client a, b;
+    struct client a;
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&a, 2 * 655360), 0);
+    assert_int_equal(ic_put_hold_ms(a.put), 0);
+    fake_pass(2000);
+    assert_int_equal(ic_put_hold_ms(a.put), UINT64_MAX); /* nothing has come at all */
+    feed(&a, 1000, SIZE_MAX);
+    assert_int_equal(ic_put_hold_ms(a.put), 0); /* its turn began with the stripe */
+    fake_pass(2000);
+    assert_int_equal(ic_put_hold_ms(a.put), 2000 * 654360 / 1000);
+    feed(&a, 653360, SIZE_MAX);
+    assert_int_equal(ic_put_hold_ms(a.put), 2000 * 1000 / 654360);
+    feed(&a, 1001, SIZE_MAX); /* the next one begins */
+    assert_int_equal(ic_put_hold_ms(a.put), 0);
+    fake_pass(1000);
+    assert_int_equal(ic_put_hold_ms(a.put), 1000 * 655359);
+    feed(&a, UINT64_MAX, SIZE_MAX);
+    fake_pass(1000);
+    assert_int_equal(ic_put_hold_ms(a.put), 0); /* all is there */
+    assert_true(ic_put_fast_enough(a.put, 1 << 20));
+    finish(&a);
+}
+
+static void test_rate_of_a_client(void **state)
+{
+    (void)state;
+    struct client a;
     fake_begin(10, 2, 65536, 1 << 20);
     assert_int_equal(begin_put(&a, 655360), 0);
-    feed(&a, 1000, SIZE_MAX);
+    for (int s = 0; s <= 10; s++) {
+        assert_true(ic_put_fast_enough(a.put, 1000));
+        feed(&a, 1000, SIZE_MAX);
+        fake_pass(1000);
+    }
+    assert_true(ic_put_fast_enough(a.put, 1000));
+    feed(&a, 8000, SIZE_MAX);
+    fake_pass(8000);
+    assert_true(ic_put_fast_enough(a.put, 1000)); /* nine seconds */
+    fake_pass(1000);
+    assert_false(ic_put_fast_enough(a.put, 1000));
     fake_pass(60000);
-    assert_int_equal(a.ready, 0); /* nobody else needs the memory */
-    assert_int_equal(begin_put(&b, 655360), 0);
-    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 0);
-    fake_pass(4000);
-    feed(&a, 1000, SIZE_MAX);
-    fake_pass(4000);
-    assert_int_equal(a.ready, 0); /* it goes on */
-    fake_pass(6000);
-    assert_int_equal(a.ready, 1);
-    assert_int_equal(a.result, IC_ETIMEOUT);
-    assert_int_equal(b.resumed, 1);
-    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
-    ic_put_seal(b.put, 0);
-    fake_run();
-    assert_int_equal(b.result, 0);
-    ic_put_free(a.put);
-    finish(&b);
+    assert_true(ic_put_fast_enough(a.put, 0));
+    feed(&a, UINT64_MAX, SIZE_MAX);
+    fake_pass(60000);
+    assert_true(ic_put_fast_enough(a.put, 1000)); /* it has sent all */
+    finish(&a);
 }
 
 static void test_no_memory_anywhere(void **state)
@@ -760,7 +785,8 @@ int main(void)
         cmocka_unit_test(test_write_deadline_in_the_body),
         cmocka_unit_test(test_admission),
         cmocka_unit_test(test_admission_has_a_deadline),
-        cmocka_unit_test(test_stalled_client_gives_way),
+        cmocka_unit_test(test_pace_of_a_client),
+        cmocka_unit_test(test_rate_of_a_client),
         cmocka_unit_test(test_no_memory_anywhere),
         cmocka_unit_test(test_random_lives),
     };

@@ -17,9 +17,14 @@ static void begin(size_t limit)
     fake_begin(4, 2, 65536, limit);
 }
 
+static int admit_for(struct ic_grant *g, enum ic_window_use use, size_t minimum, int index)
+{
+    return ic_window_admit(fake.proxy.window, g, use, minimum, on_ready, &index_of[index]);
+}
+
 static int admit(struct ic_grant *g, size_t minimum, int index)
 {
-    return ic_window_admit(fake.proxy.window, g, minimum, on_ready, &index_of[index]);
+    return admit_for(g, IC_WINDOW_READ, minimum, index);
 }
 
 static void test_classes(void **state)
@@ -46,7 +51,7 @@ static void test_admission_is_first_come_first_served(void **state)
     begin(1 << 20);
     assert_int_equal(admit(&g[0], 600 << 10, 0), 1);
     assert_int_equal(admit(&g[1], 600 << 10, 1), 0);
-    assert_int_equal(admit(&g[2], 1 << 10, 2), 0); /* would fit, but nobody overtakes */
+    assert_int_equal(admit(&g[2], 100 << 10, 2), 0); /* would fit, but nobody overtakes */
     assert_int_equal(admit(&g[3], 2 << 20, 3), IC_ETOOBIG);
     fake_run();
     assert_int_equal(told[1] + told[2], 0);
@@ -58,6 +63,44 @@ static void test_admission_is_first_come_first_served(void **state)
     ic_window_leave(&g[1]);
     ic_window_leave(&g[2]);
     ic_window_leave(&g[2]);
+    fake_end();
+}
+
+/* 1024 KB: 64 kept for what is small, 192 for reads, 192 for writes. */
+static void test_each_use_has_a_part_of_its_own(void **state)
+{
+    (void)state;
+    struct ic_grant read[8] = {0}, write[4] = {0}, small[5] = {0};
+    begin(1 << 20);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(admit(&read[i], 100 << 10, i), 1);
+    }
+    assert_int_equal(admit(&read[7], 100 << 10, 7), 0); /* 1024 - 64 - 192 */
+    fake_pass(700);
+    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 200 << 10, 0), 1);
+    assert_int_equal(admit_for(&write[1], IC_WINDOW_WRITE, 100 << 10, 1), 0);
+    uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop);
+    assert_int_equal(ic_window_waited_ms(fake.proxy.window, now_ms), 700);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(admit_for(&small[i], IC_WINDOW_WRITE, 16 << 10, 2), 1);
+    }
+    assert_null(ic_window_take(&small[0], 17 << 10)); /* nobody grows meanwhile */
+    ic_window_leave(&write[0]);
+    fake_run();
+    assert_int_equal(told[1], 1); /* it goes to the writes, the reads have their part */
+    assert_int_equal(told[7], 0);
+    ic_window_leave(&read[0]);
+    fake_run();
+    assert_int_equal(told[7], 1);
+    assert_int_equal(ic_window_waited_ms(fake.proxy.window, now_ms + 900), 0);
+    for (int i = 1; i < 8; i++) {
+        ic_window_leave(&read[i]);
+    }
+    ic_window_leave(&write[1]);
+    for (int i = 0; i < 4; i++) {
+        ic_window_leave(&small[i]);
+    }
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
     fake_end();
 }
 
@@ -91,10 +134,10 @@ static void test_growth_and_return(void **state)
         assert_int_equal(buf[count]->cap, 64 << 10);
         count++;
     }
-    assert_int_equal(count, 9); /* 128 kb reserved by B; 9 * 64 + 128 = 704 <= 75 % of 1024 */
+    assert_int_equal(count, 7); /* 128 kb reserved by B; 7 * 64 + 128 = 576 <= 62 % of 1024 */
     assert_false(ic_window_can_take(&a, 64 << 10, 2));
     assert_true(ic_window_can_take(&b, 64 << 10, 2)); /* the reserve is always there */
-    assert_int_equal(ic_window_stats(fake.proxy.window).used, 704 << 10);
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 576 << 10);
     fake_run();
     assert_int_equal(told[0], 0);
     ic_buf_unref(buf[--count]);
@@ -182,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_admission_is_first_come_first_served),
+        cmocka_unit_test(test_each_use_has_a_part_of_its_own),
         cmocka_unit_test(test_leaving_while_waiting),
         cmocka_unit_test(test_growth_and_return),
         cmocka_unit_test(test_no_growth_while_others_wait),

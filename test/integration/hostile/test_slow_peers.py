@@ -1,0 +1,141 @@
+"""Clients that hold memory and go on as slowly as they may: others are served all the same, and
+who holds what others wait for loses it."""
+import contextlib
+import select
+import socket
+import threading
+
+import pytest
+
+from harness import noise, wait_until
+
+KB, MB = 1 << 10, 1 << 20
+SLOW = 60  # clients: their least would be more than all of window-memory
+BIG = noise(20 * MB)
+
+
+class Slow(threading.Thread):
+    """Goes on with each of SOCKETS by STEP(socket), every PERIOD_S seconds, until it is ended."""
+
+    def __init__(self, sockets, step, period_s):
+        super().__init__(daemon=True)
+        self.sockets, self.step, self.period_s, self.ended = sockets, step, period_s, threading.Event()
+
+    def run(self):
+        while not self.ended.wait(self.period_s):
+            for s in self.sockets:
+                with contextlib.suppress(OSError):
+                    self.step(s)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+        for s in self.sockets:
+            s.close()
+
+
+def uploads(cluster):
+    """SETs of 20 MB that stop after 900 KB, and then send a byte every half second."""
+    sockets = []
+    for i in range(SLOW):
+        s = cluster.socket()
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            s.send(b"*3\r\n$3\r\nSET\r\n$3\r\nu%02d\r\n$20000000\r\n" % i + b"z" * 900_000)
+        sockets.append(s)
+    return Slow(sockets, lambda s: s.send(b"z"), 0.5)
+
+
+def readers(cluster, rate):
+    """GETs of values of their own by clients with small buffers, who read RATE bytes a second."""
+    sockets = []
+    for i in range(SLOW):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KB)
+        s.connect(("127.0.0.1", cluster.port))
+        s.sendall(b"*2\r\n$3\r\nGET\r\n$4\r\nr:%02d\r\n" % i)
+        s.setblocking(False)
+        sockets.append(s)
+    return Slow(sockets, lambda s: s.recv(rate // 5), 0.2)
+
+
+def is_closed(s):
+    """The peer has ended the connection (what it said before is read)."""
+    with contextlib.suppress(BlockingIOError):
+        while select.select([s], [], [], 0)[0]:
+            try:
+                if s.recv(1 << 16) == b"":
+                    return True
+            except ConnectionError:
+                return True
+    return False
+
+
+@pytest.fixture
+def filled(new_cluster):
+    cluster = new_cluster()
+    client = cluster.redis()
+    client.set("big", BIG)
+    client.set("small", b"s" * 100)
+    return cluster
+
+
+@pytest.fixture
+def read(filled):
+    """The same, with a value for each of the readers: more than the system's buffers take."""
+    client = filled.redis()
+    for i in range(SLOW):
+        client.set(f"r:{i:02}", BIG[i:i + 8 * MB])
+    return filled
+
+
+def waits(client):
+    return client.info("memory")["ic_window_waiting"]
+
+
+def test_uploads_that_stall_leave_reads_alone(filled):
+    client = filled.redis()
+    with uploads(filled):
+        wait_until(lambda: waits(client) > 0, "some of the uploads wait for memory")
+        assert client.get("small") == b"s" * 100
+        assert client.get("big") == BIG
+        client.set("little", b"x" * 1000)  # nor does what is small wait
+        assert client.get("little") == b"x" * 1000
+
+
+def test_uploads_that_stall_give_way_to_others(filled):
+    client = filled.redis()
+    with uploads(filled) as slow:
+        wait_until(lambda: waits(client) > 0, "some of the uploads wait for memory")
+        for i in range(5):
+            client.set(f"honest:{i}", noise(5 * MB, i))
+        for i in range(5):
+            assert client.get(f"honest:{i}") == noise(5 * MB, i)
+        assert any(map(is_closed, slow.sockets))
+    assert "holds memory that others wait for" in filled.logs()
+    assert client.exists(*(f"u{i:02}" for i in range(SLOW))) == 0
+
+
+def test_readers_just_fast_enough_give_way_to_others(read):
+    client = read.redis()
+    with readers(read, rate=70 * KB):
+        wait_until(lambda: waits(client) > 0, "some of the readers wait for memory")
+        for _ in range(3):
+            assert client.get("small") == b"s" * 100
+            assert client.get("big") == BIG
+            client.set("new", noise(5 * MB))
+        assert client.get("new") == noise(5 * MB)
+    assert "holds memory that others wait for" in read.logs()
+
+
+def test_readers_below_the_least_rate_are_cut(read):
+    """The bytes that the system keeps for them do not count as read at once."""
+    with readers(read, rate=20 * KB) as slow:
+        client = read.redis()
+        wait_until(lambda: client.info("stats")["ic_cut_clients"] == SLOW, "all of them are cut")
+        assert all(map(is_closed, slow.sockets))
+    assert "slower than min-read-rate" in read.logs()
