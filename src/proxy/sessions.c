@@ -100,7 +100,9 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
 static void cut(struct ic_session *s, const char *why)
 {
     s->sessions->stats.connections_cut++;
-    ic_stream_reset_on_free(s->stream);
+    if (ic_stream_queued(s->stream) > 0) { /* it does not read: nor what the system has for it */
+        ic_stream_reset_on_free(s->stream);
+    }
     ic_session_end(s, why);
 }
 
