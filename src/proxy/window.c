@@ -212,11 +212,26 @@ static size_t room_for(const struct ic_window *w, enum ic_window_use use)
     return taken < w->limit ? w->limit - taken : 0;
 }
 
+/* The first of another line came before G, and its use has nothing: its minimum is more than what
+ * is kept for it, and would never come free if others went on past it. What is small may. */
+static bool must_let_pass(const struct ic_window *w, const struct ic_grant *g)
+{
+    bool must = false;
+    for (int use = 0; use < IC_WINDOW_USES; use++) {
+        if (use != (int)g->use && w->used[use] == 0 && !ic_list_empty(&w->waiting[use])) {
+            const struct ic_grant *first =
+                IC_CONTAINER(w->waiting[use].next, struct ic_grant, node);
+            must = must || first->since_ms < g->since_ms;
+        }
+    }
+    return must && g->use != IC_WINDOW_SMALL;
+}
+
 /* A minimum that the others' parts leave no room for is given when its use has nothing else. */
 static bool may_admit(const struct ic_window *w, const struct ic_grant *g)
 {
     bool alone = w->used[g->use] == 0 && g->reserved <= w->limit - used_in_all(w);
-    return alone || g->reserved <= room_for(w, g->use);
+    return !must_let_pass(w, g) && (alone || g->reserved <= room_for(w, g->use));
 }
 
 static void admit(struct ic_window *w, struct ic_grant *g)
@@ -226,18 +241,30 @@ static void admit(struct ic_window *w, struct ic_grant *g)
     w->admitted++;
 }
 
-/* Memory came free: those in line go on. */
+/* The first of USE's line goes on, if it may; nobody overtakes in the same line. */
+static bool admit_first(struct ic_window *w, int use)
+{
+    if (ic_list_empty(&w->waiting[use])) {
+        return false;
+    }
+    struct ic_grant *g = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node);
+    if (!may_admit(w, g)) {
+        return false;
+    }
+    w->waiting_count--;
+    admit(w, g);
+    tell(w, g, 0);
+    return true;
+}
+
+/* Memory came free: those in line go on. One that does may be what another line waited for. */
 static void admit_waiting(struct ic_window *w)
 {
-    for (int use = 0; use < IC_WINDOW_USES; use++) {
-        while (!ic_list_empty(&w->waiting[use])) {
-            struct ic_grant *g = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node);
-            if (!may_admit(w, g)) {
-                break; /* nobody overtakes in the same line */
-            }
-            w->waiting_count--;
-            admit(w, g);
-            tell(w, g, 0);
+    bool any = true;
+    while (any) {
+        any = false;
+        for (int use = 0; use < IC_WINDOW_USES; use++) {
+            any = admit_first(w, use) || any;
         }
     }
 }
@@ -251,6 +278,7 @@ int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use 
     *g = (struct ic_grant){.window = w,
                            .reserved = minimum,
                            .use = minimum <= IC_WINDOW_SMALL_BYTES ? IC_WINDOW_SMALL : use,
+                           .since_ms = ic_loop_now_ms(w->tell.loop),
                            .ready = ready,
                            .ctx = ctx};
     ic_list_init(&g->node);
@@ -259,7 +287,6 @@ int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use 
         admit(w, g);
         return 1;
     }
-    g->since_ms = ic_loop_now_ms(w->tell.loop);
     ic_list_push_back(&w->waiting[g->use], &g->node);
     w->waiting_count++;
     return 0;

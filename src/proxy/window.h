@@ -13,7 +13,8 @@
  *
  * There is a line for each of three uses, and to each a part of the memory is kept that the others
  * cannot have: however many clients upload and stall, values are read, and the other way round, and
- * what is small waits for neither.
+ * what is small waits for neither. A minimum that is more than what is kept for its use waits for
+ * the memory that its use has nothing of; until it has it, no later reader or writer is let in.
  *
  *   [ small 1/16 | reads 3/16 | writes 3/16 | whoever comes first ]
  */
@@ -48,7 +49,7 @@ struct ic_grant {
     struct ic_window *window;
     size_t reserved;   /* the minimum */
     size_t held;       /* bytes taken and not released yet */
-    uint64_t since_ms; /* waiting since */
+    uint64_t since_ms; /* when it asked for admission */
     enum ic_window_use use;
     bool admitted, wanting;
     void (*ready)(void *ctx);

@@ -171,6 +171,30 @@ static void test_no_growth_while_others_wait(void **state)
     fake_end();
 }
 
+/* One that needs more than the others' parts leave is not passed by for ever. */
+static void test_the_large_one_has_its_turn(void **state)
+{
+    (void)state;
+    for (int use = IC_WINDOW_READ; use <= IC_WINDOW_WRITE; use++) {
+        enum ic_window_use one = (enum ic_window_use)use;
+        enum ic_window_use other = one == IC_WINDOW_READ ? IC_WINDOW_WRITE : IC_WINDOW_READ;
+        struct ic_grant many[8] = {0}, large = {0};
+        begin(1 << 20);
+        assert_int_equal(admit_for(&many[0], one, 300 << 10, 0), 1);
+        assert_int_equal(admit_for(&large, other, 800 << 10, 1), 0);
+        fake_pass(1);
+        for (int i = 1; i < 8; i++) { /* there is always one of them */
+            (void)admit_for(&many[i], one, 300 << 10, 0);
+            ic_window_leave(&many[i - 1]);
+            fake_run();
+        }
+        assert_int_equal(told[1], 1);
+        ic_window_leave(&many[7]);
+        ic_window_leave(&large);
+        fake_end();
+    }
+}
+
 static void test_reuse_and_trim(void **state)
 {
     (void)state;
@@ -229,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_leaving_while_waiting),
         cmocka_unit_test(test_growth_and_return),
         cmocka_unit_test(test_no_growth_while_others_wait),
+        cmocka_unit_test(test_the_large_one_has_its_turn),
         cmocka_unit_test(test_reuse_and_trim),
         cmocka_unit_test(test_no_memory),
     };
