@@ -1,10 +1,11 @@
 /*
- * config.c - the table engine: text to typed field and back, and --name value.
+ * config.c - the table engine: text to typed field and back.
  * Reading and writing whole files is in config_file.c.
  */
 #include "base/config.h"
 
 #include "base/alloc.h"
+#include "base/nearest.h"
 #include "base/quantity.h"
 
 #include <assert.h>
@@ -44,6 +45,15 @@ const struct ic_directive *ic_directive_find(struct ic_slice name)
         }
     }
     return NULL;
+}
+
+void ic_directives_offer(struct ic_nearest *near, int scope)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if ((table[i].scope & scope) != 0) {
+            ic_nearest_offer(near, table[i].name);
+        }
+    }
 }
 
 /* The index of TEXT among "a|b|c"; IC_EINVAL if it is none of them. */
@@ -216,13 +226,23 @@ static void describe_values(const struct ic_directive *d, char *out, size_t out_
     }
 }
 
+static int complain_unknown(struct ic_slice name, char *why)
+{
+    struct ic_nearest near;
+    ic_nearest_init(&near, name);
+    ic_directives_offer(&near, IC_SCOPE_PL | IC_SCOPE_U);
+    snprintf(why, IC_WHY_MAX, "unknown directive '%.*s'%s%s%s `infinicache config` prints all",
+             (int)(name.len > 100 ? 100 : name.len), (const char *)name.data,
+             near.name == NULL ? "" : ", did you mean ", near.name == NULL ? "" : near.name,
+             near.name == NULL ? ";" : "?");
+    return IC_ENOENT;
+}
+
 int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice value, char *why)
 {
     const struct ic_directive *d = ic_directive_find(name);
     if (d == NULL) {
-        snprintf(why, IC_WHY_MAX, "unknown directive '%.*s'; see infinicache proxy --help",
-                 (int)(name.len > 100 ? 100 : name.len), (const char *)name.data);
-        return IC_ENOENT;
+        return complain_unknown(name, why);
     }
     int result = set_field(c, d, value);
     if (result < 0) {
@@ -310,36 +330,6 @@ void ic_config_free(struct ic_config *c)
     }
     ic_free(c->file);
     ic_free(c);
-}
-
-static int take_arg(struct ic_config *c, const char *name, const char *value, int scope, char *why)
-{
-    if (value == NULL) {
-        snprintf(why, IC_WHY_MAX, "--%s needs a value", name);
-        return IC_EINVAL;
-    }
-    if (strcmp(name, "config") == 0) {
-        return ic_config_load(c, value, why);
-    }
-    const struct ic_directive *d = ic_directive_find(ic_slice_str(name));
-    if (d != NULL && (d->scope & scope) == 0) {
-        snprintf(why, IC_WHY_MAX, "--%s is not an option here; see --help", name);
-        return IC_ENOENT;
-    }
-    return ic_config_set(c, ic_slice_str(name), ic_slice_str(value), why);
-}
-
-int ic_config_args(struct ic_config *c, int argc, char **argv, int *index, int scope, char *why)
-{
-    while (*index < argc && strncmp(argv[*index], "--", 2) == 0) {
-        const char *value = *index + 1 < argc ? argv[*index + 1] : NULL;
-        int result = take_arg(c, argv[*index] + 2, value, scope, why);
-        if (result < 0) {
-            return result;
-        }
-        *index += 2;
-    }
-    return 0;
 }
 
 void ic_config_help(FILE *out, int scope)

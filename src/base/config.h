@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/directives.h"
+#include "base/nearest.h"
 #include "base/output_limits.h"
 
 #include <stdbool.h>
@@ -74,6 +75,8 @@ struct ic_directive {
 const struct ic_directive *ic_directives(size_t *count);
 /* The row called NAME (any case), or NULL. */
 const struct ic_directive *ic_directive_find(struct ic_slice name);
+/* Offers the names of SCOPE to NEAR, for a word that may have been meant to be one. */
+void ic_directives_offer(struct ic_nearest *near, int scope);
 
 /* All defaults. Aborts when out of memory: it is called at start. */
 struct ic_config *ic_config_new(void);
@@ -101,13 +104,6 @@ int ic_config_load(struct ic_config *c, const char *path, char *why) IC_MUST_USE
  * IC_EINVAL: there is no file.
  */
 int ic_config_rewrite(const struct ic_config *c) IC_MUST_USE;
-
-/*
- * Takes leading `--name value` pairs (and `--config FILE`) out of ARGV from *INDEX on; stops at the
- * first argument that does not begin with "--". Directives outside SCOPE are IC_ENOENT.
- */
-int ic_config_args(struct ic_config *c, int argc, char **argv, int *index, int scope,
-                   char *why) IC_MUST_USE;
 
 /* One paragraph per directive of SCOPE, for --help. */
 void ic_config_help(FILE *out, int scope);

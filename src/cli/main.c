@@ -4,6 +4,8 @@
  */
 #include "cli/commands.h"
 
+#include "base/nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +61,14 @@ static const struct subcommand *find(const char *name)
 
 static int unknown(const char *name)
 {
-    return ic_cli_fail("there is no subcommand '%s'; `infinicache --help` lists them", name);
+    struct ic_nearest near;
+    ic_nearest_init(&near, ic_slice_str(name));
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        ic_nearest_offer(&near, subcommands[i].name);
+    }
+    return ic_cli_fail("there is no subcommand '%s'%s%s%s `infinicache --help` lists them", name,
+                       near.name == NULL ? "" : ", did you mean ",
+                       near.name == NULL ? "" : near.name, near.name == NULL ? ";" : "?");
 }
 
 static int help_about(char *name)

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "base/config.h"
+#include "base/nearest.h"
 #include "base/quantity.h"
 #include "cli/commands.h"
 
@@ -9,37 +11,89 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ic_option *find(const struct ic_option *options, const char *name, size_t len)
+static const struct ic_option *find(const struct ic_option *options, struct ic_slice name)
 {
-    for (; options->name != NULL; options++) {
-        if (strlen(options->name) == len && memcmp(options->name, name, len) == 0) {
+    for (; options != NULL && options->name != NULL; options++) {
+        if (ic_slice_equal(name, ic_slice_str(options->name))) {
             return options;
         }
     }
     return NULL;
 }
 
-/* Takes the option at ARGV[*INDEX] (after its dashes: TEXT). False after a complaint. */
-static bool take(const struct ic_option *options, const char *command, int argc, char **argv,
+/* The name in WORD, which begins with "--". */
+static struct ic_slice name_of(const char *word)
+{
+    return ic_slice(word + 2, strcspn(word + 2, "="));
+}
+
+static bool is_directive(struct ic_slice name)
+{
+    return ic_slice_equal_nocase(name, "config") || ic_directive_find(name) != NULL;
+}
+
+static bool is_option(const struct ic_option *options, const char *word)
+{
+    if (strncmp(word, "--", 2) != 0 || word[2] == '\0') {
+        return false;
+    }
+    struct ic_slice name = name_of(word);
+    return find(options, name) != NULL || is_directive(name) || ic_slice_equal_nocase(name, "help");
+}
+
+const char *ic_option_value(const struct ic_option *options, int argc, char **argv, int *index)
+{
+    const char *equals = strchr(argv[*index], '=');
+    if (equals != NULL) {
+        return equals + 1;
+    }
+    if (*index + 1 >= argc || is_option(options, argv[*index + 1])) {
+        return NULL;
+    }
+    *index += 1;
+    return argv[*index];
+}
+
+void ic_option_unknown(const struct ic_option *options, int scope, const char *command,
+                       const char *word, char *why)
+{
+    struct ic_slice name = name_of(word);
+    struct ic_nearest near;
+    ic_nearest_init(&near, name);
+    for (; options != NULL && options->name != NULL; options++) {
+        ic_nearest_offer(&near, options->name);
+    }
+    ic_directives_offer(&near, scope);
+    snprintf(why, IC_WHY_MAX, "there is no option --%.*s%s%s%s `infinicache help %s`",
+             (int)(name.len > 100 ? 100 : name.len), (const char *)name.data,
+             near.name == NULL ? "" : ", did you mean --", near.name == NULL ? "" : near.name,
+             near.name == NULL ? "; see" : "? See", command);
+}
+
+/* Takes the option O at ARGV[*INDEX]. False after a complaint. */
+static bool take(const struct ic_option *options, const struct ic_option *o, int argc, char **argv,
                  int *index)
 {
-    const char *text = argv[*index] + 2;
-    size_t len = strcspn(text, "=");
-    const struct ic_option *o = find(options, text, len);
-    if (o == NULL) {
-        ic_cli_fail("%s: there is no option %s; see `infinicache help %s`", command, argv[*index],
-                    command);
+    const char *value = ic_option_value(options, argc, argv, index);
+    if (value == NULL) {
+        ic_cli_fail("%s: %s needs a value", argv[0], argv[*index]);
         return false;
     }
-    if (text[len] == '=') {
-        *o->value = text + len + 1;
-    } else if (*index + 1 < argc) {
-        *o->value = argv[++*index];
-    } else {
-        ic_cli_fail("%s: %s needs a value", command, argv[*index]);
-        return false;
-    }
+    *o->value = value;
     return true;
+}
+
+/* Takes the option at ARGV[*INDEX], which must be in the table. False after a complaint. */
+static bool take_known(const struct ic_option *options, int argc, char **argv, int *index)
+{
+    char why[IC_WHY_MAX];
+    const struct ic_option *o = find(options, name_of(argv[*index]));
+    if (o == NULL) {
+        ic_option_unknown(options, 0, argv[0], argv[*index], why);
+        ic_cli_fail("%s: %s", argv[0], why);
+        return false;
+    }
+    return take(options, o, argc, argv, index);
 }
 
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void))
@@ -54,28 +108,38 @@ int ic_options_read(const struct ic_option *options, int argc, char **argv, void
         } else if (strcmp(argv[i], "--help") == 0) {
             help();
             return IC_OPTIONS_DONE;
-        } else if (!take(options, argv[0], argc, argv, &i)) {
+        } else if (!take_known(options, argc, argv, &i)) {
             return IC_OPTIONS_WRONG;
         }
     }
     return words;
 }
 
-/* The directive at ARGV[*INDEX] moves, with its value, to the end of the *KEPT that stay. */
-static void keep(int argc, char **argv, int *index, int *kept)
+/*
+ * The directive at ARGV[*INDEX] moves, with its value, to the end of the *KEPT that stay. False
+ * after a complaint.
+ */
+static bool keep(const struct ic_option *options, int argc, char **argv, int *index, int *kept)
 {
-    bool has_value = strchr(argv[*index], '=') != NULL;
-    argv[(*kept)++] = argv[*index];
-    if (!has_value && *index + 1 < argc) {
-        argv[(*kept)++] = argv[++*index];
+    int first = *index;
+    if (ic_option_value(options, argc, argv, index) == NULL) {
+        ic_cli_fail("%s: %s needs a value", argv[0], argv[first]);
+        return false;
     }
+    for (int i = first; i <= *index; i++) {
+        argv[(*kept)++] = argv[i];
+    }
+    return true;
 }
 
-int ic_options_split(const struct ic_option *options, int *argc, char **argv, const char **word,
-                     int words_max, void (*help)(void))
+int ic_options_split(const struct ic_option *options, int scope, int *argc, char **argv,
+                     const char **word, int words_max, void (*help)(void))
 {
+    char why[IC_WHY_MAX] = "";
     int words = 0, kept = 1;
     for (int i = 1; i < *argc; i++) {
+        const struct ic_option *o;
+        bool good = true;
         if (strcmp(argv[i], "--help") == 0) {
             help();
             return IC_OPTIONS_DONE;
@@ -87,9 +151,16 @@ int ic_options_split(const struct ic_option *options, int *argc, char **argv, co
                 return IC_OPTIONS_WRONG;
             }
             word[words++] = argv[i];
-        } else if (find(options, argv[i] + 2, strcspn(argv[i] + 2, "=")) == NULL) {
-            keep(*argc, argv, &i, &kept);
-        } else if (!take(options, argv[0], *argc, argv, &i)) {
+        } else if ((o = find(options, name_of(argv[i]))) != NULL) {
+            good = take(options, o, *argc, argv, &i);
+        } else if (is_directive(name_of(argv[i]))) {
+            good = keep(options, *argc, argv, &i, &kept);
+        } else {
+            ic_option_unknown(options, scope, argv[0], argv[i], why);
+            ic_cli_fail("%s: %s", argv[0], why);
+            good = false;
+        }
+        if (!good) {
             return IC_OPTIONS_WRONG;
         }
     }

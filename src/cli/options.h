@@ -23,11 +23,27 @@ enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void));
 
 /*
- * The same for a command that takes directives as well: options that are not in the table stay in
- * ARGV[1..*ARGC-1], with their values, for ic_settings_apply. Words go to WORD, WORDS_MAX at most.
+ * The same for a command that takes directives as well: those, and --config, stay in
+ * ARGV[1..*ARGC-1], with their values, for ic_settings_apply. SCOPE are the directives that are
+ * named if an unknown option is near one of them. Words go to WORD, WORDS_MAX at most.
  */
-int ic_options_split(const struct ic_option *options, int *argc, char **argv, const char **word,
-                     int words_max, void (*help)(void));
+int ic_options_split(const struct ic_option *options, int scope, int *argc, char **argv,
+                     const char **word, int words_max, void (*help)(void));
+
+/*
+ * The value of the option at ARGV[*INDEX], which begins with "--": what follows its `=`, or else
+ * the next argument, to which *INDEX moves on. NULL if there is none, or if what follows is
+ * itself an option (of the table OPTIONS, which may be NULL; a directive; --config; --help): then
+ * the value was forgotten. A value that looks like an option can be given after `=`.
+ */
+const char *ic_option_value(const struct ic_option *options, int argc, char **argv, int *index);
+
+/*
+ * Writes to WHY (IC_WHY_MAX bytes) that COMMAND has no option WORD (with its dashes), and which
+ * of the table OPTIONS (NULL: none) or of the directives of SCOPE may have been meant.
+ */
+void ic_option_unknown(const struct ic_option *options, int scope, const char *command,
+                       const char *word, char *why);
 
 /*
  * Takes the flag LONG_NAME ("--batch"; or SHORT_NAME, "-b"), which has no value, out of

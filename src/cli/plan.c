@@ -202,13 +202,13 @@ static int read_options(struct plan *p, int argc, char **argv)
                                         IC_WORK_OPTIONS(w.work),
                                         {NULL, NULL}};
     const char *trace = NULL;
-    int words = ic_options_split(options, &argc, argv, &trace, 1, print_help);
+    int words = ic_options_split(options, IC_SCOPE_PL, &argc, argv, &trace, 1, print_help);
     if (words < 0) {
         return words;
     }
     p->said = argv;
     p->saids = argc;
-    if (ic_settings_apply(p->config, argc, argv, why) < 0) {
+    if (ic_settings_apply(p->config, argc, argv, IC_SCOPE_PL, why) < 0) {
         ic_cli_fail("plan: %s", why);
         return IC_OPTIONS_WRONG;
     }

@@ -100,7 +100,7 @@ int ic_cli_platform(int argc, char **argv)
     }
     expand(argc, argv);
     struct ic_config *config = ic_config_new();
-    if (ic_settings_apply(config, argc, argv, why) < 0) {
+    if (ic_settings_apply(config, argc, argv, IC_SCOPE_L, why) < 0) {
         status = ic_cli_fail("platform: %s", why);
     } else {
         signal(SIGPIPE, SIG_IGN);

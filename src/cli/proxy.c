@@ -42,7 +42,7 @@ int ic_cli_proxy(int argc, char **argv)
         }
     }
     struct ic_config *config = ic_config_new();
-    int status = ic_settings_apply(config, argc, argv, why) < 0
+    int status = ic_settings_apply(config, argc, argv, IC_SCOPE_P, why) < 0
                      ? ic_cli_fail("proxy: %s", why)
                      : ic_proxy_run(config, ready_descriptor());
     ic_config_free(config);

@@ -1,6 +1,7 @@
 #include "cli/settings.h"
 
 #include "base/alloc.h"
+#include "cli/options.h"
 #include "cli/place.h"
 
 #include <assert.h>
@@ -18,27 +19,26 @@ struct option {
 };
 
 /* Takes the option at ARGV[*INDEX] and moves on. */
-static int next_option(int argc, char **argv, int *index, struct option *o, char *why)
+static int next_option(int argc, char **argv, int *index, int scope, struct option *o, char *why)
 {
     const char *word = argv[*index];
     if (strncmp(word, "--", 2) != 0 || word[2] == '\0') {
-        snprintf(why, IC_WHY_MAX, "unexpected argument '%.200s'; see --help", word);
+        snprintf(why, IC_WHY_MAX, "unexpected argument '%.200s'; see `infinicache help %s`", word,
+                 argv[0]);
         return IC_EINVAL;
     }
-    const char *equals = strchr(word, '=');
-    if (equals != NULL) {
-        o->name = ic_slice(word + 2, (size_t)(equals - word - 2));
-        o->value = ic_slice_str(equals + 1);
-        *index += 1;
-        return 0;
+    o->name = ic_slice(word + 2, strcspn(word + 2, "="));
+    if (!ic_slice_equal_nocase(o->name, "config") && ic_directive_find(o->name) == NULL) {
+        ic_option_unknown(NULL, scope, argv[0], word, why);
+        return IC_ENOENT;
     }
-    o->name = ic_slice_str(word + 2);
-    if (*index + 1 >= argc) {
+    const char *value = ic_option_value(NULL, argc, argv, index);
+    if (value == NULL) {
         snprintf(why, IC_WHY_MAX, "%.200s needs a value", word);
         return IC_EINVAL;
     }
-    o->value = ic_slice_str(argv[*index + 1]);
-    *index += 2;
+    o->value = ic_slice_str(value);
+    *index += 1;
     return 0;
 }
 
@@ -54,12 +54,12 @@ static int apply_option(struct ic_config *c, const struct option *o, bool files,
     return ic_config_load(c, (const char *)o->value.data, why); /* of argv: ends with a zero */
 }
 
-int ic_settings_apply(struct ic_config *c, int argc, char **argv, char *why)
+int ic_settings_apply(struct ic_config *c, int argc, char **argv, int scope, char *why)
 {
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 1; i < argc;) {
             struct option o;
-            int result = next_option(argc, argv, &i, &o, why);
+            int result = next_option(argc, argv, &i, scope, &o, why);
             if (result == 0) {
                 result = apply_option(c, &o, pass == 0, why);
             }

@@ -13,9 +13,10 @@
 
 /*
  * Applies ARGV[1..] to C: first the file of --config, then --name value or --name=value in order.
- * Relative paths stay as they are. Errors as ic_config_set, with WHY (IC_WHY_MAX bytes).
+ * Relative paths stay as they are. Errors as ic_config_set, with WHY (IC_WHY_MAX bytes), which
+ * names the subcommand ARGV[0]'s help and, for an unknown option, what of SCOPE is near it.
  */
-int ic_settings_apply(struct ic_config *c, int argc, char **argv, char *why) IC_MUST_USE;
+int ic_settings_apply(struct ic_config *c, int argc, char **argv, int scope, char *why) IC_MUST_USE;
 
 /*
  * The folder that is meant: OUT (IC_PLACE_MAX bytes, cli/place.h) becomes DIR, or else what the

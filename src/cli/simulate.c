@@ -116,7 +116,7 @@ static int read_directives(struct simulate *s, int argc, char **argv)
 {
     char why[IC_PRICE_WHY_MAX];
     struct ic_reclaim_model model;
-    if (ic_settings_apply(s->config, argc, argv, why) < 0 ||
+    if (ic_settings_apply(s->config, argc, argv, IC_SCOPE_PL, why) < 0 ||
         ic_prices_parse(&s->prices, s->config->prices, why, sizeof why) < 0) {
         return ic_cli_fail("simulate: %s", why);
     }
@@ -152,7 +152,7 @@ static int read_options(struct simulate *s, int argc, char **argv)
                                         IC_WORK_OPTIONS(w.work),
                                         {NULL, NULL}};
     const char *trace = NULL;
-    int words = ic_options_split(options, &argc, argv, &trace, 1, print_help);
+    int words = ic_options_split(options, IC_SCOPE_PL, &argc, argv, &trace, 1, print_help);
     if (words < 0) {
         return words;
     }

@@ -86,7 +86,7 @@ static void derive(struct ic_config *c, const char *dir)
 
 static int read_settings(struct up *u, int argc, char **argv)
 {
-    int result = ic_settings_apply(u->wanted, argc, argv, u->why);
+    int result = ic_settings_apply(u->wanted, argc, argv, IC_SCOPE_PL | IC_SCOPE_U, u->why);
     if (result < 0) {
         return result;
     }
@@ -162,7 +162,7 @@ static int compare_settings(struct up *u, int argc, char **argv)
                  u->dir);
         return IC_EIO;
     }
-    int result = ic_settings_apply(wanted, argc, argv, u->why);
+    int result = ic_settings_apply(wanted, argc, argv, IC_SCOPE_PL | IC_SCOPE_U, u->why);
     if (result == 0) {
         derive(wanted, u->dir);
         u->rebuild = wanted->rebuild;

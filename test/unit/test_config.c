@@ -156,29 +156,11 @@ static void test_file(void **state)
     unlink(path);
 }
 
-static void test_args(void **state)
-{
-    (void)state;
-    struct ic_config *c = ic_config_new();
-    char *argv[] = {"--port", "7002", "--lease", "3s", "rest"};
-    int index = 0;
-    assert_int_equal(ic_config_args(c, 5, argv, &index, IC_SCOPE_P, why), 0);
-    assert_int_equal(index, 4);
-    assert_int_equal(c->port, 7002);
-    char *other[] = {"--routing", "lru"};
-    index = 0;
-    assert_int_equal(ic_config_args(c, 2, other, &index, IC_SCOPE_P, why), IC_ENOENT);
-    char *lonely[] = {"--port"};
-    index = 0;
-    assert_int_equal(ic_config_args(c, 1, lonely, &index, IC_SCOPE_P, why), IC_EINVAL);
-    ic_config_free(c);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_values),     leak_test(test_shares), leak_test(test_complaints),
-        leak_test(test_round_trip), leak_test(test_file),   leak_test(test_args),
+        leak_test(test_round_trip), leak_test(test_file),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

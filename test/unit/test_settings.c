@@ -48,7 +48,7 @@ static int apply(struct ic_config *c, char *why, const char *a, const char *b, c
     while (count < 5 && words[count] != NULL) {
         count++;
     }
-    return ic_settings_apply(c, count, (char **)words, why);
+    return ic_settings_apply(c, count, (char **)words, IC_SCOPE_PL | IC_SCOPE_U, why);
 }
 
 static void test_command_line_wins_over_file(void **state)
@@ -68,9 +68,14 @@ static void test_wrong_words_are_named(void **state)
     (void)state;
     static const struct {
         const char *word, *value, *named;
-    } wrong[] = {{"lease", NULL, "lease"},    {"--lease", NULL, "--lease"},
-                 {"--", "x", "--"},           {"--nothing", "x", "nothing"},
-                 {"--lease", "soon", "soon"}, {"--config", "/no/such/file", "/no/such/file"}};
+    } wrong[] = {{"lease", NULL, "lease"},
+                 {"--lease", NULL, "--lease"},
+                 {"--", "x", "--"},
+                 {"--nothing", "x", "no option --nothing; see `infinicache help up`"},
+                 {"--function", "400", "--function, did you mean --functions?"},
+                 {"--lease", "--port", "--lease needs"},
+                 {"--lease", "soon", "soon"},
+                 {"--config", "/no/such/file", "/no/such/file"}};
     char why[IC_WHY_MAX];
     struct ic_config *c = ic_config_new();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
