@@ -410,11 +410,22 @@ def test_failing_init(platform, how, words):
     assert platform.instances() == []
 
 
-def test_no_bootstrap(platform):
-    platform.create("probe", code=zipped(readme_txt=b"nothing to run"))
+@pytest.mark.parametrize("code,words", [
+    ({"readme_txt": b"nothing to run"},
+     "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+    ({"bootstrap/main": b"#!/bin/sh\n"},
+     "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+    ({"bootstrap": b"#!/no/such/shell\n"},
+     "fork/exec /var/task/bootstrap: no such file or directory"),
+    ({"bootstrap": b"\x7fELF of another machine"},
+     "fork/exec /var/task/bootstrap: exec format error")])
+def test_no_bootstrap(platform, code, words):
+    """Lambda's words: they tell a file that is not there from one that cannot be run."""
+    platform.create("probe", code=zipped(**code))
     answer = platform.invoke("probe")
     assert answer.error == "Unhandled"
     assert answer.body["errorType"] == "Runtime.InvalidEntrypoint"
+    assert answer.body["errorMessage"].endswith(f" Error: {words}")
 
 
 def test_environment(platform):

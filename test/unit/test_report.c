@@ -82,7 +82,13 @@ static void test_errors(void **state)
          "{\"errorType\":\"Sandbox.Timedout\",\"errorMessage\":\"RequestId: " ID
          " Error: Task timed out after 3.00 seconds\"}",
          "2026-01-31T12:00:00.123Z " ID " Task timed out after 3.00 seconds\n\n"},
-        {{.outcome = IC_OUTCOME_NO_ENTRY, .detail = "no such file or directory"},
+        {{.outcome = IC_OUTCOME_NO_ENTRY},
+         "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: " ID
+         " Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]\"}",
+         "RequestId: " ID
+         " Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]\n"
+         "Runtime.InvalidEntrypoint\n"},
+        {{.outcome = IC_OUTCOME_NO_ENTRY, .detail = "No such file or directory"},
          "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: " ID
          " Error: fork/exec /var/task/bootstrap: no such file or directory\"}",
          "RequestId: " ID " Error: fork/exec /var/task/bootstrap: no such file or directory\n"

@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -50,7 +51,8 @@ struct ic_instance {
     enum ic_outcome outcome;        /* in STOPPING: of the invocation it takes along */
     bool shutdown;                  /* ended because the platform stops */
     int failure;                    /* IC_EUNAVAIL: no process was to be had */
-    int exec_errno;                 /* of a bootstrap that could not be executed */
+    int exec_errno;                 /* of a bootstrap that could not be executed; */
+    bool no_bootstrap;              /* of one that is not there, or is a folder */
     char *directory, **environment; /* until the launch */
     pid_t pid;                      /* 0 before it */
     struct ic_runtime_api *api;
@@ -193,7 +195,7 @@ static int close_log(struct ic_instance *i, const struct ic_report *report, int 
             .timeout_ms =
                 report->outcome == IC_OUTCOME_TIMED_OUT ? i->timeout_ms : IC_INIT_TIMEOUT_MS,
             .wall_ms = ic_clock_wall_ms(),
-            .detail = strerror(i->exec_errno),
+            .detail = i->no_bootstrap ? NULL : strerror(i->exec_errno),
         };
         result = i->answer == NULL ? IC_ENOMEM : ic_report_error(&error, i->answer, text);
     }
@@ -466,6 +468,12 @@ static int prepare(struct ic_instance *i, const struct ic_instance_setup *setup)
     return i->environment == NULL || i->directory == NULL || i->version == NULL ? IC_ENOMEM : 0;
 }
 
+static bool is_missing(const char *program)
+{
+    struct stat about;
+    return stat(program, &about) < 0 ? errno == ENOENT : S_ISDIR(about.st_mode);
+}
+
 static int spawn(struct ic_instance *i, int output)
 {
     struct ic_buf program;
@@ -481,6 +489,7 @@ static int spawn(struct ic_instance *i, int output)
         };
         i->started_us = ic_clock_mono_us();
         result = ic_spawn(&what, &i->pid, &i->exec_errno);
+        i->no_bootstrap = result == IC_ENOENT && is_missing(what.program);
     }
     ic_buf_deinit(&program);
     return result;

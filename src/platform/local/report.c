@@ -1,5 +1,6 @@
 #include "platform/local/report.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -183,7 +184,13 @@ int ic_report_error(const struct ic_platform_error *e, struct ic_buf *body, stru
         break;
     case IC_OUTCOME_NO_ENTRY:
         type = "Runtime.InvalidEntrypoint";
-        snprintf(words, sizeof words, "fork/exec /var/task/bootstrap: %s", e->detail);
+        if (e->detail == NULL) {
+            snprintf(words, sizeof words,
+                     "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+        } else {
+            snprintf(words, sizeof words, "fork/exec /var/task/bootstrap: %c%s",
+                     tolower((unsigned char)e->detail[0]), e->detail + 1); /* as Go says it */
+        }
         break;
     case IC_OUTCOME_TOO_LARGE:
         type = "Function.ResponseSizeTooLarge";

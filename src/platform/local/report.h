@@ -48,8 +48,8 @@ int ic_report_report(struct ic_buf *out, const struct ic_report *report) IC_MUST
 /*
  * The error of an invocation that the platform, not the function, ended: what Invoke's body
  * says, and what the log says (LOG, lines). WAIT_STATUS as of waitpid, for EXITED; TIMEOUT_MS for
- * the time-outs; DETAIL for NO_ENTRY (errno's words). IC_ENOMEM; IC_EINVAL for an OUTCOME that is
- * the function's own.
+ * the time-outs; DETAIL for NO_ENTRY: errno's words; NULL: the package has no file bootstrap.
+ * IC_ENOMEM; IC_EINVAL for an OUTCOME that is the function's own.
  */
 struct ic_platform_error {
     enum ic_outcome outcome;
