@@ -55,6 +55,9 @@ X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
   "Replies a client may leave unread before it is closed: by class, bytes at once, bytes for so many " \
   "seconds; 0: as many as maxmemory-clients allows. Clients here are of the class normal. Values that " \
   "are read from the functions do not count, they are not kept.") \
+X(INT, turn_work, "turn-work", "10000", 1, 1000000000, "", P, RUNTIME, \
+  "How much is done for clients in one turn of the loop, in keys looked at or small commands: what takes " \
+  "longer goes on in later turns, so that others do not wait for it.") \
 X(INT, timeout_s, "timeout", "0", 0, INT32_MAX, "", P, RUNTIME, \
   "Closes a client idle for so many seconds; 0: never.") \
 X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \

@@ -20,6 +20,7 @@ struct ic_catalog {
     uint64_t bytes;         /* of COMMITTED objects */
     uint64_t object_memory; /* of the objects' structs */
     uint64_t entry_memory;  /* of the entries, in whatever set, or detached */
+    unsigned walks;         /* while not 0 the current set does not begin to shrink */
 };
 
 static struct ic_object *object_of(const struct ic_map_node *node)
@@ -368,6 +369,24 @@ uint64_t ic_catalog_scan(const struct ic_catalog *c, uint64_t cursor,
     return ic_map_scan(&c->keys->map, cursor, visit_entry, &v);
 }
 
+static void keep_size(struct ic_catalog *c)
+{
+    c->keys->map.keep_size = c->walks > 0;
+}
+
+void ic_catalog_walk_begin(struct ic_catalog *c)
+{
+    c->walks++;
+    keep_size(c);
+}
+
+void ic_catalog_walk_end(struct ic_catalog *c)
+{
+    assert(c->walks > 0);
+    c->walks--;
+    keep_size(c);
+}
+
 struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random)
 {
     struct ic_map_node *node = ic_map_pick(&c->keys->map, random);
@@ -383,7 +402,9 @@ struct ic_keys *ic_catalog_swap(struct ic_catalog *c)
         return NULL;
     }
     struct ic_keys *old = c->keys;
+    old->map.keep_size = false;
     c->keys = fresh;
+    keep_size(c);
     return old;
 }
 
@@ -391,6 +412,7 @@ void ic_catalog_unswap(struct ic_catalog *c, struct ic_keys *keys)
 {
     ic_catalog_keys_free(c, c->keys);
     c->keys = keys;
+    keep_size(c);
 }
 
 static void note_any(struct ic_map_node *node, void *ctx)

@@ -162,8 +162,12 @@ int64_t ic_catalog_mean_expiry_ms(const struct ic_catalog *c);  /* of theirs; 0:
 uint64_t ic_catalog_bytes(const struct ic_catalog *c);  /* sizes of COMMITTED objects, each once */
 uint64_t ic_catalog_memory(const struct ic_catalog *c); /* the proxy's memory that all this takes */
 uint64_t ic_catalog_entry_memory(const struct ic_entry *e); /* its own and its object's */
+/* As ic_map_scan, over the current set. */
 uint64_t ic_catalog_scan(const struct ic_catalog *c, uint64_t cursor,
                          void (*visit)(struct ic_entry *e, void *ctx), void *ctx);
+/* Between begin and end, which may be nested, no scan is shown an entry twice. */
+void ic_catalog_walk_begin(struct ic_catalog *c);
+void ic_catalog_walk_end(struct ic_catalog *c);
 struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random); /* NULL: empty */
 
 /* ---- flush ------------------------------------------------------------------ */

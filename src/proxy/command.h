@@ -6,14 +6,15 @@
  *                                                                 |
  *                                              store: find, commit (journalled at the turn's end)
  *
- * A handler runs to its end within one turn. It never sees the bytes of a value: a value
- * that comes in is a sealed draft, one that goes out is a range of an object, fetched
- * when its turn in the reply has come.
+ * A handler runs to its end within one turn, or piece by piece (ic_call_goes_on). It never sees the
+ * bytes of a value: a value that comes in is a sealed draft, one that goes out is a range of an
+ * object, fetched when its turn in the reply has come.
  */
 #ifndef IC_PROXY_COMMAND_H
 #define IC_PROXY_COMMAND_H
 
 #include "proto/resp.h"
+#include "proxy/reply.h"
 #include "proxy/store.h"
 
 struct ic_proxy;
@@ -76,6 +77,17 @@ struct ic_call {
     int64_t wall_ms; /* one time for the whole command, and for a whole EXEC */
     struct ic_resp_writer *out;
     bool failed; /* an error was replied */
+
+    /* Where a handler is that goes on in a later turn. */
+    void *job;                   /* what it keeps, or NULL; */
+    void (*job_free)(void *job); /* frees it, when the call is over or comes to no end; */
+    size_t job_memory;           /* and its bytes, which are charged to the client */
+
+    /* ic_session_execute's */
+    bool begun, unfinished;
+    int64_t begun_us;
+    uint64_t delay_before_ms;
+    struct ic_reply_mark mark;
 };
 
 typedef void ic_command_handler(struct ic_call *c);
@@ -125,6 +137,13 @@ size_t ic_command_number(const struct ic_command *c);
 size_t ic_command_numbers(void);
 
 /* ---- for the handlers ------------------------------------------------------- */
+
+/*
+ * UNITS of work are done (turns.h). False: that is enough for this turn, so the handler returns,
+ * and is called again in a later one, with the call as it left it; meanwhile others may change
+ * keys.
+ */
+bool ic_call_goes_on(struct ic_call *c, uint64_t units) IC_MUST_USE;
 
 /* Replies with an error and counts it. TEXT as in ic_resp_error. */
 void ic_call_error(struct ic_call *c, const char *text);

@@ -176,12 +176,20 @@ void ic_command_copy(struct ic_call *c)
 
 /* ---- listing ---- */
 
+enum { SCAN_COUNT = 10 }; /* as Redis */
+
+/* The keys found are written aside, because their number comes first. */
 struct listing {
     struct ic_call *call;
+    struct ic_store *store;
     struct ic_slice pattern;
     bool all, none; /* every key matches; none does */
+    struct ic_buf buf;
     struct ic_resp_writer keys;
-    size_t count, visited;
+    uint64_t cursor;
+    uint64_t steps;          /* buckets looked at */
+    uint64_t count, visited; /* keys found, and looked at */
+    int64_t wanted;          /* to be looked at */
 };
 
 static void list_entry(struct ic_entry *e, void *ctx)
@@ -202,7 +210,53 @@ static void set_pattern(struct listing *l, struct ic_slice pattern)
     l->all = ic_slice_equal(pattern, ic_slice_str("*"));
 }
 
-/* The keys found, as an array; they were written aside because their number comes first. */
+static void listing_free(void *job)
+{
+    struct listing *l = job;
+    ic_store_walk_end(l->store);
+    ic_buf_deinit(&l->buf);
+    ic_free(l);
+}
+
+/* The call's job from now on. NULL: replied with an error. */
+static struct listing *listing_new(struct ic_call *c)
+{
+    struct listing *l = ic_calloc(1, sizeof(*l));
+    if (l == NULL) {
+        ic_call_error(c, "out of memory");
+        return NULL;
+    }
+    *l = (struct listing){.call = c,
+                          .store = c->proxy->store,
+                          .all = true,
+                          .wanted = SCAN_COUNT,
+                          .keys = {.buf = &l->buf, .max = IC_REPLY_KEYS_MAX, .version = 2}};
+    ic_buf_init(&l->buf);
+    ic_store_walk_begin(l->store);
+    c->job = l;
+    c->job_free = listing_free;
+    return l;
+}
+
+/* Looks at keys until it has seen COUNT of them, or the end. False: it is to be called again. */
+static bool list_keys(struct listing *l, uint64_t count)
+{
+    /* Empty buckets count a tenth, so that the walk through a sparse table has an end, too. */
+    uint64_t steps = count > UINT64_MAX / 10 ? UINT64_MAX : count * 10;
+    for (;;) {
+        uint64_t before = l->visited;
+        l->cursor = ic_store_scan(l->store, l->cursor, list_entry, l);
+        l->steps++;
+        if (l->cursor == 0 || l->steps > steps || l->visited >= count || l->keys.failed) {
+            return true;
+        }
+        if (!ic_call_goes_on(l->call, 1 + l->visited - before)) {
+            l->call->job_memory = sizeof(*l) + l->buf.cap;
+            return false;
+        }
+    }
+}
+
 static void reply_keys(struct listing *l)
 {
     struct ic_resp_writer *out = l->call->out;
@@ -215,25 +269,19 @@ static void reply_keys(struct listing *l)
     ic_resp_raw(out, ic_buf_slice(l->keys.buf));
 }
 
-static void listing_init(struct listing *l, struct ic_call *c, struct ic_buf *buf)
-{
-    ic_buf_init(buf);
-    *l = (struct listing){
-        .call = c, .all = true, .keys = {.buf = buf, .max = IC_REPLY_KEYS_MAX, .version = 2}};
-}
-
 void ic_command_keys(struct ic_call *c)
 {
-    struct ic_buf buf;
-    struct listing l;
-    listing_init(&l, c, &buf);
-    set_pattern(&l, c->argv[1].bytes);
-    uint64_t cursor = 0;
-    do {
-        cursor = ic_store_scan(c->proxy->store, cursor, list_entry, &l);
-    } while (cursor != 0 && !l.keys.failed);
-    reply_keys(&l);
-    ic_buf_deinit(&buf);
+    struct listing *l = c->job;
+    if (l == NULL) {
+        l = listing_new(c);
+        if (l == NULL) {
+            return;
+        }
+        set_pattern(l, c->argv[1].bytes);
+    }
+    if (list_keys(l, UINT64_MAX)) {
+        reply_keys(l);
+    }
 }
 
 /* As strtoul reads it: signs and all, but no blank before it. */
@@ -256,15 +304,15 @@ static bool parse_cursor(struct ic_call *c, uint64_t *cursor)
     return true;
 }
 
-static bool parse_scan(struct ic_call *c, struct listing *l, int64_t *count)
+static bool parse_scan(struct ic_call *c, struct listing *l)
 {
     for (uint32_t i = 2; i < c->argc; i += 2) {
         bool more = i + 1 < c->argc;
         if (more && ic_call_is(c, i, "COUNT")) {
-            if (!ic_call_integer(c, i + 1, count, NULL)) {
+            if (!ic_call_integer(c, i + 1, &l->wanted, NULL)) {
                 return false;
             }
-            if (*count < 1) {
+            if (l->wanted < 1) {
                 ic_call_syntax_error(c);
                 return false;
             }
@@ -280,25 +328,29 @@ static bool parse_scan(struct ic_call *c, struct listing *l, int64_t *count)
     return true;
 }
 
-void ic_command_scan(struct ic_call *c)
+/* Its job, and how much it shall see. NULL: replied with an error. */
+static struct listing *begin_scan(struct ic_call *c)
 {
     uint64_t cursor;
-    int64_t count = 10;
-    struct ic_buf buf;
-    struct listing l;
-    listing_init(&l, c, &buf);
-    if (!parse_cursor(c, &cursor) || !parse_scan(c, &l, &count)) {
-        return;
+    if (!parse_cursor(c, &cursor)) {
+        return NULL;
     }
-    /* Empty buckets count a tenth, so that a sparse table does not hold up the loop. */
-    uint64_t steps = (uint64_t)count > UINT64_MAX / 10 ? UINT64_MAX : (uint64_t)count * 10;
-    do {
-        cursor = ic_store_scan(c->proxy->store, cursor, list_entry, &l);
-    } while (cursor != 0 && steps-- > 0 && l.visited < (uint64_t)count && !l.keys.failed);
-    ic_resp_array(c->out, 2);
-    ic_resp_bulkf(c->out, "%" PRIu64, cursor);
-    reply_keys(&l);
-    ic_buf_deinit(&buf);
+    struct listing *l = listing_new(c);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->cursor = cursor;
+    return parse_scan(c, l) ? l : NULL;
+}
+
+void ic_command_scan(struct ic_call *c)
+{
+    struct listing *l = c->job != NULL ? c->job : begin_scan(c);
+    if (l != NULL && list_keys(l, (uint64_t)l->wanted)) {
+        ic_resp_array(c->out, 2);
+        ic_resp_bulkf(c->out, "%" PRIu64, l->cursor);
+        reply_keys(l);
+    }
 }
 
 /* ---- everything ---- */

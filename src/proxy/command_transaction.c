@@ -9,6 +9,8 @@
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 
+#include <assert.h>
+
 struct ic_queued_command {
     struct ic_list node; /* in session->queued */
     const struct ic_command *command;
@@ -227,7 +229,8 @@ static void run_queue(struct ic_call *c)
                                 .argc = q->argc,
                                 .wall_ms = c->wall_ms,
                                 .out = c->out};
-        ic_session_execute(s, &inner);
+        bool done = ic_session_execute(s, &inner);
+        assert(done);
     }
     s->in_exec = false;
 }

@@ -186,16 +186,61 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 
 /* ---- running ---- */
 
-void ic_session_execute(struct ic_session *s, struct ic_call *c)
+static void count_work(struct ic_session *s, uint64_t units)
 {
-    int64_t begun_us = s->in_exec ? (int64_t)ic_clock_mono_us() : s->begun_us;
-    uint64_t delay_ms = s->delay_ms;
+    ic_turns_worked(&s->sessions->turns, &s->worker, units);
+}
+
+bool ic_call_goes_on(struct ic_call *c, uint64_t units)
+{
+    struct ic_session *s = c->session;
+    count_work(s, units);
+    /* What EXEC runs nobody sees half done. */
+    c->unfinished = !s->in_exec && !ic_turns_may_work(&s->sessions->turns, &s->worker);
+    return !c->unfinished;
+}
+
+static void begin_call(struct ic_session *s, struct ic_call *c)
+{
+    c->begun = true;
     c->failed = false;
-    struct ic_reply_mark mark = s->call_mark = ic_reply_mark(&s->reply);
+    c->begun_us = s->in_exec ? (int64_t)ic_clock_mono_us() : s->begun_us;
+    c->delay_before_ms = s->delay_ms;
+    c->mark = ic_reply_mark(&s->reply);
+}
+
+static void drop_job(struct ic_call *c)
+{
+    if (c->job != NULL) {
+        c->job_free(c->job);
+    }
+    c->job = NULL;
+    c->job_memory = 0;
+}
+
+static void end_call(struct ic_session *s, struct ic_call *c)
+{
+    uint64_t us = (uint64_t)((int64_t)ic_clock_mono_us() - c->begun_us) +
+                  (s->delay_ms - c->delay_before_ms) * 1000;
+    drop_job(c);
+    ic_tally(s, c, us, c->mark);
+}
+
+bool ic_session_execute(struct ic_session *s, struct ic_call *c)
+{
+    if (!c->begun) {
+        begin_call(s, c);
+    }
+    s->call_mark = c->mark;
+    c->unfinished = false;
+    size_t before = s->reply.parts_memory + s->reply.tail.len;
     c->command->handler(c);
-    uint64_t us =
-        (uint64_t)((int64_t)ic_clock_mono_us() - begun_us) + (s->delay_ms - delay_ms) * 1000;
-    ic_tally(s, c, us, mark);
+    size_t after = s->reply.parts_memory + s->reply.tail.len;
+    count_work(s, 1 + (after > before ? after - before : 0) / IC_TURNS_TEXT);
+    if (!c->unfinished) {
+        end_call(s, c);
+    }
+    return !c->unfinished;
 }
 
 static void drop_values(struct ic_session *s)
@@ -215,6 +260,7 @@ void ic_dispatch_drop(struct ic_session *s)
             ic_store_drop(s->proxy->store, s->argv[i].draft);
         }
     }
+    drop_job(&s->call);
     s->call.argc = 0;
     s->command = NULL;
     s->value_error = 0;
@@ -290,6 +336,60 @@ static void hold_if_unsettled(struct ic_session *s, const struct ic_call *c)
     }
 }
 
+/* The command takes more than this turn: nothing is sent of its reply, and none of what follows is
+ * looked at, before it is done. */
+static void begin_work(struct ic_session *s)
+{
+    s->closing = s->state == IC_SESSION_CLOSING;
+    s->state = IC_SESSION_WORKING;
+    ic_reply_hold(&s->reply);
+}
+
+static void end_work(struct ic_session *s)
+{
+    s->state = s->closing ? IC_SESSION_CLOSING : IC_SESSION_READING;
+    ic_reply_release(&s->reply);
+}
+
+/* The command begins, or goes on. */
+static void execute(struct ic_session *s, struct ic_call *c)
+{
+    bool done = ic_session_execute(s, c);
+    hold_if_unsettled(s, c);
+    if (s->gone) {
+        return;
+    }
+    if (!done && s->state != IC_SESSION_WORKING) {
+        begin_work(s);
+    }
+    if (!done) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+        return;
+    }
+    if (s->state == IC_SESSION_WORKING) {
+        end_work(s);
+    }
+    finish(s);
+}
+
+static void go_on_working(struct ic_session *s)
+{
+    if (ic_turns_may_work(&s->sessions->turns, &s->worker)) {
+        execute(s, &s->call);
+    } else {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    }
+}
+
+/* What it has seen so far is undone: it is answered as what has changed that. */
+static void give_up_work(struct ic_session *s)
+{
+    s->call.failed = true;
+    end_call(s, &s->call);
+    end_work(s);
+    finish(s);
+}
+
 /* Everything it needs is there. */
 static void run(struct ic_session *s, struct ic_call *c)
 {
@@ -302,11 +402,11 @@ static void run(struct ic_session *s, struct ic_call *c)
     c->wall_ms = ic_clock_wall_ms();
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);
+        count_work(s, 1);
+        finish(s);
     } else {
-        ic_session_execute(s, c);
-        hold_if_unsettled(s, c);
+        execute(s, c);
     }
-    finish(s);
 }
 
 /* ---- a request ---- */
@@ -428,6 +528,7 @@ void ic_dispatch_request(struct ic_session *s)
     bool good = check(s, c, why);
     s->last_command = c->command;
     if (!good) {
+        count_work(s, 1);
         reject(s, c, why);
         finish(s);
     } else if (has_values(s, c)) {
@@ -483,10 +584,9 @@ static bool prepare(struct ic_session *s)
     return true;
 }
 
-void ic_dispatch_continue(struct ic_session *s)
+static void go_on_sealing(struct ic_session *s)
 {
     char why[REASON_MAX];
-    assert(s->state == IC_SESSION_SEALING);
     if (s->parser.is_inline && !put_inline_values(s) && s->value_error == 0) {
         return;
     }
@@ -505,6 +605,25 @@ void ic_dispatch_continue(struct ic_session *s)
     }
 }
 
+void ic_dispatch_continue(struct ic_session *s)
+{
+    if (s->gone) {
+        return;
+    }
+    switch (s->state) {
+    case IC_SESSION_SEALING:
+        go_on_sealing(s);
+        break;
+    case IC_SESSION_WORKING:
+        go_on_working(s);
+        break;
+    case IC_SESSION_READING:
+    case IC_SESSION_DELAYED:
+    case IC_SESSION_CLOSING:
+        break;
+    }
+}
+
 /* ---- changes ---- */
 
 static void on_commit(void *ctx, int result)
@@ -518,6 +637,9 @@ static void on_commit(void *ctx, int result)
         /* What was answered since may rest on changes that were undone: none of it goes out. */
         char why[REASON_MAX];
         say_misconf(s, why);
+        if (s->state == IC_SESSION_WORKING) {
+            give_up_work(s);
+        }
         ic_reply_rewind(&s->reply, s->commit_mark);
         for (unsigned i = 0; i < s->commit_replies; i++) {
             ic_stats_error(&s->sessions->stats, why);

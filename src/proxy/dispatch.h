@@ -19,7 +19,8 @@ void ic_dispatch_refuse(struct ic_session *s);
 void ic_dispatch_refuse_query(struct ic_session *s);
 /* Every byte of the request is there. */
 void ic_dispatch_request(struct ic_session *s);
-/* What the request waited for may be there: values sealed, or room for an inline value. */
+/* What the request waited for may be there: values sealed, room for an inline value, or its turn.
+ * Fine if it waits for nothing. */
 void ic_dispatch_continue(struct ic_session *s);
 /* The request is over: its values, drafts and arguments are dropped. */
 void ic_dispatch_drop(struct ic_session *s);

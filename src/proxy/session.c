@@ -20,10 +20,18 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* Nothing more is read, or begun, before what waits has gone on. */
-static bool may_work(const struct ic_session *s)
+/* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if the session's
+ * share of it is used up. */
+static bool may_work(struct ic_session *s)
 {
-    return !s->gone && s->state == IC_SESSION_READING && !ic_reply_full(&s->reply);
+    if (s->gone || s->state != IC_SESSION_READING || ic_reply_full(&s->reply)) {
+        return false;
+    }
+    bool may = ic_turns_may_work(&s->sessions->turns, &s->worker);
+    if (!may) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    }
+    return may;
 }
 
 /* ---- reading ---- */
@@ -221,9 +229,7 @@ void ic_session_continue(struct ic_session *s)
     s->processing = true;
     do {
         s->process_again = false;
-        if (!s->gone && s->state == IC_SESSION_SEALING) {
-            ic_dispatch_continue(s);
-        }
+        ic_dispatch_continue(s);
         if (!s->gone) {
             work_on_rest(s);
         }
@@ -275,6 +281,7 @@ static void on_received(void *ctx, size_t length)
     s->processing = true;
     if (body > 0) {
         struct ic_value *v = s->streaming;
+        ic_turns_worked(&s->sessions->turns, &s->worker, body / IC_TURNS_BODY);
         ic_value_received(v, body);
         ic_resp_body_taken(&s->parser, body);
         if (v->left == 0) {
@@ -346,10 +353,19 @@ static void on_reply_broken(void *ctx, const char *why)
 
 void ic_session_close_after_reply(struct ic_session *s)
 {
-    s->state = IC_SESSION_CLOSING;
+    if (s->state == IC_SESSION_WORKING) {
+        s->closing = true;
+    } else {
+        s->state = IC_SESSION_CLOSING;
+    }
 }
 
 /* ---- life ---- */
+
+static void go_on(void *ctx)
+{
+    ic_session_continue(ctx);
+}
 
 static void on_delay(void *ctx)
 {
@@ -373,6 +389,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     s->authenticated = all->password.len == 0;
     ic_list_init(&s->node);
     ic_transaction_init(s);
+    ic_worker_init(&s->worker, go_on, s);
     ic_list_init(&s->values);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);
@@ -415,6 +432,7 @@ void ic_session_end(struct ic_session *s, const char *why)
     s->gone = true;
     ic_timer_stop(&s->delay);
     ic_timer_stop(&s->patience);
+    ic_worker_leave(&s->worker);
     ic_list_remove(&s->node);
     s->sessions->count--;
     ic_client_memory_leave(&s->sessions->memory, &s->charge);
@@ -470,7 +488,7 @@ bool ic_session_query_fits(const struct ic_session *s, size_t more)
 size_t ic_session_memory(const struct ic_session *s)
 {
     return sizeof(*s) + ic_stream_bytes + s->text_bytes + ic_session_query_bytes(s) +
-           ic_reply_memory(&s->reply);
+           ic_reply_memory(&s->reply) + s->call.job_memory;
 }
 
 static const struct ic_output_limit *output_limit(const struct ic_session *s)

@@ -7,6 +7,7 @@
  *    ^  ^ ^                                    |          within READING; bodies of values are
  *    |  | '--- every value sealed: it runs ----'          moved to their puts while READING)
  *    |  '----- or one failed: an error --------'
+ *    |-------- WORKING <-- the command takes more than its share of a turn (turns.h)
  *    '-------- DELAYED <-- DEBUG SLEEP
  *   any: QUIT, protocol error -> CLOSING (replies still go out) -> gone;  error, kill -> gone
  *
@@ -28,6 +29,7 @@
 #include "proxy/client_memory.h"
 #include "proxy/command.h"
 #include "proxy/reply.h"
+#include "proxy/turns.h"
 
 enum {
     IC_SESSION_READ_SIZE = 16 << 10, /* one read of requests; the buffer is shared by all */
@@ -42,6 +44,7 @@ enum {
 enum ic_session_state {
     IC_SESSION_READING,
     IC_SESSION_SEALING,
+    IC_SESSION_WORKING,
     IC_SESSION_DELAYED,
     IC_SESSION_CLOSING,
 };
@@ -98,6 +101,8 @@ struct ic_session {
         tick_mark; /* bytes that had gone out at a tick, the last that saw them move */
 
     /* The command being executed. */
+    struct ic_worker worker;
+    bool closing; /* while WORKING: CLOSING comes after it */
     struct ic_call call;
     uint32_t inline_next; /* first argument of an inline request not looked at for a value */
     struct ic_arg *argv;
@@ -141,8 +146,9 @@ void ic_session_kill(struct ic_session *s, const struct ic_session *by);
 /* The connection ends after the replies so far. */
 void ic_session_close_after_reply(struct ic_session *s);
 bool ic_session_password_is(const struct ic_sessions *s, struct ic_slice password);
-/* Runs the handler of a command whose arguments are checked; counts, times and logs it. */
-void ic_session_execute(struct ic_session *s, struct ic_call *c);
+/* Runs the handler of a command whose arguments are checked; counts, times and logs it. False: it
+ * is not done, call this again in a later turn. */
+bool ic_session_execute(struct ic_session *s, struct ic_call *c) IC_MUST_USE;
 
 /* ---- transactions: command_transaction.c ------------------------------------------- */
 

@@ -171,6 +171,7 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
     ic_list_init(&all->shutdown.node);
     ic_timer_init(&all->tick, proxy->loop, on_tick, all);
     ic_timer_init(&all->relieve, proxy->loop, on_relieve, all);
+    ic_turns_init(&all->turns, proxy->loop, &proxy->config->turn_work);
     all->stats.sampled_ms = ic_loop_now_ms(proxy->loop);
     set_run_id(all);
     if (load_password(all, why) < 0) {
@@ -252,6 +253,7 @@ void ic_sessions_free(struct ic_sessions *all)
     }
     ic_sessions_close(all);
     ic_list_remove(&all->shutdown.node);
+    ic_turns_deinit(&all->turns);
     ic_stats_deinit(&all->stats);
     ic_buf_deinit(&all->password);
     ic_free(all);

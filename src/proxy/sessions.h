@@ -6,6 +6,7 @@
 
 #include "proxy/session.h"
 #include "proxy/stats.h"
+#include "proxy/turns.h"
 
 enum { IC_SESSIONS_KEEPALIVE_S = 300 }; /* a client that has vanished is found so late */
 
@@ -17,6 +18,7 @@ struct ic_sessions {
     uint64_t last_id;
     struct ic_client_memory memory;
     struct ic_stats stats;
+    struct ic_turns turns;
     uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
     struct ic_timer tick, relieve;
     struct ic_buf password;                    /* len 0: none is needed */

@@ -295,6 +295,10 @@ uint64_t ic_store_count(const struct ic_store *s); /* DBSIZE */
 /* As ic_map_scan; VISIT changes nothing. Expired keys are visited too: see ic_store_expired. */
 uint64_t ic_store_scan(const struct ic_store *s, uint64_t cursor,
                        void (*visit)(struct ic_entry *e, void *ctx), void *ctx);
+/* Between begin and end, which may be nested, and over many turns, no scan is shown a key twice.
+ * One that is there throughout is shown; of others, some. */
+void ic_store_walk_begin(struct ic_store *s);
+void ic_store_walk_end(struct ic_store *s);
 struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms); /* not expired, or NULL */
 static inline bool ic_store_expired(const struct ic_entry *e, int64_t wall_ms)
 {

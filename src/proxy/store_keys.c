@@ -160,6 +160,16 @@ uint64_t ic_store_scan(const struct ic_store *s, uint64_t cursor,
     return ic_catalog_scan(s->catalog, cursor, visit, ctx);
 }
 
+void ic_store_walk_begin(struct ic_store *s)
+{
+    ic_catalog_walk_begin(s->catalog);
+}
+
+void ic_store_walk_end(struct ic_store *s)
+{
+    ic_catalog_walk_end(s->catalog);
+}
+
 struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms)
 {
     enum { TRIES = 100 }; /* as Redis: then an expired one may be shown */

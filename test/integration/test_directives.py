@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 import redis
 
 from harness import DEADLINE_S, INFINICACHE, ROOT, free_ports, noise, pump, wait_until
+from resp_wire import encode
 
 MB = 1 << 20
 EPOCH_MAX = (1 << 24) - 1  # no node has seen a higher one
@@ -184,6 +186,28 @@ def settled(figure):
     """FIGURE, if it is the same ten times in a row; else None."""
     values = {figure() for _ in range(10)}
     return values.pop() if len(values) == 1 else None
+
+
+@observes("turn-work")
+def test_turn_work(cluster):
+    """A walk of many turns lets others in, one of a single turn does not."""
+    client, answered = cluster.redis(), {}
+    pipe = client.pipeline(transaction=False).set("turn", "")
+    for i in range(20_000):
+        pipe.copy("turn", f"turn{i}")
+    pipe.execute()
+    for turn_work in ("1", "1000000000"):
+        client.config_set("turn-work", turn_work)
+        with cluster.socket() as walker:
+            walker.sendall(encode("KEYS", "*no*"))
+            pings = 0
+            while not select.select([walker], [], [], 0)[0]:
+                client.ping()
+                pings += 1
+            answered[turn_work] = pings
+    client.config_set("turn-work", 10_000)
+    client.flushall()
+    assert answered["1"] > answered["1000000000"], answered
 
 
 @observes("maxclients")

@@ -1,0 +1,62 @@
+/*
+ * turns.h - how much of the clients' work is done in one turn of the loop, so that a turn ends soon
+ * whatever they ask for, and whose turn it is.
+ *
+ *   worker --its share of the turn is used up--> in line --a later turn--> go(): on from there
+ *      ^                                                                    |
+ *      '--------------------------------------------------------------------'
+ *
+ * A worker is a session: with a pipeline of many commands, or a command of many steps, which keeps
+ * its place between two turns (ic_call_goes_on).
+ *
+ * Work is counted in units, not measured: one is a command, or a key looked at, and takes less than
+ * a microsecond or two; `turn-work` of them are a turn's.
+ */
+#ifndef IC_PROXY_TURNS_H
+#define IC_PROXY_TURNS_H
+
+#include "net/net.h"
+
+enum {
+    IC_TURNS_SHARES = 5,   /* a worker gets a fifth of a turn, while there is something left; */
+    IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
+                              who ask much have five turns' work done in one */
+    IC_TURNS_TEXT = 512,   /* bytes of a reply that are a unit to write */
+    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode */
+};
+
+struct ic_worker {
+    struct ic_list node; /* in line */
+    void (*go)(void *ctx);
+    void *ctx;
+    uint64_t turn; /* in which `used` units were its share */
+    uint64_t used;
+};
+
+struct ic_turns {
+    struct ic_loop *loop;
+    const int64_t *budget; /* units of a turn: `turn-work` */
+    uint64_t turn;         /* of those in which anybody worked */
+    uint64_t used;         /* units of this one */
+    bool begun;            /* somebody has worked in this turn of the loop */
+    struct ic_reap end;    /* of the turn */
+    struct ic_list line;   /* of struct ic_worker, first come first served */
+    struct ic_timer next;
+    uint64_t most_used; /* units of the turn that had most */
+    uint64_t lined_up;  /* times a worker went on in a later turn */
+};
+
+/* LOOP and BUDGET outlive it. */
+void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budget);
+void ic_turns_deinit(struct ic_turns *t); /* nobody is in line */
+
+void ic_worker_init(struct ic_worker *w, void (*go)(void *ctx), void *ctx);
+void ic_worker_leave(struct ic_worker *w); /* the line, if it is there */
+
+/* W has not used up its share of this turn. */
+bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
+void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
+/* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
+void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+
+#endif
