@@ -26,6 +26,13 @@ void ic_loop_stop(struct ic_loop *loop); /* from a handler */
 /* Ends the last turn, outside of ic_loop_run: queued writes are tried once, what waits for it is
  * reaped, and so are streams that were to be freed after their writes. */
 void ic_loop_settle(struct ic_loop *loop);
+/* Of its turns, each from the end of a sleep to the beginning of the next: how many, and for how
+ * long it was awake. In virtual time a turn takes none. */
+struct ic_loop_figures {
+    uint64_t turns, busy_us, longest_us;
+};
+struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop);
+void ic_loop_figures_reset(struct ic_loop *loop);
 /* Monotonic; one value for a whole turn. */
 uint64_t ic_loop_now_ms(const struct ic_loop *loop);
 

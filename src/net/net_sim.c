@@ -124,6 +124,7 @@ static void run_turn(void *ctx)
     run_posts(loop);
     run_streams(loop);
     ic_turn_end(&loop->turn);
+    loop->figures.turns++;
     tell_turn(loop, false);
     if (loop->stopped && sim->hooks.stopped != NULL) {
         sim->hooks.stopped(sim->hooks.ctx, loop);
@@ -214,6 +215,16 @@ void ic_loop_stop(struct ic_loop *loop)
 void ic_loop_settle(struct ic_loop *loop)
 {
     ic_turn_settle(&loop->turn);
+}
+
+struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop)
+{
+    return loop->figures;
+}
+
+void ic_loop_figures_reset(struct ic_loop *loop)
+{
+    loop->figures = (struct ic_loop_figures){0};
 }
 
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)

@@ -31,6 +31,7 @@ struct ic_loop {
     struct ic_event next; /* turn */
     struct ic_timers timers;
     struct ic_turn turn;
+    struct ic_loop_figures figures;
     struct ic_list posts;
     struct ic_list signalled; /* streams to look at */
     struct ic_list listeners;

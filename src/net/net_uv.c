@@ -36,6 +36,8 @@ struct ic_loop {
     struct ic_timers timers;
     struct ic_turn turn;
     struct ic_list moved; /* sockets of which something else may have to be watched */
+    struct ic_loop_figures figures;
+    uint64_t ended_ns, idle_ns; /* when the last turn ended; how long it had slept by then */
     uint64_t now_ms;
     uint64_t wakeup_due_ms; /* what `wakeup` is armed for; 0: not armed */
 };
@@ -84,6 +86,18 @@ static void arm_wakeup(struct ic_loop *loop)
     uv_timer_start(&loop->wakeup, on_wakeup, delay_ms, 0);
 }
 
+/* A turn ends. */
+static void count_turn(struct ic_loop *loop)
+{
+    uint64_t idle_ns = uv_metrics_idle_time(&loop->uv), now_ns = uv_hrtime();
+    uint64_t us = (now_ns - loop->ended_ns - (idle_ns - loop->idle_ns)) / 1000;
+    loop->figures.turns++;
+    loop->figures.busy_us += us;
+    loop->figures.longest_us = us > loop->figures.longest_us ? us : loop->figures.longest_us;
+    loop->ended_ns = now_ns;
+    loop->idle_ns = idle_ns;
+}
+
 static void end_turn(uv_prepare_t *p)
 {
     struct ic_loop *loop = p->data;
@@ -94,6 +108,7 @@ static void end_turn(uv_prepare_t *p)
     }
     loop->now_ms = ic_clock_mono_ms();
     arm_wakeup(loop);
+    count_turn(loop);
 }
 
 struct ic_loop *ic_loop_new(void)
@@ -106,8 +121,10 @@ struct ic_loop *ic_loop_new(void)
         ic_free(loop);
         return NULL;
     }
+    uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     ic_turn_init(&loop->turn);
     ic_list_init(&loop->moved);
+    loop->ended_ns = uv_hrtime();
     loop->now_ms = ic_clock_mono_ms();
     uv_timer_init(&loop->uv, &loop->wakeup);
     uv_prepare_init(&loop->uv, &loop->prepare);
@@ -146,6 +163,16 @@ void ic_loop_settle(struct ic_loop *loop)
 {
     ic_turn_settle(&loop->turn);
     end_turn(&loop->prepare);
+}
+
+struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop)
+{
+    return loop->figures;
+}
+
+void ic_loop_figures_reset(struct ic_loop *loop)
+{
+    loop->figures = (struct ic_loop_figures){0};
 }
 
 uint64_t ic_loop_now_ms(const struct ic_loop *loop)

@@ -37,6 +37,7 @@ struct figures {
     uint64_t uptime_s, loading;
     uint64_t clients, clients_bytes;
     const struct ic_stats *stats;
+    struct ic_loop_figures loop;
 };
 
 static void add_function(struct figures *f, const struct ic_pool_function *function)
@@ -65,6 +66,7 @@ static struct figures gather(const struct ic_proxy *p)
         .clients = p->sessions->count,
         .clients_bytes = p->sessions->memory.total,
         .stats = &p->sessions->stats,
+        .loop = ic_loop_figures(p->loop),
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
@@ -94,6 +96,9 @@ static struct figures gather(const struct ic_proxy *p)
       "Clients closed for client-output-buffer-limit.") \
     X(counter, "query_limit_refusals_total", stats->query_limit_refusals, \
       "Requests refused for client-query-buffer-limit.") \
+    X(counter, "loop_turns_total",          loop.turns,                  "Turns of the event loop.")  \
+    X(counter, "loop_busy_microseconds_total", loop.busy_us,             "How long they took, sleeps apart.") \
+    X(gauge,   "loop_longest_turn_microseconds", loop.longest_us,        "The longest of them since the start or CONFIG RESETSTAT.") \
     X(counter, "keyspace_hits_total",       store.hits,                  "Reads that found their key.") \
     X(counter, "keyspace_misses_total",     store.misses,                "Reads that did not.")     \
     X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \

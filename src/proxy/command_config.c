@@ -228,6 +228,8 @@ void ic_command_config_set(struct ic_call *c)
 void ic_command_config_resetstat(struct ic_call *c)
 {
     ic_stats_reset(&c->session->sessions->stats);
+    ic_turns_reset_figures(&c->session->sessions->turns);
+    ic_loop_figures_reset(c->proxy->loop);
     ic_store_stats_reset(c->proxy->store);
     ic_repair_stats_reset(c->proxy->repair);
     ic_handover_stats_reset(c->proxy->handover);

@@ -223,6 +223,12 @@ static void write_stats(struct report *r)
     number(r, "ic_query_buffer_limit_refusals", s->query_limit_refusals);
     number(r, "keyspace_hits", store.hits);
     number(r, "keyspace_misses", store.misses);
+    struct ic_loop_figures loop = ic_loop_figures(r->call->proxy->loop);
+    number(r, "eventloop_cycles", loop.turns);
+    number(r, "eventloop_duration_sum", loop.busy_us);
+    number(r, "eventloop_duration_max", loop.longest_us);
+    number(r, "ic_turn_work_max", sessions_of(r)->turns.most_used);
+    number(r, "ic_turns_continued", sessions_of(r)->turns.lined_up);
     number(r, "pubsub_channels", 0);
     number(r, "pubsub_patterns", 0);
     number(r, "total_error_replies", s->error_replies);

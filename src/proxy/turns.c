@@ -101,3 +101,8 @@ void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
     ic_list_push_back(&t->line, &w->node);
     t->lined_up++;
 }
+
+void ic_turns_reset_figures(struct ic_turns *t)
+{
+    t->most_used = t->lined_up = 0;
+}

@@ -58,5 +58,6 @@ bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+void ic_turns_reset_figures(struct ic_turns *t);
 
 #endif

@@ -1,0 +1,124 @@
+/*
+ * test_turns.c - whatever workers want to do, a turn has a bounded part of it, nobody is forgotten,
+ * and who wants little is not behind those who want much.
+ */
+#include "proxy/turns.h"
+
+#include "unit/unit.h"
+
+enum { WORKERS = 50, BUDGET = 1000, SHARE = BUDGET / IC_TURNS_SHARES };
+
+struct job {
+    struct ic_worker worker;
+    struct bench *bench;
+    uint64_t left, done_in; /* units; the turn that did the last of them */
+};
+
+struct bench {
+    struct ic_loop *loop;
+    struct ic_turns turns;
+    int64_t budget;
+    struct job job[WORKERS];
+    unsigned busy;
+};
+
+/* One unit after the other, as commands of a pipeline. */
+static void go(void *ctx)
+{
+    struct job *j = ctx;
+    struct ic_turns *t = &j->bench->turns;
+    while (j->left > 0) {
+        if (!ic_turns_may_work(t, &j->worker)) {
+            ic_turns_line_up(t, &j->worker);
+            return;
+        }
+        ic_turns_worked(t, &j->worker, 1);
+        j->left--;
+    }
+    j->done_in = t->turn;
+    if (--j->bench->busy == 0) {
+        ic_loop_stop(j->bench->loop);
+    }
+}
+
+static void begin(struct bench *b, unsigned workers)
+{
+    *b = (struct bench){.loop = ic_loop_new(), .budget = BUDGET, .busy = workers};
+    assert_non_null(b->loop);
+    ic_turns_init(&b->turns, b->loop, &b->budget);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b->job[i].bench = b;
+        ic_worker_init(&b->job[i].worker, go, &b->job[i]);
+    }
+}
+
+static void end(struct bench *b)
+{
+    ic_turns_deinit(&b->turns);
+    ic_loop_free(b->loop);
+}
+
+static void test_a_turn_has_a_bounded_part_of_it(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b.job[i].left = 5000;
+        go(&b.job[i]);
+    }
+    ic_loop_run(b.loop);
+    /* A worker of the line may begin just below the budget. All 50 began in the first turn. */
+    assert_in_range(b.turns.most_used, BUDGET,
+                    BUDGET + SHARE + WORKERS * (BUDGET / IC_TURNS_LEAST + 1));
+    assert_true(b.turns.lined_up >= WORKERS * 5000 / (SHARE + 1));
+    end(&b);
+}
+
+static void test_who_wants_little_is_served_at_once(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, 11);
+    for (unsigned i = 0; i < 10; i++) {
+        b.job[i].left = 5000;
+        go(&b.job[i]);
+    }
+    assert_true(b.turns.used >= BUDGET);
+    uint64_t turn = b.turns.turn;
+    b.job[10].left = 1;
+    go(&b.job[10]);
+    assert_int_equal(b.job[10].done_in, turn);
+    ic_loop_run(b.loop);
+    for (unsigned i = 0; i < 10; i++) { /* and those who want as much end about together */
+        assert_in_range(b.job[i].done_in, turn + 45, turn + 55);
+    }
+    end(&b);
+}
+
+static void test_one_that_leaves_is_not_called(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        b.job[i].left = 5000;
+        go(&b.job[i]);
+    }
+    ic_worker_leave(&b.job[0].worker);
+    uint64_t left = b.job[0].left;
+    ic_loop_run(b.loop);
+    assert_int_equal(b.job[0].left, left);
+    assert_int_equal(b.job[1].left, 0);
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_a_turn_has_a_bounded_part_of_it),
+        leak_test(test_who_wants_little_is_served_at_once),
+        leak_test(test_one_that_leaves_is_not_called),
+    };
+    return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}
