@@ -401,13 +401,32 @@ def test_memory_is_counted_over_the_group(platform):
 
 
 @pytest.mark.parametrize("how,words", [
-    ("exit 4", "exit status 4"), ("error", "no"), ("hang", "Task timed out after 10.00 seconds")])
+    ("exit 4", "exit status 4"), ("error", "no"), ("hang", "Task timed out after 2.00 seconds")])
 def test_failing_init(platform, how, words):
-    platform.create("probe", variables={"PROBE_INIT": how})
+    """As on AWS: once in the init phase, once in the invocation's time, which is billed."""
+    platform.create("probe", variables={"PROBE_INIT": how}, timeout=2)
     answer = platform.invoke("probe")
     assert answer.error == "Unhandled" and words in answer.body["errorMessage"]
-    assert answer.billed_ms == 0
+    assert re.findall(r"^INIT_REPORT Init Duration: .* ms\tPhase: (\w+)\t", answer.log, re.M) == \
+        ["init", "invoke"]
+    assert answer.billed_ms > 0 and (how != "hang" or answer.billed_ms >= 2000)
     assert platform.instances() == []
+    assert platform.local("bill")["starts"] == 2
+
+
+def test_an_init_of_more_than_ten_seconds(platform):
+    """Lambda gives it the function's timeout, of which the event has what is left."""
+    script = SHELL_BOOTSTRAP.replace("# Processing", "sleep 11")
+    platform.create("probe", code=zipped(bootstrap=script.encode(), x_sh=SHELL_HANDLER.encode()),
+                    handler="x.handler", timeout=25)
+    answer = platform.invoke("probe", 7)
+    assert answer.body == {"got": 7}, answer.log
+    assert re.search(r"^INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: timeout$",
+                     answer.log, re.M), answer.log
+    report = answer.log[answer.log.index("REPORT RequestId"):]
+    assert 11000 <= answer.billed_ms and "Init Duration" not in report
+    assert "Phase: invoke" not in answer.log
+    assert platform.invoke("probe", 8).billed_ms < 11000
 
 
 @pytest.mark.parametrize("code,words", [

@@ -73,6 +73,9 @@ static void test_contents(void **state)
             assert_int_not_equal(strncmp(*at, *other, name_len + 1), 0); /* each name once */
         }
     }
+    ic_environment_set_runtime_api(environment, "127.255.255.254:65535");
+    assert_int_equal(count(environment, "AWS_LAMBDA_RUNTIME_API=127.255.255.254:65535"), 1);
+    assert_int_equal(count(environment, wanted[0]), 1);
     ic_free(environment);
 }
 

@@ -373,11 +373,17 @@ static void test_failed_starts(void **state)
     spec.variables = &variable;
     spec.variable_count = 1;
     struct answer *a = invoke(&f, "x");
-    assert_true(a->failed && a->billed_ms == 0);
+    assert_true(a->failed && a->billed_ms > 0);
     assert_has(a->payload, "exit status 4");
+    const char *first =
+        strstr(a->log, "Phase: init\tStatus: error\tError Type: Runtime.ExitError\n");
+    assert_non_null(first);
+    assert_has(first, "Phase: invoke\tStatus: error\tError Type: Runtime.ExitError\nSTART ");
+    uint64_t billed_ms = a->billed_ms;
     variable.value = "error";
     a = invoke(&f, "x");
     assert_true(a->failed);
+    billed_ms += a->billed_ms;
     assert_string_equal(a->payload, "{\"errorMessage\":\"no\",\"errorType\":\"Probe.Init\"}");
     spec.variable_count = 0;
     spec.code_dir = "/nowhere";
@@ -388,11 +394,94 @@ static void test_failed_starts(void **state)
     struct ic_bill bill;
     ic_fleet_bill(f.fleet, &bill);
     assert_int_equal(bill.invocations, 3);
-    assert_int_equal(bill.billed_ms, 0);
+    assert_int_equal(bill.billed_ms, billed_ms + a->billed_ms);
     assert_int_equal(bill.ends[IC_BILL_KILLED], 1);
     assert_int_equal(bill.ends[IC_BILL_FUNCTION_ERROR], 2);
-    assert_int_equal(bill.starts, 2);
+    assert_int_equal(bill.starts, 4);
     end(&f);
+}
+
+/* What AWS calls a suppressed init: the second one is part of the invocation. */
+static void test_a_failed_init_is_repeated_in_the_invocations_time(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *init, *words;
+    } cases[] = {
+        {"hang", "Phase: init\tStatus: timeout\n"},
+        {"exit 4", "Phase: init\tStatus: error\tError Type: Runtime.ExitError\n"},
+        {"error", "Phase: init\tStatus: error\tError Type: Runtime.InitError\n"},
+    };
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        struct fixture f;
+        begin(&f, (struct ic_fleet_options){.init_ms = n == 0 ? 100 : 0});
+        struct ic_function_variable variable = {"PROBE_INIT_ONCE", cases[n].init};
+        spec.variables = &variable;
+        spec.variable_count = 1;
+        struct answer *a = invoke(&f, "x");
+        assert_true(!a->failed && a->billed_ms > 0);
+        assert_has(a->payload, "\"count\": 1");
+        const char *start = strstr(a->log, "START "), *report = strstr(a->log, "REPORT RequestId");
+        assert_non_null(start);
+        assert_non_null(report);
+        assert_has(a->log, cases[n].words);
+        assert_true(strncmp(a->log, "INIT_REPORT Init Duration: ", 27) == 0);
+        assert_null(strstr(start, "INIT_REPORT"));
+        assert_null(strstr(report, "Init Duration")); /* it is in Duration */
+        struct ic_bill bill;
+        ic_fleet_bill(f.fleet, &bill);
+        assert_int_equal(bill.starts, 2);
+        assert_int_equal(bill.concurrent_starts, 0);
+        assert_int_equal(bill.billed_ms, a->billed_ms);
+        a = invoke(&f, "x");
+        assert_has(a->payload, "\"count\": 2");
+        assert_null(strstr(a->log, "INIT_REPORT"));
+        spec.variable_count = 0;
+        char path[128];
+        snprintf(path, sizeof path, "%s/started", f.dir);
+        assert_int_equal(rmdir(path), 0);
+        end(&f);
+    }
+}
+
+static void test_the_second_init_ends_at_the_functions_timeout(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, (struct ic_fleet_options){.init_ms = 50});
+    struct ic_function_variable variable = {"PROBE_INIT", "hang"};
+    spec.variables = &variable;
+    spec.variable_count = 1;
+    spec.timeout_s = 1;
+    struct answer *a = invoke(&f, "x");
+    spec.variable_count = 0;
+    spec.timeout_s = 20;
+    assert_true(a->failed && a->billed_ms >= 1000);
+    assert_has(a->payload, "Task timed out after 1.00 seconds");
+    assert_has(a->log, "Phase: init\tStatus: timeout\n");
+    assert_has(a->log, "Phase: invoke\tStatus: timeout\nSTART ");
+    assert_int_equal(look(&f), 0);
+    end(&f);
+}
+
+/* Also between the two processes, and while the second one starts. */
+static void test_a_stop_ends_starting_instances_for_good(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, (struct ic_fleet_options){.init_ms = 1});
+    struct ic_function_variable variable = {"PROBE_INIT", "hang"};
+    spec.variables = &variable;
+    spec.variable_count = 1;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(invoke_start(&f, "x"), 0);
+    }
+    end(&f);
+    spec.variable_count = 0;
+    assert_int_equal(f.answers, 4);
+    for (size_t i = 0; i < f.answers; i++) {
+        assert_int_equal(f.answer[i].status, IC_ECANCELED);
+    }
 }
 
 static void test_runtime_api_refuses_what_does_not_fit(void **state)
@@ -609,6 +698,9 @@ int main(void)
         leak_test(test_routing_lru),
         leak_test(test_ends_of_an_invocation),
         leak_test(test_failed_starts),
+        leak_test(test_a_failed_init_is_repeated_in_the_invocations_time),
+        leak_test(test_the_second_init_ends_at_the_functions_timeout),
+        leak_test(test_a_stop_ends_starting_instances_for_good),
         leak_test(test_runtime_api_refuses_what_does_not_fit),
         leak_test(test_environment_and_headers),
         leak_test(test_reclaim),

@@ -41,6 +41,11 @@ static void test_log_lines(void **state)
     assert_text(&out, "START RequestId: " ID " Version: $LATEST\n");
     assert_int_equal(ic_report_end(&out, ID), 0);
     assert_text(&out, "END RequestId: " ID "\n");
+    assert_int_equal(ic_report_init(&out, 10008481, "init", IC_OUTCOME_INIT_TIMEOUT), 0);
+    assert_text(&out, "INIT_REPORT Init Duration: 10008.48 ms\tPhase: init\tStatus: timeout\n");
+    assert_int_equal(ic_report_init(&out, 4870, "invoke", IC_OUTCOME_EXITED), 0);
+    assert_text(&out, "INIT_REPORT Init Duration: 4.87 ms\tPhase: invoke\tStatus: error\t"
+                      "Error Type: Runtime.ExitError\n");
     struct ic_report r = {.request_id = ID,
                           .duration_us = 1234,
                           .billed_ms = 2,

@@ -1,6 +1,7 @@
 #include "platform/local/environment.h"
 
 #include "base/alloc.h"
+#include "platform/local/runtime_api.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -11,6 +12,8 @@ enum {
     FIXED_MAX = 40,   /* variables beside the function's own */
     STREAM_MAX = 320, /* of a log stream's name */
 };
+
+static const char runtime_api[] = "AWS_LAMBDA_RUNTIME_API";
 
 /* Gathers "NAME=value" texts, zero-ended, one after the other. */
 struct gather {
@@ -92,7 +95,7 @@ static const char *const reserved[] = {
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_LOG_GROUP_NAME",
     "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_RUNTIME_API",
+    runtime_api,
     "LAMBDA_TASK_ROOT",
 };
 
@@ -134,19 +137,19 @@ static void put_reserved(struct gather *g, const struct ic_environment_facts *f)
     put(g, "AWS_LAMBDA_FUNCTION_NAME", f->spec->name);
     put(g, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", number);
     put(g, "AWS_LAMBDA_FUNCTION_VERSION", f->spec->version);
-    put(g, "AWS_LAMBDA_RUNTIME_API", f->runtime_api);
     put(g, "LAMBDA_TASK_ROOT", f->spec->code_dir);
     put_log_names(g, f);
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         put(g, fixed[i].name, fixed[i].value);
     }
+    put(g, runtime_api, f->runtime_api); /* the last: it may grow */
 }
 
-/* One block of pointers and texts. */
+/* One block of pointers and texts, with room behind them for another runtime_api. */
 static char **pack(const struct gather *g)
 {
     size_t table_bytes = (g->count + 1) * sizeof(char *);
-    char **block = ic_malloc(table_bytes + g->texts.len);
+    char **block = ic_malloc(table_bytes + g->texts.len + IC_RUNTIME_ADDRESS_MAX);
     if (block == NULL) {
         return NULL;
     }
@@ -176,4 +179,16 @@ char **ic_environment_new(const struct ic_environment_facts *facts)
     char **block = g.result < 0 ? NULL : pack(&g);
     ic_buf_deinit(&g.texts);
     return block;
+}
+
+void ic_environment_set_runtime_api(char **environment, const char *address)
+{
+    char **last = environment;
+    while (last[1] != NULL) {
+        last++;
+    }
+    char *value = *last + sizeof runtime_api; /* behind the "=" */
+    assert(memcmp(*last, runtime_api, sizeof runtime_api - 1) == 0);
+    assert(strlen(address) < IC_RUNTIME_ADDRESS_MAX);
+    memcpy(value, address, strlen(address) + 1);
 }

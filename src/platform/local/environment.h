@@ -21,5 +21,7 @@ struct ic_environment_facts {
 
 /* A block to be freed by ic_free: a NULL-ended array, its texts behind it. NULL: out of memory. */
 char **ic_environment_new(const struct ic_environment_facts *facts);
+/* Its Runtime API is at ADDRESS from now on (fewer than IC_RUNTIME_ADDRESS_MAX bytes). */
+void ic_environment_set_runtime_api(char **environment, const char *address);
 
 #endif

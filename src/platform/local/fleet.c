@@ -156,9 +156,22 @@ static void on_gone(void *ctx)
     }
 }
 
+/* Its process is started in one of the next turns. */
+static void queue_launch(struct member *m)
+{
+    ic_list_push_back(&m->fleet->launches, &m->launch_node);
+    ic_timer_start(&m->fleet->launch, 0);
+}
+
+static void on_again(void *ctx)
+{
+    queue_launch(ctx);
+}
+
 static const struct ic_instance_host host = {
     .finished = on_finished,
     .idle_for_long = on_idle_for_long,
+    .again = on_again,
     .gone = on_gone,
 };
 
@@ -233,6 +246,7 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
         .region = fleet->region,
         .billing_ms = fleet->options.billing_ms,
         .idle_ms = fleet->options.idle_ms,
+        .init_ms = fleet->options.init_ms == 0 ? IC_INIT_TIMEOUT_MS : fleet->options.init_ms,
         .log = fleet->log,
         .host = &host,
         .ctx = m,
@@ -243,8 +257,7 @@ static int start_member(struct ic_fleet *fleet, struct function *f,
         return result;
     }
     ic_list_push_back(&f->members, &m->node);
-    ic_list_push_back(&fleet->launches, &m->launch_node);
-    ic_timer_start(&fleet->launch, 0);
+    queue_launch(m);
     fleet->member_count++;
     return 0;
 }

@@ -29,6 +29,7 @@ struct ic_fleet_options {
     const char *region;   /* "us-east-1": AWS_REGION of the instances */
     int routing;          /* IC_ROUTING_... of base/config.h: which idle one gets an Invoke */
     uint32_t idle_ms;     /* an instance idle for so long is reclaimed; 0: never */
+    uint32_t init_ms;     /* an init that takes longer is repeated; 0: AWS's IC_INIT_TIMEOUT_MS */
     uint32_t reuse_ms;    /* one that has just returned gets no Invoke for so long */
     uint32_t billing_ms;  /* billed time is rounded up to a multiple: 1 or 100 */
     uint32_t concurrency; /* Invokes at once over all functions without a reservation */

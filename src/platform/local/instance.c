@@ -5,7 +5,8 @@
  *          -> log drained -> END, REPORT -> finished
  *
  * A frozen group writes nothing more, so the drain before END is complete and bounded by
- * the pipe's capacity. Nothing but ic_instance_next_state decides about states.
+ * the pipe's capacity. A start: launch -> init -> `next` -> assign; if the init fails, that once
+ * more, in the time of the invocation. Nothing but ic_instance_next_state decides about states.
  */
 #define _GNU_SOURCE /* pipe2 */
 #include "platform/local/instance.h"
@@ -42,26 +43,29 @@ struct ic_instance {
     const struct ic_instance_host *host;
     void *ctx;
     const char *function;
-    char *version;
+    char *version, *handler;
     char id[IC_INSTANCE_ID_HEX + 1];
     uint32_t memory_mb, billing_ms;
-    uint64_t timeout_ms, idle_ms;
+    uint64_t timeout_ms, idle_ms, init_ms;
 
     enum ic_instance_state state;
     enum ic_outcome outcome;        /* in STOPPING: of the invocation it takes along */
-    bool shutdown;                  /* ended because the platform stops */
+    bool shutdown;                  /* ended because the platform stops, */
+    bool unwanted;                  /* or is not wanted any more */
     int failure;                    /* IC_EUNAVAIL: no process was to be had */
     int exec_errno;                 /* of a bootstrap that could not be executed; */
     bool no_bootstrap;              /* of one that is not there, or is a folder */
-    char *directory, **environment; /* until the launch */
+    char *directory, **environment; /* of its process */
     pid_t pid;                      /* 0 before it */
     struct ic_runtime_api *api;
     struct ic_invocation *invocation; /* while STARTING (bound to it) and BUSY */
     struct ic_buf *answer;            /* the function's, or NULL */
     bool handed_out;                  /* the invocation's event */
 
-    uint64_t started_us, init_us, handed_out_us;
-    uint64_t ended_us;        /* when it was killed; 0: it was not */
+    uint64_t started_us, init_us;
+    uint64_t invoke_us; /* when the invocation's own time began: with its event or, if the init
+                           failed, with the second one; 0: not yet */
+    uint64_t ended_us;  /* when it was killed; 0: it was not */
     struct ic_timer deadline; /* of init, invocation or idleness */
     struct ic_timer sampler;
     uint64_t sampled_bytes, sampled_ms, max_memory_bytes;
@@ -182,7 +186,10 @@ static int close_log(struct ic_instance *i, const struct ic_report *report, int 
                      struct ic_buf *text)
 {
     int result = 0;
-    if (!i->handed_out) {
+    if (!i->handed_out && i->invoke_us != 0) {
+        result = ic_report_init(text, report->duration_us, "invoke", report->outcome);
+    }
+    if (result >= 0 && !i->handed_out) {
         result = ic_report_start(text, report->request_id, i->version);
     }
     if (result >= 0 && is_platform_error(report->outcome)) {
@@ -192,8 +199,7 @@ static int close_log(struct ic_instance *i, const struct ic_report *report, int 
             .outcome = report->outcome,
             .request_id = report->request_id,
             .wait_status = wait_status,
-            .timeout_ms =
-                report->outcome == IC_OUTCOME_TIMED_OUT ? i->timeout_ms : IC_INIT_TIMEOUT_MS,
+            .timeout_ms = i->timeout_ms,
             .wall_ms = ic_clock_wall_ms(),
             .detail = i->no_bootstrap ? NULL : strerror(i->exec_errno),
         };
@@ -218,8 +224,8 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
         .outcome = outcome,
         .init_us = i->init_us,
     };
-    if (i->handed_out) {
-        report.duration_us = end_us - i->handed_out_us;
+    if (i->invoke_us != 0) {
+        report.duration_us = end_us - i->invoke_us;
         report.billed_ms = ic_billed_ms(report.duration_us, i->billing_ms);
     }
     i->billed_ms += report.billed_ms;
@@ -243,7 +249,7 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
     i->answer = NULL;
     i->invocation = NULL;
     i->handed_out = false;
-    i->init_us = 0;
+    i->init_us = i->invoke_us = 0;
     i->host->finished(i->ctx, invocation, &result);
     ic_buf_unref(answer); /* from here on I may be busy again */
 }
@@ -253,7 +259,7 @@ static void finish(struct ic_instance *i, enum ic_outcome outcome, int wait_stat
 /* A timer counts from the beginning of its turn, some milliseconds before the event went out. */
 static void on_invocation_deadline(struct ic_instance *i)
 {
-    uint64_t due_us = i->handed_out_us + i->timeout_ms * 1000;
+    uint64_t due_us = i->invoke_us + i->timeout_ms * 1000;
     uint64_t now_us = ic_clock_mono_us();
     if (now_us < due_us) {
         ic_timer_start(&i->deadline, (due_us - now_us + 999) / 1000);
@@ -267,7 +273,11 @@ static void on_deadline(void *ctx)
     struct ic_instance *i = ctx;
     switch (i->state) {
     case IC_INSTANCE_STARTING:
-        ic_instance_end(i, IC_END_INIT_TIMEOUT);
+        if (i->invoke_us == 0) {
+            ic_instance_end(i, IC_END_INIT_TIMEOUT);
+        } else {
+            on_invocation_deadline(i);
+        }
         return;
     case IC_INSTANCE_BUSY:
         on_invocation_deadline(i);
@@ -285,6 +295,17 @@ static void on_deadline(void *ctx)
     }
 }
 
+/* Begins the invocation's time unless it runs; returns what is left of it. */
+static uint64_t begin_invoke(struct ic_instance *i)
+{
+    uint64_t now_us = ic_clock_mono_us();
+    if (i->invoke_us == 0) {
+        i->invoke_us = now_us;
+    }
+    uint64_t gone_ms = (now_us - i->invoke_us) / 1000;
+    return gone_ms < i->timeout_ms ? i->timeout_ms - gone_ms : 0;
+}
+
 /* The instance waits for an event and has one. */
 static void hand_out(struct ic_instance *i)
 {
@@ -299,17 +320,17 @@ static void hand_out(struct ic_instance *i)
     i->handed_out = true;
     i->invocations++;
     i->outcome = IC_OUTCOME_ANSWERED;
-    ic_timer_start(&i->deadline, i->timeout_ms);
+    uint64_t left_ms = begin_invoke(i);
+    ic_timer_start(&i->deadline, left_ms);
     ic_timer_start(&i->sampler, IC_MEMORY_SAMPLE_MAX_MS);
     const struct ic_event event = {
         .request_id = v->id,
         .arn = v->arn,
         .trace_id = v->trace_id,
         .client_context = v->client_context,
-        .deadline_ms = ic_clock_wall_ms() + (int64_t)i->timeout_ms,
+        .deadline_ms = ic_clock_wall_ms() + (int64_t)left_ms,
         .payload = v->payload,
     };
-    i->handed_out_us = ic_clock_mono_us();
     ic_runtime_api_hand_out(i->api, &event);
 }
 
@@ -340,7 +361,9 @@ static void on_asked(void *ctx)
     uint64_t now_us = ic_clock_mono_us();
     switch (i->state) {
     case IC_INSTANCE_STARTING:
-        i->init_us = now_us - i->started_us;
+        if (i->invoke_us == 0) { /* else it is part of the invocation */
+            i->init_us = now_us - i->started_us;
+        }
         hand_out(i);
         return;
     case IC_INSTANCE_BUSY:
@@ -443,17 +466,30 @@ static int open_output(struct ic_instance *i, int *child_end)
     return 0;
 }
 
+/* IC_ENOMEM, IC_EUNAVAIL. */
+static int open_api(struct ic_instance *i)
+{
+    const struct ic_extensions_facts registration = {
+        .function = i->function,
+        .version = i->version,
+        .handler = i->handler,
+    };
+    int result = ic_runtime_api_new(i->loop, &registration, &runtime_handler, i, &i->api);
+    return result < 0 && result != IC_ENOMEM ? IC_EUNAVAIL : result;
+}
+
 /* What the process will need of the setup, kept until it is launched. */
 static int prepare(struct ic_instance *i, const struct ic_instance_setup *setup)
 {
-    const struct ic_extensions_facts registration = {
-        .function = setup->spec->name,
-        .version = setup->spec->version,
-        .handler = setup->spec->handler,
-    };
-    int result = ic_runtime_api_new(i->loop, &registration, &runtime_handler, i, &i->api);
+    i->directory = ic_strdup(setup->spec->code_dir);
+    i->version = ic_strdup(setup->spec->version);
+    i->handler = ic_strdup(setup->spec->handler);
+    if (i->directory == NULL || i->version == NULL || i->handler == NULL) {
+        return IC_ENOMEM;
+    }
+    int result = open_api(i);
     if (result < 0) {
-        return result == IC_ENOMEM ? IC_ENOMEM : IC_EUNAVAIL;
+        return result;
     }
     const struct ic_environment_facts facts = {
         .spec = setup->spec,
@@ -463,9 +499,7 @@ static int prepare(struct ic_instance *i, const struct ic_instance_setup *setup)
         .wall_ms = ic_clock_wall_ms(),
     };
     i->environment = ic_environment_new(&facts);
-    i->directory = ic_strdup(setup->spec->code_dir);
-    i->version = ic_strdup(setup->spec->version);
-    return i->environment == NULL || i->directory == NULL || i->version == NULL ? IC_ENOMEM : 0;
+    return i->environment == NULL ? IC_ENOMEM : 0;
 }
 
 static bool is_missing(const char *program)
@@ -505,6 +539,7 @@ static void release(void *ctx)
     ic_free(i->environment);
     ic_free(i->directory);
     ic_free(i->version);
+    ic_free(i->handler);
     ic_free(i);
 }
 
@@ -536,7 +571,7 @@ void ic_instance_launch(struct ic_instance *i)
         i->failure = result;
         end_without_process(i, IC_OUTCOME_EXITED);
     } else {
-        ic_timer_start(&i->deadline, IC_INIT_TIMEOUT_MS);
+        ic_timer_start(&i->deadline, i->invoke_us == 0 ? i->init_ms : i->timeout_ms);
         ic_timer_start(&i->sampler, IC_MEMORY_SAMPLE_MAX_MS);
     }
 }
@@ -556,6 +591,7 @@ int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation 
     i->timeout_ms = (uint64_t)setup->spec->timeout_s * 1000;
     i->billing_ms = setup->billing_ms;
     i->idle_ms = setup->idle_ms;
+    i->init_ms = setup->init_ms;
     i->log = setup->log;
     i->output_fd = -1;
     i->outcome = IC_OUTCOME_EXITED;
@@ -621,6 +657,7 @@ void ic_instance_end(struct ic_instance *i, enum ic_end why)
 {
     bool ending = i->state == IC_INSTANCE_ENDING, phase = has_shutdown_phase(i, why);
     i->shutdown = i->shutdown || why == IC_END_SHUTDOWN;
+    i->unwanted = i->unwanted || why == IC_END_SHUTDOWN || why == IC_END_RECLAIMED;
     if (i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_GONE || (ending && phase)) {
         return;
     }
@@ -644,6 +681,49 @@ void ic_instance_end(struct ic_instance *i, enum ic_end why)
     }
 }
 
+/* ---- the second init ----------------------------------------------------------- */
+
+static bool may_begin_again(const struct ic_instance *i)
+{
+    return i->invocation != NULL && !i->handed_out && i->invoke_us == 0 && !i->unwanted &&
+           i->failure == 0;
+}
+
+static void log_failed_init(struct ic_instance *i, uint64_t end_us)
+{
+    struct ic_buf text;
+    ic_buf_init(&text);
+    if (ic_report_init(&text, end_us - i->started_us, "init", i->outcome) >= 0) {
+        log_text(i, ic_buf_slice(&text));
+    }
+    ic_buf_deinit(&text);
+}
+
+/*
+ * The process whose init failed is gone: another one shall try, at another address, since what the
+ * first one sent may still be on its way. False: there is no descriptor or memory for that.
+ */
+static bool begin_again(struct ic_instance *i, uint64_t end_us)
+{
+    log_failed_init(i, end_us);
+    ic_buf_unref(i->answer);
+    i->answer = NULL;
+    ic_runtime_api_free(i->api);
+    i->api = NULL;
+    i->failure = open_api(i);
+    if (i->failure < 0) {
+        return false;
+    }
+    ic_environment_set_runtime_api(i->environment, ic_runtime_api_address(i->api));
+    change_state(i, IC_INSTANCE_AGAIN);
+    i->pid = 0;
+    i->outcome = IC_OUTCOME_EXITED;
+    i->ended_us = 0;
+    (void)begin_invoke(i);
+    i->host->again(i->ctx);
+    return true;
+}
+
 void ic_instance_reaped(struct ic_instance *i, int wait_status)
 {
     bool ended_by_us = i->state == IC_INSTANCE_STOPPING || i->state == IC_INSTANCE_ENDING;
@@ -653,11 +733,14 @@ void ic_instance_reaped(struct ic_instance *i, int wait_status)
         ic_log(IC_LOG_WARNING, "instance-exited", "function=%s instance=%s pid=%d status=%#x",
                i->function, i->id, (int)i->pid, (unsigned)wait_status);
     }
-    change_state(i, IC_INSTANCE_REAPED);
     ic_timer_stop(&i->deadline);
     ic_timer_stop(&i->sampler);
     (void)drain_output(i);
     close_output(i);
+    if (may_begin_again(i) && begin_again(i, end_us)) {
+        return;
+    }
+    change_state(i, IC_INSTANCE_REAPED);
     if (i->invocation != NULL) {
         finish(i, i->outcome, wait_status, end_us);
     }

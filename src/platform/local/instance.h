@@ -3,7 +3,10 @@
  * The states are in instance_state.h; the fleet decides who gets which invocation.
  *
  *   fleet --new, assign, end, reaped--> instance --signals, events--> process
- *   fleet <----- finished, gone ------- instance <--HTTP, stdout, memory--- process
+ *   fleet <-- finished, again, gone --- instance <--HTTP, stdout, memory--- process
+ *
+ * An init that fails, or takes more than init_ms, is repeated once, by a new process, as part of
+ * the invocation: within its timeout, and billed. Lambda calls that a suppressed init.
  */
 #ifndef IC_PLATFORM_LOCAL_INSTANCE_H
 #define IC_PLATFORM_LOCAL_INSTANCE_H
@@ -44,6 +47,8 @@ struct ic_instance_host {
                      const struct ic_invoke_result *result);
     /* IDLE without an invocation for so long that it should go. */
     void (*idle_for_long)(void *ctx);
+    /* The process is reaped, and ic_instance_launch is to be called once more, not at once. */
+    void (*again)(void *ctx);
     /* The process is reaped; the host frees the instance. */
     void (*gone)(void *ctx);
 };
@@ -55,6 +60,7 @@ struct ic_instance_setup {
     const char *region;
     uint32_t billing_ms;
     uint32_t idle_ms;            /* 0: for ever */
+    uint32_t init_ms;            /* its init may take so long before it is repeated */
     struct ic_function_log *log; /* or NULL; outlives the instance */
     const struct ic_instance_host *host;
     void *ctx;
@@ -67,9 +73,9 @@ struct ic_instance_setup {
 int ic_instance_new(const struct ic_instance_setup *setup, struct ic_invocation *invocation,
                     struct ic_instance **out) IC_MUST_USE;
 /*
- * Starts the process, once. What goes wrong is reported by `finished` and `gone`, not on this
- * stack: a bootstrap that cannot be executed as a function error, no process to be had as
- * IC_EUNAVAIL.
+ * Starts the process: once, and whenever the host is told `again`. What goes wrong is reported by
+ * `finished` and `gone`, not on this stack: a bootstrap that cannot be executed as a function
+ * error, no process to be had as IC_EUNAVAIL.
  */
 void ic_instance_launch(struct ic_instance *i);
 /* Only when it is GONE; released at the turn's end. */
@@ -83,7 +89,7 @@ void ic_instance_assign(struct ic_instance *i, struct ic_invocation *invocation)
  * but that a kill cuts the phase short. `finished` and `gone` follow when it is reaped.
  */
 void ic_instance_end(struct ic_instance *i, enum ic_end why);
-/* The process was reaped with WAIT_STATUS (as of waitpid). */
+/* The process was reaped with WAIT_STATUS (as of waitpid): GONE, or STARTING again. */
 void ic_instance_reaped(struct ic_instance *i, int wait_status);
 
 pid_t ic_instance_pid(const struct ic_instance *i); /* 0: none was made (yet) */

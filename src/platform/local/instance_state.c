@@ -7,6 +7,10 @@ int ic_instance_next_state(enum ic_instance_state state, enum ic_instance_event 
     if (event == IC_INSTANCE_REAPED) {
         return state == IC_INSTANCE_GONE ? IC_EINVAL : (int)IC_INSTANCE_GONE;
     }
+    if (event == IC_INSTANCE_AGAIN) {
+        bool may = state == IC_INSTANCE_STARTING || state == IC_INSTANCE_STOPPING;
+        return may ? (int)IC_INSTANCE_STARTING : IC_EINVAL;
+    }
     bool runs =
         state == IC_INSTANCE_STARTING || state == IC_INSTANCE_BUSY || state == IC_INSTANCE_IDLE;
     if (event == IC_INSTANCE_TERMINATE) {

@@ -1,13 +1,15 @@
 /*
  * instance_state.h - the life of one function instance, as a pure state machine.
  *
- *             first `next`, event waiting            `next`: answered, frozen
- *   STARTING ----------------------------> BUSY ------------------------------> IDLE
- *      |                                    ^  <------- event: thawed ---------- |
- *      |                                    |                                    |
- *      | end (init failed or late)          | end (time or memory out)           |
- *      v                                    v                                    |
- *   STOPPING <-----------------------------------------------------------------+
+ *  +---------+ again (its init failed: once more, in the invocation's time)
+ *  |         v
+ *  |          first `next`, event waiting            `next`: answered, frozen
+ *  |  STARTING ----------------------------> BUSY ------------------------------> IDLE
+ *  +---+  |                                  ^  <------- event: thawed --------- |
+ *  |      |                                  |                                   |
+ *  |      | end (init failed or late)        | end (time or memory out)          |
+ *  |      v                                  v                                   |
+ *  +- STOPPING <---------------------------------------------------------------+
  *      | ^ end (time over)                        from all three: terminate       |
  *      | +---------------------- ENDING <--- (reclaimed, code changed, stop) -----+
  *      |
@@ -35,6 +37,7 @@ enum ic_instance_event {
     IC_INSTANCE_TERMINATE, /* its shutdown phase begins */
     IC_INSTANCE_END,       /* it is being killed */
     IC_INSTANCE_REAPED,    /* its process is gone */
+    IC_INSTANCE_AGAIN,     /* its process is gone and gets a successor */
 };
 
 /* The state after EVENT; IC_EINVAL: not possible in STATE (nothing happens). */

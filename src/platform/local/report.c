@@ -59,6 +59,16 @@ static int append_ms(struct ic_buf *out, const char *label, uint64_t us)
                          (unsigned)(hundredths % 100));
 }
 
+int ic_report_init(struct ic_buf *out, uint64_t init_us, const char *phase, enum ic_outcome outcome)
+{
+    int result = ic_buf_append_str(out, "INIT_REPORT ");
+    if (result >= 0) {
+        result = append_ms(out, "Init Duration", init_us);
+    }
+    return result < 0 ? result
+                      : ic_buf_printf(out, "Phase: %s\t%s\n", phase, status_words(outcome));
+}
+
 int ic_report_report(struct ic_buf *out, const struct ic_report *r)
 {
     uint64_t used_mb = (r->max_memory_bytes + (1u << 20) - 1) >> 20;

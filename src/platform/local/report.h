@@ -20,7 +20,7 @@ enum ic_outcome {
     IC_OUTCOME_TIMED_OUT,      /* killed at the function's timeout */
     IC_OUTCOME_EXITED,         /* the process ended by itself or was killed */
     IC_OUTCOME_INIT_FAILED,    /* it posted init/error */
-    IC_OUTCOME_INIT_TIMEOUT,   /* it never asked for an event */
+    IC_OUTCOME_INIT_TIMEOUT,   /* it did not ask for an event in time; of an init, not in the end */
     IC_OUTCOME_NO_ENTRY,       /* there is no bootstrap that could be executed */
     IC_OUTCOME_TOO_LARGE,      /* a response above the limit */
     IC_OUTCOME_EXTENSION_INIT, /* an extension posted init/error */
@@ -43,6 +43,9 @@ uint64_t ic_billed_ms(uint64_t duration_us, uint32_t granule_ms);
 /* Each appends one line. IC_ENOMEM. */
 int ic_report_start(struct ic_buf *out, const char *request_id, const char *version) IC_MUST_USE;
 int ic_report_end(struct ic_buf *out, const char *request_id) IC_MUST_USE;
+/* Of an init that failed; PHASE "init", or "invoke" when it was repeated there. */
+int ic_report_init(struct ic_buf *out, uint64_t init_us, const char *phase,
+                   enum ic_outcome outcome) IC_MUST_USE;
 int ic_report_report(struct ic_buf *out, const struct ic_report *report) IC_MUST_USE;
 
 /*
