@@ -10,6 +10,13 @@ struct side { /* what is left of a pattern or a text */
     const uint8_t *at, *end;
 };
 
+/* False: there are no more. */
+static bool take_step(uint64_t *steps)
+{
+    *steps -= *steps > 0;
+    return *steps > 0;
+}
+
 static int fold(int byte, bool ignore_case)
 {
     return ignore_case ? tolower(byte) : byte;
@@ -19,12 +26,12 @@ static int fold(int byte, bool ignore_case)
  * BYTE is in the class at p->at, which is behind its '['; moves behind its ']'. A class that the
  * pattern's end cuts off counts as closed there.
  */
-static bool match_class(struct side *p, int byte, bool ignore_case)
+static bool match_class(struct side *p, int byte, bool ignore_case, uint64_t *steps)
 {
     bool negated = p->at < p->end && *p->at == '^';
     bool found = false;
     p->at += negated;
-    for (; p->at < p->end && *p->at != ']'; p->at++) {
+    for (; p->at < p->end && *p->at != ']' && take_step(steps); p->at++) {
         if (*p->at == '\\' && p->end - p->at >= 2) {
             p->at++;
             found = found || *p->at == byte; /* an escaped byte is itself, case and all */
@@ -43,14 +50,14 @@ static bool match_class(struct side *p, int byte, bool ignore_case)
 }
 
 /* The pattern's next item, which is no star, matches BYTE; moves behind the item. */
-static bool match_item(struct side *p, int byte, bool ignore_case)
+static bool match_item(struct side *p, int byte, bool ignore_case, uint64_t *steps)
 {
     int item = *p->at++;
     if (item == '?') {
         return true;
     }
     if (item == '[') {
-        return match_class(p, byte, ignore_case);
+        return match_class(p, byte, ignore_case, steps);
     }
     if (item == '\\' && p->at < p->end) {
         item = *p->at++;
@@ -58,19 +65,19 @@ static bool match_item(struct side *p, int byte, bool ignore_case)
     return fold(item, ignore_case) == fold(byte, ignore_case);
 }
 
-bool ic_glob_match(struct ic_slice pattern, struct ic_slice text, bool ignore_case)
+bool ic_glob_match(struct ic_slice pattern, struct ic_slice text, bool ignore_case, uint64_t *steps)
 {
     struct side p = {pattern.data, pattern.data + pattern.len};
     struct side t = {text.data, text.data + text.len};
     struct side star_p = {NULL, NULL}, star_t = {NULL, NULL}; /* behind the last star; its match */
-    while (t.at < t.end) {
+    while (t.at < t.end && take_step(steps)) {
         if (p.at < p.end && *p.at == '*') {
             p.at++;
             star_p = p;
             star_t = t;
             continue;
         }
-        if (p.at < p.end && match_item(&p, *t.at, ignore_case)) {
+        if (p.at < p.end && match_item(&p, *t.at, ignore_case, steps)) {
             t.at++;
             continue;
         }
@@ -81,8 +88,8 @@ bool ic_glob_match(struct ic_slice pattern, struct ic_slice text, bool ignore_ca
         p = star_p;
         t = star_t;
     }
-    while (p.at < p.end && *p.at == '*') {
+    while (p.at < p.end && *p.at == '*' && take_step(steps)) {
         p.at++;
     }
-    return p.at == p.end;
+    return *steps > 0 && p.at == p.end;
 }

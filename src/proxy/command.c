@@ -4,6 +4,7 @@
 #include "proxy/command.h"
 
 #include "base/alloc.h"
+#include "base/glob.h"
 #include "proxy/session.h"
 #include "proxy/sessions.h"
 
@@ -136,6 +137,11 @@ void ic_call_syntax_error(struct ic_call *c)
 void ic_call_arity_error(struct ic_call *c)
 {
     ic_call_errorf(c, "wrong number of arguments for '%s' command", c->command->name);
+}
+
+void ic_call_pattern_error(struct ic_call *c)
+{
+    ic_call_errorf(c, "matching the pattern takes more than %d steps", IC_GLOB_STEPS_MAX);
 }
 
 void ic_call_ok(struct ic_call *c)

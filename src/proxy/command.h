@@ -151,6 +151,8 @@ void ic_call_errorf(struct ic_call *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ic_call_syntax_error(struct ic_call *c);
 void ic_call_arity_error(struct ic_call *c);
+/* A pattern took more than IC_GLOB_STEPS_MAX. */
+void ic_call_pattern_error(struct ic_call *c);
 void ic_call_ok(struct ic_call *c);
 /* A subcommand's HELP: LINES end with NULL. */
 void ic_call_help(struct ic_call *c, const char *const *lines);

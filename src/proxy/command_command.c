@@ -246,19 +246,25 @@ void ic_command_command_docs(struct ic_call *c)
 
 enum filter_kind { ANY, BY_MODULE, BY_CATEGORY, BY_PATTERN };
 
-static bool passes(const struct ic_command *c, enum filter_kind kind, struct ic_slice word)
+struct filter {
+    enum filter_kind kind;
+    struct ic_slice word;
+    uint64_t steps; /* that a pattern may still take; 0: it took too many */
+};
+
+static bool passes(const struct ic_command *c, struct filter *f)
 {
     const char *names[CATEGORIES_MAX];
-    switch (kind) {
+    switch (f->kind) {
     case ANY:
         return true;
     case BY_MODULE:
         return false; /* there are none */
     case BY_PATTERN:
-        return ic_glob_match(word, ic_slice_str(c->name), true);
+        return ic_glob_match(f->word, ic_slice_str(c->name), true, &f->steps);
     case BY_CATEGORY:
         for (size_t i = 0, count = categories(c, names); i < count; i++) {
-            if (ic_slice_equal_nocase(word, names[i] + 1)) {
+            if (ic_slice_equal_nocase(f->word, names[i] + 1)) {
                 return true;
             }
         }
@@ -269,41 +275,46 @@ static bool passes(const struct ic_command *c, enum filter_kind kind, struct ic_
 
 /* The names that pass, subcommands too; with W NULL only counts them. */
 static size_t list(struct ic_resp_writer *w, const struct ic_command *commands, size_t count,
-                   enum filter_kind kind, struct ic_slice word)
+                   struct filter *f)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         const struct ic_command *c = &commands[i];
-        if (passes(c, kind, word)) {
+        if (passes(c, f)) {
             found++;
             if (w != NULL) {
                 ic_resp_bulk_str(w, c->name);
             }
         }
-        found += list(w, c->subcommands, c->subcommand_count, kind, word);
+        found += list(w, c->subcommands, c->subcommand_count, f);
     }
     return found;
 }
 
 void ic_command_command_list(struct ic_call *c)
 {
-    enum filter_kind kind = ANY;
-    struct ic_slice word = ic_slice(NULL, 0);
+    struct filter f = {.kind = ANY, .steps = IC_GLOB_STEPS_MAX};
     if (c->argc > 2) {
         bool shape = c->argc == 5 && ic_call_is(c, 2, "FILTERBY");
-        kind = !shape                        ? ANY
-               : ic_call_is(c, 3, "MODULE")  ? BY_MODULE
-               : ic_call_is(c, 3, "ACLCAT")  ? BY_CATEGORY
-               : ic_call_is(c, 3, "PATTERN") ? BY_PATTERN
-                                             : ANY;
-        if (kind == ANY) {
+        f.kind = !shape                        ? ANY
+                 : ic_call_is(c, 3, "MODULE")  ? BY_MODULE
+                 : ic_call_is(c, 3, "ACLCAT")  ? BY_CATEGORY
+                 : ic_call_is(c, 3, "PATTERN") ? BY_PATTERN
+                                               : ANY;
+        if (f.kind == ANY) {
             ic_call_syntax_error(c);
             return;
         }
-        word = c->argv[4].bytes;
+        f.word = c->argv[4].bytes;
     }
-    ic_resp_array(c->out, list(NULL, ic_command_table, ic_command_count, kind, word));
-    list(c->out, ic_command_table, ic_command_count, kind, word);
+    size_t found = list(NULL, ic_command_table, ic_command_count, &f);
+    if (f.steps == 0) {
+        ic_call_pattern_error(c);
+        return;
+    }
+    f.steps = IC_GLOB_STEPS_MAX;
+    ic_resp_array(c->out, found);
+    list(c->out, ic_command_table, ic_command_count, &f);
 }
 
 /* ---- keys ---- */

@@ -55,7 +55,8 @@ static bool is_secret(const struct ic_directive *d)
 
 /* A setting called NAME is asked for; *SHOWN: as the client wrote it, or NAME where a pattern
  * matched. */
-static bool is_wanted(const struct ic_call *c, const char *name, struct ic_slice *shown)
+static bool is_wanted(const struct ic_call *c, const char *name, struct ic_slice *shown,
+                      uint64_t *steps)
 {
     *shown = ic_slice_str(name);
     for (uint32_t i = 2; i < c->argc; i++) {
@@ -63,7 +64,7 @@ static bool is_wanted(const struct ic_call *c, const char *name, struct ic_slice
             *shown = c->argv[i].bytes;
             return true;
         }
-        if (ic_glob_match(c->argv[i].bytes, *shown, true)) {
+        if (ic_glob_match(c->argv[i].bytes, *shown, true, steps)) {
             return true;
         }
     }
@@ -75,14 +76,14 @@ static bool is_shown(const struct ic_directive *d)
     return (d->scope & IC_SCOPE_P) != 0 && !is_secret(d);
 }
 
-/* What the arguments ask for; with W NULL only counts it. */
-static size_t write_wanted(struct ic_call *c, struct ic_resp_writer *w)
+/* What the arguments ask for; with W NULL only counts it. *STEPS is 0 if that took too many. */
+static size_t write_wanted(struct ic_call *c, struct ic_resp_writer *w, uint64_t *steps)
 {
     size_t count, found = 0;
     const struct ic_directive *table = ic_directives(&count);
     struct ic_slice name;
     for (size_t i = 0; i < count; i++) {
-        if (!is_shown(&table[i]) || !is_wanted(c, table[i].name, &name)) {
+        if (!is_shown(&table[i]) || !is_wanted(c, table[i].name, &name, steps)) {
             continue;
         }
         found++;
@@ -96,7 +97,7 @@ static size_t write_wanted(struct ic_call *c, struct ic_resp_writer *w)
         }
     }
     for (size_t i = 0; i < FACTS; i++) {
-        if (is_wanted(c, facts[i].name, &name)) {
+        if (is_wanted(c, facts[i].name, &name, steps)) {
             found++;
             if (w != NULL) {
                 char number[FACT_TEXT_MAX];
@@ -110,8 +111,14 @@ static size_t write_wanted(struct ic_call *c, struct ic_resp_writer *w)
 
 void ic_command_config_get(struct ic_call *c)
 {
-    ic_resp_map(c->out, write_wanted(c, NULL));
-    write_wanted(c, c->out);
+    uint64_t steps = IC_GLOB_STEPS_MAX, again = IC_GLOB_STEPS_MAX;
+    size_t found = write_wanted(c, NULL, &steps);
+    if (steps == 0) {
+        ic_call_pattern_error(c);
+        return;
+    }
+    ic_resp_map(c->out, found);
+    write_wanted(c, c->out, &again);
 }
 
 static void config_set_error(struct ic_call *c, uint32_t index, const char *why)

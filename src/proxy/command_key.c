@@ -184,20 +184,34 @@ struct listing {
     struct ic_store *store;
     struct ic_slice pattern;
     bool all, none; /* every key matches; none does */
+    bool too_hard;  /* a key took more steps than are allowed */
     struct ic_buf buf;
     struct ic_resp_writer keys;
     uint64_t cursor;
     uint64_t steps;          /* buckets looked at */
+    uint64_t units;          /* of work, not yet counted */
     uint64_t count, visited; /* keys found, and looked at */
     int64_t wanted;          /* to be looked at */
 };
+
+static bool matches(struct listing *l, struct ic_slice key)
+{
+    if (l->all || l->none) {
+        return l->all && !l->none;
+    }
+    uint64_t steps = IC_GLOB_STEPS_MAX;
+    bool found = !l->too_hard && ic_glob_match(l->pattern, key, false, &steps);
+    l->units += (IC_GLOB_STEPS_MAX - steps) / IC_TURNS_STEPS;
+    l->too_hard = l->too_hard || steps == 0;
+    return found;
+}
 
 static void list_entry(struct ic_entry *e, void *ctx)
 {
     struct listing *l = ctx;
     l->visited++;
-    if (ic_store_expired(e, l->call->wall_ms) || l->none ||
-        !(l->all || ic_glob_match(l->pattern, ic_entry_key(e), false))) {
+    l->units++;
+    if (ic_store_expired(e, l->call->wall_ms) || !matches(l, ic_entry_key(e))) {
         return;
     }
     ic_resp_bulk(&l->keys, ic_entry_key(e));
@@ -244,13 +258,14 @@ static bool list_keys(struct listing *l, uint64_t count)
     /* Empty buckets count a tenth, so that the walk through a sparse table has an end, too. */
     uint64_t steps = count > UINT64_MAX / 10 ? UINT64_MAX : count * 10;
     for (;;) {
-        uint64_t before = l->visited;
+        l->units = 1;
         l->cursor = ic_store_scan(l->store, l->cursor, list_entry, l);
         l->steps++;
-        if (l->cursor == 0 || l->steps > steps || l->visited >= count || l->keys.failed) {
+        if (l->cursor == 0 || l->steps > steps || l->visited >= count || l->keys.failed ||
+            l->too_hard) {
             return true;
         }
-        if (!ic_call_goes_on(l->call, 1 + l->visited - before)) {
+        if (!ic_call_goes_on(l->call, l->units)) {
             l->call->job_memory = sizeof(*l) + l->buf.cap;
             return false;
         }
@@ -260,9 +275,13 @@ static bool list_keys(struct listing *l, uint64_t count)
 static void reply_keys(struct listing *l)
 {
     struct ic_resp_writer *out = l->call->out;
-    if (l->keys.failed) {
+    if (l->keys.failed || l->too_hard) {
         ic_reply_rewind(&l->call->session->reply, l->call->session->call_mark);
-        ic_call_error(l->call, "the keys do not fit into one reply: use SCAN");
+        if (l->too_hard) {
+            ic_call_pattern_error(l->call);
+        } else {
+            ic_call_error(l->call, "the keys do not fit into one reply: use SCAN");
+        }
         return;
     }
     ic_resp_array(out, l->count);

@@ -4,6 +4,7 @@ import select
 import threading
 
 import pytest
+import redis
 
 from harness import wait_until
 from resp_wire import encode
@@ -125,3 +126,32 @@ def test_a_walk_ends_with_its_client_and_with_the_keys(cluster, small_turns):
         client.flushall()
         assert ask(s) == b"*0\r\n"
     assert client.keys("*") == []
+
+
+PATTERN_ERROR = "matching the pattern takes more than 1048576 steps"
+
+
+@pytest.mark.parametrize("pattern", [
+    "*[" + "b" * 60_000 + "]",  # each of the key's bytes is compared with each of the class's
+    "*[" + "b" * 3_000_000,
+    "*" + ("a" * 9_999 + "[^a]"),  # nearly a match at each of the key's bytes
+    "*" * 3_000_000,
+], ids=["class", "open", "near misses", "stars"])
+def test_a_pattern_that_is_hard_to_match_is_refused(cluster, pattern):
+    client = cluster.redis()
+    client.set("a" * 60_000, b"v")
+    for words in (["KEYS", pattern], ["SCAN", 0, "MATCH", pattern, "COUNT", 100_000],
+                  ["CONFIG", "GET", *[pattern] * 20],
+                  ["COMMAND", "LIST", "FILTERBY", "PATTERN", pattern[:2] + pattern]):
+        if words[0] in ("CONFIG", "COMMAND") and len(pattern) < 100_000:
+            continue  # names are short: such a pattern takes few steps with them
+        with pytest.raises(redis.ResponseError, match=PATTERN_ERROR):
+            client.execute_command(*words)
+    assert client.keys("aa*[a-b]" + "?" * 5) == [b"a" * 60_000]
+
+
+def test_config_get_of_many_patterns_is_refused(cluster):
+    client = cluster.redis()
+    with pytest.raises(redis.ResponseError, match=PATTERN_ERROR):
+        client.config_get(*[f"nothing{i}" for i in range(100_000)])
+    assert client.config_get(*[f"nothing{i}" for i in range(100)], "timeout") == {"timeout": "0"}
