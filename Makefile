@@ -10,6 +10,7 @@
 #   make sim-soak  seeds from a random beginning for MINUTES (5)
 #   make sim-mutants  deliberate bugs, each of which the simulation must find
 #   make bench     speed beside Redis on this machine, into bench/RESULTS.md; a quarter of an hour
+#   make hostile   every bad client and fault at once for MINUTES (20), SEED=n; what a bystander saw of it
 #   make acceptance  the long runs: 3 GiB, 1,000 files through every client, terraform
 #   make format    clang-format over the tree
 #   make install   to PREFIX (/usr/local), below DESTDIR
@@ -31,7 +32,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
-.PHONY: all packages test-packages start stop check test bench acceptance asan fuzz format install clean \
+.PHONY: all packages test-packages start stop check test bench hostile acceptance asan fuzz format install clean \
         unit integration sim sim-soak sim-seeds sim-mutants fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
@@ -240,6 +241,10 @@ integration: $(BUILD)/infinicache $(BUILD)/bootstrap
 
 acceptance: test-packages all clients
 	@$(PYTEST) test/integration -m acceptance
+
+hostile: MINUTES = 20
+hostile: test-packages all
+	@BUILD=$(abspath $(BUILD)) test/hostile --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # BENCH="--only 'GET 100 MB'" runs some of it.
 BENCH_PACKAGES := redis-server python3-redis python3-pytest iperf3 iproute2 libjemalloc2
