@@ -96,25 +96,25 @@ static void say_loading(char *why)
     snprintf(why, REASON_MAX, "-LOADING InfiniCache is rebuilding its catalog from the functions");
 }
 
-/* What is wrong with the value that failed. */
-static void say_value_error(const struct ic_session *s, char *why)
+/* What is wrong with the value that failed. False: it is refused; true: it was tried in vain. */
+static bool say_value_error(const struct ic_session *s, char *why)
 {
     if (is_loading(s)) {
         say_loading(why);
-        return;
+        return false;
     }
     switch (s->value_error) {
     case IC_ETOOBIG:
     case IC_ETHROTTLED:
         snprintf(why, REASON_MAX, "%s", s->value_why);
-        return;
+        return false;
     case IC_ENOSPC:
         snprintf(why, REASON_MAX, "-OOM command not allowed when used memory > 'maxmemory'.");
-        return;
+        return false;
     case IC_EIO:
         if (!ic_store_writable(s->proxy->store)) {
             say_misconf(s, why);
-            return;
+            return false;
         }
         break;
     default:
@@ -122,6 +122,7 @@ static void say_value_error(const struct ic_session *s, char *why)
     }
     static_assert((int)IC_UNAVAILABLE_MAX <= (int)REASON_MAX, "room for its text");
     ic_unavailable_text(s->proxy->functions, "the value cannot be stored now", s->value_error, why);
+    return true;
 }
 
 static bool writes(const struct ic_session *s, const struct ic_command *command)
@@ -490,7 +491,7 @@ void ic_dispatch_refuse(struct ic_session *s)
     s->call = (struct ic_call){
         .proxy = s->proxy, .session = s, .command = s->command, .out = &s->reply.out};
     s->command_mark = ic_reply_mark(&s->reply);
-    say_value_error(s, why);
+    (void)say_value_error(s, why); /* its request is not complete: it does not count as tried */
     reject(s, &s->call, why);
     end_reply(s);
     s->refused = true;
@@ -568,6 +569,16 @@ static bool put_inline_values(struct ic_session *s)
     return true;
 }
 
+/* C was answered with an error after its request was complete: it ran, and has failed. */
+static void tally_failed(struct ic_session *s, struct ic_call *c)
+{
+    IC_LIST_EACH (node, &s->values) {
+        const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
+        c->argv[v->index].dollars = v->dollars;
+    }
+    ic_tally(s, c, (uint64_t)((int64_t)ic_clock_mono_us() - s->begun_us), s->command_mark);
+}
+
 /* Once: the arguments are looked at, and every value is sealed. False: refused, and replied. */
 static bool prepare(struct ic_session *s)
 {
@@ -575,7 +586,7 @@ static bool prepare(struct ic_session *s)
     int64_t expires_ms = 0;
     s->prepared = true;
     if (!s->multi && c->command->prepare != NULL && !c->command->prepare(c, &expires_ms)) {
-        ic_tally(s, c, (uint64_t)((int64_t)ic_clock_mono_us() - s->begun_us), s->command_mark);
+        tally_failed(s, c);
         return false;
     }
     IC_LIST_EACH (node, &s->values) {
@@ -596,8 +607,12 @@ static void go_on_sealing(struct ic_session *s)
         return;
     }
     if (s->value_error != 0) {
-        say_value_error(s, why);
-        reject(s, &s->call, why);
+        if (say_value_error(s, why) && !s->multi) {
+            ic_call_error(&s->call, why);
+            tally_failed(s, &s->call);
+        } else {
+            reject(s, &s->call, why);
+        }
         finish(s);
     } else if (s->sealing == 0) {
         s->state = IC_SESSION_READING;

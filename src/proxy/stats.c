@@ -66,7 +66,7 @@ static bool append_word(char *name, size_t *length, struct ic_slice word)
     }
     for (size_t i = 0; i < word.len; i++) {
         unsigned char c = word.data[i];
-        if (!isalnum(c) && strchr("._-", c) == NULL) {
+        if (!isalnum(c) && c != '.' && c != '_' && c != '-') {
             return false;
         }
         name[(*length)++] = (char)tolower(c);

@@ -795,9 +795,23 @@ GETRANGE big 65530 65545
 GET big
 SET big "%s" NX GET
 GETDEL big
+# ---- longer than any key
+ECHO "%s"
+PING "%s"
+MSET one 1 two 2
+KEYS "*%s"
+KEYS "*[%s]ne"
+SCAN 0 MATCH "%s*" COUNT 1000
+SCAN 0 MATCH "[%s]wo" COUNT 1000
+CONFIG GET "%s"
+CONFIG GET "maxclient[%s]"
+COMMAND LIST FILTERBY PATTERN "%s"
+MULTI | ECHO "%s" | EXEC
+CLIENT LIST ID "%s"
 FLUSHALL
 DBSIZE
-""" % ("0123456789abcdef" * 6000, "x" * 70000)
+""" % ("0123456789abcdef" * 6000, "x" * 70000, "e" * 70000, "p" * 300000, "q" * 70000, "r" * 70000 + "o",
+       "s" * 70000, "t" * 70000, "u" * 70000, "s" * 70000, "g" * 70000, "v" * 70000, "1" * 70000)
 
 
 # ---- masks: what is replaced on both sides before comparing ---------------------------------------

@@ -220,3 +220,57 @@ def test_the_comparison_can_fail(reference, cluster):
     wrong, _ = compare(reference, cluster.port, 2, "EXISTS only-there\nPING")
     Wire(reference).ask("DEL", "only-there")
     assert len(wrong) == 1 and wrong[0].startswith("EXISTS only-there")
+
+
+def figures(client):
+    """Of each command (calls, rejected, failed), the errors by code, whose times are told, and by
+    how many calls."""
+    calls = {name.removeprefix("cmdstat_"): (f["calls"], f["rejected_calls"], f["failed_calls"])
+             for name, f in client.info("commandstats").items()}
+    errors = client.info("errorstats")
+    timed = {name.removeprefix("latency_percentiles_usec_") for name in client.info("latencystats")}
+    histogram = client.execute_command("LATENCY", "HISTOGRAM")
+    return calls, errors, timed, {name: row[1] for name, row in zip(histogram[::2], histogram[1::2])}
+
+
+def test_same_figures(reference, cluster):
+    """What INFO and LATENCY have counted at the end of the script."""
+    def is_counted(line):
+        return line != "CONFIG RESETSTAT" and not any(
+            re.fullmatch(k, line, re.IGNORECASE) for k in DIFFERENCES)
+
+    seen = []
+    for port in (reference, cluster.port):
+        client = redis.Redis(port=port, decode_responses=True)
+        client.config_resetstat()
+        player = Player(port, 2)
+        for line in filter(is_counted, script_lines(SCRIPT)):
+            player.play(line)
+        player.close()
+        seen.append(figures(client))
+    for theirs, ours in zip(*seen):
+        assert len(theirs) > 1
+        assert theirs == ours
+
+
+def running(reply):
+    return re.findall(rb" cmd=(\S+)", reply)
+
+
+def test_same_command_is_shown_as_running(reference, cluster):
+    """By the client itself, and then by another."""
+    lines = [["GET", "a"], ["NOSUCH"], ["GET"], ["CLIENT", "NOSUCH"], ["CLIENT", "INFO"], ["CLIENT", "LIST", "ID"],
+             ["SET", "a", "v", "EX", "0"], ["MULTI"], ["GET", "a"], ["CLIENT", "LIST", "ID"], ["EXEC"],
+             ["CONFIG", "GET", "x"], ["PING"]]
+    seen = []
+    for port in (reference, cluster.port):
+        c, other, shown = Wire(port), Wire(port), []
+        number = c.ask("CLIENT", "ID")[1:-2]
+        for words in lines:
+            reply = c.ask(*words, *([number] if words[-1] == "ID" else []))
+            shown.append((words, running(reply), running(other.ask("CLIENT", "LIST", "ID", number))))
+        c.close()
+        other.close()
+        seen.append(shown)
+    assert seen[0] == seen[1]
+    assert (["CLIENT", "LIST", "ID"], [b"client|list"], [b"client|list"]) in seen[1]

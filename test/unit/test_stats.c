@@ -62,6 +62,53 @@ static void test_errors(void **state)
     ic_stats_deinit(&s);
 }
 
+static void unknown(struct ic_stats *s, const char *name, const char *sub)
+{
+    ic_stats_unknown(s, ic_slice_str(name), ic_slice_str(sub));
+}
+
+static void test_unknown_commands(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    char name[IC_STATS_UNKNOWN_LEN + 1];
+    assert_int_equal(ic_stats_init(&s), 0);
+    unknown(&s, "HSET", "");
+    unknown(&s, "hset", "");
+    unknown(&s, "Client", "PAUSE");
+    assert_int_equal(s.unknowns, 2);
+    assert_string_equal(s.unknown[0].name, "hset");
+    assert_int_equal(s.unknown[0].calls, 2);
+    assert_string_equal(s.unknown[1].name, "client|pause");
+    /* What could not be shown as it is: no name, a line of its own, a label's end, too long. */
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    unknown(&s, "", "");
+    unknown(&s, "a\r\nb", "");
+    unknown(&s, "a\"} 1", "");
+    unknown(&s, "client", "\xc3\xa4");
+    unknown(&s, "a|b", "");
+    unknown(&s, name, "");
+    unknown(&s, "client", name + 7);
+    ic_stats_unknown(&s, ic_slice("get\0x", 5), ic_slice_str(""));
+    assert_int_equal(s.unknowns, 2);
+    assert_int_equal(s.unknown_others, 8);
+    unknown(&s, name + 1, ""); /* the longest */
+    unknown(&s, "client", name + 8);
+    assert_int_equal(s.unknowns, 4);
+    for (int i = 0; i < 2 * IC_STATS_UNKNOWN_MAX; i++) {
+        snprintf(name, sizeof name, "made.up-%d", i);
+        unknown(&s, name, "");
+    }
+    assert_int_equal(s.unknowns, IC_STATS_UNKNOWN_MAX);
+    assert_int_equal(s.unknown_others, 8 + IC_STATS_UNKNOWN_MAX + 4);
+    unknown(&s, "hset", ""); /* those that are told apart still count */
+    assert_int_equal(s.unknown[0].calls, 3);
+    ic_stats_reset(&s);
+    assert_int_equal(s.unknowns + s.unknown_others, 0);
+    ic_stats_deinit(&s);
+}
+
 static void test_rates(void **state)
 {
     (void)state;
@@ -142,6 +189,7 @@ static void test_slow_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {leak_test(test_counters), leak_test(test_errors),
-                                       leak_test(test_rates), leak_test(test_slow_log)};
+                                       leak_test(test_unknown_commands), leak_test(test_rates),
+                                       leak_test(test_slow_log)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
