@@ -8,6 +8,7 @@
 #include "proxy/cost_figures.h"
 #include "proxy/functions.h"
 #include "proxy/handover.h"
+#include "proxy/journal.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
 #include "proxy/repair.h"
@@ -15,6 +16,7 @@
 #include "proxy/store.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 struct ic_admin {
     struct ic_proxy *proxy;
@@ -38,6 +40,8 @@ struct figures {
     uint64_t clients, clients_bytes;
     const struct ic_stats *stats;
     struct ic_loop_figures loop;
+    struct ic_journal_stats journal;
+    uint64_t journal_writable;
 };
 
 static void add_function(struct figures *f, const struct ic_pool_function *function)
@@ -67,6 +71,8 @@ static struct figures gather(const struct ic_proxy *p)
         .clients_bytes = p->sessions->memory.total,
         .stats = &p->sessions->stats,
         .loop = ic_loop_figures(p->loop),
+        .journal = ic_journal_stats(ic_store_journal(p->store)),
+        .journal_writable = ic_store_writable(p->store),
         .loading = ic_rebuilder_loading(p->rebuilder),
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
@@ -139,6 +145,11 @@ static struct figures gather(const struct ic_proxy *p)
     X(counter, "function_crashes_total",    functions.crashes,           "Invocations that ended in a function error.") \
     X(counter, "hellos_total",              functions.hellos,            "Nodes that dialled in and were accepted.") \
     X(counter, "hellos_refused_total",      functions.hellos_refused,    "Links refused: wrong, replayed or missing HELLO.") \
+    X(gauge,   "journal_writable",          journal_writable,            "0: the last write failed, changes are refused.") \
+    X(gauge,   "journal_bytes",             journal.bytes,               "Size of the journal's file.") \
+    X(gauge,   "journal_free_bytes",        journal.free,                "Bytes free on its file system.") \
+    X(counter, "journal_commits_total",     journal.commits,             "Transactions written.") \
+    X(counter, "journal_syncs_total",       journal.syncs,               "fsyncs begun.")           \
     X(gauge,   "budget_level",              budget_level,                "0 open, 1 no warm-ups, 2 no backups, 3 no new keys.") \
     COST_METRICS(X)
 /* clang-format on */
@@ -201,18 +212,44 @@ static int print_unknown(const struct ic_stats *s, struct ic_buf *out)
                                s->unknown_others);
 }
 
+static int print_journal_failures(const struct ic_journal_stats *s, struct ic_buf *out)
+{
+    int result = begin_metric(out, "journal_failures_total", "counter",
+                              "Commits, fsyncs and probes of the journal that failed, by cause.");
+    for (int i = 0; i < IC_DISK_CAUSE_COUNT && result == 0; i++) {
+        result =
+            ic_buf_printf(out, "infinicache_journal_failures_total{cause=\"%s\"} %" PRIu64 "\n",
+                          ic_disk_cause_name((enum ic_disk_cause)i), s->failures[i]);
+    }
+    return result;
+}
+
 static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
 {
     struct figures f = gather(a->proxy);
     struct ic_buf text;
     ic_buf_init(&text);
     if (print_metrics(&f, &text) == 0 && print_functions(a->proxy, &text) == 0 &&
-        print_unknown(f.stats, &text) == 0) {
+        print_unknown(f.stats, &text) == 0 && print_journal_failures(&f.journal, &text) == 0) {
         ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", ic_buf_slice(&text));
     } else {
         ic_http_drop(r);
     }
     ic_buf_deinit(&text);
+}
+
+static void reply_health(struct ic_admin *a, struct ic_http_request *r)
+{
+    char text[IC_JOURNAL_WHY_MAX + 64] = "ok\n";
+    bool writable = ic_store_writable(a->proxy->store);
+    bool loading = ic_rebuilder_loading(a->proxy->rebuilder);
+    if (loading) {
+        snprintf(text, sizeof text, "the catalog is being rebuilt\n");
+    } else if (!writable) {
+        snprintf(text, sizeof text, "the journal cannot be written: %s\n",
+                 ic_store_failure(a->proxy->store));
+    }
+    ic_http_reply_text(r, writable && !loading ? 200 : 503, "text/plain", ic_slice_str(text));
 }
 
 static void handle(void *ctx, struct ic_http_request *r)
@@ -225,12 +262,7 @@ static void handle(void *ctx, struct ic_http_request *r)
     } else if (ic_slice_equal(path, ic_slice_str("/metrics"))) {
         reply_metrics(a, r);
     } else if (ic_slice_equal(path, ic_slice_str("/healthz"))) {
-        bool writable = ic_store_writable(a->proxy->store);
-        bool loading = ic_rebuilder_loading(a->proxy->rebuilder);
-        ic_http_reply_text(r, writable && !loading ? 200 : 503, "text/plain",
-                           ic_slice_str(loading    ? "the catalog is being rebuilt\n"
-                                        : writable ? "ok\n"
-                                                   : "the journal cannot be written\n"));
+        reply_health(a, r);
     } else {
         ic_http_reply_text(r, 404, "text/plain",
                            ic_slice_str("not found: try /metrics or /healthz\n"));

@@ -184,6 +184,21 @@ static void write_rebuild(struct report *r)
     line(r, "ic_rebuild_note:%s", s.restored > 0 ? ic_rebuilder_note() : "");
 }
 
+static void write_journal_failures(struct report *r, const struct ic_journal_stats *s)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < IC_DISK_CAUSE_COUNT; i++) {
+        all += s->failures[i];
+    }
+    number(r, "ic_journal_failures", all);
+    for (int i = 0; i < IC_DISK_CAUSE_COUNT; i++) {
+        if (s->failures[i] > 0) {
+            line(r, "ic_journal_failures_%s:%llu", ic_disk_cause_name((enum ic_disk_cause)i),
+                 (unsigned long long)s->failures[i]);
+        }
+    }
+}
+
 static void write_persistence(struct report *r)
 {
     bool writable = ic_store_writable(r->call->proxy->store);
@@ -196,8 +211,10 @@ static void write_persistence(struct report *r)
     number(r, "ic_journal_commits", journal.commits);
     number(r, "ic_journal_records", journal.records);
     number(r, "ic_journal_syncs", journal.syncs);
-    number(r, "ic_journal_failures", journal.failures);
     number(r, "ic_journal_bytes", journal.bytes);
+    number(r, "ic_journal_free_bytes", journal.free);
+    line(r, "ic_journal_failure:%s", ic_store_failure(r->call->proxy->store));
+    write_journal_failures(r, &journal);
 }
 
 static void write_stats(struct report *r)

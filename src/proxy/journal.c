@@ -2,7 +2,6 @@
 
 #include "base/alloc.h"
 #include "base/config.h"
-#include "base/log.h"
 #include "proxy/journal_internal.h"
 #include "proxy/journal_sync.h"
 
@@ -17,7 +16,11 @@ enum {
      */
     COMMITS_UNSYNCED_MAX = 2000,
     SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
+    PROBE_BYTES_MIN = 16 << 10, /* a turn's usual writes */
+    PROBE_BYTES_MAX = 1 << 20,
 };
+
+static const char PROBE[] = "probe"; /* a meta record */
 
 struct ic_journal_queue *ic_journal_queue_of(struct ic_journal *j)
 {
@@ -80,14 +83,14 @@ static int begin(struct ic_journal *j, MDB_txn **txn)
     return rc == 0 ? mdb_txn_begin(j->env, NULL, 0, txn) : rc;
 }
 
-static int commit_once(struct ic_journal *j)
+static int run_transaction(struct ic_journal *j, int (*fill)(struct ic_journal *j, MDB_txn *txn))
 {
     MDB_txn *txn;
     int rc = begin(j, &txn);
     if (rc != 0) {
         return rc;
     }
-    rc = apply_queue(j, txn);
+    rc = fill(j, txn);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -112,27 +115,14 @@ static int grow(struct ic_journal *j)
 
 static int commit_growing(struct ic_journal *j)
 {
-    int rc = commit_once(j);
+    int rc = run_transaction(j, apply_queue);
     for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
         rc = grow(j);
         if (rc == 0) {
-            rc = commit_once(j);
+            rc = run_transaction(j, apply_queue);
         }
     }
     return rc;
-}
-
-static int fail(struct ic_journal *j, int rc)
-{
-    ic_journal_say(j->failure, "%s: %s", j->path, mdb_strerror(rc));
-    if (!j->failed) {
-        char text[IC_JOURNAL_WHY_MAX];
-        ic_log(IC_LOG_ERROR, "journal-failed", "error=%s",
-               ic_log_quote(text, sizeof text, ic_slice_str(j->failure)));
-    }
-    j->failed = true;
-    j->stats.failures++;
-    return IC_EIO;
 }
 
 int ic_journal_commit(struct ic_journal *j)
@@ -142,9 +132,10 @@ int ic_journal_commit(struct ic_journal *j)
     }
     int rc = commit_growing(j);
     uint64_t records = j->applied;
+    j->failed_bytes = rc == 0 ? 0 : j->queue.bytes.len;
     ic_journal_queue_clear(&j->queue);
     if (rc != 0) {
-        return fail(j, rc);
+        return ic_journal_fail(j, rc);
     }
     j->stats.commits++;
     j->commits_unsynced++;
@@ -164,35 +155,43 @@ const char *ic_journal_failure(const struct ic_journal *j)
     return j->failure;
 }
 
+/* A disk that has room for less than what failed does not pass, or all would fail again. */
+static int write_probe(struct ic_journal *j, MDB_txn *txn)
+{
+    size_t bytes = j->failed_bytes;
+    bytes = bytes < PROBE_BYTES_MIN ? PROBE_BYTES_MIN : bytes;
+    bytes = bytes > PROBE_BYTES_MAX ? PROBE_BYTES_MAX : bytes;
+    MDB_val key = {.mv_size = strlen(PROBE), .mv_data = (void *)(uintptr_t)PROBE};
+    MDB_val value = {.mv_size = bytes};
+    int rc = mdb_put(txn, j->meta, &key, &value, MDB_RESERVE);
+    if (rc == 0) {
+        memset(value.mv_data, 0, bytes);
+    }
+    return rc;
+}
+
+static int delete_probe(struct ic_journal *j, MDB_txn *txn)
+{
+    MDB_val key = {.mv_size = strlen(PROBE), .mv_data = (void *)(uintptr_t)PROBE};
+    return mdb_del(txn, j->meta, &key, NULL);
+}
+
 int ic_journal_probe(struct ic_journal *j)
 {
     if (j->memory_only) {
         return 0;
     }
-    /* As large as a turn's usual writes, so that a disk with room for a byte does not pass. */
-    static const uint8_t probe[16 << 10];
-    MDB_txn *txn;
-    int rc = begin(j, &txn);
-    if (rc != 0) {
-        return fail(j, rc);
+    int rc = run_transaction(j, write_probe);
+    if (rc == 0) {
+        rc = run_transaction(j, delete_probe);
     }
-    rc = ic_journal_put_meta(txn, j->meta, "probe", probe, sizeof probe);
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return fail(j, rc);
-    }
-    rc = mdb_txn_commit(txn);
     if (rc == 0) {
         rc = ic_journal_make_durable(j);
     }
     if (rc != 0) {
-        return fail(j, rc);
+        return ic_journal_fail(j, rc);
     }
-    if (j->failed) {
-        ic_log(IC_LOG_INFO, "journal-recovered", "failures=%llu",
-               (unsigned long long)j->stats.failures);
-    }
-    j->failed = false;
+    ic_journal_recover(j);
     j->unsynced = false;
     return 0;
 }
@@ -204,7 +203,7 @@ static void collect(struct ic_journal *j, int result)
     ic_journal_safe_settle(&j->safe, result);
     if (result != 0) {
         j->unsynced = true;
-        (void)fail(j, result);
+        (void)ic_journal_fail(j, result);
     } else {
         j->stats.synced++;
     }
@@ -227,7 +226,7 @@ void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
     struct ic_safe_copy copy;
     int rc = ic_journal_safe_take(&j->safe, j->env, &copy);
     if (rc != 0) {
-        (void)fail(j, rc);
+        (void)ic_journal_fail(j, rc);
         return;
     }
     ic_journal_sync_start(j->sync, j->safe.fd, &copy);
@@ -249,7 +248,7 @@ void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
         mdb_env_set_flags(j->env, MDB_NOSYNC, ic_journal_sync_flag(appendfsync) != 0);
         int rc = ic_journal_make_durable(j);
         if (rc != 0) {
-            (void)fail(j, rc);
+            (void)ic_journal_fail(j, rc);
         }
     }
 }
@@ -260,6 +259,7 @@ struct ic_journal_stats ic_journal_stats(const struct ic_journal *j)
     struct stat file;
     if (!j->memory_only && stat(j->path, &file) == 0) {
         stats.bytes = (uint64_t)file.st_size;
+        stats.free = ic_disk_free(j->path);
     }
     return stats;
 }

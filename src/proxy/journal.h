@@ -10,11 +10,12 @@
  *                                   | fsync: always: here; everysec: on a thread; no: never
  *                                   |        (after a power failure: the state of the last fsync)
  *                                   | full disk, I/O error --> IC_EIO, nothing of the turn is in it
- *                                   ' FAILED until a probe succeeds
+ *                                   ' FAILED, with the cause, until a probe succeeds
  */
 #ifndef IC_PROXY_JOURNAL_H
 #define IC_PROXY_JOURNAL_H
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -25,7 +26,7 @@
 enum {
     IC_JOURNAL_SECRET_LEN = 32,
     IC_JOURNAL_INSTANCE_LEN = 16,
-    IC_JOURNAL_WHY_MAX = 512, /* bytes of a reason, the terminating zero included */
+    IC_JOURNAL_WHY_MAX = IC_DISK_WHY_MAX, /* bytes of a reason, the terminating zero included */
 };
 
 struct ic_journal;
@@ -141,9 +142,11 @@ void ic_journal_rewind(struct ic_journal *j, size_t mark);
 int ic_journal_commit(struct ic_journal *j) IC_MUST_USE;
 /* FAILED: the last commit or fsync failed. */
 bool ic_journal_failed(const struct ic_journal *j);
-/* Errno-like text of the last failure, for the log and -MISCONF; never NULL. */
+/* While FAILED: the file, the cause, the room there is, and what helps (base/disk.h), for the log,
+ * -MISCONF, INFO and /healthz; else empty. Never NULL. */
 const char *ic_journal_failure(const struct ic_journal *j);
-/* Tries a small durable transaction: 0 and no longer FAILED, or IC_EIO. */
+/* Tries a durable transaction about as large as the one that failed, which leaves nothing: 0 and no
+ * longer FAILED, or IC_EIO. */
 int ic_journal_probe(struct ic_journal *j) IC_MUST_USE;
 /* Call at least once a second: starts the fsync of everysec on its thread, notices how it went. */
 void ic_journal_tick(struct ic_journal *j, uint64_t now_ms);
@@ -168,10 +171,12 @@ int ic_journal_load_ledger(struct ic_journal *j,
                            char *why) IC_MUST_USE;
 
 struct ic_journal_stats {
-    uint64_t commits, records, failures;
-    uint64_t syncs;  /* fsyncs begun */
-    uint64_t synced; /* of these on the thread: done */
-    uint64_t bytes;  /* of the file */
+    uint64_t commits, records;
+    uint64_t failures[IC_DISK_CAUSE_COUNT]; /* of commits, fsyncs and probes */
+    uint64_t syncs;                         /* fsyncs begun */
+    uint64_t synced;                        /* of these on the thread: done */
+    uint64_t bytes;                         /* of the file */
+    uint64_t free;                          /* bytes on its file system */
 };
 struct ic_journal_stats ic_journal_stats(const struct ic_journal *j);
 

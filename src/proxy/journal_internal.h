@@ -6,6 +6,7 @@
  *   journal_load.c    reading it all                   journal_sync.c    fsync on a thread
  *   journal_check.c   is it damaged, away with it      journal_safe.c    whole after a power
  * failure
+ *   journal_failure.c what went wrong, in words
  */
 #ifndef IC_PROXY_JOURNAL_INTERNAL_H
 #define IC_PROXY_JOURNAL_INTERNAL_H
@@ -24,6 +25,8 @@ struct ic_journal {
     MDB_dbi meta, objects, entries, ledger;
     bool memory_only;
     bool failed;
+    enum ic_disk_cause cause; /* of the last failure */
+    size_t failed_bytes;      /* records of the commit that failed */
     uint64_t commits_unsynced;
     bool unsynced; /* commits since the last fsync */
     int appendfsync;
@@ -37,12 +40,22 @@ struct ic_journal {
     struct ic_journal_stats stats;
 };
 
-/* ---- journal_open.c --------------------------------------------------------- */
+/* ---- journal_failure.c ------------------------------------------------------ */
 
 /* WHY has IC_JOURNAL_WHY_MAX bytes; a text that is longer is cut. */
 __attribute__((format(printf, 2, 3))) void ic_journal_say(char *why, const char *format, ...);
 /* WHY and the code for what LMDB or the system (RC) said of the journal's file. */
 int ic_journal_explain(const struct ic_journal *j, int rc, char *why);
+/* The same of an errno and another file of the journal. */
+int ic_journal_explain_file(const char *path, int error, char *why);
+/* The journal is FAILED since RC; told in the log, when it begins and when the cause is another.
+ * Returns IC_EIO. */
+int ic_journal_fail(struct ic_journal *j, int rc);
+/* It is not any more; told, too. */
+void ic_journal_recover(struct ic_journal *j);
+
+/* ---- journal_open.c --------------------------------------------------------- */
+
 /* Flags of LMDB for a mode of appendfsync. */
 unsigned ic_journal_sync_flag(int appendfsync);
 /* Fills in the paths in DIR. IC_EINVAL and WHY: too long. */

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,41 +19,8 @@ enum {
     META_CRASHED = 1,         /* not closed: it is in use, or its proxy died */
     META_REBUILDING = 2,      /* what is in it is not all that the functions have */
     MAP_BYTES_MIN = 64 << 20, /* grown by doubling; address space, not memory or disk */
+    LOCK_BYTES = 8192,        /* of LMDB's own lock file */
 };
-
-void ic_journal_say(char *why, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, IC_JOURNAL_WHY_MAX, format, args);
-    va_end(args);
-}
-
-int ic_journal_explain(const struct ic_journal *j, int rc, char *why)
-{
-    ic_journal_say(why, "journal %s: %s", j->path, mdb_strerror(rc));
-    switch (rc) {
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-        ic_journal_say(why, "journal %s is not a journal of this program, or damaged", j->path);
-        return IC_ECORRUPT;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
-    case MDB_INCOMPATIBLE:
-    case MDB_NOTFOUND:
-        ic_journal_say(why, "journal %s is damaged: %s", j->path, mdb_strerror(rc));
-        return IC_ECORRUPT;
-    case ENOENT:
-        return IC_ENOENT;
-    case ENOSPC:
-        return IC_ENOSPC;
-    case ENOMEM:
-        return IC_ENOMEM;
-    default:
-        return IC_EIO;
-    }
-}
 
 unsigned ic_journal_sync_flag(int appendfsync)
 {
@@ -106,6 +72,21 @@ static int open_databases(struct ic_journal *j)
     return mdb_txn_commit(txn);
 }
 
+/* LMDB writes to its lock file through a map: on a full disk a page that is not there yet would end
+ * the process. */
+static int allocate_lock_file(const struct ic_journal *j)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s-lock", j->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    int error = posix_fallocate(fd, 0, LOCK_BYTES);
+    close(fd);
+    return error == EINVAL || error == EOPNOTSUPP ? 0 : error; /* not every file system can */
+}
+
 int ic_journal_open_environment(struct ic_journal *j)
 {
     struct stat file;
@@ -115,7 +96,10 @@ int ic_journal_open_environment(struct ic_journal *j)
             map *= 2;
         }
     }
-    int rc = mdb_env_create(&j->env);
+    int rc = allocate_lock_file(j);
+    if (rc == 0) {
+        rc = mdb_env_create(&j->env);
+    }
     if (rc != 0) {
         j->env = NULL;
         return rc;
@@ -178,9 +162,7 @@ int ic_journal_lock(struct ic_journal *j, char *why)
 {
     j->lock_fd = open(j->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (j->lock_fd < 0) {
-        int error = errno;
-        ic_journal_say(why, "cannot open %s: %s", j->lock_path, strerror(error));
-        return error == ENOENT ? IC_ENOENT : error == ENOSPC ? IC_ENOSPC : IC_EIO;
+        return ic_journal_explain_file(j->lock_path, errno, why);
     }
     if (flock(j->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         ic_journal_say(why, "journal %s is in use by another process", j->path);

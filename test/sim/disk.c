@@ -333,7 +333,7 @@ static int fail(struct ic_journal *j)
 {
     sim_note("journal failed");
     j->failed = true;
-    j->stats.failures++;
+    j->stats.failures[IC_DISK_OTHER]++;
     return IC_EIO;
 }
 

@@ -375,19 +375,21 @@ static void test_full_disk(void **state)
         put(j, 2, "k2");
         assert_int_equal(ic_journal_commit(j), IC_EIO);
         assert_true(ic_journal_failed(j));
-        assert_non_null(strstr(ic_journal_failure(j), "journal.lmdb"));
+        assert_non_null(strstr(ic_journal_failure(j), "journal.lmdb: File too large (files of"));
         assert_int_equal(ic_journal_probe(j), IC_EIO);
     }
+    assert_int_equal(ic_journal_stats(j).failures[IC_DISK_FILE_SIZE], 6);
     set_file_limit(0);
     assert_int_equal(ic_journal_probe(j), 0);
     assert_false(ic_journal_failed(j));
+    assert_string_equal(ic_journal_failure(j), "");
     assert_int_equal(load(j).sum, 1);
     put(j, 3, "k3");
     assert_int_equal(ic_journal_commit(j), 0);
     ic_journal_close(j);
     j = open_journal(NULL);
     assert_int_equal(load(j).sum, 1 + 3);
-    assert_true(ic_journal_stats(j).failures == 0);
+    assert_int_equal(ic_journal_stats(j).failures[IC_DISK_FILE_SIZE], 0);
     ic_journal_close(j);
 }
 
@@ -409,7 +411,10 @@ static void test_disk_fills_up(void **state)
         last += result == 0 ? 2 : 0;
     }
     assert_int_equal(result, IC_EIO);
+    /* The last write ended short at the limit, which LMDB tells as EIO. */
+    assert_non_null(strstr(ic_journal_failure(j), "File too large"));
     assert_int_equal(ic_journal_probe(j), IC_EIO);
+    assert_int_equal(ic_journal_stats(j).failures[IC_DISK_FILE_SIZE], 2);
     set_file_limit(0);
     assert_int_equal(ic_journal_probe(j), 0);
     ic_journal_close(j);
