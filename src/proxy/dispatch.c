@@ -172,6 +172,8 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
     s->dirty_exec = s->dirty_exec || s->multi;
     if (c->command != NULL) {
         ic_stats_rejected(&s->sessions->stats, c->command);
+    } else if (c->argc == 0) { /* its name was not kept, or all of it was too long */
+        ic_stats_unknown(&s->sessions->stats, ic_slice(NULL, 0), ic_slice(NULL, 0));
     } else {
         bool family = ic_command_find(c->argv[0].bytes) != NULL;
         ic_stats_unknown(&s->sessions->stats, c->argv[0].bytes,

@@ -119,6 +119,24 @@ def test_too_many_arguments_are_an_error(cluster):
     assert client.info("stats")["ic_query_buffer_limit_refusals"] == refused + 1
 
 
+@pytest.mark.parametrize("words", [[b"x" * (3 * MB)], ["nothing", b"x" * (3 * MB)], ["client", b"x" * (3 * MB)]],
+                         ids=["a name", "an unknown command", "a subcommand"])
+def test_what_is_no_command_may_be_too_long_as_well(cluster, words):
+    client = cluster.redis()
+    client.config_set("client-query-buffer-limit", "2mb")
+    error = b"-ERR the request takes more memory than client-query-buffer-limit (2097152 bytes)\r\n"
+    with cluster.socket() as s:
+        s.sendall(encode(*words) + b"PING\r\n" + b"MULTI\r\n" + encode(*words) + b"EXEC\r\nPING\r\n")
+        expected = (error + b"+PONG\r\n+OK\r\n" + error +
+                    b"-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n")
+        said = b""
+        while len(said) < len(expected):
+            more = s.recv(1 << 20)
+            assert more, said
+            said += more
+        assert said == expected
+
+
 def test_large_requests_within_the_limit(cluster):
     """MGET of 100,000 keys of 100 bytes, MULTI with 80,000 commands: as any other."""
     client = cluster.redis()
