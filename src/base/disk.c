@@ -62,6 +62,20 @@ static const char *help_of(enum ic_disk_cause cause)
     return help[cause];
 }
 
+int ic_disk_write(int fd, const void *bytes, size_t len)
+{
+    const char *at = bytes;
+    while (len > 0) {
+        ssize_t written = write(fd, at, len);
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        at += written < 0 ? 0 : written;
+        len -= written < 0 ? 0 : (size_t)written;
+    }
+    return 0;
+}
+
 int ic_disk_short_write(int fd)
 {
     static const char zeros[PIECE_BYTES];
@@ -105,6 +119,11 @@ uint64_t ic_disk_free(const char *path)
     return find_system(path, &s) ? (uint64_t)s.f_bavail * s.f_frsize : 0;
 }
 
+static bool is_about_room(enum ic_disk_cause cause)
+{
+    return cause == IC_DISK_FULL || cause == IC_DISK_QUOTA || cause == IC_DISK_DEVICE;
+}
+
 /* How much room there is, or the limit that is in the way. */
 static void say_room(const char *path, enum ic_disk_cause cause, char out[ROOM_MAX])
 {
@@ -114,7 +133,7 @@ static void say_room(const char *path, enum ic_disk_cause cause, char out[ROOM_M
         limit.rlim_cur != RLIM_INFINITY) {
         snprintf(out, ROOM_MAX, " (files of process %d may have %.1f MiB)", (int)getpid(),
                  (double)limit.rlim_cur / MIB);
-    } else if (!find_system(path, &s)) {
+    } else if (!is_about_room(cause) || !find_system(path, &s)) {
         out[0] = '\0';
     } else if (cause == IC_DISK_FULL && s.f_files > 0 && s.f_favail == 0) {
         snprintf(out, ROOM_MAX, " (%llu files are there, as many as it can have)",

@@ -36,6 +36,9 @@ enum ic_disk_cause ic_disk_cause(int errno_value);
 /* Static; of a counter. */
 const char *ic_disk_cause_name(enum ic_disk_cause cause);
 
+/* Writes all LEN bytes to FD, in as many writes as it takes: 0 or an errno. */
+int ic_disk_write(int fd, const void *bytes, size_t len);
+
 /* A write to the file FD ended short, without an errno: finds it by writing beyond the file's end,
  * and takes that back. EIO if that works. */
 int ic_disk_short_write(int fd);
@@ -44,8 +47,8 @@ int ic_disk_short_write(int fd);
  * the system does not tell. */
 uint64_t ic_disk_free(const char *path);
 
-/* OUT (IC_DISK_WHY_MAX bytes): PATH, which could not be written, the cause, how much room there is,
- * and what helps. Returns OUT. */
+/* OUT (IC_DISK_WHY_MAX bytes): PATH, which could not be written, the cause, how much room there is
+ * if that is it, and what helps. Returns OUT. */
 const char *ic_disk_explain(const char *path, int errno_value, char *out);
 
 #endif

@@ -21,8 +21,16 @@ int ic_error_from_errno(int errno_value)
     case ENOMEM:
         return IC_ENOMEM;
     case ENOSPC:
+        return IC_EDISKFULL;
     case EDQUOT:
-        return IC_ENOSPC;
+        return IC_EDISKQUOTA;
+    case EFBIG:
+        return IC_EFILESIZE;
+    case EROFS:
+        return IC_EREADONLY;
+    case EACCES:
+    case EPERM:
+        return IC_EDENIED;
     case ENOENT:
         return IC_ENOENT;
     case EEXIST:
@@ -38,8 +46,6 @@ int ic_error_from_errno(int errno_value)
     case EBUSY:
     case EADDRINUSE:
         return IC_EBUSY;
-    case EFBIG:
-        return IC_ETOOBIG;
     default:
         return IC_EIO;
     }

@@ -31,7 +31,12 @@
     X(IC_ETHROTTLED, -19, "throttled")                                                             \
     X(IC_EUNAVAIL, -20, "unavailable")                                                             \
     X(IC_ENOSYS, -21, "not supported")                                                             \
-    X(IC_EAWAY, -22, "another instance answers in its place")
+    X(IC_EAWAY, -22, "another instance answers in its place")                                      \
+    X(IC_EDISKFULL, -23, "no space left on device")                                                \
+    X(IC_EDISKQUOTA, -24, "disk quota exceeded")                                                   \
+    X(IC_EFILESIZE, -25, "file too large for the limit on file sizes")                             \
+    X(IC_EREADONLY, -26, "read-only file system")                                                  \
+    X(IC_EDENIED, -27, "permission denied")
 
 enum ic_error {
 #define IC_ERROR_ENUM(name, value, text) name = (value),
@@ -42,7 +47,7 @@ enum ic_error {
 /* The text of ERROR (< 0), static; "unknown error" for a value not in the table. */
 const char *ic_error_text(int error);
 
-/* The table's code for an errno value: ENOMEM, ENOSPC, ... ; IC_EIO for the rest. */
+/* The table's code for an errno value: ENOMEM, ENOSPC (IC_EDISKFULL), ... ; IC_EIO for the rest. */
 int ic_error_from_errno(int errno_value);
 
 #endif

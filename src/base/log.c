@@ -1,15 +1,21 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/disk.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 1024 }; /* one write, so lines of several processes do not mix */
 
 static enum ic_log_level threshold = IC_LOG_INFO; /* the process's, like its stderr */
+static struct {
+    uint64_t lines; /* since the last that could be written */
+    int error;      /* an errno */
+} lost;
 
 void ic_log_set_level(enum ic_log_level level)
 {
@@ -31,19 +37,43 @@ static const char *level_name(enum ic_log_level level)
     return "?";
 }
 
+/* "TIME LEVEL EVENT " to LINE; returns how long it is. */
+static size_t begin_line(char line[LINE_MAX_BYTES], enum ic_log_level level, const char *event)
+{
+    int64_t now_ms = ic_clock_wall_ms();
+    time_t seconds = (time_t)(now_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t at = strftime(line, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    return at + (size_t)snprintf(line + at, LINE_MAX_BYTES - at, ".%03dZ %s %s ",
+                                 (int)(now_ms % 1000), level_name(level), event);
+}
+
+/* There is nobody to tell that a line could not be written but whoever reads the next one. */
+static void write_line(const char *line, size_t len)
+{
+    if (lost.lines > 0) {
+        char gap[LINE_MAX_BYTES + 1] = "\n"; /* the last one may have ended in its middle */
+        size_t at = 1 + begin_line(gap + 1, IC_LOG_WARNING, "log-lines-lost");
+        at += (size_t)snprintf(gap + at, sizeof gap - at, "lines=%llu error=\"%s\"\n",
+                               (unsigned long long)lost.lines, strerror(lost.error));
+        if (ic_disk_write(STDERR_FILENO, gap, at) != 0) {
+            lost.lines++;
+            return;
+        }
+        lost.lines = 0;
+    }
+    lost.error = ic_disk_write(STDERR_FILENO, line, len);
+    lost.lines += lost.error != 0;
+}
+
 void ic_log(enum ic_log_level level, const char *event, const char *format, ...)
 {
     if (level < threshold) {
         return;
     }
     char line[LINE_MAX_BYTES];
-    int64_t now_ms = ic_clock_wall_ms();
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t at = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    at += (size_t)snprintf(line + at, sizeof line - at, ".%03dZ %s %s ", (int)(now_ms % 1000),
-                           level_name(level), event);
+    size_t at = begin_line(line, level, event);
     va_list args;
     va_start(args, format);
     int more = vsnprintf(line + at, sizeof line - at - 1, format, args);
@@ -53,8 +83,7 @@ void ic_log(enum ic_log_level level, const char *event, const char *format, ...)
         at = sizeof line - 2;
     }
     line[at++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, at);
-    (void)written; /* there is nobody to tell */
+    write_line(line, at);
 }
 
 const char *ic_log_quote(char *out, size_t out_size, struct ic_slice text)

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 
 #include "base/alloc.h"
+#include "base/disk.h"
 #include "cli/endpoint.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -48,7 +49,8 @@ static void print_help(void)
 
 static int file_error(struct get *g, const char *step, const char *path)
 {
-    snprintf(g->why, sizeof g->why, "cannot %s %.400s: %s", step, path, strerror(errno));
+    char reason[IC_DISK_WHY_MAX];
+    snprintf(g->why, sizeof g->why, "cannot %s %s", step, ic_disk_explain(path, errno, reason));
     return IC_EIO;
 }
 
@@ -101,15 +103,8 @@ static int open_output(struct get *g)
 
 static int write_all(struct get *g, const uint8_t *bytes, size_t len)
 {
-    while (len > 0) {
-        ssize_t written = write(g->fd, bytes, len);
-        if (written < 0 && errno != EINTR) {
-            return file_error(g, "write", g->file[0] == '\0' ? "to standard output" : g->file);
-        }
-        bytes += written < 0 ? 0 : written;
-        len -= written < 0 ? 0 : (size_t)written;
-    }
-    return 0;
+    errno = ic_disk_write(g->fd, bytes, len);
+    return errno == 0 ? 0 : file_error(g, "write", g->file[0] == '\0' ? "/dev/stdout" : g->file);
 }
 
 /* RESULT is the transfer's; the file is completed or removed. */

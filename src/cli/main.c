@@ -4,8 +4,12 @@
  */
 #include "cli/commands.h"
 
+#include "base/disk.h"
 #include "base/nearest.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +83,7 @@ static int help_about(char *name)
     return s == NULL ? unknown(name) : s->run(2, argv);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
@@ -99,4 +103,22 @@ int main(int argc, char **argv)
     }
     const struct subcommand *s = find(argv[1]);
     return s == NULL ? unknown(argv[1]) : s->run(argc - 1, argv + 1);
+}
+
+/* What was printed has arrived, or it is said why not. */
+static int finish(int status)
+{
+    char why[IC_DISK_WHY_MAX];
+    bool failed = ferror(stdout) != 0;
+    errno = EIO;
+    if (fflush(stdout) == 0 && !failed) {
+        return status;
+    }
+    return ic_cli_fail("cannot write %s", ic_disk_explain("/dev/stdout", errno, why));
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
+    return finish(run(argc, argv));
 }

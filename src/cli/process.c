@@ -2,6 +2,7 @@
 #include "cli/process.h"
 
 #include "base/clock.h"
+#include "base/disk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -141,14 +142,15 @@ static bool write_pid_file(const char *dir, const char *name, char *path)
     if (fd < 0) {
         return false;
     }
-    bool ok = write(fd, text, (size_t)len) == len;
-    ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
-    if (!ok) {
-        int saved = errno;
-        unlink(temporary);
-        errno = saved == 0 ? ENOSPC : saved; /* a short write */
+    int error = ic_disk_write(fd, text, (size_t)len);
+    if ((close(fd) < 0 || rename(temporary, path) < 0) && error == 0) {
+        error = errno;
     }
-    return ok;
+    if (error != 0) {
+        unlink(temporary);
+        errno = error;
+    }
+    return error == 0;
 }
 
 /* The child's part, between fork and exec. */

@@ -1,6 +1,7 @@
 #include "cli/settings.h"
 
 #include "base/alloc.h"
+#include "base/disk.h"
 #include "cli/options.h"
 #include "cli/place.h"
 
@@ -111,18 +112,35 @@ static int print_settings(const struct ic_config *c, struct ic_buf *out)
     return result;
 }
 
+/* An errno. */
 static int write_file(const char *path, const struct ic_buf *text)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return -1;
+        return errno;
     }
-    errno = ENOSPC; /* what a short write means */
-    bool ok = write(fd, text->data, text->len) == (ssize_t)text->len && fsync(fd) == 0;
-    int saved = errno;
+    int error = ic_disk_write(fd, text->data, text->len);
+    if (error == 0 && fsync(fd) < 0) {
+        error = errno;
+    }
     close(fd);
-    errno = saved;
-    return ok ? 0 : -1;
+    return error;
+}
+
+static int replace_file(const char *path, const char *temporary, const struct ic_buf *text,
+                        char *why)
+{
+    char reason[IC_DISK_WHY_MAX];
+    int error = write_file(temporary, text);
+    if (error == 0 && rename(temporary, path) < 0) {
+        error = errno;
+    }
+    if (error == 0) {
+        return 0;
+    }
+    unlink(temporary);
+    snprintf(why, IC_WHY_MAX, "cannot write %s", ic_disk_explain(path, error, reason));
+    return ic_error_from_errno(error);
 }
 
 int ic_settings_save(const struct ic_config *c, const char *dir, char *why)
@@ -133,11 +151,9 @@ int ic_settings_save(const struct ic_config *c, const char *dir, char *why)
     struct ic_buf text;
     ic_buf_init(&text);
     int result = print_settings(c, &text);
-    if (result == 0 && (write_file(temporary, &text) < 0 || rename(temporary, path) < 0)) {
-        result = ic_error_from_errno(errno);
-        snprintf(why, IC_WHY_MAX, "cannot write %.300s: %s", path, strerror(errno));
-        unlink(temporary);
-    } else if (result < 0) {
+    if (result == 0) {
+        result = replace_file(path, temporary, &text, why);
+    } else {
         snprintf(why, IC_WHY_MAX, "cannot write %.300s: %s", path, ic_error_text(result));
     }
     ic_buf_deinit(&text);

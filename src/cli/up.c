@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "cli/daemons.h"
 #include "cli/deploy.h"
 #include "cli/local_api.h"
@@ -229,19 +230,21 @@ static int check_disk(struct up *u)
     static const char zeros[PROBE_BYTES];
     snprintf(path, sizeof path, "%s/probe.tmp", u->dir);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
-    bool ok = fd >= 0 && write(fd, zeros, sizeof zeros) == (ssize_t)sizeof zeros && fsync(fd) == 0;
-    int saved = errno;
+    int error = fd < 0 ? errno : ic_disk_write(fd, zeros, sizeof zeros);
+    if (error == 0 && fsync(fd) < 0) {
+        error = errno;
+    }
     if (fd >= 0) {
         close(fd);
         unlink(path);
     }
-    if (!ok) {
-        snprintf(u->why, sizeof u->why,
-                 "cannot write to %.2000s: %s; name another folder with --dir", u->dir,
-                 strerror(saved));
+    if (error == 0) {
+        return 0;
     }
-    return ok ? 0 : ic_error_from_errno(saved);
+    char reason[IC_DISK_WHY_MAX];
+    snprintf(u->why, sizeof u->why, "cannot write to %s; --dir names another folder",
+             ic_disk_explain(u->dir, error, reason));
+    return ic_error_from_errno(error);
 }
 
 /* ---- start ------------------------------------------------------------------ */

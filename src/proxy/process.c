@@ -92,7 +92,6 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     int status = 1;
     ic_log_set_level((enum ic_log_level)config->loglevel);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk, not an end */
     raise_descriptor_limit();
     p.loop = ic_must(ic_loop_new());
     watch_signals(&p);

@@ -3,6 +3,7 @@ what helps, and change nothing; reads go on, nothing is lost, and writes work ag
 limit on the proxy's file sizes stands for it, and a small tmpfs is it."""
 import ctypes
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -148,6 +149,9 @@ def test_full_disk(new_cluster, small_disk):
     path = fill(small_disk)
     fail_to_store_many(cluster)
     check_refusal(cluster, "no_space", NO_SPACE)
+    done = cluster.get("large", small_disk / "copy", check=False)
+    assert done.returncode == 2 and re.search(f"cannot write {small_disk}/copy: {NO_SPACE}", done.stderr)
+    assert sorted(entry.name for entry in small_disk.iterdir()) == ["d", "fill"]
     path.unlink()
     check_recovery(cluster, "no_space")
 
@@ -179,4 +183,22 @@ def test_read_only_folder(small_disk):
     os.mkdir(small_disk / "d")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     status, text = run_proxy(small_disk / "d")
-    assert status == 1 and "journal.lock: Read-only file system (8.0 of 8.0 MiB free); mount it" in text
+    assert status == 1 and "journal.lock: Read-only file system; mount it" in text
+
+
+@pytest.mark.parametrize("command", [["config"], ["--version"], ["help", "up"], ["simulate", "-"], ["plan", "--help"]])
+def test_full_output(command):
+    """A report that did not arrive is no success."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([INFINICACHE, *command], input="0 put a 1000\n1 get a\n", stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 2 and "cannot write /dev/stdout: No space left on device" in done.stderr
+
+
+def test_full_disk_of_the_platform(small_disk):
+    """The code of the functions does not fit: the platform says why, and `up` passes it on."""
+    fill(small_disk, left=1200000)
+    ports = zip(("--port", "--node-port", "--http-port", "--platform-port"), map(str, free_ports(4)))
+    done = subprocess.run([INFINICACHE, "up", "--dir", small_disk / "d", *(word for pair in ports for word in pair)],
+                          capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 2 and "code cannot be stored: no space left on device" in done.stderr

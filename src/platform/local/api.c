@@ -70,9 +70,10 @@ void ic_api_send_error(struct ic_http_request *http, const char *request_id,
     ic_http_reply(http, ic_api_error_status(error->type), headers, 3, body);
 }
 
-static void answer_error(struct ic_api_request *q)
+static void answer_error(struct ic_api_request *q, int error)
 {
-    (void)ic_api_fail(&q->error, IC_API_ServiceException, "Out of memory or a failed disk.");
+    (void)ic_api_fail(&q->error, IC_API_ServiceException, "This cannot be done now: %s.",
+                      ic_error_text(error));
     ic_api_send_error(q->http, q->id, &q->error);
 }
 
@@ -85,7 +86,7 @@ static void answer_json(struct ic_api_request *q, const json_t *reply)
         if (body == NULL || ic_buf_append_str(body, text) < 0) {
             free(text);
             ic_buf_unref(body);
-            answer_error(q);
+            answer_error(q, IC_ENOMEM);
             return;
         }
         free(text);
@@ -242,7 +243,7 @@ static void handle(void *ctx, struct ic_http_request *http)
     if (result == 0) {
         answer_json(&q, reply);
     } else if (result < 0) {
-        answer_error(&q);
+        answer_error(&q, result);
         ic_log(IC_LOG_DEBUG, "api-refused", "request=%s type=%s", q.id,
                ic_api_error_name(q.error.type));
     }

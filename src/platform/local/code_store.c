@@ -10,6 +10,7 @@
 #include "platform/local/files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <openssl/sha.h>
@@ -109,7 +110,7 @@ static int unpack(struct ic_code_store *s, struct ic_slice zip, const char *hex)
         result = ic_code_unzip(zip, fresh);
     }
     if (result == 0 && rename(fresh, path) < 0 && !is_folder(path)) {
-        result = IC_EIO;
+        result = ic_error_from_errno(errno);
     }
     if (result < 0) {
         (void)ic_remove_tree(fresh);

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE /* O_PATH */
 #include "platform/local/code_zip.h"
 
+#include "base/disk.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -70,21 +72,6 @@ static int open_parent(int dir, const char *path, const char **name)
 
 /* ---- one entry ---------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t wrote = write(fd, data, len);
-        if (wrote < 0 && errno != EINTR) {
-            return ic_error_from_errno(errno);
-        }
-        if (wrote > 0) {
-            data += wrote;
-            len -= (size_t)wrote;
-        }
-    }
-    return 0;
-}
-
 /* Copies what FILE really holds; the size its header claims may be a lie. */
 static int copy_out(zip_file_t *file, int fd, uint64_t *left_bytes)
 {
@@ -101,9 +88,9 @@ static int copy_out(zip_file_t *file, int fd, uint64_t *left_bytes)
             return IC_ETOOBIG;
         }
         *left_bytes -= (uint64_t)got;
-        int result = write_all(fd, block, (size_t)got);
-        if (result < 0) {
-            return result;
+        int error = ic_disk_write(fd, block, (size_t)got);
+        if (error != 0) {
+            return ic_error_from_errno(error);
         }
     }
 }
@@ -139,7 +126,7 @@ static int unpack_file(zip_t *zip, zip_uint64_t index, int parent, const char *n
         result = copy_out(file, fd, left_bytes);
     }
     if (result == 0 && fchmod(fd, (mode & 0777) | 0444) < 0) {
-        result = IC_EIO;
+        result = ic_error_from_errno(errno);
     }
     if (fd >= 0 && close(fd) < 0 && result == 0) {
         result = ic_error_from_errno(errno);

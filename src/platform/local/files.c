@@ -3,6 +3,8 @@
  */
 #include "platform/local/files.h"
 
+#include "base/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +18,7 @@ int ic_file_read(const char *path, size_t max_bytes, struct ic_buf *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return errno == ENOENT ? IC_ENOENT : IC_EIO;
+        return ic_error_from_errno(errno);
     }
     size_t total = 0;
     int result = 0;
@@ -27,7 +29,7 @@ int ic_file_read(const char *path, size_t max_bytes, struct ic_buf *out)
         }
         ssize_t got = read(fd, out->data + out->len, READ_BYTES);
         if (got < 0) {
-            result = errno == EINTR ? 0 : IC_EIO;
+            result = errno == EINTR ? 0 : ic_error_from_errno(errno);
             continue;
         }
         if (got == 0) {
@@ -41,21 +43,6 @@ int ic_file_read(const char *path, size_t max_bytes, struct ic_buf *out)
     return result;
 }
 
-static int write_all(int fd, struct ic_slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t wrote = write(fd, bytes.data, bytes.len);
-        if (wrote < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            return ic_error_from_errno(errno);
-        }
-        bytes = ic_slice(bytes.data + wrote, bytes.len - (size_t)wrote);
-    }
-    return 0;
-}
-
 int ic_file_replace(const char *path, struct ic_slice bytes, mode_t mode, bool sync)
 {
     char fresh[PATH_MAX];
@@ -67,7 +54,8 @@ int ic_file_replace(const char *path, struct ic_slice bytes, mode_t mode, bool s
     if (fd < 0) {
         return ic_error_from_errno(errno);
     }
-    int result = write_all(fd, bytes);
+    int error = ic_disk_write(fd, bytes.data, bytes.len);
+    int result = error == 0 ? 0 : ic_error_from_errno(error);
     if (result == 0 && sync && fsync(fd) < 0) {
         result = ic_error_from_errno(errno);
     }
