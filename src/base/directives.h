@@ -109,7 +109,8 @@ X(ENUM, hedge, "hedge", "adaptive", 0, 0, "off|adaptive|always", P, RUNTIME, \
 X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
   "A SET is answered after this although some parity chunks are not sealed.") \
 X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
-  "A client that reads an object slower than so many bytes per second is cut; 0: never.") \
+  "A client that reads an object slower than so many bytes per second is cut; 0: never. What it sends meanwhile " \
+  "counts as well: a pipeline may be sent whole before the first reply is read.") \
 X(SIZE, min_write_rate, "min-write-rate", "1kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
   "A client that sends a value slower than so many bytes per second, over ten seconds in which nothing but the " \
   "client is waited for, is cut; 0: never. One that holds memory which others wait for is cut before.") \

@@ -339,15 +339,18 @@ static bool send_header(struct ic_reply *r, uint64_t length)
     return send_text(r, header);
 }
 
+/* A body that is short goes out whole, as a copy: its buffers are free again. */
 static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
 {
     struct ic_reply *r = ctx;
-    if (!r->begun && !send_header(r, first_part(r)->length)) {
+    uint64_t length = first_part(r)->length;
+    bool copied = length <= COPY_MAX;
+    if (!r->begun && !send_header(r, length)) {
         return;
     }
-    r->object_end = r->bytes_out + bytes.len;
-    if (send_bytes(r, bytes, owner) && ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX &&
-        !r->paused) {
+    r->object_end = copied ? r->object_end : r->bytes_out + bytes.len;
+    if (send_bytes(r, bytes, copied ? NULL : owner) && !copied && !r->paused &&
+        ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX) {
         r->paused = true;
         ic_get_pause(r->get);
     }
@@ -463,23 +466,29 @@ void ic_reply_drained(struct ic_reply *r)
     }
 }
 
+/* Buffers of the window are in the stream, or wait until there is room. */
+static bool holds_window(const struct ic_reply *r)
+{
+    return ic_stream_queued(r->stream) > 0 && (r->get != NULL || ic_reply_sent(r) < r->object_end);
+}
+
 /* Bytes of an object, or behind which one waits, are in the stream: the client is to read. */
 static bool holds_object(const struct ic_reply *r)
 {
-    return ic_stream_queued(r->stream) > 0 && (r->objects > 0 || ic_reply_sent(r) < r->object_end);
+    return holds_window(r) || (ic_stream_queued(r->stream) > 0 && r->objects > 0);
 }
 
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
 {
     uint64_t elapsed_ms = now_ms - r->slow_since_ms;
-    if (!holds_object(r) || r->slow_since_ms == 0 || elapsed_ms < IC_REPLY_PACE_MS) {
+    if (!holds_window(r) || r->slow_since_ms == 0 || elapsed_ms < IC_REPLY_PACE_MS) {
         return 0;
     }
     uint64_t read = ic_reply_sent(r) - r->slow_mark;
     return read == 0 ? UINT64_MAX : elapsed_ms * ic_stream_queued(r->stream) / read;
 }
 
-bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate)
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received)
 {
     uint64_t sent = ic_reply_sent(r);
     if (!holds_object(r)) {
@@ -489,14 +498,16 @@ bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate)
     if (r->slow_since_ms == 0) {
         r->slow_since_ms = now_ms;
         r->slow_mark = sent;
+        r->received_mark = received;
         return true;
     }
     uint64_t elapsed_ms = now_ms - r->slow_since_ms;
     if (elapsed_ms < IC_REPLY_RATE_WINDOW_MS) {
         return true;
     }
-    bool fast = (sent - r->slow_mark) * 1000 >= rate * elapsed_ms;
+    uint64_t moved = sent - r->slow_mark + received - r->received_mark;
     r->slow_since_ms = now_ms;
     r->slow_mark = sent;
-    return fast;
+    r->received_mark = received;
+    return moved * 1000 >= rate * elapsed_ms;
 }

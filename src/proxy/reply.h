@@ -7,7 +7,8 @@
  *                               ic_get: data; paused while the stream's queue is long
  *
  * Memory: bytes and objects in line are counted, and bounded by the limit; a body by the stream's
- * queue (IC_REPLY_QUEUE_MAX and one segment) and by the window.
+ * queue (IC_REPLY_QUEUE_MAX and one segment) and by the window. What is short is copied into the
+ * queue, bodies too, so that thousands of small objects hold nothing of the window.
  *
  * A client that reads while it sends needs little of that: so no command begins while more waits
  * than the allowance. One that sends a whole pipeline before it reads is waited for in vain: the
@@ -68,9 +69,10 @@ struct ic_reply {
     struct ic_get *get; /* fetches the first part */
     bool begun;         /* its header is sent */
     bool paused;
-    uint64_t bytes_out;  /* given to the stream, ever */
-    uint64_t object_end; /* of them the last byte of an object: until there buffers are held */
-    uint64_t slow_since_ms, slow_mark;
+    uint64_t bytes_out; /* given to the stream, ever */
+    uint64_t
+        object_end; /* of them the last byte in a buffer of the window: until there it is held */
+    uint64_t slow_since_ms, slow_mark, received_mark; /* when min-read-rate was measured last */
 };
 
 struct ic_reply_mark {
@@ -118,11 +120,12 @@ uint64_t ic_reply_sent(const struct ic_reply *r);
 size_t ic_reply_memory(const struct ic_reply *r);
 /* The stream's queue has become empty. */
 void ic_reply_drained(struct ic_reply *r);
-/* How long the client, at its pace, will need to read what it holds of an object; 0: it holds
+/* How long the client, at its pace, will need to read what it holds of the window; 0: it holds
  * nothing, or its pace is not known yet; UINT64_MAX: it reads nothing. */
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms);
-/* Call about every second. False: the client holds an object or buffers of one, and has read less
- * than RATE bytes per second for IC_REPLY_RATE_WINDOW_MS. */
-bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate);
+/* Call about every second; RECEIVED bytes have come from the client, ever. False: it holds an
+ * object or buffers of one, and what it has read and sent in IC_REPLY_RATE_WINDOW_MS is less than
+ * RATE bytes per second. Who sends a whole pipeline before the first reply is read is not slow. */
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received);
 
 #endif

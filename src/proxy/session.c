@@ -277,6 +277,7 @@ static void on_received(void *ctx, size_t length)
     struct ic_session *s = ctx;
     size_t body = length < s->streaming_room ? length : s->streaming_room;
     s->active_ms = ic_loop_now_ms(s->proxy->loop);
+    s->bytes_in += length;
     s->sessions->stats.bytes_in += length;
     s->processing = true;
     if (body > 0) {

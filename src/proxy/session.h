@@ -59,6 +59,7 @@ struct ic_session {
     struct ic_stream *stream;
     uint64_t id;
     uint64_t created_ms, active_ms; /* monotonic */
+    uint64_t bytes_in;              /* received from the client, ever */
     enum ic_session_state state;
     char peer[IC_ADDRESS_MAX], local[IC_ADDRESS_MAX];
 

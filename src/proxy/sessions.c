@@ -77,7 +77,7 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
 {
     const struct ic_config *c = s->proxy->config;
     uint64_t idle_ms = now_ms - s->active_ms;
-    if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate)) {
+    if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate, s->bytes_in)) {
         return "it reads slower than min-read-rate";
     }
     if (leaves_last_replies(s, now_ms)) {

@@ -407,8 +407,47 @@ static void test_nobody_reads(void **state)
     struct ic_session *s = first_session();
     assert_true(ic_stream_queued(s->stream) <= 2 * IC_REPLY_QUEUE_MAX);
     assert_true(s->charge.bytes <= IC_REPLY_QUEUE_MAX + 300000);
-    assert_false(ic_reply_fast_enough(&s->reply, 1000, 1000) &&
-                 ic_reply_fast_enough(&s->reply, 7000, 1000));
+    /* Who sends on is not slow, who does neither is. */
+    uint64_t received = s->bytes_in;
+    assert_true(ic_reply_fast_enough(&s->reply, 1000, 1000, received));
+    assert_true(ic_reply_fast_enough(&s->reply, 7000, 1000, received + 6000));
+    assert_false(ic_reply_fast_enough(&s->reply, 13000, 1000, received + 6000 + 5999));
+    assert_true(ic_reply_hold_ms(&s->reply, 15000) == UINT64_MAX);
+    close(fd);
+    settle(0);
+}
+
+/* Small values wait as copies, which the client is charged with, and leave the window to others. */
+static void test_small_values_nobody_reads(void **state)
+{
+    (void)state;
+    enum { COUNT = 60000, BATCH = 1000, SIZE = 100, REPLY = SIZE + 8 };
+    static char request[SIZE + 100], gets[BATCH * 7], reply[BATCH * REPLY], want[BATCH * REPLY];
+    int fd = dial(), narrow = 64 << 10;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof narrow), 0);
+    give(fd, request, make_set(request, "k", SIZE));
+    expect(fd, "+OK\r\n");
+    for (size_t i = 0; i < BATCH; i++) {
+        memcpy(gets + i * 7, "GET k\r\n", 7);
+        memcpy(want + i * REPLY, "$100\r\n", 6);
+        memcpy(want + i * REPLY + 6, strstr(request, "\r\n$100\r\n") + 8, SIZE + 2);
+    }
+    for (int i = 0; i < COUNT / BATCH; i++) {
+        give(fd, gets, sizeof gets);
+    }
+    struct ic_session *s = first_session();
+    for (uint64_t until = clock_ms() + DEADLINE_MS;
+         s->reply.get != NULL || ic_stream_queued(s->stream) <= IC_REPLY_QUEUE_MAX;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+    assert_int_equal(ic_window_stats(proxy.window).used, 0);
+    assert_true(ic_reply_fast_enough(&s->reply, 1000, 1000, 0));
+    assert_int_equal(ic_reply_hold_ms(&s->reply, 3000), 0); /* of what others wait for */
+    for (int i = 0; i < COUNT / BATCH; i++) {
+        assert_int_equal(take_reply(fd, reply, sizeof reply), sizeof reply);
+        assert_memory_equal(reply, want, sizeof reply);
+    }
     close(fd);
     settle(0);
 }
@@ -580,6 +619,7 @@ int main(void)
         session_test(test_half_closed),
         session_test(test_pipeline_sent_before_read),
         session_test(test_nobody_reads),
+        session_test(test_small_values_nobody_reads),
         session_test(test_long_arguments),
         session_test(test_slow_log_tells_the_cost),
         session_test(test_budget_that_is_spent),
