@@ -16,43 +16,47 @@ static int bucket_of(size_t bytes)
     return 63 - __builtin_clzll(bytes);
 }
 
+/* C takes BYTES, 0 as well, in the totals. */
+static void count(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes)
+{
+    m->total += bytes - c->bytes;
+    m->spared += c->spared ? bytes - c->bytes : 0;
+    c->bytes = bytes;
+}
+
 void ic_client_memory_charge(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes,
                              bool spared)
 {
     assert(bytes > 0);
-    bool joined = c->bytes > 0;
-    bool moves = !joined || spared != c->spared || bucket_of(bytes) != bucket_of(c->bytes);
-    m->total += bytes - c->bytes;
-    c->bytes = bytes;
-    c->spared = spared;
-    if (moves) {
-        if (joined) {
-            ic_list_remove(&c->node);
-        }
-        ic_list_push_back(&m->bucket[spared][bucket_of(bytes)], &c->node);
+    if (c->bytes > 0 && spared == c->spared && bucket_of(bytes) == bucket_of(c->bytes)) {
+        count(m, c, bytes);
+        return;
     }
+    ic_client_memory_leave(m, c);
+    c->spared = spared;
+    count(m, c, bytes);
+    ic_list_push_back(&m->bucket[spared][bucket_of(bytes)], &c->node);
 }
 
 void ic_client_memory_leave(struct ic_client_memory *m, struct ic_client_charge *c)
 {
     if (c->bytes > 0) {
-        m->total -= c->bytes;
-        c->bytes = 0;
+        count(m, c, 0);
         ic_list_remove(&c->node);
     }
 }
 
-struct ic_client_charge *ic_client_memory_largest(const struct ic_client_memory *m)
+struct ic_client_charge *ic_client_memory_victim(const struct ic_client_memory *m, size_t limit)
 {
-    for (int spared = 0; spared < 2; spared++) {
-        for (int i = IC_CLIENT_MEMORY_BUCKETS; i-- > 0;) {
-            const struct ic_list *bucket = &m->bucket[spared][i];
-            if (!ic_list_empty(bucket)) {
-                return IC_CONTAINER(bucket->next, struct ic_client_charge, node);
-            }
-        }
+    if (m->total <= limit) {
+        return NULL;
     }
-    return NULL;
+    bool spared = m->total - m->spared <= limit / 2;
+    const struct ic_list *bucket = &m->bucket[spared][IC_CLIENT_MEMORY_BUCKETS - 1];
+    while (ic_list_empty(bucket)) { /* they take more than 0 bytes: one is not empty */
+        bucket--;
+    }
+    return IC_CONTAINER(bucket->next, struct ic_client_charge, node);
 }
 
 void ic_client_memory_note(struct ic_client_memory *m, uint64_t now_ms, size_t input, size_t output)

@@ -5,7 +5,10 @@
  *
  *   charge --> [1 MiB, 2 MiB): client client      <-- largest: the first of the topmost
  *              [512 KiB, 1 MiB): client
- *              ...                                    who is spared (CLIENT NO-EVICT) goes last
+ *              ...
+ *
+ * Who is spared (CLIENT NO-EVICT) goes after the others. But any client may say so: the others lose
+ * nobody while they keep within half of the bound.
  */
 #ifndef IC_PROXY_CLIENT_MEMORY_H
 #define IC_PROXY_CLIENT_MEMORY_H
@@ -27,7 +30,7 @@ struct ic_client_charge {
 };
 
 struct ic_client_memory {
-    size_t total;
+    size_t total, spared;                               /* of all, and of those that are spared */
     struct ic_list bucket[2][IC_CLIENT_MEMORY_BUCKETS]; /* [spared] */
     struct {
         uint64_t second;
@@ -40,8 +43,8 @@ void ic_client_memory_init(struct ic_client_memory *m);
 void ic_client_memory_charge(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes,
                              bool spared);
 void ic_client_memory_leave(struct ic_client_memory *m, struct ic_client_charge *c);
-/* Who is to go next: one of the largest, up to a factor of two. NULL: there is nobody. */
-struct ic_client_charge *ic_client_memory_largest(const struct ic_client_memory *m);
+/* Who is to go next: one of the largest, up to a factor of two. NULL: all are within LIMIT. */
+struct ic_client_charge *ic_client_memory_victim(const struct ic_client_memory *m, size_t limit);
 
 /* Somebody's requests take INPUT bytes and its replies OUTPUT. */
 void ic_client_memory_note(struct ic_client_memory *m, uint64_t now_ms, size_t input,

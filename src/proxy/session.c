@@ -518,11 +518,11 @@ bool ic_session_check_output(struct ic_session *s)
 static void evict(struct ic_sessions *all, size_t limit)
 {
     char why[128];
-    while (all->memory.total > limit) {
-        struct ic_client_charge *largest = ic_client_memory_largest(&all->memory);
-        struct ic_session *s = IC_CONTAINER(largest, struct ic_session, charge);
+    struct ic_client_charge *victim;
+    while ((victim = ic_client_memory_victim(&all->memory, limit)) != NULL) {
+        struct ic_session *s = IC_CONTAINER(victim, struct ic_session, charge);
         snprintf(why, sizeof(why), "evicted: it takes %zu bytes, all clients %zu of %zu",
-                 largest->bytes, all->memory.total, limit);
+                 victim->bytes, all->memory.total, limit);
         all->stats.evicted_clients++;
         ic_session_end(s, why);
     }

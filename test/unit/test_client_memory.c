@@ -12,27 +12,50 @@ static void test_the_largest_go_first(void **state)
 {
     (void)state;
     struct ic_client_memory m;
-    struct ic_client_charge small = {0}, large = {0}, spared = {0};
+    struct ic_client_charge small = {0}, large = {0};
     ic_client_memory_init(&m);
-    assert_null(ic_client_memory_largest(&m));
+    assert_null(ic_client_memory_victim(&m, 0));
     ic_client_memory_charge(&m, &small, 1000, false);
     ic_client_memory_charge(&m, &large, 5000, false);
-    ic_client_memory_charge(&m, &spared, 1 << 20, true);
-    assert_int_equal(m.total, 6000 + (1 << 20));
-    assert_ptr_equal(ic_client_memory_largest(&m), &large);
+    assert_null(ic_client_memory_victim(&m, 6000)); /* within the bound */
+    assert_ptr_equal(ic_client_memory_victim(&m, 5999), &large);
     ic_client_memory_charge(&m, &small, 20000, false);
-    assert_ptr_equal(ic_client_memory_largest(&m), &small);
+    assert_ptr_equal(ic_client_memory_victim(&m, 5999), &small);
     ic_client_memory_leave(&m, &small);
     ic_client_memory_leave(&m, &small);
-    ic_client_memory_leave(&m, &large);
-    assert_ptr_equal(ic_client_memory_largest(&m), &spared); /* last, but not never */
-    ic_client_memory_charge(&m, &spared, 1 << 20, false);
-    ic_client_memory_charge(&m, &large, 3, true);
-    assert_ptr_equal(ic_client_memory_largest(&m), &spared);
-    ic_client_memory_leave(&m, &spared);
+    assert_int_equal(m.total, 5000);
     ic_client_memory_leave(&m, &large);
     assert_int_equal(m.total, 0);
-    assert_null(ic_client_memory_largest(&m));
+    assert_null(ic_client_memory_victim(&m, 0));
+}
+
+/* Any client may say that it is to be spared: the others keep half of the memory. */
+static void test_who_is_spared(void **state)
+{
+    (void)state;
+    enum { LIMIT = 10000 };
+    struct ic_client_memory m;
+    struct ic_client_charge one = {0}, other = {0}, spared = {0}, greedy = {0};
+    ic_client_memory_init(&m);
+    ic_client_memory_charge(&m, &one, 3000, false);
+    ic_client_memory_charge(&m, &other, 2000, false);
+    ic_client_memory_charge(&m, &spared, 4000, true);
+    assert_null(ic_client_memory_victim(&m, LIMIT));
+    ic_client_memory_charge(&m, &one, 3001 + LIMIT - m.total, false);
+    assert_ptr_equal(ic_client_memory_victim(&m, LIMIT), &one);
+    ic_client_memory_leave(&m, &one);
+    ic_client_memory_charge(&m, &other, LIMIT / 2, false);
+    ic_client_memory_charge(&m, &greedy, LIMIT, true);
+    assert_ptr_equal(ic_client_memory_victim(&m, LIMIT), &greedy);
+    ic_client_memory_charge(&m, &other, LIMIT / 2 + 1, false);
+    assert_ptr_equal(ic_client_memory_victim(&m, LIMIT), &other);
+    ic_client_memory_charge(&m, &greedy, LIMIT, false); /* it says so no more */
+    assert_ptr_equal(ic_client_memory_victim(&m, LIMIT), &greedy);
+    ic_client_memory_leave(&m, &greedy);
+    assert_null(ic_client_memory_victim(&m, LIMIT));
+    ic_client_memory_leave(&m, &spared);
+    ic_client_memory_leave(&m, &other);
+    assert_int_equal(m.total, 0);
 }
 
 /* Whatever happens: the total is the sum, and nobody is more than twice as large as the largest. */
@@ -57,7 +80,7 @@ static void test_any_charges(void **state)
             total += c[i].bytes;
             most = c[i].bytes > most ? c[i].bytes : most;
         }
-        const struct ic_client_charge *largest = ic_client_memory_largest(&m);
+        const struct ic_client_charge *largest = ic_client_memory_victim(&m, 0);
         assert_int_equal(m.total, total);
         assert_true(largest == NULL ? most == 0 : largest->bytes * 2 > most);
     }
@@ -101,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_largest_go_first),
+        cmocka_unit_test(test_who_is_spared),
         cmocka_unit_test(test_any_charges),
         cmocka_unit_test(test_recent),
         cmocka_unit_test(test_limit),
