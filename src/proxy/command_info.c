@@ -221,15 +221,11 @@ static void write_stats(struct report *r)
 {
     const struct ic_stats *s = &sessions_of(r)->stats;
     struct ic_store_stats store = ic_store_stats(r->call->proxy->store);
-    uint64_t bytes_out = s->bytes_out;
-    IC_LIST_EACH (node, &sessions_of(r)->list) {
-        bytes_out += IC_CONTAINER(node, struct ic_session, node)->reply.bytes_out;
-    }
     number(r, "total_connections_received", s->connections_received);
     number(r, "total_commands_processed", s->commands);
     number(r, "instantaneous_ops_per_sec", s->ops_per_s);
     number(r, "total_net_input_bytes", s->bytes_in);
-    number(r, "total_net_output_bytes", bytes_out);
+    number(r, "total_net_output_bytes", s->bytes_out);
     line(r, "instantaneous_input_kbps:%.2f", (double)s->in_per_s / 1024);
     line(r, "instantaneous_output_kbps:%.2f", (double)s->out_per_s / 1024);
     number(r, "rejected_connections", s->connections_rejected);

@@ -10,6 +10,7 @@
 #include "proxy/books.h"
 #include "proxy/get.h"
 #include "proxy/proxy.h"
+#include "proxy/sessions.h"
 #include "proxy/store.h"
 #include "proxy/unavailable.h"
 
@@ -298,6 +299,7 @@ size_t ic_reply_memory(const struct ic_reply *r)
 static bool send_bytes(struct ic_reply *r, struct ic_slice bytes, struct ic_buf *owner)
 {
     r->bytes_out += bytes.len;
+    r->proxy->sessions->stats.bytes_out += bytes.len;
     if (ic_stream_write(r->stream, bytes, owner) != 0) {
         r->broken(r->ctx, "out of memory");
         return false;

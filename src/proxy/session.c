@@ -437,7 +437,6 @@ void ic_session_end(struct ic_session *s, const char *why)
     ic_list_remove(&s->node);
     s->sessions->count--;
     ic_client_memory_leave(&s->sessions->memory, &s->charge);
-    s->sessions->stats.bytes_out += s->reply.bytes_out;
     ic_reply_deinit(&s->reply);
     ic_dispatch_drop(s);
     ic_transaction_discard(s);

@@ -49,6 +49,23 @@ static int refuse_writes(const struct ic_node_request *r)
     return r->op == IC_NODE_WRITE ? IC_EIO : 0;
 }
 
+/* What comes and goes is counted at once, not when its client leaves. */
+static void test_bytes_are_counted(void **state)
+{
+    (void)state;
+    const struct ic_stats *stats = &proxy.sessions->stats;
+    int fd = dial();
+    ask(fd, "SET k value\r\nGET k\r\n", "+OK\r\n$5\r\nvalue\r\n");
+    assert_int_equal(stats->bytes_in, 20);
+    assert_int_equal(stats->bytes_out, 16);
+    ask(fd, "CONFIG RESETSTAT\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    assert_int_equal(stats->bytes_in, 0); /* both came in one read */
+    assert_int_equal(stats->bytes_out, 12);
+    close(fd);
+    settle(0);
+    assert_int_equal(stats->bytes_out, 12);
+}
+
 static void test_value_that_fails_in_the_middle(void **state)
 {
     (void)state;
@@ -605,6 +622,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         session_test(test_sizes_and_cuts),
         session_test(test_pipeline_in_order),
+        session_test(test_bytes_are_counted),
         session_test(test_value_that_fails_in_the_middle),
         session_test(test_too_big_is_refused_at_once),
         session_test(test_too_big_is_read_past),

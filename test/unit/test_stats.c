@@ -31,8 +31,10 @@ static void test_counters(void **state)
     f = &s.command[ic_command_number(command("client|list"))];
     assert_int_equal(f->bucket[IC_STATS_BUCKETS - 1], 1);
     assert_int_equal(s.commands, 3);
+    s.output_limit_disconnections = s.query_limit_refusals = 5;
     ic_stats_reset(&s);
     assert_int_equal(s.commands, 0);
+    assert_int_equal(s.output_limit_disconnections + s.query_limit_refusals, 0);
     assert_int_equal(s.command[ic_command_number(command("get"))].calls, 0);
     ic_stats_deinit(&s);
 }
@@ -116,9 +118,11 @@ static void test_rates(void **state)
     assert_int_equal(ic_stats_init(&s), 0);
     s.commands = 500;
     s.bytes_in = 4000;
+    s.bytes_out = 6000;
     ic_stats_sample(&s, 2000);
     assert_int_equal(s.ops_per_s, 250);
     assert_int_equal(s.in_per_s, 2000);
+    assert_int_equal(s.out_per_s, 3000);
     ic_stats_sample(&s, 2000); /* the same turn: as it was */
     assert_int_equal(s.ops_per_s, 250);
     ic_stats_sample(&s, 3000);
