@@ -23,6 +23,7 @@ enum {
 struct ic_resp_client {
     int fd;
     struct ic_resp_wait wait;
+    struct ic_resp_traffic traffic;
     size_t at, end; /* of input: what was received and not taken */
     uint8_t input[INPUT_BYTES];
 };
@@ -155,6 +156,11 @@ void ic_resp_client_close(struct ic_resp_client *c)
     ic_free(c);
 }
 
+struct ic_resp_traffic ic_resp_client_traffic(const struct ic_resp_client *c)
+{
+    return c->traffic;
+}
+
 /* ---- sending ---------------------------------------------------------------- */
 
 int ic_resp_client_send(struct ic_resp_client *c, struct ic_slice bytes, char *why)
@@ -174,6 +180,7 @@ int ic_resp_client_send(struct ic_resp_client *c, struct ic_slice bytes, char *w
             return closed(why);
         }
         sent += len > 0 ? (size_t)len : 0;
+        c->traffic.sent += len > 0 ? (size_t)len : 0;
     }
     return 0;
 }
@@ -207,6 +214,7 @@ static int receive(struct ic_resp_client *c, void *out, size_t size, size_t *len
         ssize_t got = recv(c->fd, out, size, 0);
         if (got > 0) {
             *len = (size_t)got;
+            c->traffic.received += (size_t)got;
             return 0;
         }
         if (got == 0 || (errno != EAGAIN && errno != EINTR)) {

@@ -56,6 +56,12 @@ int ic_resp_client_read(struct ic_resp_client *c, void *out, size_t size, size_t
 int ic_resp_client_reply(struct ic_resp_client *c, struct ic_buf *out, size_t max,
                          char *why) IC_MUST_USE;
 
+/* Bytes that went over the connection so far; received: also what is not taken yet. */
+struct ic_resp_traffic {
+    uint64_t sent, received;
+};
+struct ic_resp_traffic ic_resp_client_traffic(const struct ic_resp_client *c);
+
 /* LINE is a reply nobody asked for: an error of the proxy's, or nonsense. IC_EIO, IC_EAUTH,
  * IC_EPROTO with WHY. */
 int ic_resp_client_refusal(const char *line, char *why) IC_MUST_USE;

@@ -46,6 +46,8 @@ struct top {
     uint64_t interval_ms, count; /* count 0: until it is ended */
     bool batch;
     struct ic_resp_client *client; /* NULL: not connected */
+    struct ic_resp_traffic before; /* over connections that are closed */
+    struct ic_resp_traffic asked;  /* in all, until the last command's reply began */
     struct ic_top_data data;
     struct ic_top_view view;
     uint64_t frames;
@@ -84,6 +86,17 @@ static int connect_client(struct top *t)
                                &t->client, t->why);
 }
 
+static void disconnect(struct top *t)
+{
+    if (t->client != NULL) {
+        struct ic_resp_traffic here = ic_resp_client_traffic(t->client);
+        t->before.sent += here.sent;
+        t->before.received += here.received;
+        ic_resp_client_close(t->client);
+        t->client = NULL;
+    }
+}
+
 /* Asks for WORDS and gives the reply to READ. */
 static int ask(struct top *t, const char *const *words, size_t count, struct ic_top_sample *s,
                int (*read)(struct ic_top_sample *s, struct ic_slice reply))
@@ -91,6 +104,9 @@ static int ask(struct top *t, const char *const *words, size_t count, struct ic_
     struct ic_buf reply;
     ic_buf_init(&reply);
     int result = ic_resp_client_command(t->client, words, count, NULL, t->why);
+    struct ic_resp_traffic here = ic_resp_client_traffic(t->client);
+    t->asked = (struct ic_resp_traffic){.sent = t->before.sent + here.sent,
+                                        .received = t->before.received + here.received};
     if (result >= 0) {
         result = ic_resp_client_reply(t->client, &reply, IC_TOP_REPLY_MAX, t->why);
     }
@@ -114,6 +130,7 @@ static int fetch(struct top *t)
     ic_top_sample_init(&s, ic_clock_mono_ms());
     if (result >= 0) {
         result = ask(t, info, sizeof info / sizeof info[0], &s, ic_top_sample_info);
+        ic_top_sample_leave_out(&s, t->asked.sent, t->asked.received);
     }
     if (result >= 0) {
         result = ask(t, pool, sizeof pool / sizeof pool[0], &s, ic_top_sample_pool);
@@ -122,8 +139,7 @@ static int fetch(struct top *t)
         ic_top_data_take(&t->data, &s);
         t->view.trouble = NULL;
     } else {
-        ic_resp_client_close(t->client);
-        t->client = NULL;
+        disconnect(t);
         t->view.trouble = t->why;
     }
     ic_top_sample_deinit(&s);
@@ -439,7 +455,7 @@ static int run(struct top *t, const struct ic_endpoint_options *o)
     ic_top_data_init(&t->data);
     setlocale(LC_CTYPE, "");
     int status = t->batch ? run_batch(t) : run_screen(t);
-    ic_resp_client_close(t->client);
+    disconnect(t);
     ic_top_data_deinit(&t->data);
     return status;
 }

@@ -107,12 +107,15 @@ static const struct {
     {"dollars_repair", IC_TOP_DOLLARS_REPAIR},
     {"dollars_transfer", IC_TOP_DOLLARS_TRANSFER},
     {"dollars_unreported_max", IC_TOP_DOLLARS_UNREPORTED},
+    {"dollars_outstanding", IC_TOP_DOLLARS_OUTSTANDING},
     {"dollars_per_hour", IC_TOP_DOLLARS_LAST_HOUR},
     {"dollars_per_get", IC_TOP_DOLLARS_PER_GET},
     {"dollars_per_gb", IC_TOP_DOLLARS_PER_GB},
     {"elasticache_dollars", IC_TOP_DOLLARS_ELASTICACHE},
     {"serverless_redis_dollars", IC_TOP_DOLLARS_SERVERLESS},
     {"s3_express_dollars", IC_TOP_DOLLARS_S3_EXPRESS},
+    {"s3_dollars", IC_TOP_DOLLARS_S3},
+    {"cost_hours", IC_TOP_HOURS},
     {"budget_per_hour", IC_TOP_BUDGET},
     {"budget_spent", IC_TOP_BUDGET_SPENT},
 };
@@ -179,6 +182,12 @@ int ic_top_sample_info(struct ic_top_sample *s, struct ic_slice reply)
         read_field(s, name, value);
     }
     return 0;
+}
+
+void ic_top_sample_leave_out(struct ic_top_sample *s, uint64_t sent, uint64_t received)
+{
+    s->figure[IC_TOP_BYTES_IN] -= (double)sent;
+    s->figure[IC_TOP_BYTES_OUT] -= (double)received;
 }
 
 /* ---- IC.POOL ---------------------------------------------------------------- */

@@ -45,13 +45,16 @@ enum ic_top_figure {
     IC_TOP_DOLLARS_BACKUP,
     IC_TOP_DOLLARS_REPAIR,
     IC_TOP_DOLLARS_TRANSFER,
-    IC_TOP_DOLLARS_UNREPORTED, /* beside them, at most */
+    IC_TOP_DOLLARS_UNREPORTED,  /* beside them, at most */
+    IC_TOP_DOLLARS_OUTSTANDING, /* beside them, of invocations that have not ended */
     IC_TOP_DOLLARS_LAST_HOUR,
     IC_TOP_DOLLARS_PER_GET,
     IC_TOP_DOLLARS_PER_GB,
     IC_TOP_DOLLARS_ELASTICACHE, /* the same service elsewhere, in the same time */
     IC_TOP_DOLLARS_SERVERLESS,
     IC_TOP_DOLLARS_S3_EXPRESS,
+    IC_TOP_DOLLARS_S3,
+    IC_TOP_HOURS,  /* that time */
     IC_TOP_BUDGET, /* an hour; 0: none */
     IC_TOP_BUDGET_SPENT,
     IC_TOP_FIGURES,
@@ -92,6 +95,8 @@ void ic_top_sample_deinit(struct ic_top_sample *s);
  */
 int ic_top_sample_info(struct ic_top_sample *s, struct ic_slice reply) IC_MUST_USE;
 int ic_top_sample_pool(struct ic_top_sample *s, struct ic_slice reply) IC_MUST_USE;
+/* Of the traffic that INFO tells, SENT bytes to the proxy and RECEIVED from it were the asking. */
+void ic_top_sample_leave_out(struct ic_top_sample *s, uint64_t sent, uint64_t received);
 /* LIVE of CAPACITY, NAN if either is not known or there is none. */
 double ic_top_fill(const struct ic_top_function *f);
 

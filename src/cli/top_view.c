@@ -378,6 +378,7 @@ static void draw_cost(struct pen *p)
 {
     begin_line(p, "cost");
     add_dollars(p, "so far", IC_TOP_DOLLARS);
+    add_dollars(p, "under way", IC_TOP_DOLLARS_OUTSTANDING);
     add_dollars(p, "last hour", IC_TOP_DOLLARS_LAST_HOUR);
     add_dollars(p, "a GET", IC_TOP_DOLLARS_PER_GET);
     add_dollars(p, "a GB", IC_TOP_DOLLARS_PER_GB);
@@ -396,11 +397,15 @@ static void draw_causes(struct pen *p)
     }
 }
 
-/* What the same service would have cost so far, and the budget if there is one. */
+/* What the same service would have cost in the time in which cost was counted, and the budget if
+ * there is one. */
 static void draw_alternatives(struct pen *p)
 {
+    enum { WIDTH = 6 };
+    static const double hour_ms = 3600e3;
     char text[IC_HUMAN_MAX];
     begin_line(p, "elsewhere");
+    add(p, "in", ic_human_duration(figure(p, IC_TOP_HOURS) * hour_ms, text), "", WIDTH);
     add_dollars(p, "ElastiCache", IC_TOP_DOLLARS_ELASTICACHE);
     add_dollars(p, "S3 Express", IC_TOP_DOLLARS_S3_EXPRESS);
     if (figure(p, IC_TOP_BUDGET) > 0) {
@@ -408,6 +413,7 @@ static void draw_alternatives(struct pen *p)
         add(p, "of", ic_human_dollars(figure(p, IC_TOP_BUDGET), text), "/h", 0);
         add(p, "level", p->data->now.budget_level, "", 0);
     }
+    add_dollars(p, "S3", IC_TOP_DOLLARS_S3);
     add_dollars(p, "Serverless", IC_TOP_DOLLARS_SERVERLESS);
 }
 
@@ -498,7 +504,9 @@ static void draw_help(struct ic_canvas *c, int from)
         "  h ?                          this help; any key leaves it",
         "  q                            quit",
         "",
-        "  GET and SET count every command that reads or writes values.",
+        "  GET and SET count every command that reads or writes values; traffic is that of all",
+        "  clients but this one. Cost so far is what the platform has reported, which it does when",
+        "  an invocation ends; under way is what the others would cost if they ended now.",
         "  FILL   live bytes of what the instance can hold    AGE   since it was first heard of",
         "  IDLE   since it was last asked for a chunk         BILLED   by the platform's report",
         "  FAILED crashes, and invocations that never ran     -     the proxy does not say",

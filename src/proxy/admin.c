@@ -61,7 +61,7 @@ static struct figures gather(const struct ic_proxy *p)
         .budget_level = (uint64_t)ic_books_budget(p->books),
         .store = ic_store_stats(p->store),
         .functions = ic_functions_figures(p->functions, -1),
-        .cost = ic_cost_figures(p->books),
+        .cost = ic_cost_figures(p->books, p->functions),
         .repair = ic_repair_stats(p->repair),
         .backup = ic_backups_stats(p->backups),
         .copies = ic_store_copies(p->store),

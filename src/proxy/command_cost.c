@@ -34,7 +34,7 @@ static void write_causes(struct ic_resp_writer *w, const struct ic_cost_figures 
 
 void ic_command_ic_cost(struct ic_call *c)
 {
-    struct ic_cost_figures f = ic_cost_figures(c->proxy->books);
+    struct ic_cost_figures f = ic_cost_figures(c->proxy->books, c->proxy->functions);
     size_t rows = 0;
 #define COUNT_ROW(...) rows++;
     IC_COST_FIGURES(COUNT_ROW)

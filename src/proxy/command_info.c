@@ -400,7 +400,7 @@ static void write_pool(struct report *r)
 
 static void write_cost(struct report *r)
 {
-    struct ic_cost_figures f = ic_cost_figures(r->call->proxy->books);
+    struct ic_cost_figures f = ic_cost_figures(r->call->proxy->books, r->call->proxy->functions);
 #define COST_LINE(type, name, field, help)                                                         \
     r->failed |= ic_buf_append_str(&r->text, name ":") != 0 ||                                     \
                  IC_FIGURE_PRINT(&r->text, f.field) != 0 ||                                        \

@@ -1,6 +1,7 @@
 #include "proxy/cost_figures.h"
 
 #include "proxy/books.h"
+#include "proxy/functions.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -15,7 +16,8 @@ int ic_figure_print_dollars(struct ic_buf *out, double value)
     return ic_buf_printf(out, "%.12f", value);
 }
 
-struct ic_cost_figures ic_cost_figures(const struct ic_books *b)
+struct ic_cost_figures ic_cost_figures(const struct ic_books *b,
+                                       const struct ic_functions *functions)
 {
     const struct ic_cost *c = ic_books_cost(b);
     const struct ic_cost_totals *t = ic_cost_totals(c);
@@ -25,6 +27,7 @@ struct ic_cost_figures ic_cost_figures(const struct ic_books *b)
         .unreported = t->unreported,
         .unreported_ms_max = t->unreported_ms_max,
         .outstanding = ic_cost_outstanding(c),
+        .outstanding_ms = ic_functions_outstanding_ms(functions),
         .sent_bytes = t->sent_bytes,
         .received_bytes = t->received_bytes,
         .dollars_total = ic_cost_dollars(c),
@@ -38,6 +41,9 @@ struct ic_cost_figures ic_cost_figures(const struct ic_books *b)
         .elsewhere = ic_cost_alternatives(c),
         .level = ic_books_budget(b),
     };
+    struct ic_rate rate = ic_cost_rate(c);
+    f.outstanding_dollars =
+        (double)f.outstanding * rate.per_invocation + (double)f.outstanding_ms * rate.per_ms;
     memcpy(f.billed_ms, t->billed_ms, sizeof f.billed_ms);
     memcpy(f.invocations, t->invocations, sizeof f.invocations);
     memcpy(f.dollars, t->dollars, sizeof f.dollars);

@@ -9,6 +9,7 @@
 #include "core/cost.h"
 
 struct ic_books;
+struct ic_functions;
 
 /* type, name, field of struct ic_cost_figures (uint64_t or double), help. "gb" is 2^30 bytes. */
 /* clang-format off */
@@ -22,6 +23,7 @@ struct ic_books;
     X(counter, "unreported_invocations",    unreported,             "Invocations whose bill is not known.") \
     X(counter, "unreported_ms_max",         unreported_ms_max,      "Most that these were billed, in milliseconds.") \
     X(gauge,   "outstanding_invocations",   outstanding,            "Invocations that have not ended.") \
+    X(gauge,   "outstanding_ms",            outstanding_ms,         "Milliseconds since these were sent.") \
     X(counter, "transfer_sent_bytes",       sent_bytes,             "Bytes to functions.") \
     X(counter, "transfer_received_bytes",   received_bytes,         "Bytes from functions.") \
     X(counter, "dollars_total",             dollars_total,          "Dollars spent, as far as reported.") \
@@ -31,6 +33,7 @@ struct ic_books;
     X(counter, "dollars_repair",            dollars[IC_COST_REPAIR],   "Dollars spent on repairs.") \
     X(counter, "dollars_transfer",          dollars[IC_COST_TRANSFER], "Dollars spent on transfer between zones.") \
     X(counter, "dollars_unreported_max",    unreported_dollars,     "Most that unreported invocations cost.") \
+    X(gauge,   "dollars_outstanding",       outstanding_dollars,    "What outstanding invocations would cost if they ended now.") \
     X(gauge,   "dollars_per_hour",          dollars_per_hour,       "Dollars spent in the last 60 minutes.") \
     X(gauge,   "dollars_per_get",           dollars_per_get,        "Dollars spent over GETs answered.") \
     X(gauge,   "dollars_per_gb",            dollars_per_gb,         "Dollars spent over GB they were answered with.") \
@@ -47,15 +50,15 @@ struct ic_books;
 struct ic_cost_figures {
     uint64_t billed_ms_total, invocations_total;
     uint64_t billed_ms[IC_COST_CAUSES], invocations[IC_COST_CAUSES];
-    uint64_t unreported, unreported_ms_max, outstanding;
+    uint64_t unreported, unreported_ms_max, outstanding, outstanding_ms;
     uint64_t sent_bytes, received_bytes;
-    double dollars[IC_COST_CAUSES], dollars_total, unreported_dollars;
+    double dollars[IC_COST_CAUSES], dollars_total, unreported_dollars, outstanding_dollars;
     double dollars_per_hour, dollars_per_get, dollars_per_gb;
     double budget_per_hour, budget_spent, hours;
     struct ic_cost_alternatives elsewhere;
     enum ic_budget_level level;
 };
-struct ic_cost_figures ic_cost_figures(const struct ic_books *b);
+struct ic_cost_figures ic_cost_figures(const struct ic_books *b, const struct ic_functions *f);
 
 /* A row's value as text: dollars of one millisecond need twelve places. IC_ENOMEM. */
 int ic_figure_print_number(struct ic_buf *out, uint64_t value) IC_MUST_USE;

@@ -477,6 +477,21 @@ struct ic_function_figures ic_functions_figures(const struct ic_functions *f, in
     return sum;
 }
 
+static uint64_t outstanding_ms(const struct ic_function *fn, uint64_t now_ms)
+{
+    return fn != NULL && fn->outstanding ? now_ms - fn->invoked_ms : 0;
+}
+
+uint64_t ic_functions_outstanding_ms(const struct ic_functions *f)
+{
+    uint64_t sum = 0, now_ms = ic_loop_now_ms(f->loop);
+    for (uint32_t i = 0; i < ic_pool_count(f->pool); i++) {
+        const struct ic_function *fn = at(f, (uint16_t)i);
+        sum += outstanding_ms(fn, now_ms) + outstanding_ms(fn->peer, now_ms);
+    }
+    return sum;
+}
+
 const char *ic_functions_trouble(const struct ic_functions *f)
 {
     return ic_loop_now_ms(f->loop) - f->trouble_ms <= TROUBLE_MS ? f->trouble : "";

@@ -276,6 +276,9 @@ struct ic_function_figures {
 };
 /* Of one function, or of all with FUNCTION < 0. */
 struct ic_function_figures ic_functions_figures(const struct ic_functions *f, int function);
+/* Milliseconds since each Invoke was sent of which it is not known yet what it cost, all together.
+ */
+uint64_t ic_functions_outstanding_ms(const struct ic_functions *f);
 /* The last trouble with a function in words, for clients: which, what and what helps; "" if there
  * was none for a minute. Valid until the next turn. */
 const char *ic_functions_trouble(const struct ic_functions *f);

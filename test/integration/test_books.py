@@ -129,6 +129,7 @@ def test_a_proxy_that_is_killed(new_cluster):
         wait_until(lambda: asleep(c), "no node is active, so that this life invokes its own")
         client.set("k", noise(2 * MB, seed))
         assert cost(client)["outstanding_invocations"] > 0
+        assert cost(client)["dollars_outstanding"] > 0
         spent = cost(client)
         c.kill("proxy")
         c.up()
@@ -256,6 +257,7 @@ def test_ic_cost_and_metrics(new_cluster):
         info, shown = cost(client), fields(client.execute_command("IC.COST"))
         return cost(client) == info and (info, shown)
     info, shown = wait_until(both, "nothing changes between two looks")
+    assert info["outstanding_ms"] == info["dollars_outstanding"] == 0
     assert set(shown["causes"]) == {"serve", "warm", "backup", "repair", "transfer"}
     assert shown["causes"]["serve"]["billed_ms"] == info["billed_ms_serve"]
     for name, value in info.items():

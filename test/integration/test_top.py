@@ -174,6 +174,13 @@ def test_frames_go_on_and_show_rates(cluster):
     reader.join()
 
 
+def test_looking_is_no_traffic(new_cluster):
+    cluster = new_cluster(options={"warm-interval": "1h"})
+    done = cluster.command("top", "--port", cluster.port, "--count", 4, "--interval", "100ms")
+    shown = re.findall(r"traffic    out (.*?)  +in (.*?)  +.*peak (.*)", done.stdout)
+    assert shown[1:] == [("0 B/s", "0 B/s", "0 B/s")] * 3, done.stdout
+
+
 def test_a_lost_connection_comes_back(new_cluster):
     cluster = new_cluster()
     with subprocess.Popen([str(INFINICACHE), "top", "-b", "--dir", str(cluster.dir), "--interval",

@@ -99,6 +99,12 @@ struct ic_function_figures ic_functions_figures(const struct ic_functions *f, in
     return (struct ic_function_figures){0};
 }
 
+uint64_t ic_functions_outstanding_ms(const struct ic_functions *f)
+{
+    (void)f;
+    return 0;
+}
+
 struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function)
 {
     (void)f;

@@ -106,6 +106,30 @@ static void stop_sends_nodes_home(void **s)
     close_world(&w);
 }
 
+static bool has_lasted(void *ctx)
+{
+    struct world *w = ctx;
+    return ic_functions_outstanding_ms(w->f) >= 30;
+}
+
+/* An invocation is billed at its end: until then it is told how long it has been under way. */
+static void what_is_under_way_is_told(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 2);
+    set(&w, "lease", "60s");
+    assert_int_equal(ic_functions_outstanding_ms(w.f), 0);
+    put(&w, 5);
+    fake_run(&w.fake, has_lasted, &w);
+    bool done = false;
+    ic_functions_stop(w.f, 2000, stopped, &done);
+    fake_run(&w.fake, is_set, &done);
+    fake_run(&w.fake, is_asleep, &w);
+    assert_int_equal(ic_functions_outstanding_ms(w.f), 0);
+    close_world(&w);
+}
+
 /* Many requests of all kinds while nodes are killed, links break and Invokes fail: each is answered
  * once. */
 static void nothing_waits_for_ever(void **s)
@@ -161,7 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(writes_seals_and_reads),   leak_test(deletes_go_before_writes_and_wake_nobody),
         leak_test(deletes_wait_for_company), leak_test(stop_sends_nodes_home),
-        leak_test(nothing_waits_for_ever),
+        leak_test(nothing_waits_for_ever),   leak_test(what_is_under_way_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,6 +214,25 @@ static void test_rates(void **state)
     ic_top_data_deinit(&d);
 }
 
+/* What the asking itself takes is no traffic, whatever else there is. */
+static void test_our_own_traffic(void **state)
+{
+    (void)state;
+    struct ic_top_data d;
+    ic_top_data_init(&d);
+    for (int i = 1; i <= 2; i++) {
+        struct ic_top_sample s;
+        ic_top_sample_init(&s, 1000 * (uint64_t)i);
+        s.figure[IC_TOP_UPTIME_S] = i;
+        s.figure[IC_TOP_BYTES_IN] = 100 * i;
+        s.figure[IC_TOP_BYTES_OUT] = 5000 * i;
+        ic_top_sample_leave_out(&s, 100 * (uint64_t)i, 4000 * (uint64_t)(i - 1));
+        ic_top_data_take(&d, &s);
+    }
+    assert_true(d.in_per_s == 0 && d.out_per_s == 1000 && d.traffic[0] == 1000);
+    ic_top_data_deinit(&d);
+}
+
 static void test_traffic_is_bounded(void **state)
 {
     (void)state;
@@ -239,6 +258,7 @@ int main(void)
                                        leak_test(test_cut_replies),
                                        leak_test(test_without_memory),
                                        leak_test(test_rates),
+                                       leak_test(test_our_own_traffic),
                                        leak_test(test_traffic_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

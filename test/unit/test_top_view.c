@@ -33,12 +33,13 @@ static void begin(struct world *w, int functions)
     for (int i = 0; i < 2; i++) {
         struct ic_top_sample s;
         ic_top_sample_init(&s, 1000 * (uint64_t)(i + 1));
-        char info[400];
+        char info[500];
         snprintf(info, sizeof info,
                  "uptime_in_seconds:%d\r\nconnected_clients:3\r\n# Commandstats\r\n"
                  "cmdstat_get:calls=%d,x=1\r\ntotal_net_input_bytes:%d\r\n"
                  "total_net_output_bytes:%d\r\npool_objects:12\r\npool_live_bytes:512\r\n"
                  "pool_capacity_bytes:1024\r\ndollars_total:1.50\r\nelasticache_dollars:20\r\n"
+                 "dollars_outstanding:0.25\r\ncost_hours:2.5\r\ns3_dollars:0.5\r\n"
                  "dollars_unreported_max:0.02\r\nbudget_per_hour:3\r\nbudget_spent:2.5\r\n"
                  "budget_level:no-warm\r\n",
                  50 + i, 40 * i, 1024 * i, 2048 * i);
@@ -85,10 +86,12 @@ static void test_everything_is_there(void **state)
                                          "held 512 B  of 1.00 KiB",
                                          " 50.0%",
                                          "functions  4  awake 2  asleep 2",
-                                         "so far $1.50",
+                                         "so far $1.50 ",
+                                         "under way $0.250",
                                          "last hour -",
                                          "warm -",
-                                         "ElastiCache $20.00",
+                                         "elsewhere  in 2h30m   ElastiCache $20.00",
+                                         "S3 $0.500",
                                          "at most $0.0200",
                                          "budget $2.50  of $3.00/h  level no-warm",
                                          "FUNCTION",
