@@ -22,6 +22,7 @@ enum {
     BOOT_ID_MAX = 64,
     STAT_MAX = 1024,
     PATH_BYTES = 4096,
+    PF_EXITING = 4, /* of the kernel's flags in /proc/PID/stat */
 };
 
 /* Reads at most SIZE - 1 bytes of PATH and a zero. False: not readable. */
@@ -55,18 +56,25 @@ struct ic_process ic_process_look(pid_t pid)
     }
     char *at = strrchr(stat, ')'); /* the name before it may hold anything */
     char state;
-    uint64_t start;
-    /* proc(5): state is field 3, starttime field 22 */
-    if (at == NULL || sscanf(at + 1,
-                             " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                             "%*s %*s %" SCNu64,
-                             &state, &start) != 2) {
+    unsigned flags, threads;
+    uint64_t start, pending;
+    /* proc(5): state is field 3, flags 9, num_threads 20, starttime 22, signal 31 */
+    if (at == NULL ||
+        sscanf(at + 1,
+               " %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u "
+               "%*s %" SCNu64 " %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+               &state, &flags, &threads, &start, &pending) != 5) {
         return none;
     }
-    if (state == 'Z' || state == 'X') {
+    /* The first thread is a zombie as soon as it has ended, be another one still in a system call:
+     * the files close when the last one has. */
+    bool zombie = state == 'Z' || state == 'X';
+    if (zombie && threads <= 1) {
         return none;
     }
-    return (struct ic_process){.pid = pid, .start_ticks = start};
+    bool killed = (pending & UINT64_C(1) << (SIGKILL - 1)) != 0;
+    return (struct ic_process){
+        .pid = pid, .start_ticks = start, .ending = zombie || killed || (flags & PF_EXITING) != 0};
 }
 
 bool ic_process_alive(const struct ic_process *p)
@@ -97,19 +105,42 @@ void ic_process_name(pid_t pid, char *out, size_t out_size)
     out[strcspn(out, "\n")] = '\0';
 }
 
+void ic_process_pause(void)
+{
+    (void)poll(NULL, 0, POLL_MS);
+}
+
+static bool gone_within(const struct ic_process *p, uint64_t wait_ms)
+{
+    uint64_t end_ms = ic_clock_mono_ms() + wait_ms;
+    while (ic_process_alive(p)) {
+        if (ic_clock_mono_ms() > end_ms) {
+            return false;
+        }
+        ic_process_pause();
+        (void)waitpid(p->pid, NULL, WNOHANG); /* if it is a child of ours */
+    }
+    (void)waitpid(p->pid, NULL, WNOHANG);
+    return true;
+}
+
 struct ic_process ic_process_of_file(const char *dir, const char *name)
 {
     struct ic_process none = {0}, p;
     char path[PATH_BYTES], text[256], boot[BOOT_ID_MAX], boot_then[BOOT_ID_MAX];
     int pid;
+    uint64_t start;
     snprintf(path, sizeof path, "%s/%s.pid", dir, name);
     if (!read_small(path, text, sizeof text) ||
-        sscanf(text, "%d %" SCNu64 " %63s", &pid, &p.start_ticks, boot_then) != 3) {
+        sscanf(text, "%d %" SCNu64 " %63s", &pid, &start, boot_then) != 3) {
         return none;
     }
     read_boot_id(boot);
-    p.pid = pid;
-    return strcmp(boot, boot_then) == 0 && ic_process_alive(&p) ? p : none;
+    p = ic_process_look(pid);
+    if (strcmp(boot, boot_then) != 0 || p.pid == 0 || p.start_ticks != start) {
+        return none;
+    }
+    return p.ending && gone_within(&p, KILL_WAIT_MS) ? none : p;
 }
 
 /* ---- start ------------------------------------------------------------------ */
@@ -222,25 +253,6 @@ int ic_process_start(const struct ic_daemon *d, struct ic_process *out, char *wh
 }
 
 /* ---- end -------------------------------------------------------------------- */
-
-void ic_process_pause(void)
-{
-    (void)poll(NULL, 0, POLL_MS);
-}
-
-static bool gone_within(const struct ic_process *p, uint64_t wait_ms)
-{
-    uint64_t end_ms = ic_clock_mono_ms() + wait_ms;
-    while (ic_process_alive(p)) {
-        if (ic_clock_mono_ms() > end_ms) {
-            return false;
-        }
-        ic_process_pause();
-        (void)waitpid(p->pid, NULL, WNOHANG); /* if it is a child of ours */
-    }
-    (void)waitpid(p->pid, NULL, WNOHANG);
-    return true;
-}
 
 int ic_process_end(const struct ic_process *p, uint64_t grace_ms)
 {

@@ -17,18 +17,21 @@
 struct ic_process {
     pid_t pid; /* 0: none */
     uint64_t start_ticks;
+    bool ending; /* killed, or on its way out: it serves no more and still has its ports */
 };
 
-/* The process PID as it is now; pid 0 in the result if there is none (a zombie is none). */
+/* The process PID as it is now; pid 0 in the result if there is none. A zombie is none, unless
+ * other threads of its have not ended yet. */
 struct ic_process ic_process_look(pid_t pid);
-/* True while exactly this process lives. */
+/* True while exactly this process is there, be it ending. */
 bool ic_process_alive(const struct ic_process *p);
 /* Resident bytes; 0 if it is gone. */
 uint64_t ic_process_resident(const struct ic_process *p);
 /* The command's short name into OUT; "?" if it is gone. */
 void ic_process_name(pid_t pid, char *out, size_t out_size);
 
-/* The living process that DIR/NAME.pid names; pid 0: none. */
+/* The process that DIR/NAME.pid names; pid 0: none. One that is ending is waited for, 10 s at
+ * most. */
 struct ic_process ic_process_of_file(const char *dir, const char *name);
 
 struct ic_daemon {

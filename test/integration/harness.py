@@ -127,12 +127,14 @@ def noise(size, seed=1):
 
 
 def alive(pid):
-    """True while PID is a process that runs (a zombie does not)."""
+    """True while PID is a process that runs (a zombie does not, unless other threads of its are
+    still there: they have its ports)."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+    fields = stat.rpartition(")")[2].split()  # from the third on: proc(5)
+    return fields[3 - 3] not in "ZX" or int(fields[20 - 3]) > 1
 
 
 def _status_kb(pid, field):

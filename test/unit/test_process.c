@@ -6,6 +6,7 @@
 
 #include "unit/unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,60 @@ static void test_who_is_stopped_is_ended(void **state)
     assert_false(ic_process_alive(&p));
 }
 
+static void *wait_for_the_end(void *arg)
+{
+    char byte;
+    _exit(read(*(int *)arg, &byte, 1) == 0 ? 0 : 1);
+}
+
+/* A process whose first thread has ended; the other one stays until the result is closed. */
+static int start_without_first_thread(pid_t *pid)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    *pid = fork();
+    if (*pid == 0) {
+        pthread_t thread;
+        close(ends[1]);
+        if (pthread_create(&thread, NULL, wait_for_the_end, &ends[0]) == 0) {
+            pthread_exit(NULL);
+        }
+        _exit(1);
+    }
+    close(ends[0]);
+    return ends[1];
+}
+
+/* As after kill -9, while the disk keeps one thread in a system call. */
+static void test_who_has_a_thread_left_is_ending(void **state)
+{
+    (void)state;
+    pid_t pid;
+    int end = start_without_first_thread(&pid);
+    struct ic_process p = ic_process_look(pid);
+    while (p.pid != 0 && !p.ending) {
+        ic_process_pause();
+        p = ic_process_look(pid);
+    }
+    assert_int_equal(p.pid, pid);
+    assert_true(ic_process_alive(&p));
+    close(end);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_false(ic_process_alive(&p));
+}
+
+static void test_who_was_killed_is_waited_for(void **state)
+{
+    (void)state;
+    char why[IC_PROCESS_WHY_MAX];
+    char *argv[] = {"/bin/sleep", "60", NULL};
+    struct ic_process p;
+    assert_int_equal(start(argv, &p, why), 0);
+    kill(p.pid, SIGKILL);
+    assert_int_equal(ic_process_of_file(folder, "thing").pid, 0);
+    assert_int_not_equal(waitpid(p.pid, NULL, WNOHANG), 0); /* it has ended */
+}
+
 static void test_a_program_that_is_missing_is_named(void **state)
 {
     (void)state;
@@ -107,6 +162,8 @@ int main(void)
         cmocka_unit_test(test_a_daemon_is_found_by_its_file),
         cmocka_unit_test(test_who_ignores_sigterm_is_killed),
         cmocka_unit_test(test_who_is_stopped_is_ended),
+        cmocka_unit_test(test_who_has_a_thread_left_is_ending),
+        cmocka_unit_test(test_who_was_killed_is_waited_for),
         cmocka_unit_test(test_a_program_that_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
