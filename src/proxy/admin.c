@@ -14,6 +14,7 @@
 #include "proxy/repair.h"
 #include "proxy/sessions.h"
 #include "proxy/store.h"
+#include "proxy/unavailable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ struct figures {
     uint64_t keys;
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
-    uint64_t uptime_s, loading;
+    uint64_t uptime_s, loading, outage_s;
     uint64_t clients, clients_bytes;
     const struct ic_stats *stats;
     struct ic_loop_figures loop;
@@ -74,6 +75,7 @@ static struct figures gather(const struct ic_proxy *p)
         .journal = ic_journal_stats(ic_store_journal(p->store)),
         .journal_writable = ic_store_writable(p->store),
         .loading = ic_rebuilder_loading(p->rebuilder),
+        .outage_s = ic_functions_outage(p->functions).ms / 1000,
         .uptime_s = (ic_loop_now_ms(p->loop) - p->started_ms) / 1000,
     };
     const struct ic_pool *pool = ic_functions_pool(p->functions);
@@ -142,6 +144,7 @@ static struct figures gather(const struct ic_proxy *p)
     X(gauge,   "backup_last_ms",            backup.last_ms,              "How long the last backup took.") \
     X(counter, "invoke_failures_total",     functions.failures,          "Invokes that were not run.") \
     X(counter, "invoke_throttles_total",    functions.throttles,         "Invokes answered with 429.") \
+    X(gauge,   "outage_seconds",            outage_s,                    "How long no function could be had; 0 if they can.") \
     X(counter, "function_crashes_total",    functions.crashes,           "Invocations that ended in a function error.") \
     X(counter, "hellos_total",              functions.hellos,            "Nodes that dialled in and were accepted.") \
     X(counter, "hellos_refused_total",      functions.hellos_refused,    "Links refused: wrong, replayed or missing HELLO.") \
@@ -238,18 +241,22 @@ static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
     ic_buf_deinit(&text);
 }
 
-static void reply_health(struct ic_admin *a, struct ic_http_request *r)
+static void reply_health(const struct ic_proxy *p, struct ic_http_request *r)
 {
-    char text[IC_JOURNAL_WHY_MAX + 64] = "ok\n";
-    bool writable = ic_store_writable(a->proxy->store);
-    bool loading = ic_rebuilder_loading(a->proxy->rebuilder);
-    if (loading) {
+    char text[IC_JOURNAL_WHY_MAX + IC_UNAVAILABLE_MAX] = "ok\n";
+    char outage[IC_UNAVAILABLE_MAX];
+    bool ill = true;
+    if (ic_unavailable_outage(p->functions, outage)) {
+        snprintf(text, sizeof text, "%s\n", outage);
+    } else if (ic_rebuilder_loading(p->rebuilder)) {
         snprintf(text, sizeof text, "the catalog is being rebuilt\n");
-    } else if (!writable) {
+    } else if (!ic_store_writable(p->store)) {
         snprintf(text, sizeof text, "the journal cannot be written: %s\n",
-                 ic_store_failure(a->proxy->store));
+                 ic_store_failure(p->store));
+    } else {
+        ill = false;
     }
-    ic_http_reply_text(r, writable && !loading ? 200 : 503, "text/plain", ic_slice_str(text));
+    ic_http_reply_text(r, ill ? 503 : 200, "text/plain", ic_slice_str(text));
 }
 
 static void handle(void *ctx, struct ic_http_request *r)
@@ -262,7 +269,7 @@ static void handle(void *ctx, struct ic_http_request *r)
     } else if (ic_slice_equal(path, ic_slice_str("/metrics"))) {
         reply_metrics(a, r);
     } else if (ic_slice_equal(path, ic_slice_str("/healthz"))) {
-        reply_health(a, r);
+        reply_health(a->proxy, r);
     } else {
         ic_http_reply_text(r, 404, "text/plain",
                            ic_slice_str("not found: try /metrics or /healthz\n"));

@@ -396,6 +396,10 @@ static void write_pool(struct report *r)
     number(r, "pool_throttles", f.throttles);
     number(r, "pool_crashes", f.crashes);
     number(r, "pool_lost_responses", f.lost_responses);
+    struct ic_functions_outage outage = ic_functions_outage(r->call->proxy->functions);
+    line(r, "pool_outage:%s", ic_outage_cause_name(outage.cause));
+    number(r, "pool_outage_seconds", outage.ms / 1000);
+    line(r, "pool_trouble:%s", ic_functions_trouble(r->call->proxy->functions));
 }
 
 static void write_cost(struct report *r)

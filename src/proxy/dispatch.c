@@ -20,7 +20,7 @@
 #include <stdio.h>
 
 enum {
-    REASON_MAX = 512,
+    REASON_MAX = IC_UNAVAILABLE_MAX,
     ECHOED_MAX = 128,          /* bytes of a name in an error, as Redis */
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
@@ -91,16 +91,11 @@ static bool is_loading(const struct ic_session *s)
     return ic_rebuilder_loading(s->proxy->rebuilder);
 }
 
-static void say_loading(char *why)
-{
-    snprintf(why, REASON_MAX, "-LOADING InfiniCache is rebuilding its catalog from the functions");
-}
-
 /* What is wrong with the value that failed. False: it is refused; true: it was tried in vain. */
 static bool say_value_error(const struct ic_session *s, char *why)
 {
     if (is_loading(s)) {
-        say_loading(why);
+        ic_unavailable_loading(s->proxy->functions, why);
         return false;
     }
     switch (s->value_error) {
@@ -120,7 +115,6 @@ static bool say_value_error(const struct ic_session *s, char *why)
     default:
         break;
     }
-    static_assert((int)IC_UNAVAILABLE_MAX <= (int)REASON_MAX, "room for its text");
     ic_unavailable_text(s->proxy->functions, "the value cannot be stored now", s->value_error, why);
     return true;
 }
@@ -159,7 +153,7 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
     } else if (writes(s, c->command) && !ic_store_writable(s->proxy->store)) {
         say_misconf(s, why);
     } else if (is_loading(s) && (c->command->flags & IC_COMMAND_LOADING) == 0) {
-        say_loading(why);
+        ic_unavailable_loading(s->proxy->functions, why);
     } else {
         return true;
     }

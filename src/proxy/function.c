@@ -120,6 +120,13 @@ void ic_function_set_deadlines(struct ic_function *fn, int64_t timeout_ms)
     }
 }
 
+void ic_function_note_silence(struct ic_function *fn, uint64_t silent_ms)
+{
+    ic_function_note_trouble(
+        fn, IC_OUTAGE_SILENT, silent_ms, "no node has dialled in within invoke-timeout",
+        "can functions reach node-address, and does platform-endpoint answer?");
+}
+
 /* A link on which nothing has come for `node-timeout` although it was asked is no link. */
 static void check_progress(struct ic_function *fn)
 {
@@ -141,8 +148,7 @@ static void expire(struct ic_function *fn)
             check_progress(fn);
         }
         if (ic_function_state(fn)->state == IC_FUNCTION_INVOKING) {
-            ic_function_note_trouble(fn, "no node has dialled in within invoke-timeout",
-                                     "can functions reach node-address?");
+            ic_function_note_silence(fn, (uint64_t)fn->all->config->invoke_timeout);
         }
         ic_function_cancel(fn, r);
         r->done(r, active ? IC_ETIMEOUT : IC_EUNAVAIL);

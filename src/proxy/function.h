@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "core/lease.h"
+#include "core/outage.h"
 #include "core/pool.h"
 #include "core/price.h"
 #include "net/net.h"
@@ -88,9 +89,10 @@ struct ic_functions {
     uint64_t stop_until_ms;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
-    uint32_t warming;  /* warm-ups outstanding */
-    char trouble[320]; /* ic_functions_trouble */
+    uint32_t warming;             /* warm-ups outstanding */
+    char trouble[IC_TROUBLE_MAX]; /* ic_functions_trouble */
     uint64_t trouble_ms;
+    struct ic_outage outage;
     uint64_t strangers_until_ms; /* until then a stranger at the door puts off its function */
     uint64_t knocks_until_ms;    /* and until then the others: theirs may be about to knock */
     uint64_t refused;            /* links without a valid HELLO */
@@ -108,6 +110,9 @@ void ic_function_submit(struct ic_function *fn, struct ic_node_request *r);
 void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r);
 /* Does what the state permits for whoever waits: Invoke, wait for a back-off, or refuse. */
 void ic_function_pursue(struct ic_function *fn);
+/* It was invoked, and for SILENT_MS neither its node nor an answer has come: for clients that ask
+ * in vain. */
+void ic_function_note_silence(struct ic_function *fn, uint64_t silent_ms);
 /* Sends the Invoke of a warm-up; the pool permits it. */
 void ic_function_warm(struct ic_function *fn);
 /* Sends an active node home if nothing is outstanding; true if it is not active (any more). */

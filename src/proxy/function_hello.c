@@ -212,6 +212,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     ic_function_forget_link_loss(fn);
     fn->figures.hellos++;
     fn->figures.redials += again;
+    ic_function_had(fn, false);
     struct ic_pool_instance *instance = meet(fn, hello, again);
     ic_log(instance->known ? IC_LOG_DEBUG : IC_LOG_INFO, "node-hello",
            "function=%s serial=%u dial=%u held=%llu list=%s", fn->name, instance->serial,

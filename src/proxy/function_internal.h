@@ -107,8 +107,12 @@ void ic_function_step_meeting(struct ic_function *fn);
 
 /* Sends an Invoke; the pool permits it. */
 void ic_function_invoke(struct ic_function *fn, enum ic_invoke_kind kind);
-/* Remembers WHAT went wrong with it and the ADVICE for it, for clients that ask in vain. */
-void ic_function_note_trouble(struct ic_function *fn, const char *what, const char *advice);
+/* Remembers WHAT went wrong with it, already for FOR_MS, and the ADVICE for it, for clients that
+ * ask in vain. */
+void ic_function_note_trouble(struct ic_function *fn, enum ic_outage_cause cause, uint64_t for_ms,
+                              const char *what, const char *advice);
+/* A node of it has said HELLO, or (WARM) it has answered a warm-up: what was wrong is over. */
+void ic_function_had(struct ic_function *fn, bool warm);
 /* No response is to come any more: the invocation is unreported. LEFT: its node is known to have
  * returned by now. */
 void ic_function_settle(struct ic_function *fn, bool left);

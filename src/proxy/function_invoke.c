@@ -13,7 +13,6 @@
 enum {
     REPLY_MARGIN_MS = 15000, /* an Invoke's response may be so much later than its deadline */
     WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
-    NOT_FOUND = 404,         /* ResourceNotFoundException */
 };
 
 /*
@@ -94,7 +93,15 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
     struct ic_invoke_reply node;
     if (ic_invoke_reply_decode(reply->body, &node) < 0) {
         ic_log(IC_LOG_WARNING, "invoke-foreign", "function=%s reason=not-a-node", fn->name);
+        ic_function_note_trouble(fn, IC_OUTAGE_NO_NODE, 0, "what answers is no node",
+                                 "are platform-endpoint and the function's code right?");
         return;
+    }
+    if (kind == IC_INVOKE_WARM) {
+        ic_function_had(fn, true);
+    } else if (!fn->greeted) {
+        ic_function_note_trouble(fn, IC_OUTAGE_NO_NODE, 0, "it ran, and its node was not heard",
+                                 "can functions reach node-address?");
     }
     struct ic_pool *pool = fn->all->pool;
     if (node.epoch > fn->all->epoch) {
@@ -112,42 +119,68 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
 }
 
 /* An error's text goes to clients in one line. */
-void ic_function_note_trouble(struct ic_function *fn, const char *what, const char *advice)
+void ic_function_note_trouble(struct ic_function *fn, enum ic_outage_cause cause, uint64_t for_ms,
+                              const char *what, const char *advice)
 {
     struct ic_functions *f = fn->all;
+    uint64_t now_ms = ic_function_now(fn);
     snprintf(f->trouble, sizeof f->trouble, "%s: %.120s (%s)", fn->name, what, advice);
     for (char *c = f->trouble; *c != '\0'; c++) {
         *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
     }
-    f->trouble_ms = ic_function_now(fn);
+    f->trouble_ms = now_ms;
+    ic_outage_failed(&f->outage, cause, now_ms, for_ms);
+    uint64_t lasts_ms = ic_outage_ms(&f->outage, (uint64_t)f->config->invoke_timeout, now_ms);
+    if (lasts_ms > 0 && !f->outage.told) {
+        char reason[IC_TROUBLE_MAX + 16];
+        f->outage.told = true;
+        ic_log(IC_LOG_ERROR, "outage", "cause=%s ms=%llu reason=%s", ic_outage_cause_name(cause),
+               (unsigned long long)lasts_ms,
+               ic_log_quote(reason, sizeof reason, ic_slice_str(f->trouble)));
+    }
 }
+
+void ic_function_had(struct ic_function *fn, bool warm)
+{
+    struct ic_functions *f = fn->all;
+    uint64_t since_ms = f->outage.since_ms;
+    if (ic_outage_over(&f->outage, warm)) {
+        ic_log(IC_LOG_INFO, "outage-over", "ms=%llu function=%s",
+               (unsigned long long)(ic_function_now(fn) - since_ms), fn->name);
+    }
+}
+
+static const struct remedy {
+    int error;
+    enum ic_outage_cause cause;
+    const char *advice;
+} remedies[] = {
+    {0, IC_OUTAGE_CRASHED, "the function failed: see its log"},
+    {IC_EUNAVAIL, IC_OUTAGE_UNREACHABLE, "is platform-endpoint right, and the platform up?"},
+    {IC_ECLOSED, IC_OUTAGE_SILENT, "is what answers at platform-endpoint the Lambda API?"},
+    {IC_ETIMEOUT, IC_OUTAGE_SILENT, "is what answers at platform-endpoint the Lambda API?"},
+    {IC_ETHROTTLED, IC_OUTAGE_THROTTLED,
+     "throttled: allow more concurrent executions, or use fewer functions"},
+    {IC_ENOENT, IC_OUTAGE_MISSING,
+     "are the functions created, and function-prefix and region right?"},
+    {IC_EAUTH, IC_OUTAGE_DENIED,
+     "are the credentials right, of credentials-file or of the environment?"},
+};
 
 static void note_failure(struct ic_function *fn, const struct ic_lambda_reply *reply)
 {
     const char *what = reply->why.message[0] != '\0' ? reply->why.message
                        : reply->why.type[0] != '\0'  ? reply->why.type
                                                      : ic_error_text(reply->error);
-    const char *advice = "see the proxy's log";
-    switch (reply->error) {
-    case 0:
-        advice = "the function failed: see its log";
-        break;
-    case IC_EUNAVAIL:
-        advice = "is platform-endpoint right, and the platform up?";
-        break;
-    case IC_ETHROTTLED:
-        advice = "throttled: allow more concurrent executions, or use fewer functions";
-        break;
-    case IC_ENOENT:
-        advice = "are the functions created, and function-prefix and region right?";
-        break;
-    case IC_EAUTH:
-        advice = "are the credentials right?";
-        break;
-    default:
-        break;
+    struct remedy r = {.cause = IC_OUTAGE_FAILED, .advice = "see the proxy's log"};
+    for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++) {
+        r = remedies[i].error == reply->error ? remedies[i] : r;
     }
-    ic_function_note_trouble(fn, what, advice);
+    if (reply->error == IC_ENOENT && !fn->missing) {
+        r = (struct remedy){.cause = IC_OUTAGE_FAILED,
+                            .advice = "is what answers at platform-endpoint the Lambda API?"};
+    }
+    ic_function_note_trouble(fn, r.cause, 0, what, r.advice);
 }
 
 static void log_reply(const struct ic_function *fn, const struct ic_lambda_reply *reply)
@@ -173,7 +206,8 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     enum ic_pool_event e = event_of(fn, ic_function_state(fn)->state, reply);
     fn->call = NULL;
     fn->heard = true;
-    fn->missing = reply->status == NOT_FOUND;
+    fn->missing =
+        reply->error == IC_ENOENT && strcmp(reply->why.type, "ResourceNotFoundException") == 0;
     ic_function_save_numbers(fn);
     log_reply(fn, reply);
     if (reply->error < 0 || reply->function_error) {

@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum {
-    TROUBLE_MS = 60000,   /* what went wrong longer ago explains nothing */
     WARM_LOOK_MS = 1000,  /* CONFIG SET warm-interval and peer-age are noticed within this */
     STRANGERS_MS = 10000, /* a node that is not welcomed leaves after 5 s at most */
     KNOCK_WAIT_MS = 250,  /* one whose proxy is gone dials every 50 ms */
@@ -494,7 +493,23 @@ uint64_t ic_functions_outstanding_ms(const struct ic_functions *f)
 
 const char *ic_functions_trouble(const struct ic_functions *f)
 {
-    return ic_loop_now_ms(f->loop) - f->trouble_ms <= TROUBLE_MS ? f->trouble : "";
+    bool fresh = ic_loop_now_ms(f->loop) - f->trouble_ms <= IC_OUTAGE_FRESH_MS;
+    return fresh ? f->trouble : "";
+}
+
+struct ic_functions_outage ic_functions_outage(const struct ic_functions *f)
+{
+    uint64_t ms =
+        ic_outage_ms(&f->outage, (uint64_t)f->config->invoke_timeout, ic_loop_now_ms(f->loop));
+    return (struct ic_functions_outage){ms, ms > 0 ? f->outage.cause : IC_OUTAGE_NONE};
+}
+
+void ic_functions_note_silence(struct ic_functions *f, uint16_t function, uint64_t silent_ms)
+{
+    struct ic_function *fn = at(f, function);
+    if (fn->call != NULL) { /* else what its Invoke came to is noted */
+        ic_function_note_silence(fn, silent_ms);
+    }
 }
 
 struct ic_function_stay ic_functions_stay(const struct ic_functions *f, uint16_t function)

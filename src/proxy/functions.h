@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "core/cost.h"
+#include "core/outage.h"
 
 #include <assert.h>
 
@@ -29,6 +30,8 @@ struct ic_loop;
 struct ic_object; /* core/catalog.h */
 struct ic_pool;   /* core/pool.h */
 struct ic_prices; /* core/price.h */
+
+enum { IC_TROUBLE_MAX = 400 }; /* bytes of ic_functions_trouble, its zero included */
 
 enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL, IC_NODE_STAT, IC_NODE_MARK };
 
@@ -282,6 +285,15 @@ uint64_t ic_functions_outstanding_ms(const struct ic_functions *f);
 /* The last trouble with a function in words, for clients: which, what and what helps; "" if there
  * was none for a minute. Valid until the next turn. */
 const char *ic_functions_trouble(const struct ic_functions *f);
+/* No function could be had for MS (core/outage.h), as the trouble tells; 0: they can, as far as is
+ * known. */
+struct ic_functions_outage {
+    uint64_t ms;
+    enum ic_outage_cause cause;
+};
+struct ic_functions_outage ic_functions_outage(const struct ic_functions *f);
+/* FUNCTION, which was woken, has not been heard of for SILENT_MS: what that says is noted. */
+void ic_functions_note_silence(struct ic_functions *f, uint16_t function, uint64_t silent_ms);
 /* What FUNCTION's node is told of its stay, and why. */
 struct ic_function_stay {
     uint32_t lease_ms; /* the last given; 0: none yet */

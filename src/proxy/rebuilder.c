@@ -160,6 +160,7 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
     } else if (ic_functions_missing(r->setup.functions, i)) {
         give_up(r, i, true);
     } else if (now(r) - f->heard_ms >= patience(r)) {
+        ic_functions_note_silence(r->setup.functions, i, now(r) - f->heard_ms);
         give_up(r, i, false);
     } else {
         ic_functions_wake(r->setup.functions, i);
@@ -201,7 +202,9 @@ static void look_twice(struct ic_rebuilder *r)
 /* Nobody is there to say what there is: it must not pass for nothing. */
 static void ask_again(struct ic_rebuilder *r)
 {
-    ic_log(IC_LOG_WARNING, "rebuild-waits", "reason=no-function-answers");
+    char why[IC_TROUBLE_MAX + 16];
+    ic_log(IC_LOG_WARNING, "rebuild-waits", "reason=no-function-answers trouble=%s",
+           ic_log_quote(why, sizeof why, ic_slice_str(ic_functions_trouble(r->setup.functions))));
     for (uint32_t i = 0; i < r->count; i++) {
         r->function[i].answer = WAITING;
     }

@@ -32,6 +32,14 @@ class Dropped(Exception):
     """The invocation's response is never to be sent."""
 
 
+def error_type(body):
+    """The header in which AWS names an error; BODY has it as well, in tests."""
+    try:
+        return {"x-amzn-ErrorType": json.loads(body)["__type"]}
+    except (ValueError, KeyError):
+        return {}
+
+
 class FakeNode:
     """One instance of a function, with its chunks, and a thread per invocation it serves."""
 
@@ -204,8 +212,9 @@ class FakeNode:
 class FakeLambda:
     """The Invoke of the Lambda API. `nodes` are the instances, one per function unless a test adds."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.nodes = {}
+        self.connections = set()  # kept alive, too
         self.invokes = []   # (function, payload)
         self.running = {}   # function -> invocations under way
         self.most_running = 0
@@ -216,6 +225,14 @@ class FakeLambda:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                outer.connections.add(self.connection)
+
+            def finish(self):
+                outer.connections.discard(self.connection)
+                super().finish()
 
             def log_message(self, *_):
                 pass
@@ -240,7 +257,7 @@ class FakeLambda:
             def handle_error(self, *_):
                 pass
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -259,7 +276,7 @@ class FakeLambda:
         try:
             special = self.on_invoke and self.on_invoke(self, function, payload)
             if special:
-                return special[0], special[1], {}
+                return special[0], special[1], error_type(special[1])
             node = self.node(function)
             warm = payload["kind"] == "warm"
             reply = node.response() if warm else node.serve(payload)
@@ -283,29 +300,40 @@ class FakeLambda:
                 node.link.close()
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it has ended meanwhile
+                pass
 
 
 class Proxy:
-    """`infinicache proxy` alone, with a FakeLambda as its platform."""
+    """`infinicache proxy` alone, with a FakeLambda as its platform. Serves keys, if it LOADS."""
 
-    def __init__(self, **directives):
+    def __init__(self, lambda_=None, loads=True, **directives):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="infinicache-test-"))
-        self.lambda_ = FakeLambda()
+        self.lambda_ = lambda_ or FakeLambda()
         self.port, self.node_port, self.http_port = free_ports(3)
         self.directives = {"port": self.port, "node-port": self.node_port,
                            "http-port": self.http_port, "dir": self.dir, "functions": FUNCTIONS,
                            "code-table": "*:1+2", "warm-interval": "0s",
                            "platform-endpoint": f"http://127.0.0.1:{self.lambda_.port}",
                            **{k.replace("_", "-"): v for k, v in directives.items()}}
-        self.start()
+        self.start(loads)
 
-    def start(self):
+    def start(self, loads=True):
         words = [str(w) for name, value in self.directives.items() for w in (f"--{name}", value)]
         self.log = open(self.dir / "proxy.log", "ab")
         self.process = subprocess.Popen([INFINICACHE, "proxy", *words], stderr=self.log,
                                         stdin=subprocess.DEVNULL)
         self.redis = redis.Redis(port=self.port, socket_timeout=DEADLINE_S, retry=None)
-        wait_until(lambda: self.redis.ping(), "the proxy answers")
+        wait_until(self.redis.ping if loads else self.answers, "the proxy answers")
+
+    def answers(self):
+        try:
+            return self.redis.ping()
+        except (redis.exceptions.BusyLoadingError, redis.exceptions.ResponseError):  # no keys yet
+            return True
 
     def link(self):
         return Link(socket.create_connection(("127.0.0.1", self.node_port), timeout=DEADLINE_S))

@@ -118,6 +118,19 @@ const char *ic_functions_trouble(const struct ic_functions *f)
     return "";
 }
 
+struct ic_functions_outage ic_functions_outage(const struct ic_functions *f)
+{
+    (void)f;
+    return (struct ic_functions_outage){0};
+}
+
+void ic_functions_note_silence(struct ic_functions *f, uint16_t function, uint64_t silent_ms)
+{
+    (void)f;
+    (void)function;
+    (void)silent_ms;
+}
+
 struct ic_read_price ic_functions_read_price(const struct ic_functions *f, uint16_t function,
                                              bool asleep)
 {
