@@ -503,6 +503,18 @@ struct ic_pool_instance *ic_pool_find_id(struct ic_pool *pool, uint16_t function
     return find_id(ic_pool_at(pool, function), id);
 }
 
+bool ic_pool_has_greeted(struct ic_pool *pool, uint16_t function,
+                         const uint8_t id[IC_INSTANCE_ID_LEN])
+{
+    const struct ic_pool_function *f = ic_pool_at(pool, function);
+    bool greeted = false;
+    for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+        const struct ic_pool_instance *one = &f->instance[k];
+        greeted = greeted || (one->greeted && memcmp(one->id, id, IC_INSTANCE_ID_LEN) == 0);
+    }
+    return greeted;
+}
+
 bool ic_pool_holds(const struct ic_pool *pool, uint16_t function, uint32_t serial)
 {
     return ic_pool_find(pool, function, serial) != NULL;
@@ -528,7 +540,9 @@ void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
         return;
     }
     free_condemned(instance);
-    *instance = (struct ic_pool_instance){.serial = 0};
+    struct ic_pool_instance forgotten = {.greeted = instance->greeted};
+    memcpy(forgotten.id, instance->id, IC_INSTANCE_ID_LEN);
+    *instance = forgotten;
     ic_list_init(&instance->condemned_queue);
     f->runs = f->runs == serial ? 0 : f->runs;
     if (f->current == serial) {
@@ -557,6 +571,12 @@ void ic_pool_expire_away(struct ic_pool *pool, uint64_t age_ms, uint64_t now_ms)
     }
 }
 
+/* The lower, the sooner it gives way: never used, forgotten, heard longest ago. */
+static uint64_t claim_of(const struct ic_pool_instance *one)
+{
+    return one->serial != 0 ? 2 + one->heard_ms : one->greeted;
+}
+
 /* A free slot, made free by forgetting the instance heard longest ago if need be; the two that may
  * be active last. */
 static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t function,
@@ -567,13 +587,14 @@ static struct ic_pool_instance *new_instance(struct ic_pool *pool, uint16_t func
     for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
         struct ic_pool_instance *one = &f->instance[k];
         bool kept = one->serial != 0 && (one->serial == f->current || one->serial == f->beside);
-        if (!kept && (oldest == NULL || (oldest->serial != 0 &&
-                                         (one->serial == 0 || one->heard_ms < oldest->heard_ms)))) {
+        if (!kept && (oldest == NULL || claim_of(one) < claim_of(oldest))) {
             oldest = one;
         }
     }
+    bool greeted = ic_pool_has_greeted(pool, function, id);
     ic_pool_gone(pool, function, oldest->serial);
     oldest->serial = ++pool->last_serial;
+    oldest->greeted = greeted;
     memcpy(oldest->id, id, IC_INSTANCE_ID_LEN);
     oldest->capacity = pool->settings.capacity;
     return oldest;

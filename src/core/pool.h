@@ -118,7 +118,8 @@ struct ic_pool_instance {
     uint8_t id[IC_INSTANCE_ID_LEN];
     bool known;        /* its chunk set is known; else it is listed at its next HELLO */
     bool away;         /* a sibling answered the last invocation */
-    bool greeted;      /* it has said HELLO, so the highest epoch it knows is ours; not pool.c's */
+    bool greeted;      /* it has said HELLO, so the highest epoch it knows is ours; not pool.c's,
+                          which keeps it when it forgets the instance, see ic_pool_has_greeted */
     bool dying;        /* the platform is ending it: it takes nothing any more; not pool.c's */
     uint8_t misses;    /* invocations in a row answered by siblings */
     uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
@@ -258,6 +259,9 @@ void ic_pool_restored(struct ic_pool *pool);
 /* An instance of FUNCTION holds more of what is wanted than instance ID does. */
 bool ic_pool_outdone(const struct ic_pool *pool, uint16_t function,
                      const uint8_t id[IC_INSTANCE_ID_LEN]);
+/* Instance ID was `greeted`, be it forgotten since: as long as its place was not needed. */
+bool ic_pool_has_greeted(struct ic_pool *pool, uint16_t function,
+                         const uint8_t id[IC_INSTANCE_ID_LEN]);
 /* NULL: not held (any more). */
 struct ic_pool_instance *ic_pool_find(const struct ic_pool *pool, uint16_t function,
                                       uint32_t serial);

@@ -51,8 +51,7 @@ static bool has_seen_another(const struct ic_function *fn, const struct ic_hello
     if (hello->highest_epoch != f->epoch || !f->strangers) {
         return hello->highest_epoch > f->epoch;
     }
-    const struct ic_pool_instance *i = ic_pool_find_id(f->pool, fn->index, hello->instance);
-    return i == NULL || !i->greeted;
+    return !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
 }
 
 static bool is_of_invocation(const struct ic_function *fn, const struct ic_hello *hello)

@@ -111,6 +111,25 @@ static void an_epoch_seen_is_exceeded(void **s)
     }
 }
 
+/* A function error may be the program's own: the instance goes on, and its epoch is nobody else's.
+ */
+static void our_own_epoch_is_known_again(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    begin_with_new_journal(&w, 8);
+    struct fake_node *n = node0(&w);
+    n->follows_epochs = true;
+    ic_functions_wake(w.f, 0);
+    fake_run(&w.fake, is_welcomed, n);
+    ic_pool_gone(w.pool, 0, ic_pool_find_id(w.pool, 0, n->instance)->serial);
+    fake_dial(n);
+    fake_run(&w.fake, is_welcomed, n);
+    assert_int_equal(w.epoch_seen, 0);
+    close_world(&w);
+}
+
 static bool invoked(void *ctx)
 {
     return ((struct world *)ctx)->fake.invokes > 0;
@@ -144,9 +163,8 @@ static void a_stranger_is_waited_for(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(a_second_instance_is_dismissed),
-        leak_test(refused_hellos),
-        leak_test(an_epoch_seen_is_exceeded),
+        leak_test(a_second_instance_is_dismissed), leak_test(refused_hellos),
+        leak_test(an_epoch_seen_is_exceeded),      leak_test(our_own_epoch_is_known_again),
         leak_test(a_stranger_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -551,6 +551,29 @@ static void only_pairs_of_invokes_miss_a_sibling(void **s)
     ic_pool_free(p);
 }
 
+/* Who has said HELLO knows our epoch, also when nothing else is known of it any more. */
+static void who_was_greeted_is_not_forgotten_at_once(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    hear(p, A, 1000);
+    ic_pool_find_id(p, 0, A)->greeted = true;
+    ic_pool_gone(p, 0, ic_pool_find_id(p, 0, A)->serial);
+    assert_null(ic_pool_find_id(p, 0, A));
+    hear(p, B, 1001); /* there are other places */
+    assert_true(ic_pool_has_greeted(p, 0, A));
+    assert_false(ic_pool_has_greeted(p, 0, B));
+    hear(p, A, 1002);
+    assert_true(ic_pool_find_id(p, 0, A)->greeted);
+    ic_pool_gone(p, 0, ic_pool_find_id(p, 0, A)->serial);
+    for (uint8_t i = 10; i < 10 + IC_POOL_INSTANCES_MAX; i++) {
+        uint8_t id[16] = {i};
+        ic_pool_restore(p, 0, id);
+    }
+    assert_false(ic_pool_has_greeted(p, 0, A));
+    ic_pool_free(p);
+}
+
 /* Both invocations are adopted, the peer's first. */
 static void a_peer_is_adopted(void **s)
 {
@@ -704,6 +727,7 @@ int main(void)
         leak_test(crash_takes_the_memory),
         leak_test(ending_badly_again_and_again_backs_off),
         leak_test(adoption),
+        leak_test(who_was_greeted_is_not_forgotten_at_once),
         leak_test(a_peer_is_adopted),
         leak_test(siblings_are_away_then_gone),
         leak_test(an_error_after_the_end_is_its_own),
