@@ -67,9 +67,23 @@ static bool is_current(const struct ic_function *fn, const struct ic_hello *hell
     return current != NULL && memcmp(current->id, hello->instance, sizeof current->id) == 0;
 }
 
+/* A request is for this very instance. */
+static bool is_waited_for(const struct ic_function *fn, const struct ic_hello *hello)
+{
+    const struct ic_pool_instance *i = ic_pool_find_id(fn->all->pool, fn->index, hello->instance);
+    IC_LIST_EACH (node, &fn->waiters) {
+        const struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, wait);
+        if (i != NULL && r->instance == i->serial) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * A node of a proxy that ran before takes the peer's place where that is free: because the
- * function has begun with another, or because another holds more and may still come.
+ * function has begun with another, or because another holds more and may still come, and nobody
+ * waits for this one.
  */
 static bool is_adopted_beside(const struct ic_function *fn, const struct ic_hello *hello)
 {
@@ -79,7 +93,8 @@ static bool is_adopted_beside(const struct ic_function *fn, const struct ic_hell
         return false;
     }
     return fn->begun ? !is_current(fn, hello)
-                     : ic_pool_outdone(fn->all->pool, fn->index, hello->instance);
+                     : ic_pool_outdone(fn->all->pool, fn->index, hello->instance) &&
+                           !is_waited_for(fn, hello);
 }
 
 /* The one of FN's two invocations that HELLO is of. */

@@ -272,6 +272,30 @@ static void a_node_is_adopted_after_a_restart(void **s)
     close_world(&w);
 }
 
+/* Another instance held more, and may still come; but a request is for this one. */
+static void who_is_waited_for_is_adopted(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    struct fake_node *n = node0(&w);
+    uint32_t invokes = w.fake.invokes;
+    struct fake_node other = {.instance = {0xee}};
+    restart(&w);
+    restore(&w, &other, 2);
+    uint32_t serial = restore(&w, n, 0);
+    struct ask read;
+    prepare_read(&read, 5, serial);
+    submit(&w, &read);
+    n->dial = 5;
+    fake_dial(n);
+    assert_int_equal(wait_for(&w, &read), 0);
+    assert_int_equal(ic_pool_function(w.pool, 0)->current, serial);
+    assert_int_equal(w.fake.invokes, invokes);
+    close_world(&w);
+}
+
 static bool three_lists(void *ctx)
 {
     return ((struct world *)ctx)->lists >= 1;
@@ -384,6 +408,7 @@ int main(void)
         leak_test(killed_asleep_is_away_then_gone),
         leak_test(an_instance_comes_back),
         leak_test(a_node_is_adopted_after_a_restart),
+        leak_test(who_is_waited_for_is_adopted),
         leak_test(a_wrong_position_is_listed),
         leak_test(a_difference_in_bytes_is_listed),
         leak_test(a_lost_node_is_left_alone_until_it_returns),
