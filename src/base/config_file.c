@@ -101,7 +101,8 @@ static int append_setting(struct ic_buf *out, const struct ic_config *c,
     ic_buf_init(&value);
     int result = ic_config_get(c, d, &value);
     if (result == 0) {
-        bool quote = value.len == 0 || memchr(value.data, ' ', value.len) != NULL ||
+        bool several = d->kind == IC_DIRECTIVE_OUTPUT; /* words, as in redis.conf */
+        bool quote = value.len == 0 || (!several && memchr(value.data, ' ', value.len) != NULL) ||
                      memchr(value.data, '#', value.len) != NULL;
         result = ic_buf_printf(out, "%s %s%.*s%s\n", d->name, quote ? "\"" : "", (int)value.len,
                                value.len == 0 ? "" : (const char *)value.data, quote ? "\"" : "");

@@ -67,6 +67,20 @@ int ic_output_limits_set(struct ic_output_limits *limits, struct ic_slice text)
     return 0;
 }
 
+static int64_t at_least_free(int64_t bytes)
+{
+    return bytes == 0 || bytes > IC_OUTPUT_FREE ? bytes : IC_OUTPUT_FREE;
+}
+
+struct ic_output_limit ic_output_limits_of(const struct ic_output_limits *limits,
+                                           enum ic_client_class class)
+{
+    struct ic_output_limit limit = limits->of[class];
+    limit.hard = at_least_free(limit.hard);
+    limit.soft = at_least_free(limit.soft);
+    return limit;
+}
+
 int ic_output_limits_print(const struct ic_output_limits *limits, struct ic_buf *out)
 {
     static const char *const names[IC_CLIENT_CLASSES] = {"normal", "slave", "pubsub"};

@@ -24,6 +24,10 @@ struct ic_admin {
     struct ic_http_server *server;
 };
 
+struct client_figures {
+    size_t count, bytes, limit, input, output;
+};
+
 /* What the rows of the table are taken from; gathered once per scrape. */
 struct figures {
     struct ic_store_stats store;
@@ -38,7 +42,7 @@ struct figures {
     uint64_t awake;
     uint64_t held_bytes, capacity_bytes;
     uint64_t uptime_s, loading, outage_s;
-    uint64_t clients, clients_bytes;
+    struct client_figures clients;
     const struct ic_stats *stats;
     struct ic_loop_figures loop;
     struct ic_journal_stats journal;
@@ -56,6 +60,16 @@ static void add_function(struct figures *f, const struct ic_pool_function *funct
     }
 }
 
+static struct client_figures gather_clients(const struct ic_proxy *p)
+{
+    const struct ic_sessions *s = p->sessions;
+    size_t limit = ic_client_memory_limit(p->config);
+    struct client_figures f = {
+        .count = s->count, .bytes = s->memory.total, .limit = limit == SIZE_MAX ? 0 : limit};
+    ic_client_memory_recent(&s->memory, ic_loop_now_ms(p->loop), &f.input, &f.output);
+    return f;
+}
+
 static struct figures gather(const struct ic_proxy *p)
 {
     struct figures f = {
@@ -68,8 +82,7 @@ static struct figures gather(const struct ic_proxy *p)
         .copies = ic_store_copies(p->store),
         .handover = ic_handover_stats(p->handover),
         .keys = ic_store_count(p->store),
-        .clients = p->sessions->count,
-        .clients_bytes = p->sessions->memory.total,
+        .clients = gather_clients(p),
         .stats = &p->sessions->stats,
         .loop = ic_loop_figures(p->loop),
         .journal = ic_journal_stats(ic_store_journal(p->store)),
@@ -97,13 +110,17 @@ static struct figures gather(const struct ic_proxy *p)
     X(gauge,   "keys",                      keys,                        "Keys in the catalog.")    \
     X(gauge,   "objects_bytes",             store.bytes,                 "Bytes of committed objects.") \
     X(gauge,   "catalog_memory_bytes",      store.catalog_memory,        "Memory of the catalog.")  \
-    X(gauge,   "connected_clients",         clients,                     "Connections of clients.")  \
-    X(gauge,   "clients_memory_bytes",      clients_bytes,               "What clients make the proxy keep.") \
+    X(gauge,   "connected_clients",         clients.count,               "Connections of clients.")  \
+    X(gauge,   "mem_clients_normal_bytes",  clients.bytes,               "What clients make the proxy keep.") \
+    X(gauge,   "maxmemory_clients_bytes",   clients.limit,               "The most they may; 0: no bound.") \
+    X(gauge,   "client_recent_max_input_buffer_bytes", clients.input,    "The most that requests of one client took lately.") \
+    X(gauge,   "client_recent_max_output_buffer_bytes", clients.output,  "The most that replies to one client took lately.") \
     X(counter, "evicted_clients_total",     stats->evicted_clients,      "Clients closed for maxmemory-clients.") \
-    X(counter, "output_limit_disconnections_total", stats->output_limit_disconnections, \
+    X(counter, "client_output_buffer_limit_disconnections_total", stats->output_buffer_limit_disconnections, \
       "Clients closed for client-output-buffer-limit.") \
-    X(counter, "query_limit_refusals_total", stats->query_limit_refusals, \
+    X(counter, "client_query_buffer_limit_refusals_total", stats->query_buffer_limit_refusals, \
       "Requests refused for client-query-buffer-limit.") \
+    X(counter, "cut_clients_total",         stats->connections_cut,      "Clients closed for being too slow or idle.") \
     X(counter, "loop_turns_total",          loop.turns,                  "Turns of the event loop.")  \
     X(counter, "loop_busy_microseconds_total", loop.busy_us,             "How long they took, sleeps apart.") \
     X(gauge,   "loop_longest_turn_microseconds", loop.longest_us,        "The longest of them since the start or CONFIG RESETSTAT.") \

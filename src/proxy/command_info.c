@@ -111,6 +111,8 @@ static void write_clients(struct report *r)
                             &output);
     number(r, "client_recent_max_input_buffer", input);
     number(r, "client_recent_max_output_buffer", output);
+    size_t limit = ic_client_memory_limit(config_of(r));
+    number(r, "ic_maxmemory_clients", limit == SIZE_MAX ? 0 : limit);
 }
 
 static void write_memory(struct report *r)
@@ -132,10 +134,8 @@ static void write_memory(struct report *r)
         ic_config_get(config_of(r), ic_directive_find(ic_slice_str("eviction")), &policy) != 0;
     line(r, "maxmemory_policy:allkeys-%.*s", (int)policy.len, (const char *)policy.data);
     ic_buf_deinit(&policy);
-    size_t clients = ic_client_memory_limit(config_of(r));
     number(r, "mem_clients_slaves", 0);
     number(r, "mem_clients_normal", sessions_of(r)->memory.total);
-    number(r, "ic_clients_limit", clients == SIZE_MAX ? 0 : clients);
     line(r, "mem_allocator:libc");
     number(r, "ic_catalog_bytes", store.catalog_memory);
     number(r, "ic_window_limit", window.limit);
@@ -232,8 +232,8 @@ static void write_stats(struct report *r)
     number(r, "expired_keys", store.expired);
     number(r, "evicted_keys", store.evicted);
     number(r, "evicted_clients", s->evicted_clients);
-    number(r, "client_output_buffer_limit_disconnections", s->output_limit_disconnections);
-    number(r, "ic_query_buffer_limit_refusals", s->query_limit_refusals);
+    number(r, "client_output_buffer_limit_disconnections", s->output_buffer_limit_disconnections);
+    number(r, "ic_client_query_buffer_limit_refusals", s->query_buffer_limit_refusals);
     number(r, "keyspace_hits", store.hits);
     number(r, "keyspace_misses", store.misses);
     struct ic_loop_figures loop = ic_loop_figures(r->call->proxy->loop);

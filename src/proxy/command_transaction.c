@@ -120,7 +120,7 @@ static struct ic_queued_command *take_call(struct ic_session *s, struct ic_call 
         }
         ic_call_error(c, "out of memory");
     } else {
-        s->sessions->stats.query_limit_refusals++;
+        s->sessions->stats.query_buffer_limit_refusals++;
         ic_call_errorf(c,
                        "the transaction takes more memory than client-query-buffer-limit (%lld "
                        "bytes)",
@@ -294,7 +294,7 @@ static void say_not_watched(struct ic_call *c, int result)
         ic_call_error(c, "out of memory");
         return;
     }
-    c->session->sessions->stats.query_limit_refusals++;
+    c->session->sessions->stats.query_buffer_limit_refusals++;
     ic_call_errorf(c,
                    "the watched keys take more memory than client-query-buffer-limit (%lld bytes)",
                    (long long)c->proxy->config->client_query_buffer_limit);

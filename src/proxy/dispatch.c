@@ -495,7 +495,7 @@ void ic_dispatch_refuse(struct ic_session *s)
 
 void ic_dispatch_refuse_query(struct ic_session *s)
 {
-    s->sessions->stats.query_limit_refusals++;
+    s->sessions->stats.query_buffer_limit_refusals++;
     s->value_error = IC_ETOOBIG;
     snprintf(s->value_why, sizeof(s->value_why),
              "the request takes more memory than client-query-buffer-limit (%lld bytes)",

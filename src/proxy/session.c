@@ -338,7 +338,7 @@ static void end_over_output(struct ic_session *s, const char *which, int64_t byt
     char why[128];
     snprintf(why, sizeof(why), "it does not read: its replies passed the %s of %lld bytes", which,
              (long long)bytes);
-    s->sessions->stats.output_limit_disconnections++;
+    s->sessions->stats.output_buffer_limit_disconnections++;
     ic_session_end(s, why);
 }
 
@@ -491,24 +491,24 @@ size_t ic_session_memory(const struct ic_session *s)
            ic_reply_memory(&s->reply) + s->call.job_memory;
 }
 
-static const struct ic_output_limit *output_limit(const struct ic_session *s)
+static struct ic_output_limit output_limit(const struct ic_session *s)
 {
-    return &s->proxy->config->client_output_buffer_limit.of[IC_CLIENT_NORMAL];
+    return ic_output_limits_of(&s->proxy->config->client_output_buffer_limit, IC_CLIENT_NORMAL);
 }
 
 bool ic_session_check_output(struct ic_session *s)
 {
-    const struct ic_output_limit *limit = output_limit(s);
+    struct ic_output_limit limit = output_limit(s);
     size_t now = ic_reply_memory(&s->reply);
     uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
-    if (limit->hard > 0 && now >= (size_t)limit->hard) {
-        end_over_output(s, "hard limit", limit->hard);
-    } else if (limit->soft == 0 || now < (size_t)limit->soft) {
+    if (limit.hard > 0 && now >= (size_t)limit.hard) {
+        end_over_output(s, "hard limit", limit.hard);
+    } else if (limit.soft == 0 || now < (size_t)limit.soft) {
         s->soft_since_ms = 0;
     } else if (s->soft_since_ms == 0) {
         s->soft_since_ms = now_ms;
-    } else if (now_ms - s->soft_since_ms > (uint64_t)limit->soft_s * 1000) {
-        end_over_output(s, "soft limit", limit->soft);
+    } else if (now_ms - s->soft_since_ms > (uint64_t)limit.soft_s * 1000) {
+        end_over_output(s, "soft limit", limit.soft);
     }
     return !s->gone;
 }
@@ -533,7 +533,7 @@ bool ic_session_charge(struct ic_session *s)
     if (s->gone) {
         return false;
     }
-    size_t limit = ic_client_memory_limit(s->proxy->config), hard = (size_t)output_limit(s)->hard;
+    size_t limit = ic_client_memory_limit(s->proxy->config), hard = (size_t)output_limit(s).hard;
     size_t before = s->charge.bytes;
     ic_client_memory_charge(memory, &s->charge, ic_session_memory(s), s->no_evict);
     ic_reply_set_limit(&s->reply, hard > 0 && hard < limit ? hard : limit);

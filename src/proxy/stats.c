@@ -28,7 +28,7 @@ void ic_stats_reset(struct ic_stats *s)
     s->errors = s->unknowns = 0;
     s->unknown_others = 0;
     s->connections_received = s->connections_rejected = s->connections_cut = 0;
-    s->output_limit_disconnections = s->query_limit_refusals = 0;
+    s->output_buffer_limit_disconnections = s->query_buffer_limit_refusals = 0;
     s->evicted_clients = s->commands = s->error_replies = s->bytes_in = s->bytes_out = 0;
     s->sampled_commands = s->sampled_in = s->sampled_out = 0;
 }

@@ -50,7 +50,7 @@ struct ic_stats {
     size_t unknowns;
     uint64_t unknown_others; /* beyond these, or with names that are none of a command */
     uint64_t connections_received, connections_rejected, connections_cut, evicted_clients;
-    uint64_t output_limit_disconnections, query_limit_refusals;
+    uint64_t output_buffer_limit_disconnections, query_buffer_limit_refusals;
     uint64_t commands, error_replies, bytes_in, bytes_out;
     struct ic_list slow; /* of struct ic_slow_entry, newest first */
     uint64_t slow_count, slow_next_id;

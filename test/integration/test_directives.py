@@ -225,7 +225,7 @@ def test_client_memory_limits(cluster):
     client = cluster.redis()
     limits = client.config_get("*client*")
     keys = [b"%d" % i + b"k" * 10_000 for i in range(150)]
-    counters = ("ic_query_buffer_limit_refusals", "evicted_clients",
+    counters = ("ic_client_query_buffer_limit_refusals", "evicted_clients",
                 "client_output_buffer_limit_disconnections")
     before = [info(client, name) for name in counters]
     try:

@@ -156,11 +156,37 @@ static void test_file(void **state)
     unlink(path);
 }
 
+/* As in redis.conf: a line for each class, or one for several, which Redis reads, too. */
+static void test_output_limits_in_a_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_config.XXXXXX", line[200];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    struct ic_config *c = ic_config_new();
+    write_file(path, "client-output-buffer-limit normal 1mb 0 0\n"
+                     "client-output-buffer-limit pubsub 2mb 1mb 5\n");
+    assert_int_equal(ic_config_load(c, path, why), 0);
+    assert_int_equal(c->client_output_buffer_limit.of[IC_CLIENT_NORMAL].hard, 1 << 20);
+    assert_int_equal(c->client_output_buffer_limit.of[IC_CLIENT_PUBSUB].soft_s, 5);
+    assert_int_equal(ic_config_rewrite(c), 0);
+    FILE *in = fopen(path, "r");
+    assert_non_null(fgets(line, sizeof line, in));
+    assert_string_equal(line, "client-output-buffer-limit normal 1048576 0 0 slave 268435456 "
+                              "67108864 60 pubsub 2097152 1048576 5\n");
+    assert_null(fgets(line, sizeof line, in));
+    fclose(in);
+    assert_int_equal(ic_config_load(c, path, why), 0);
+    ic_config_free(c);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_values),     leak_test(test_shares), leak_test(test_complaints),
-        leak_test(test_round_trip), leak_test(test_file),
+        leak_test(test_round_trip), leak_test(test_file),   leak_test(test_output_limits_in_a_file),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -79,20 +79,27 @@ static void test_output_limits(void **state)
     int fd = dial();
     set("client-output-buffer-limit", "normal 1mb 0 0");
     ping_until_closed(fd);
-    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 1);
+    assert_int_equal(proxy.sessions->stats.output_buffer_limit_disconnections, 1);
     set("client-output-buffer-limit", "normal 0 600kb 1"); /* after a second or two */
     fd = dial();
     uint64_t begun_ms = clock_ms();
     ping_until_closed(fd);
     assert_true(clock_ms() - begun_ms >= 1000);
-    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 2);
+    assert_int_equal(proxy.sessions->stats.output_buffer_limit_disconnections, 2);
     set("client-output-buffer-limit", "normal 20000 0 0"); /* one reply is too long */
     fd = dial();
     settle(1);
     say(fd, "COMMAND\r\n");
     settle(0);
     close(fd);
-    assert_int_equal(proxy.sessions->stats.output_limit_disconnections, 3);
+    assert_int_equal(proxy.sessions->stats.output_buffer_limit_disconnections, 3);
+    set("client-output-buffer-limit", "normal 1 1 1"); /* as in Redis 16 KiB do not count */
+    fd = dial();
+    ask(fd, "PING\r\nCONFIG SET client-output-buffer-limit \"normal 0 0 0\"\r\n",
+        "+PONG\r\n+OK\r\n");
+    close(fd);
+    settle(0);
+    assert_int_equal(proxy.sessions->stats.output_buffer_limit_disconnections, 3);
     assert_int_equal(proxy.sessions->stats.evicted_clients, 0);
 }
 
@@ -222,7 +229,7 @@ static void test_requests_too_large_for_memory(void **state)
                "\r\n");
     ask(fd, "UNWATCH\r\nPING\r\n", "+OK\r\n+PONG\r\n");
     assert_true(first_session()->charge.bytes < 4096);
-    assert_int_equal(proxy.sessions->stats.query_limit_refusals, 4);
+    assert_int_equal(proxy.sessions->stats.query_buffer_limit_refusals, 4);
     assert_int_equal(proxy.sessions->stats.evicted_clients, 0);
     close(fd);
     settle(0);

@@ -31,10 +31,10 @@ static void test_counters(void **state)
     f = &s.command[ic_command_number(command("client|list"))];
     assert_int_equal(f->bucket[IC_STATS_BUCKETS - 1], 1);
     assert_int_equal(s.commands, 3);
-    s.output_limit_disconnections = s.query_limit_refusals = 5;
+    s.output_buffer_limit_disconnections = s.query_buffer_limit_refusals = 5;
     ic_stats_reset(&s);
     assert_int_equal(s.commands, 0);
-    assert_int_equal(s.output_limit_disconnections + s.query_limit_refusals, 0);
+    assert_int_equal(s.output_buffer_limit_disconnections + s.query_buffer_limit_refusals, 0);
     assert_int_equal(s.command[ic_command_number(command("get"))].calls, 0);
     ic_stats_deinit(&s);
 }

@@ -1,6 +1,8 @@
 """What clients make the proxy keep is charged to them, shown, and bounded; idle ones keep next to
 nothing, whatever they once did."""
 import contextlib
+import re
+import urllib.request
 
 import pytest
 
@@ -27,6 +29,33 @@ def row_of(client, name):
 
 def clients_memory(client):
     return client.info("memory")["mem_clients_normal"]
+
+
+def metric(cluster, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{cluster.http_port}/metrics") as answer:
+        found = re.search(rf"^infinicache_{name} (\d+)$", answer.read().decode(), re.MULTILINE)
+    return int(found[1])
+
+
+def test_what_is_charged_is_shown(cluster):
+    """By one name in INFO and in /metrics."""
+    client = cluster.redis()
+    client.config_set("maxmemory-clients", "10%")
+    with cluster.socket() as s:
+        s.sendall(b"MULTI\r\n" + b"ECHO " + b"x" * 10_000 + b"\r\n")
+        wait_until(lambda: clients_memory(client) > 10_000, "it is charged")
+        assert metric(cluster, "mem_clients_normal_bytes") == clients_memory(client)
+    shown = client.info("clients")
+    pool = client.info("pool")["pool_functions"] * int(client.config_get("memory")["memory"])
+    assert shown["ic_maxmemory_clients"] == pool // 10
+    assert metric(cluster, "maxmemory_clients_bytes") == pool // 10
+    assert shown["client_recent_max_input_buffer"] > 10_000
+    for name in ("client_recent_max_input_buffer", "client_recent_max_output_buffer"):
+        assert metric(cluster, name + "_bytes") > 0
+    shown = client.info("stats")
+    for name in ("evicted_clients", "client_output_buffer_limit_disconnections",
+                 "ic_client_query_buffer_limit_refusals", "ic_cut_clients"):
+        assert metric(cluster, name.removeprefix("ic_") + "_total") == shown[name], name
 
 
 def test_idle_connections_take_little(cluster):
@@ -108,7 +137,7 @@ def test_what_is_queued_is_charged_and_bounded(cluster):
 def test_too_many_arguments_are_an_error(cluster):
     client = cluster.redis()
     client.config_set("client-query-buffer-limit", "2mb")
-    refused = client.info("stats")["ic_query_buffer_limit_refusals"]
+    refused = client.info("stats")["ic_client_query_buffer_limit_refusals"]
     with cluster.socket() as s:
         s.sendall(encode("MGET", *[b"%0100d" % i for i in range(100_000)]) + b"PING\r\n")
         said = b""
@@ -116,7 +145,7 @@ def test_too_many_arguments_are_an_error(cluster):
             said += s.recv(1 << 20)
         assert said == (b"-ERR the request takes more memory than client-query-buffer-limit "
                         b"(2097152 bytes)\r\n+PONG\r\n")
-    assert client.info("stats")["ic_query_buffer_limit_refusals"] == refused + 1
+    assert client.info("stats")["ic_client_query_buffer_limit_refusals"] == refused + 1
 
 
 @pytest.mark.parametrize("words", [[b"x" * (3 * MB)], ["nothing", b"x" * (3 * MB)], ["client", b"x" * (3 * MB)]],
