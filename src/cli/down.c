@@ -84,7 +84,8 @@ int ic_cli_down(int argc, char **argv)
     char dir[IC_PLACE_MAX], why[IC_DAEMONS_WHY_MAX];
     const char *given = NULL, *file = NULL;
     bool keep = ic_options_flag(&argc, argv, "--keep-functions", "--keep-functions");
-    const struct ic_option options[] = {{"dir", &given}, {"config", &file}, {NULL, NULL}};
+    const struct ic_option options[] = {
+        {"dir", &given}, {"config", &file}, {"keep-functions", NULL}, {NULL, NULL}};
     bool ended = true;
     int words = ic_options_read(options, argc, argv, print_help);
     if (words < 0) {

@@ -74,6 +74,10 @@ void ic_option_unknown(const struct ic_option *options, int scope, const char *c
 static bool take(const struct ic_option *options, const struct ic_option *o, int argc, char **argv,
                  int *index)
 {
+    if (o->value == NULL) {
+        ic_cli_fail("%s: --%s takes no value", argv[0], o->name);
+        return false;
+    }
     const char *value = ic_option_value(options, argc, argv, index);
     if (value == NULL) {
         ic_cli_fail("%s: %s needs a value", argv[0], argv[*index]);

@@ -10,7 +10,7 @@
 
 struct ic_option {
     const char *name;   /* NULL ends a table */
-    const char **value; /* set to the text given; untouched otherwise */
+    const char **value; /* set to the text given; untouched otherwise; NULL: a flag (see below) */
 };
 
 enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
@@ -47,7 +47,8 @@ void ic_option_unknown(const struct ic_option *options, int scope, const char *c
 
 /*
  * Takes the flag LONG_NAME ("--batch"; or SHORT_NAME, "-b"), which has no value, out of
- * ARGV[1..*ARGC-1], before ic_options_read sees it. True if it was there.
+ * ARGV[1..*ARGC-1], before ic_options_read sees it, whose table has it for those who misspell it.
+ * True if it was there.
  */
 bool ic_options_flag(int *argc, char **argv, const char *long_name, const char *short_name);
 

@@ -465,8 +465,11 @@ int ic_cli_top(int argc, char **argv)
     struct ic_endpoint_options endpoint = {.host = NULL};
     struct top t = {.interval_ms = INTERVAL_DEFAULT_MS, .signals = -1};
     const char *interval = NULL, *count = NULL;
-    const struct ic_option options[] = {
-        {"interval", &interval}, {"count", &count}, IC_ENDPOINT_OPTIONS(endpoint), {NULL, NULL}};
+    const struct ic_option options[] = {{"interval", &interval},
+                                        {"count", &count},
+                                        {"batch", NULL},
+                                        IC_ENDPOINT_OPTIONS(endpoint),
+                                        {NULL, NULL}};
     t.batch = ic_options_flag(&argc, argv, "--batch", "-b");
     int words = ic_options_read(options, argc, argv, print_help);
     if (words < 0) {

@@ -72,7 +72,8 @@ static void refuse(const char *a, const char *b, char *said, size_t said_size)
     snprintf(a2, sizeof a2, "%s", b);
     char *argv[] = {a0, a1, a2, a3, NULL};
     const char *seed = NULL, *plot = NULL, *words[4];
-    const struct ic_option options[] = {{"seed", &seed}, {"plot", &plot}, {NULL, NULL}};
+    const struct ic_option options[] = {
+        {"seed", &seed}, {"plot", &plot}, {"batch", NULL}, {NULL, NULL}};
     int argc = 4, ends[2], saved = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);
     assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
@@ -103,6 +104,10 @@ static void test_unknown_options_are_named_with_what_was_meant(void **state)
          "See `infinicache help simulate`\n"},
         {"--plot", "--seed", "infinicache: simulate: --plot needs a value\n"},
         {"--plot", "--help", "infinicache: simulate: --plot needs a value\n"},
+        {"--bacth", "400",
+         "infinicache: simulate: there is no option --bacth, did you mean --batch? "
+         "See `infinicache help simulate`\n"},
+        {"--batch=yes", "400", "infinicache: simulate: --batch takes no value\n"},
         {"--prices", "--memory=1gb", "infinicache: simulate: --prices needs a value\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
