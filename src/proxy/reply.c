@@ -493,6 +493,10 @@ uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received)
 {
     uint64_t sent = ic_reply_sent(r);
+    if (!holds_object(r) || sent != r->unread_mark) {
+        r->unread_since_ms = now_ms;
+        r->unread_mark = sent;
+    }
     if (!holds_object(r)) {
         r->slow_since_ms = 0;
         return true;
@@ -511,5 +515,6 @@ bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, ui
     r->slow_since_ms = now_ms;
     r->slow_mark = sent;
     r->received_mark = received;
-    return moved * 1000 >= rate * elapsed_ms;
+    return rate == 0 ||
+           (moved * 1000 >= rate * elapsed_ms && now_ms - r->unread_since_ms < IC_REPLY_UNREAD_MS);
 }

@@ -30,6 +30,7 @@ enum {
     IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes in the stream: then nothing is added; the allowance */
     IC_REPLY_PART_MIN = 16 << 10,   /* bytes that wait longer are put away in pieces of this size */
     IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
+    IC_REPLY_UNREAD_MS = 600000,    /* who reads nothing for so long is slow, whatever it sends */
     IC_REPLY_PACE_MS = 1000,        /* sooner nothing is said about a client's pace */
 };
 
@@ -73,6 +74,7 @@ struct ic_reply {
     uint64_t
         object_end; /* of them the last byte in a buffer of the window: until there it is held */
     uint64_t slow_since_ms, slow_mark, received_mark; /* when min-read-rate was measured last */
+    uint64_t unread_since_ms, unread_mark;            /* when bytes were last seen to go out */
 };
 
 struct ic_reply_mark {
@@ -125,7 +127,8 @@ void ic_reply_drained(struct ic_reply *r);
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms);
 /* Call about every second; RECEIVED bytes have come from the client, ever. False: it holds an
  * object or buffers of one, and what it has read and sent in IC_REPLY_RATE_WINDOW_MS is less than
- * RATE bytes per second. Who sends a whole pipeline before the first reply is read is not slow. */
+ * RATE bytes per second, or it has read nothing in IC_REPLY_UNREAD_MS. Who sends a whole pipeline
+ * before the first reply is read is not slow. */
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received);
 
 #endif

@@ -430,6 +430,13 @@ static void test_nobody_reads(void **state)
     assert_true(ic_reply_fast_enough(&s->reply, 7000, 1000, received + 6000));
     assert_false(ic_reply_fast_enough(&s->reply, 13000, 1000, received + 6000 + 5999));
     assert_true(ic_reply_hold_ms(&s->reply, 15000) == UINT64_MAX);
+    /* Nor is who sends waited for without end. */
+    uint64_t now_ms = 13000;
+    while (ic_reply_fast_enough(&s->reply, now_ms += 6000, 1000, received += 100000)) {
+        assert_in_range(now_ms, 0, IC_REPLY_UNREAD_MS);
+    }
+    assert_in_range(now_ms, IC_REPLY_UNREAD_MS - 6000, IC_REPLY_UNREAD_MS + 6000);
+    assert_true(ic_reply_fast_enough(&s->reply, now_ms + 6000, 0, received)); /* unless it is off */
     close(fd);
     settle(0);
 }
