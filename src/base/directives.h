@@ -53,8 +53,8 @@ X(SIZE, client_query_buffer_limit, "client-query-buffer-limit", "128mb", 1 << 20
 X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
   "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", 0, 0, "", P, RUNTIME, \
   "Replies a client may leave unread before it is closed: by class, bytes at once, bytes for so many " \
-  "seconds; 0: as many as maxmemory-clients allows. Limits below 16 KiB are as 16 KiB. Clients here are of the class normal. Values that " \
-  "are read from the functions do not count, they are not kept.") \
+  "seconds; 0: as many as maxmemory-clients allows. Limits below 16 KiB are as 16 KiB. Clients here are of the " \
+  "class normal. Values of more than 2 KB do not count, they are not kept.") \
 X(INT, turn_work, "turn-work", "10000", 1, 1000000000, "", P, RUNTIME, \
   "How much is done for clients in one turn of the loop, in keys looked at or small commands: what takes " \
   "longer goes on in later turns, so that others do not wait for it.") \
