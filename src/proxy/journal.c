@@ -10,11 +10,9 @@
 #include <sys/stat.h>
 
 enum {
-    GROW_TRIES = 20,    /* doublings of the map: 64 MiB << 20 is more than any disk */
-    EVERYSEC_MS = 1000, /* between fsyncs */
-    /* The file grows meanwhile, since no page of the pinned state is reused: some 40 KB a commit.
-     */
-    COMMITS_UNSYNCED_MAX = 2000,
+    GROW_TRIES = 20,            /* doublings of the map: 128 MiB << 20 is more than any disk */
+    EVERYSEC_MS = 1000,         /* between fsyncs */
+    COMMITS_UNSYNCED_MAX = 200, /* what they leave is not used again: 45 KB each (journal_size.c) */
     SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
     PROBE_BYTES_MIN = 16 << 10, /* a turn's usual writes */
     PROBE_BYTES_MAX = 1 << 20,
@@ -98,31 +96,55 @@ static int run_transaction(struct ic_journal *j, int (*fill)(struct ic_journal *
     return mdb_txn_commit(txn);
 }
 
-/* No reader may be there while the map moves, so a new state is pinned afterwards. */
-static int grow(struct ic_journal *j)
-{
-    MDB_envinfo info;
-    int rc = ic_journal_make_durable(j);
-    ic_journal_safe_unpin(&j->safe);
-    if (rc == 0) {
-        rc = mdb_env_info(j->env, &info);
-    }
-    if (rc == 0) {
-        rc = mdb_env_set_mapsize(j->env, info.me_mapsize * 2);
-    }
-    return rc == 0 ? ic_journal_make_durable(j) : rc;
-}
-
 static int commit_growing(struct ic_journal *j)
 {
     int rc = run_transaction(j, apply_queue);
     for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
-        rc = grow(j);
+        rc = ic_journal_make_room(j);
         if (rc == 0) {
             rc = run_transaction(j, apply_queue);
         }
     }
     return rc;
+}
+
+/* ---- fsync of everysec and no ------------------------------------------------ */
+
+/* The thread has done its job. */
+static void collect(struct ic_journal *j, int result)
+{
+    j->syncing = false;
+    ic_journal_safe_settle(&j->safe, result);
+    if (result != 0) {
+        j->unsynced = true;
+        (void)ic_journal_fail(j, result);
+    } else {
+        j->stats.synced++;
+    }
+}
+
+static bool is_syncing(struct ic_journal *j)
+{
+    int result = 0;
+    if (j->syncing && ic_journal_sync_finished(j->sync, &result)) {
+        collect(j, result);
+    }
+    return j->syncing;
+}
+
+static void begin_sync(struct ic_journal *j)
+{
+    struct ic_safe_copy copy;
+    int rc = ic_journal_safe_take(&j->safe, j->env, &copy);
+    if (rc != 0) {
+        (void)ic_journal_fail(j, rc);
+        return;
+    }
+    ic_journal_sync_start(j->sync, j->safe.fd, &copy);
+    j->syncing = true;
+    j->unsynced = false;
+    j->commits_unsynced = 0;
+    j->stats.syncs++;
 }
 
 int ic_journal_commit(struct ic_journal *j)
@@ -142,6 +164,9 @@ int ic_journal_commit(struct ic_journal *j)
     j->stats.records += records;
     j->unsynced = j->appendfsync != IC_FSYNC_ALWAYS;
     j->stats.syncs += j->appendfsync == IC_FSYNC_ALWAYS;
+    if (j->unsynced && j->commits_unsynced >= COMMITS_UNSYNCED_MAX && !is_syncing(j)) {
+        begin_sync(j);
+    }
     return 0;
 }
 
@@ -196,45 +221,15 @@ int ic_journal_probe(struct ic_journal *j)
     return 0;
 }
 
-/* The thread has done its job. */
-static void collect(struct ic_journal *j, int result)
-{
-    j->syncing = false;
-    ic_journal_safe_settle(&j->safe, result);
-    if (result != 0) {
-        j->unsynced = true;
-        (void)ic_journal_fail(j, result);
-    } else {
-        j->stats.synced++;
-    }
-}
-
 void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
 {
-    if (j->sync == NULL) {
-        return;
-    }
-    int result = 0;
-    if (j->syncing && ic_journal_sync_finished(j->sync, &result)) {
-        collect(j, result);
-    }
     uint64_t interval_ms = j->appendfsync == IC_FSYNC_EVERYSEC ? EVERYSEC_MS : SELDOM_MS;
-    bool due = now_ms - j->synced_ms >= interval_ms || j->commits_unsynced >= COMMITS_UNSYNCED_MAX;
-    if (j->env == NULL || !j->unsynced || j->syncing || !due) {
-        return;
+    bool syncing = j->sync != NULL && is_syncing(j);
+    bool due = now_ms - j->synced_ms >= interval_ms;
+    if (j->sync != NULL && j->env != NULL && j->unsynced && !syncing && due) {
+        j->synced_ms = now_ms;
+        begin_sync(j);
     }
-    struct ic_safe_copy copy;
-    int rc = ic_journal_safe_take(&j->safe, j->env, &copy);
-    if (rc != 0) {
-        (void)ic_journal_fail(j, rc);
-        return;
-    }
-    ic_journal_sync_start(j->sync, j->safe.fd, &copy);
-    j->syncing = true;
-    j->unsynced = false;
-    j->commits_unsynced = 0;
-    j->synced_ms = now_ms;
-    j->stats.syncs++;
 }
 
 void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)

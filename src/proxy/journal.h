@@ -1,7 +1,7 @@
 /*
  * journal.h - what survives the proxy: keys, versions and chunk places in LMDB, in one
- * file in `dir`. Shaped like the state, not like a log, so that it never needs compaction
- * and loading it is one pass. No byte of a value, ever.
+ * file in `dir`. Shaped like the state, not like a log, so that loading it is one pass and what
+ * commits leave is used again (journal_size.c). No byte of a value, ever.
  *
  *     entry  id -> object, expiry, key          object  id -> size, code, unit, places
  *     meta   format, epoch, secret, pool shape      ledger  what was spent (books.h)

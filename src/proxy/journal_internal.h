@@ -6,7 +6,7 @@
  *   journal_load.c    reading it all                   journal_sync.c    fsync on a thread
  *   journal_check.c   is it damaged, away with it      journal_safe.c    whole after a power
  * failure
- *   journal_failure.c what went wrong, in words
+ *   journal_failure.c what went wrong, in words       journal_size.c    growing, compacting
  */
 #ifndef IC_PROXY_JOURNAL_INTERNAL_H
 #define IC_PROXY_JOURNAL_INTERNAL_H
@@ -28,7 +28,8 @@ struct ic_journal {
     enum ic_disk_cause cause; /* of the last failure */
     size_t failed_bytes;      /* records of the commit that failed */
     uint64_t commits_unsynced;
-    bool unsynced; /* commits since the last fsync */
+    uint64_t made_room_at; /* for which commit room was made last, from 1 */
+    bool unsynced;         /* commits since the last fsync */
     int appendfsync;
     char failure[IC_JOURNAL_WHY_MAX];
     struct ic_journal_queue queue;
@@ -53,6 +54,14 @@ int ic_journal_explain_file(const char *path, int error, char *why);
 int ic_journal_fail(struct ic_journal *j, int rc);
 /* It is not any more; told, too. */
 void ic_journal_recover(struct ic_journal *j);
+
+/* ---- journal_size.c --------------------------------------------------------- */
+
+/* A transaction found the map full: it may be tried again. An errno or LMDB's code. */
+int ic_journal_make_room(struct ic_journal *j);
+/* Before anything else is done with the environment: a file of which most is not used becomes a
+ * smaller one. What hinders that is logged. An errno or LMDB's code: there is no environment. */
+int ic_journal_compact(struct ic_journal *j);
 
 /* ---- journal_open.c --------------------------------------------------------- */
 

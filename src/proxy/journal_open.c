@@ -16,10 +16,10 @@ enum {
     FORMAT = 2,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
-    META_CRASHED = 1,         /* not closed: it is in use, or its proxy died */
-    META_REBUILDING = 2,      /* what is in it is not all that the functions have */
-    MAP_BYTES_MIN = 64 << 20, /* grown by doubling; address space, not memory or disk */
-    LOCK_BYTES = 8192,        /* of LMDB's own lock file */
+    META_CRASHED = 1,          /* not closed: it is in use, or its proxy died */
+    META_REBUILDING = 2,       /* what is in it is not all that the functions have */
+    MAP_BYTES_MIN = 128 << 20, /* grown by doubling; address space, not memory or disk */
+    LOCK_BYTES = 8192,         /* of LMDB's own lock file */
 };
 
 unsigned ic_journal_sync_flag(int appendfsync)
@@ -404,6 +404,9 @@ static int open_file(struct ic_journal *j, const struct ic_journal_setup *setup,
     int rc = ic_journal_safe_restore(&j->safe, j->path);
     if (rc == 0) {
         rc = ic_journal_open_environment(j);
+    }
+    if (rc == 0) {
+        rc = ic_journal_compact(j);
     }
     if (rc != 0) {
         return ic_journal_explain(j, rc, why);

@@ -203,7 +203,7 @@ static void test_growth(void **state)
     (void)state;
     struct ic_journal *j = open_journal(NULL);
     uint64_t start_us = ic_clock_mono_us();
-    char key[1001] = "k";
+    char key[1501] = "k";
     memset(key + 1, 'x', sizeof key - 2);
     for (uint64_t id = 1; id <= 30000; id++) {
         put(j, id, key);
@@ -212,15 +212,15 @@ static void test_growth(void **state)
         }
     }
     for (uint64_t id = 30001; id <= 60000; id++) {
-        put(j, id, key); /* 40 MB in one transaction */
+        put(j, id, key); /* 60 MB in one transaction */
     }
     assert_int_equal(ic_journal_commit(j), 0);
-    assert_true(ic_journal_stats(j).bytes > 64 << 20);
+    assert_true(ic_journal_stats(j).bytes > 128 << 20);
     ic_journal_close(j);
     uint64_t written_us = ic_clock_mono_us();
     j = open_journal(NULL);
     assert_int_equal(load(j).objects, 60000);
-    print_message("60000 objects with keys of 1000 bytes: written in %d ms, loaded in %d ms\n",
+    print_message("60000 objects with keys of 1500 bytes: written in %d ms, loaded in %d ms\n",
                   (int)((written_us - start_us) / 1000),
                   (int)((ic_clock_mono_us() - written_us) / 1000));
     ic_journal_close(j);
