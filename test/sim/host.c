@@ -39,10 +39,11 @@ static void set_code(struct sim_host *h, struct sim_world *w)
         "4kb:2+0,*:3+1",
     };
     static const uint32_t needs[] = {2, 3, 3, 4, 5, 6, 4};
+    static const bool striped[] = {false, false, true, true, true, true, true};
     uint32_t chosen;
     do {
         chosen = (uint32_t)sim_below(w, sizeof needs / sizeof *needs);
-    } while (needs[chosen] > w->settings.functions);
+    } while (needs[chosen] > w->settings.functions || (sim_has_crowd(w) && !striped[chosen]));
     h->needs = needs[chosen];
     set(h, "code-table", "%s", tables[chosen]);
 }
@@ -82,10 +83,11 @@ void sim_host_init(struct sim_host *h)
     set(h, "rebuild", "no"); /* the clients know no -LOADING */
     set(h, "functions", "%u", w->settings.functions);
     set(h, "memory", "128mb");
-    set(h, "unit-size", "%llu", (unsigned long long)(64U << sim_below(w, 7)));
+    set(h, "unit-size", "%llu",
+        (unsigned long long)(64U << (sim_has_crowd(w) ? 9 : sim_below(w, 7))));
     set(h, "window-memory", "%llu", (unsigned long long)w->settings.window_bytes);
     set(h, "eviction", "%s", choose(w, evictions, 5));
-    if (sim_below(w, 4) == 0) {
+    if (sim_below(w, 4) == 0 && !sim_has_crowd(w)) { /* whose uploads would be all of it */
         set(h, "maxmemory", "%llu",
             (unsigned long long)(w->settings.size_max * (1 + sim_below(w, 8))));
     }

@@ -8,6 +8,7 @@
 #include "proxy/store.h"
 #include "proxy/window.h"
 #include "sim/report.h"
+#include "sim/siege.h"
 #include "sim/world.h"
 
 enum {
@@ -60,11 +61,8 @@ static bool ask(struct sim_world *w, enum sim_operation_kind kind, uint32_t key,
     return w->model.errors == errors;
 }
 
-/*
- * It must be answered, and not with an error. If the journal was lost an instance may come back
- * that has seen a higher epoch: what is being written then fails, once.
- */
-static void serve(struct sim_world *w, enum sim_operation_kind kind, uint32_t key, uint64_t size)
+void sim_verdict_serve(struct sim_world *w, enum sim_operation_kind kind, uint32_t key,
+                       uint64_t size)
 {
     bool fine = ask(w, kind, key, size);
     if (!fine && w->faults.happened[SIM_FAULT_JOURNAL_LOST] > 0) {
@@ -124,8 +122,7 @@ static void check_accounts(const struct sim_world *w)
     }
 }
 
-/* A repair plans and writes as well: what is lost late is repaired late. */
-static bool is_repairing(const struct sim_world *w)
+bool sim_verdict_is_repairing(const struct sim_world *w)
 {
     struct ic_repair_stats stats = ic_repair_stats(w->host.proxy->repair);
     return stats.active + stats.waiting > 0;
@@ -136,15 +133,16 @@ void sim_verdict_at_end(struct sim_world *w)
     w->host.config->backup_interval = 0; /* what a backup pins cannot make room */
     sim_world_run_for(w, QUIET_US, NULL);
     for (uint32_t key = 0; key < w->model.keys; key++) {
-        serve(w, SIM_GET, key, 0);
+        sim_verdict_serve(w, SIM_GET, key, 0);
     }
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t key = (uint32_t)sim_below(w, w->model.keys);
-        serve(w, SIM_SET, key, sim_below(w, w->settings.size_max));
-        serve(w, SIM_GET, key, 0);
+        sim_verdict_serve(w, SIM_SET, key, sim_below(w, w->settings.size_max));
+        sim_verdict_serve(w, SIM_GET, key, 0);
     }
+    sim_siege(w);
     sim_world_run_for(w, REST_US, NULL);
-    for (int i = 0; i < RESTS_MAX && is_repairing(w); i++) {
+    for (int i = 0; i < RESTS_MAX && sim_verdict_is_repairing(w); i++) {
         sim_world_run_for(w, REST_US, NULL);
     }
     check_accounts(w);

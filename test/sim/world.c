@@ -20,6 +20,9 @@ enum {
     STORM_PERCENT = 70,
     DOWN_US = 4000000, /* the platform, at most */
     BURST_MAX = 40,    /* Invokes throttled in a row */
+    CROWD_FUNCTIONS_MIN = 5,
+    CROWD_SIZE_MAX = 256 << 10,
+    CROWD_WINDOW = 1 << 20,
 };
 
 static struct sim_world the_world; /* of this process: base/clock.h has no argument for it */
@@ -222,6 +225,9 @@ static void trouble(void *ctx)
     trouble_nodes(w);
     trouble_platform(w);
     trouble_proxy(w);
+    if (draw(w, SIM_FAULT_CROWD)) {
+        sim_crowd_one(&w->crowd);
+    }
     if (draw(w, SIM_FAULT_WALL_STEP)) {
         sim_model_clock_step(&w->model);
         w->wall_offset_us += (int64_t)sim_below(w, STEP_US) - STEP_US / 2;
@@ -244,6 +250,11 @@ static void choose_settings(struct sim_world *w)
     s->size_max = UINT64_C(512) << sim_below(w, 10);
     s->delay_us = 200 + sim_below(w, 5000);
     s->window_bytes = UINT64_C(1) << (20 + sim_below(w, 4));
+    if (sim_has_crowd(w)) { /* stripes that are not small, a window for few */
+        s->functions = CROWD_FUNCTIONS_MIN + s->functions / 2;
+        s->size_max = CROWD_SIZE_MAX;
+        s->window_bytes = CROWD_WINDOW;
+    }
 }
 
 void sim_world_init(struct sim_world *w, uint64_t seed)
@@ -312,6 +323,7 @@ static void end_faults(struct sim_world *w)
     for (uint32_t i = 0; i < w->settings.clients; i++) {
         sim_client_rest(&w->client[i]);
     }
+    sim_crowd_leave(&w->crowd);
     sim_platform_calm(&w->platform);
 }
 
@@ -320,6 +332,9 @@ void sim_world_run(struct sim_world *w)
     sim_host_start(&w->host);
     for (uint32_t i = 0; i < w->settings.clients; i++) {
         sim_client_init(&w->client[i], w, i);
+    }
+    if (sim_has_crowd(w)) {
+        sim_crowd_init(&w->crowd, w);
     }
     sim_world_run_for(w, RUN_US_MAX, has_worked);
     end_faults(w);

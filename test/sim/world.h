@@ -14,6 +14,7 @@
 
 #include "net/net_sim.h"
 #include "sim/client.h"
+#include "sim/crowd.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/host.h"
@@ -50,6 +51,7 @@ struct sim_world {
     struct sim_platform platform;
     struct sim_model model;
     struct sim_client client[SIM_CLIENTS_MAX];
+    struct sim_crowd crowd; /* in runs that have one */
     struct ic_event fault_tick;
     uint64_t operations_begun;
     bool settled; /* no faults any more */
@@ -75,6 +77,11 @@ static inline struct ic_virtual_time *sim_time(const struct sim_world *w)
 static inline uint64_t sim_below(struct sim_world *w, uint64_t bound)
 {
     return ic_rng_below(&w->rng, bound);
+}
+/* Clients that hold the window are among this run's faults. */
+static inline bool sim_has_crowd(const struct sim_world *w)
+{
+    return w->faults.chance[SIM_FAULT_CROWD] != 0;
 }
 int64_t sim_wall_us(const struct sim_world *w);
 

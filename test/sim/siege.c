@@ -1,0 +1,105 @@
+#include "sim/siege.h"
+
+#include "base/config.h"
+#include "proxy/proxy.h"
+#include "proxy/session.h"
+#include "proxy/sessions.h"
+#include "proxy/window.h"
+#include "sim/report.h"
+#include "sim/verdict.h"
+#include "sim/world.h"
+
+enum {
+    COME_US = 5 * 1000000,   /* until all of a crowd have come, and some wait */
+    PLACE_US = 60 * 1000000, /* until nobody waits: those that are too slow are cut, one by one */
+    GONE_US = 120 * 1000000, /* until whoever is too slow has been found out */
+    REST_US = 3 * 1000000,
+    PATIENCE_MS = 15000, /* of requests that wait for the window */
+    PACE = 2000,         /* bytes a step: nobody comes to an end */
+    LEAST_RATE = 64 << 10,
+};
+
+static bool nobody_waits(const struct sim_world *w)
+{
+    return ic_window_stats(w->host.proxy->window).waiting == 0;
+}
+
+static bool all_are_away(const struct sim_world *w)
+{
+    return sim_crowd_count(&w->crowd) == 0;
+}
+
+static uint64_t count_cut(const struct sim_world *w)
+{
+    return w->host.proxy->sessions->stats.connections_cut;
+}
+
+/* More than what counts as small, and no more than what is kept for its use. */
+static uint64_t large(struct sim_world *w)
+{
+    uint64_t most = w->settings.size_max;
+    return most / 2 + sim_below(w, most / 2);
+}
+
+static void take_places(struct sim_world *w, enum sim_loiter what, uint64_t pace)
+{
+    sim_crowd_all(&w->crowd, what, pace);
+    sim_world_run_for(w, COME_US, NULL);
+    if (!sim_world_run_for(w, PLACE_US, nobody_waits)) {
+        sim_violation("whoever waits for the window gets nothing of those that hardly go on");
+    }
+}
+
+static void disperse(struct sim_world *w)
+{
+    sim_crowd_leave(&w->crowd);
+    sim_world_run_for(w, REST_US, NULL);
+}
+
+/* A large KIND and what is small have parts of the window that the crowd cannot have. */
+static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint32_t key)
+{
+    uint64_t cut = count_cut(w);
+    bool repairing = sim_verdict_is_repairing(w); /* it reads, too */
+    sim_verdict_serve(w, kind, key, large(w));
+    sim_verdict_serve(w, SIM_SET, (key + 1) % w->model.keys, sim_below(w, 100));
+    sim_verdict_serve(w, SIM_GET, (key + 1) % w->model.keys, 0);
+    if (count_cut(w) != cut && !repairing && !sim_verdict_is_repairing(w)) {
+        sim_violation("%llu of a crowd are cut for a %s, which has a part of its own",
+                      (unsigned long long)(count_cut(w) - cut), kind == SIM_GET ? "GET" : "SET");
+    }
+}
+
+static void must_be_cut(struct sim_world *w, enum sim_loiter what)
+{
+    sim_crowd_all(&w->crowd, what, PACE);
+    if (!sim_world_run_for(w, GONE_US, all_are_away)) {
+        sim_violation("clients that are slower than the least rate go on");
+    }
+}
+
+void sim_siege(struct sim_world *w)
+{
+    struct ic_config *config = w->host.config;
+    if (!sim_has_crowd(w)) {
+        return;
+    }
+    uint32_t key = (uint32_t)sim_below(w, w->model.keys);
+    config->invoke_timeout = PATIENCE_MS;
+    config->min_read_rate = config->min_write_rate = 0;
+    disperse(w);
+    sim_verdict_serve(w, SIM_SET, key, large(w));
+    take_places(w, SIM_UPLOADING, PACE);
+    serve_beside(w, SIM_GET, key);
+    sim_verdict_serve(w, SIM_SET, key, large(w));
+    disperse(w);
+    sim_crowd_all(&w->crowd, SIM_STORING, 0);
+    sim_world_run_for(w, PLACE_US, all_are_away);
+    take_places(w, SIM_READING, 0);
+    serve_beside(w, SIM_SET, key);
+    sim_verdict_serve(w, SIM_GET, key, 0);
+    disperse(w);
+    config->min_read_rate = config->min_write_rate = LEAST_RATE;
+    must_be_cut(w, SIM_UPLOADING);
+    must_be_cut(w, SIM_READING);
+}
