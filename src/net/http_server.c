@@ -7,14 +7,12 @@
 #include "net/http_server.h"
 
 #include "base/alloc.h"
-#include "base/list.h"
 #include "net/http_guard.h"
-#include "net/net_uv.h"
+#include "net/http_internal.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,188 +27,11 @@ enum {
     IDLE_DEFAULT_S = 60,
     RECEIVE_DEFAULT_S = 120,
     SEND_DEFAULT_S = 120,
-    SWEEP_MS = 1000, /* deadlines are seconds: looked at once a second */
-    BACKLOG = 4096,  /* the kernel cuts it to net.core.somaxconn */
+    BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 };
 static const size_t MEMORY_DEFAULT_BYTES = (size_t)512 << 20;
 static const size_t BODY_DEFAULT_BYTES = (size_t)1 << 20;
 static const uint64_t DISCARD_MAX_BYTES = (uint64_t)128 << 20;
-
-enum phase { PHASE_IDLE, PHASE_RECEIVING, PHASE_SENDING, PHASE_HANDLING, PHASE_COUNT };
-
-struct connection {
-    struct ic_list node; /* in server->phase[phase], the oldest first */
-    struct ic_http_server *server;
-    struct MHD_Connection *mhd;
-    struct ic_http_request *request; /* NULL between requests */
-    uint64_t since_ms;               /* in this phase */
-    enum phase phase;
-    int fd;
-    bool loopback;
-};
-
-enum verdict {
-    VERDICT_TAKE,
-    VERDICT_TOO_LARGE, /* handed over without its body */
-    VERDICT_NO_MEMORY,
-    VERDICT_BAD_HEADERS,
-    VERDICT_REFUSED, /* by the guard */
-    VERDICT_ENDLESS, /* announces more than is read and dropped */
-};
-
-struct ic_http_request {
-    struct connection *connection; /* NULL: gone; the answer goes into the void */
-    char *target;                  /* path and query as sent; '?' replaced by a zero */
-    const char *query;
-    char *texts; /* one block: the method and all headers */
-    const char *method;
-    struct ic_http_header header[IC_HTTP_HEADERS_MAX];
-    size_t header_count;
-    struct ic_buf *body; /* NULL: none yet */
-    size_t body_max_bytes;
-    uint64_t body_seen_bytes;
-    size_t charged_bytes; /* of server->memory_bytes */
-    enum verdict verdict;
-    bool may_lack_host;            /* HTTP/1.0 */
-    bool begun;                    /* headers were taken over */
-    bool handed;                   /* `handle` was called: its owner answers */
-    bool answered;                 /* reply or drop was called */
-    bool suspended;                /* the library does not look at the connection */
-    struct MHD_Response *response; /* NULL and answered: drop */
-    struct ic_buf *reply_body;
-    unsigned status;
-};
-
-struct ic_http_server {
-    struct ic_loop *loop;
-    struct MHD_Daemon *daemon;
-    uv_poll_t *poll; /* freed by its close callback */
-    struct ic_timer run_timer, sweep_timer;
-    struct ic_http_options options;
-    struct ic_list phase[PHASE_COUNT];
-    uint32_t connection_count;
-    size_t memory_bytes;
-    int listen_fd;
-    uint16_t port;
-    bool serving; /* inside the library */
-    bool resumed; /* while serving: one was answered that the library has passed already */
-};
-
-/* ---- connections --------------------------------------------------------------- */
-
-/* The only function that changes a connection's phase; see the drawing in the header. */
-static void enter(struct connection *c, enum phase phase)
-{
-    ic_list_remove(&c->node);
-    c->phase = phase;
-    c->since_ms = ic_loop_now_ms(c->server->loop);
-    ic_list_push_back(&c->server->phase[phase], &c->node);
-    if (phase != PHASE_HANDLING && !c->server->sweep_timer.armed) {
-        ic_timer_start(&c->server->sweep_timer, SWEEP_MS);
-    }
-}
-
-/* The library sees an end of stream on its next look and closes. */
-static void cut(struct connection *c)
-{
-    (void)shutdown(c->fd, SHUT_RDWR);
-}
-
-static uint64_t phase_limit_ms(const struct ic_http_server *s, enum phase phase)
-{
-    switch (phase) {
-    case PHASE_IDLE:
-        return (uint64_t)s->options.idle_s * 1000;
-    case PHASE_RECEIVING:
-        return (uint64_t)s->options.receive_s * 1000;
-    case PHASE_SENDING:
-        return (uint64_t)s->options.send_s * 1000;
-    case PHASE_HANDLING:
-    case PHASE_COUNT:
-        break;
-    }
-    return UINT64_MAX;
-}
-
-static void sweep(void *ctx)
-{
-    struct ic_http_server *s = ctx;
-    uint64_t now_ms = ic_loop_now_ms(s->loop);
-    bool some = false;
-    for (enum phase phase = PHASE_IDLE; phase < PHASE_HANDLING; phase++) {
-        IC_LIST_EACH (node, &s->phase[phase]) {
-            struct connection *c = IC_CONTAINER(node, struct connection, node);
-            some = true;
-            if (now_ms - c->since_ms < phase_limit_ms(s, phase)) {
-                break; /* the oldest first: the rest is younger */
-            }
-            cut(c);
-        }
-    }
-    if (some) {
-        ic_timer_start(&s->sweep_timer, SWEEP_MS);
-    }
-}
-
-/* Cuts the connection that has been quiet longest, the new one if all others are at work. */
-static void make_room(struct ic_http_server *s, struct connection *fresh)
-{
-    for (enum phase phase = PHASE_IDLE; phase <= PHASE_RECEIVING; phase++) {
-        if (!ic_list_empty(&s->phase[phase])) {
-            struct connection *c = IC_CONTAINER(s->phase[phase].next, struct connection, node);
-            enter(c, phase); /* to the end: the next newcomer takes another one */
-            cut(c);
-            return;
-        }
-    }
-    cut(fresh);
-}
-
-static void connection_begins(struct ic_http_server *s, struct MHD_Connection *mhd, void **context)
-{
-    struct connection *c = ic_calloc(1, sizeof *c);
-    *context = c;
-    if (c == NULL) {
-        return; /* refused when its first request line comes */
-    }
-    ic_list_init(&c->node);
-    c->server = s;
-    c->mhd = mhd;
-    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->loopback = ic_http_address_is_loopback(
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
-    s->connection_count++;
-    if (s->connection_count > s->options.connections_max) {
-        make_room(s, c);
-    }
-    enter(c, PHASE_IDLE);
-}
-
-static void request_ends(struct ic_http_request *r);
-
-static void connection_ends(struct connection *c)
-{
-    if (c == NULL) {
-        return;
-    }
-    if (c->request != NULL) {
-        request_ends(c->request);
-    }
-    c->server->connection_count--;
-    ic_list_remove(&c->node);
-    ic_free(c);
-}
-
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_begins(cls, mhd, context);
-    } else {
-        connection_ends(*context);
-        *context = NULL;
-    }
-}
 
 /* ---- requests coming in ---------------------------------------------------------- */
 
@@ -226,12 +47,16 @@ static void request_free(struct ic_http_request *r)
     ic_free(r);
 }
 
-/* The library is done with R. While a handler owns it, it lives on. */
-static void request_ends(struct ic_http_request *r)
+static void uncharge(struct ic_http_request *r)
+{
+    r->connection->server->memory_bytes -= r->charged_bytes;
+    r->charged_bytes = 0;
+}
+
+void ic_http_request_ends(struct ic_http_request *r)
 {
     struct connection *c = r->connection;
-    c->server->memory_bytes -= r->charged_bytes;
-    r->charged_bytes = 0;
+    uncharge(r);
     c->request = NULL;
     r->connection = NULL;
     if (!r->handed || r->answered) {
@@ -239,12 +64,14 @@ static void request_ends(struct ic_http_request *r)
     }
 }
 
-/* Takes BYTES off the server's memory; false: none left. */
+/* Takes BYTES off the server's memory; who uploads more than R has gives way. False: none left. */
 static bool charge(struct ic_http_request *r, size_t bytes)
 {
     struct ic_http_server *s = r->connection->server;
-    if (bytes > s->options.memory_max_bytes - s->memory_bytes) {
-        return false;
+    while (bytes > s->options.memory_max_bytes - s->memory_bytes) {
+        if (!ic_http_cut_largest(r)) {
+            return false;
+        }
     }
     s->memory_bytes += bytes;
     r->charged_bytes += bytes;
@@ -273,11 +100,11 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
         *mark = '\0';
     }
     if (c->request != NULL) {
-        request_ends(c->request);
+        ic_http_request_ends(c->request);
     }
     r->connection = c;
     c->request = r;
-    enter(c, PHASE_RECEIVING);
+    ic_http_enter(c, PHASE_RECEIVING);
     return r;
 }
 
@@ -362,6 +189,14 @@ static int request_begins(struct ic_http_request *r, struct MHD_Connection *mhd,
     return 0;
 }
 
+void ic_http_drop_body(struct ic_http_request *r, enum verdict verdict)
+{
+    r->verdict = verdict;
+    ic_buf_unref(r->body);
+    r->body = NULL;
+    uncharge(r);
+}
+
 /* Keeps the next bytes of the body, or only counts them. IC_ETOOBIG: beyond patience. */
 static int request_receives(struct ic_http_request *r, const char *data, size_t len)
 {
@@ -369,22 +204,19 @@ static int request_receives(struct ic_http_request *r, const char *data, size_t 
     if (r->body_seen_bytes > DISCARD_MAX_BYTES) {
         return IC_ETOOBIG;
     }
-    if (r->verdict == VERDICT_TAKE && r->body_seen_bytes > r->body_max_bytes) {
-        r->verdict = VERDICT_TOO_LARGE;
-    } else if (r->verdict == VERDICT_TAKE && !charge(r, len)) {
-        r->verdict = VERDICT_NO_MEMORY;
-    }
-    if (r->verdict == VERDICT_TAKE) {
-        if (r->body == NULL) {
-            r->body = ic_buf_new(len);
-        }
-        if (r->body == NULL || ic_buf_append(r->body, data, len) < 0) {
-            r->verdict = VERDICT_NO_MEMORY;
-        }
-    }
     if (r->verdict != VERDICT_TAKE) {
-        ic_buf_unref(r->body);
-        r->body = NULL;
+        return 0;
+    }
+    if (r->body_seen_bytes > r->body_max_bytes) {
+        ic_http_drop_body(r, VERDICT_TOO_LARGE);
+        return 0;
+    }
+    bool kept = charge(r, len);
+    if (kept && r->body == NULL) {
+        r->body = ic_buf_new(len);
+    }
+    if (!kept || r->body == NULL || ic_buf_append(r->body, data, len) < 0) {
+        ic_http_drop_body(r, VERDICT_NO_MEMORY);
     }
     return 0;
 }
@@ -401,7 +233,7 @@ static void answer_refusal(struct ic_http_request *r)
 /* Hands R to its handler, or answers in its place. */
 static void request_is_whole(struct ic_http_request *r)
 {
-    enter(r->connection, PHASE_HANDLING);
+    ic_http_enter(r->connection, PHASE_HANDLING);
     r->handed = true;
     switch (r->verdict) {
     case VERDICT_TAKE:
@@ -431,7 +263,7 @@ static enum MHD_Result send_answer(struct ic_http_request *r)
     if (r->response == NULL) {
         return MHD_NO;
     }
-    enter(r->connection, PHASE_SENDING);
+    ic_http_enter(r->connection, PHASE_SENDING);
     return MHD_queue_response(r->connection->mhd, r->status, r->response);
 }
 
@@ -478,8 +310,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     struct ic_http_request *r = *context;
     *context = NULL;
     if (r != NULL && r->connection != NULL && r->connection->request == r) {
-        enter(r->connection, PHASE_IDLE);
-        request_ends(r);
+        ic_http_enter(r->connection, PHASE_IDLE);
+        ic_http_request_ends(r);
     }
 }
 
@@ -612,7 +444,7 @@ bool ic_http_peer_is_loopback(const struct ic_http_request *r)
 
 /* ---- the server ---------------------------------------------------------------------- */
 
-static void serve(struct ic_http_server *s)
+void ic_http_serve(struct ic_http_server *s)
 {
     assert(!s->serving);
     s->serving = true;
@@ -631,14 +463,14 @@ static void serve(struct ic_http_server *s)
 
 static void on_run_timer(void *ctx)
 {
-    serve(ctx);
+    ic_http_serve(ctx);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    serve(poll->data);
+    ic_http_serve(poll->data);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -704,8 +536,8 @@ static int start_daemon(struct ic_http_server *s)
         (size_t)IC_HTTP_HEADERS_MAX_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(s->options.connections_max + CONNECTIONS_SPARE), MHD_OPTION_CONNECTION_TIMEOUT,
         0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        s, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+        ic_http_on_connection, s, MHD_OPTION_END);
     return s->daemon == NULL ? IC_EIO : 0;
 }
 
@@ -735,11 +567,8 @@ int ic_http_server_new(struct ic_loop *loop, const struct ic_http_options *optio
     s->loop = loop;
     s->options = *options;
     set_defaults(&s->options);
-    for (size_t i = 0; i < PHASE_COUNT; i++) {
-        ic_list_init(&s->phase[i]);
-    }
+    ic_http_connections_init(s);
     ic_timer_init(&s->run_timer, loop, on_run_timer, s);
-    ic_timer_init(&s->sweep_timer, loop, sweep, s);
     int result = listen_on(s);
     if (result < 0) {
         ic_free(s);
@@ -770,16 +599,19 @@ void ic_http_server_free(struct ic_http_server *s)
         uv_close((uv_handle_t *)s->poll, on_poll_closed);
     }
     /* The library refuses to stop with suspended connections. */
-    IC_LIST_EACH (node, &s->phase[PHASE_HANDLING]) {
-        struct connection *c = IC_CONTAINER(node, struct connection, node);
-        if (c->request != NULL && c->request->suspended) {
-            c->request->suspended = false;
-            MHD_resume_connection(c->mhd);
+    for (enum phase phase = PHASE_CUT; phase <= PHASE_HANDLING; phase++) {
+        IC_LIST_EACH (node, &s->phase[phase]) {
+            struct connection *c = IC_CONTAINER(node, struct connection, node);
+            if (c->request != NULL && c->request->suspended) {
+                c->request->suspended = false;
+                MHD_resume_connection(c->mhd);
+            }
         }
     }
     MHD_stop_daemon(s->daemon); /* closes the listening socket too */
     ic_timer_stop(&s->run_timer);
     ic_timer_stop(&s->sweep_timer);
+    ic_timer_stop(&s->cut_timer);
     assert(s->connection_count == 0);
     ic_free(s);
 }

@@ -8,9 +8,10 @@
  *                  +---------------------------- sent, keep-alive ---------------------+
  *
  * IDLE, RECEIVING and SENDING have a deadline each, so half requests and slow readers
- * end; HANDLING has none (a long poll): its owner bounds it. When connections run out,
- * the oldest IDLE or RECEIVING one makes room. What web pages ask is refused here, whatever the
- * port is for (http_guard.h). Everything runs on the loop's thread.
+ * end; HANDLING has none (a long poll): its owner bounds it. When connections run out, the oldest
+ * IDLE one makes room, or RECEIVING, or SENDING; when memory does, the longest body that is being
+ * received and is longer than that for which there is none. What web pages ask is refused here,
+ * whatever the port is for (http_guard.h). Everything runs on the loop's thread.
  */
 #ifndef IC_NET_HTTP_SERVER_H
 #define IC_NET_HTTP_SERVER_H
@@ -36,7 +37,8 @@ struct ic_http_options {
     uint32_t idle_s;          /* 0: 60 */
     uint32_t receive_s;       /* 0: 120, for a whole request */
     uint32_t send_s;          /* 0: 120, for a whole reply */
-    size_t memory_max_bytes;  /* 0: 512 MiB: bodies and replies in all; beyond: 503 */
+    size_t memory_max_bytes;  /* 0: 512 MiB: bodies and replies in all; beyond, and if
+                                 no longer body can make room: 503 */
     /* How many bytes of body this request may have; asked when its headers are in. A longer body is
      * read and dropped (up to 128 MiB; beyond, 413 and the connection is closed) and the
      * request is handed over marked too large, without a body. NULL: 1 MiB. */

@@ -314,6 +314,49 @@ static void test_memory_of_all_bodies_is_bounded(void **state)
     teardown(f);
 }
 
+/* 400 of 600 bytes; then it waits until it is cut. */
+static void *upload_half(void *arg)
+{
+    struct fixture *f = arg;
+    int fd = dial(f);
+    char block[400];
+    memset(block, 'x', sizeof block);
+    say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 600\r\n\r\n");
+    (void)!send(fd, block, sizeof block, MSG_NOSIGNAL);
+    hear(f, fd, NULL);
+    close(fd);
+    f->done = true;
+    return NULL;
+}
+
+/* Uploads 150 bytes, again and again until the long one is cut. */
+static void upload_beside_a_longer_one(struct fixture *f)
+{
+    struct fixture *longer = calloc(1, sizeof *longer);
+    char block[150];
+    memset(block, 'y', sizeof block);
+    longer->server = f->server;
+    assert_int_equal(0, pthread_create(&longer->thread, NULL, upload_half, longer));
+    do {
+        int fd = dial(f);
+        say(fd, "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 150\r\n\r\n");
+        (void)!send(fd, block, sizeof block, MSG_NOSIGNAL);
+        hear(f, fd, "yyy");
+        close(fd);
+    } while (!longer->done && strstr(f->reply, "HTTP/1.1 200") != NULL);
+    pthread_join(longer->thread, NULL);
+    free(longer);
+}
+
+static void test_the_longest_body_makes_room(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){.memory_max_bytes = 500});
+    run(f, upload_beside_a_longer_one);
+    assert_non_null(strstr(f->reply, "HTTP/1.1 200"));
+    teardown(f);
+}
+
 static void drip(struct fixture *f)
 {
     int fd = dial(f);
@@ -517,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_endless_body),
         cmocka_unit_test(test_slow_readers_end),
         cmocka_unit_test(test_memory_of_all_bodies_is_bounded),
+        cmocka_unit_test(test_the_longest_body_makes_room),
         cmocka_unit_test(test_half_requests_end),
         cmocka_unit_test(test_old_connections_make_room),
         cmocka_unit_test(test_hostile_requests),
