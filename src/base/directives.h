@@ -57,7 +57,8 @@ X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
   "class normal. Values of more than 2 KB do not count, they are not kept.") \
 X(INT, turn_work, "turn-work", "10000", 1, 1000000000, "", P, RUNTIME, \
   "How much is done for clients in one turn of the loop, in keys looked at or small commands: what takes " \
-  "longer goes on in later turns, so that others do not wait for it.") \
+  "longer goes on in later turns, so that others do not wait for it. What nobody may see half done (a " \
+  "transaction, a command of many keys) may take 25 turns' work in one; more is an error.") \
 X(INT, timeout_s, "timeout", "0", 0, INT32_MAX, "", P, RUNTIME, \
   "Closes a client idle for so many seconds; 0: never.") \
 X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \

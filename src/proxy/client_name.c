@@ -5,14 +5,17 @@
 
 #include "base/alloc.h"
 
-bool ic_client_name_valid(struct ic_slice name)
+const char *ic_client_name_fault(struct ic_slice name)
 {
+    if (name.len > IC_CLIENT_NAME_MAX) {
+        return "cannot be longer than 1024 bytes.";
+    }
     for (size_t i = 0; i < name.len; i++) {
         if (name.data[i] < '!' || name.data[i] > '~') {
-            return false;
+            return "cannot contain spaces, newlines or special characters.";
         }
     }
-    return true;
+    return NULL;
 }
 
 bool ic_client_name_set(char **name, struct ic_slice text)

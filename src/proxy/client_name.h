@@ -7,9 +7,10 @@
 
 #include "base/slice.h"
 
-#define IC_CLIENT_NAME_ERROR "Client names cannot contain spaces, newlines or special characters."
+enum { IC_CLIENT_NAME_MAX = 1024 }; /* bytes: each CLIENT LIST has all of them */
 
-bool ic_client_name_valid(struct ic_slice name);
+/* What is wrong with NAME, as the end of a sentence; NULL: nothing. */
+const char *ic_client_name_fault(struct ic_slice name);
 /* *NAME becomes a copy of TEXT, NULL for an empty one. False: out of memory, unchanged. */
 bool ic_client_name_set(char **name, struct ic_slice text);
 

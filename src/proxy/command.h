@@ -79,6 +79,7 @@ struct ic_call {
     bool failed; /* an error was replied */
 
     /* Where a handler is that goes on in a later turn. */
+    uint32_t next;               /* argument, or 0; */
     void *job;                   /* what it keeps, or NULL; */
     void (*job_free)(void *job); /* frees it, when the call is over or comes to no end; */
     size_t job_memory;           /* and its bytes, which are charged to the client */
@@ -109,6 +110,7 @@ struct ic_command {
     const char *replaced; /* "6.2.0 what to use instead", or NULL */
     struct ic_command_key key[2];
     int16_t arity; /* the name included; negative: at least */
+    uint16_t most; /* arguments, the name included; 0: any number */
     uint16_t subcommand_count;
     uint32_t flags;
     uint8_t group, categories;
@@ -141,9 +143,13 @@ size_t ic_command_numbers(void);
 /*
  * UNITS of work are done (turns.h). False: that is enough for this turn, so the handler returns,
  * and is called again in a later one, with the call as it left it; meanwhile others may change
- * keys.
+ * keys. Of EXEC's commands: it was more than may be done at once, and is answered with an error.
  */
 bool ic_call_goes_on(struct ic_call *c, uint64_t units) IC_MUST_USE;
+
+/* UNITS of work are done by a handler that does not go on in a later turn; its reply, and one unit,
+ * are counted for it. */
+void ic_call_worked(struct ic_call *c, uint64_t units);
 
 /* Replies with an error and counts it. TEXT as in ic_resp_error. */
 void ic_call_error(struct ic_call *c, const char *text);

@@ -94,17 +94,6 @@ void ic_command_client_info(struct ic_call *c)
     reply_lines(c, &lines, add_line(c->session, &lines));
 }
 
-static struct ic_session *find_client(struct ic_sessions *all, int64_t id)
-{
-    IC_LIST_EACH (node, &all->list) {
-        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        if (s->id == (uint64_t)id) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
 /* Of Redis's types only "normal" has clients here. False: replied with an error. */
 static bool parse_type(struct ic_call *c, uint32_t index, bool *is_normal)
 {
@@ -121,19 +110,38 @@ static bool parse_type(struct ic_call *c, uint32_t index, bool *is_normal)
     return *is_normal;
 }
 
+enum { LISTED_MAX = 1024 }; /* clients that are asked for by their numbers: the command's `most` */
+
+/* The arguments from 3 on as numbers. False: replied with an error. */
+static bool parse_ids(struct ic_call *c, int64_t *id)
+{
+    for (uint32_t i = 3; i < c->argc; i++) {
+        if (!ic_call_integer(c, i, &id[i - 3], "Invalid client ID")) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void list_by_id(struct ic_call *c)
 {
     struct ic_buf lines;
+    const struct ic_session *found[LISTED_MAX] = {NULL};
+    int64_t id[LISTED_MAX];
     bool complete = true;
-    ic_buf_init(&lines);
-    for (uint32_t i = 3; i < c->argc && complete; i++) {
-        int64_t id;
-        if (!ic_call_integer(c, i, &id, "Invalid client ID")) {
-            ic_buf_deinit(&lines);
-            return;
+    uint32_t count = c->argc - 3;
+    if (!parse_ids(c, id)) {
+        return;
+    }
+    IC_LIST_EACH (node, &c->session->sessions->list) {
+        const struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        for (uint32_t i = 0; i < count; i++) {
+            found[i] = id[i] == (int64_t)s->id ? s : found[i];
         }
-        const struct ic_session *s = find_client(c->session->sessions, id);
-        complete = s == NULL || add_line(s, &lines);
+    }
+    ic_buf_init(&lines);
+    for (uint32_t i = 0; i < count && complete; i++) {
+        complete = found[i] == NULL || add_line(found[i], &lines);
     }
     reply_lines(c, &lines, complete);
 }
@@ -142,6 +150,7 @@ void ic_command_client_list(struct ic_call *c)
 {
     struct ic_buf lines;
     bool shown = true, complete = true;
+    ic_call_worked(c, c->session->sessions->count);
     if (c->argc > 3 && ic_call_is(c, 2, "ID")) {
         list_by_id(c);
         return;
@@ -166,8 +175,9 @@ void ic_command_client_list(struct ic_call *c)
 
 void ic_command_client_setname(struct ic_call *c)
 {
-    if (!ic_client_name_valid(c->argv[2].bytes)) {
-        ic_call_error(c, IC_CLIENT_NAME_ERROR);
+    const char *fault = ic_client_name_fault(c->argv[2].bytes);
+    if (fault != NULL) {
+        ic_call_errorf(c, "Client names %s", fault);
     } else if (!ic_session_set_text(c->session, &c->session->name, c->argv[2].bytes)) {
         ic_call_error(c, "out of memory");
     } else {
@@ -195,9 +205,9 @@ void ic_command_client_setinfo(struct ic_call *c)
         ic_call_errorf(c, "Unrecognized option '%.*s'", IC_CALL_TEXT(c, 2));
         return;
     }
-    if (!ic_client_name_valid(c->argv[3].bytes)) {
-        ic_call_errorf(c, "%.*s cannot contain spaces, newlines or special characters.",
-                       IC_CALL_TEXT(c, 2));
+    const char *fault = ic_client_name_fault(c->argv[3].bytes);
+    if (fault != NULL) {
+        ic_call_errorf(c, "%.*s %s", IC_CALL_TEXT(c, 2), fault);
     } else if (!ic_session_set_text(c->session, to, c->argv[3].bytes)) {
         ic_call_error(c, "out of memory");
     } else {
@@ -260,6 +270,7 @@ static int64_t kill_matching(struct ic_call *c, const struct filter *f)
 {
     struct ic_sessions *all = c->session->sessions;
     int64_t killed = 0;
+    ic_call_worked(c, all->count);
     for (struct ic_list *node = all->list.next, *next; node != &all->list; node = next) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         next = node->next;

@@ -12,7 +12,10 @@
 
 #include <stdio.h>
 
-enum { DIRECTIVES_MAX = 256 };
+enum {
+    DIRECTIVES_MAX = 256,
+    GET_UNITS = 32, /* of work, of CONFIG GET, but for its patterns */
+};
 
 /* Settings of Redis that programs ask for and that have one value here: CONFIG GET says it, CONFIG
  * SET takes it and no other. They are no directives: there is nothing to configure. */
@@ -113,6 +116,7 @@ void ic_command_config_get(struct ic_call *c)
 {
     uint64_t steps = IC_GLOB_STEPS_MAX, again = IC_GLOB_STEPS_MAX;
     size_t found = write_wanted(c, NULL, &steps);
+    ic_call_worked(c, GET_UNITS + (IC_GLOB_STEPS_MAX - steps) / IC_TURNS_STEPS);
     if (steps == 0) {
         ic_call_pattern_error(c);
         return;

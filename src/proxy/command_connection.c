@@ -112,8 +112,9 @@ static bool parse_hello(struct ic_call *c, struct hello *h)
             h->user = i + 1;
             i += 2;
         } else if (more >= 1 && ic_call_is(c, i, "SETNAME")) {
-            if (!ic_client_name_valid(c->argv[i + 1].bytes)) {
-                ic_call_error(c, IC_CLIENT_NAME_ERROR);
+            const char *fault = ic_client_name_fault(c->argv[i + 1].bytes);
+            if (fault != NULL) {
+                ic_call_errorf(c, "Client names %s", fault);
                 return false;
             }
             h->name = ++i;

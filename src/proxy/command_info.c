@@ -489,10 +489,13 @@ static bool is_wanted(const struct ic_call *c, const struct section *s)
     return c->argc == 1 && s->standard;
 }
 
+enum { INFO_UNITS = 64 }; /* of work, whatever is asked for */
+
 void ic_command_info(struct ic_call *c)
 {
     struct report r = {.call = c};
     ic_buf_init(&r.text);
+    ic_call_worked(c, INFO_UNITS);
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
         if (is_wanted(c, &sections[i])) {
             if (r.text.len > 0) {

@@ -48,6 +48,8 @@ const char *const ic_command_group_names[IC_GROUP_COUNT] = {
 
 /* clang-format off */
 
+enum { NAMES_MAX = 1024 }; /* arguments of commands that look all of them up at once */
+
 /* Name, handler, arity, since, group, flags, categories, complexity, summary; then what else there is. */
 #define ROW(name_, handler_, arity_, since_, group_, flags_, categories_, complexity_, ...) \
     {.name = name_, .handler = handler_, .arity = arity_, .since = since_, \
@@ -62,7 +64,8 @@ static const struct ic_command client_subcommands[] = {
         .tips = "nondeterministic_output"),
     ROW("client|list", ic_command_client_list, -2, "2.4.0", CONNECTION, ADMIN | NOSCRIPT | LOADING | STALE, C_CONNECTION,
         "O(N) with N connections", "Describes the open connections.",
-        .tips = "nondeterministic_output"),
+        .tips = "nondeterministic_output",
+        .most = NAMES_MAX),
     ROW("client|setname", ic_command_client_setname, 3, "2.6.9", CONNECTION, NOSCRIPT | LOADING | STALE, C_CONNECTION,
         "O(1)", "Names this connection.",
         .tips = "request_policy:all_nodes response_policy:all_succeeded"),
@@ -72,7 +75,8 @@ static const struct ic_command client_subcommands[] = {
         "O(1)", "Notes which library, of which version, the client uses.",
         .tips = "request_policy:all_nodes response_policy:all_succeeded"),
     ROW("client|kill", ic_command_client_kill, -3, "2.4.0", CONNECTION, ADMIN | NOSCRIPT | LOADING | STALE, C_CONNECTION,
-        "O(N) with N connections", "Ends connections."),
+        "O(N) with N connections", "Ends connections.",
+        .most = NAMES_MAX),
     ROW("client|no-evict", ic_command_client_no_evict, 3, "7.0.0", CONNECTION, ADMIN | NOSCRIPT | LOADING | STALE, C_CONNECTION,
         "O(1)", "Exempts this connection from being closed to free memory."),
     ROW("client|no-touch", ic_command_client_no_touch, 3, "7.2.0", CONNECTION, NOSCRIPT | LOADING | STALE, C_CONNECTION,
@@ -85,7 +89,8 @@ static const struct ic_command client_subcommands[] = {
 
 static const struct ic_command config_subcommands[] = {
     ROW("config|get", ic_command_config_get, -3, "2.0.0", SERVER, ADMIN | NOSCRIPT | LOADING | STALE, 0,
-        "O(N) with N settings", "Shows settings."),
+        "O(N) with N settings", "Shows settings.",
+        .most = NAMES_MAX),
     ROW("config|set", ic_command_config_set, -4, "2.0.0", SERVER, ADMIN | NOSCRIPT | LOADING | STALE, 0,
         "O(N) with N settings", "Changes settings while running.",
         .tips = "request_policy:all_nodes response_policy:all_succeeded"),
@@ -181,7 +186,8 @@ static const struct ic_command latency_subcommands[] = {
         .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
     ROW("latency|histogram", ic_command_latency_histogram, -2, "7.0.0", SERVER, ADMIN | NOSCRIPT | LOADING | STALE, 0,
         "O(N) with N commands", "Returns how the durations of commands are distributed.",
-        .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
+        .tips = "nondeterministic_output request_policy:all_nodes response_policy:special",
+        .most = NAMES_MAX),
     ROW("latency|history", ic_command_latency_history, 3, "2.8.13", SERVER, ADMIN | NOSCRIPT | LOADING | STALE, 0,
         "O(1)", "Returns the latency samples of an event.",
         .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
@@ -190,7 +196,8 @@ static const struct ic_command latency_subcommands[] = {
         .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"),
     ROW("latency|reset", ic_command_latency_reset, -2, "2.8.13", SERVER, ADMIN | NOSCRIPT | LOADING | STALE, 0,
         "O(1)", "Drops latency samples.",
-        .tips = "request_policy:all_nodes response_policy:agg_sum"),
+        .tips = "request_policy:all_nodes response_policy:agg_sum",
+        .most = NAMES_MAX),
     ROW("latency|help", ic_command_latency_help, 2, "2.8.13", SERVER, LOADING | STALE, 0,
         "O(1)", "Shows what LATENCY can do."),
 };
@@ -200,10 +207,12 @@ static const struct ic_command command_subcommands[] = {
         "O(1)", "Counts the commands."),
     ROW("command|docs", ic_command_command_docs, -2, "7.0.0", SERVER, LOADING | STALE, C_CONNECTION,
         "O(N) with N commands", "Documents commands.",
-        .tips = "nondeterministic_output_order"),
+        .tips = "nondeterministic_output_order",
+        .most = NAMES_MAX),
     ROW("command|info", ic_command_command_info, -2, "2.8.13", SERVER, LOADING | STALE, C_CONNECTION,
         "O(N) with N commands", "Describes some or all commands.",
-        .tips = "nondeterministic_output_order"),
+        .tips = "nondeterministic_output_order",
+        .most = NAMES_MAX),
     ROW("command|list", ic_command_command_list, -2, "7.0.0", SERVER, LOADING | STALE, C_CONNECTION,
         "O(N) with N commands", "Names the commands.",
         .tips = "nondeterministic_output_order"),
@@ -393,7 +402,8 @@ const struct ic_command ic_command_table[] = {
         .subcommands = command_subcommands, .subcommand_count = COUNT(command_subcommands)),
     ROW("info", ic_command_info, -1, "1.0.0", SERVER, LOADING | STALE, C_DANGEROUS,
         "O(1)", "Reports figures about the server.",
-        .tips = "nondeterministic_output request_policy:all_shards response_policy:special"),
+        .tips = "nondeterministic_output request_policy:all_shards response_policy:special",
+        .most = NAMES_MAX),
     ROW("config", NULL, -2, "2.0.0", SERVER, 0, 0,
         "That of the subcommand", "Groups the commands about settings.",
         .subcommands = config_subcommands, .subcommand_count = COUNT(config_subcommands)),

@@ -9,8 +9,6 @@
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 
-#include <assert.h>
-
 struct ic_queued_command {
     struct ic_list node; /* in session->queued */
     const struct ic_command *command;
@@ -18,6 +16,8 @@ struct ic_queued_command {
     size_t bytes;         /* of this, its arguments included */
     struct ic_arg argv[]; /* their bytes lie behind */
 };
+
+enum { WATCH_UNITS = 2 }; /* of work, of a key */
 
 struct session_watch {
     struct ic_map_node node; /* in session->watches */
@@ -213,12 +213,24 @@ static bool watches_dirty(struct ic_call *c)
     return dirt.found;
 }
 
+/* Too many commands for one turn, whatever they are. Of a command's arguments half or fewer are
+ * keys. */
+static bool is_too_long(const struct ic_session *s)
+{
+    uint64_t units = 0;
+    IC_LIST_EACH (node, &s->queued) {
+        units += 1 + IC_CONTAINER(node, struct ic_queued_command, node)->argc / 2;
+    }
+    return units > ic_turns_at_once(&s->sessions->turns);
+}
+
 /* Runs the queue. A failed command does not stop the ones after it, as in Redis. */
 static void run_queue(struct ic_call *c)
 {
     struct ic_session *s = c->session;
     s->multi = false;
     s->in_exec = true;
+    s->exec_units = 0;
     ic_resp_array(c->out, s->queued_count);
     IC_LIST_EACH (node, &s->queued) {
         struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
@@ -229,8 +241,7 @@ static void run_queue(struct ic_call *c)
                                 .argc = q->argc,
                                 .wall_ms = c->wall_ms,
                                 .out = c->out};
-        bool done = ic_session_execute(s, &inner);
-        assert(done);
+        ic_session_execute_at_once(s, &inner);
     }
     s->in_exec = false;
 }
@@ -244,6 +255,11 @@ void ic_command_exec(struct ic_call *c)
     }
     if (s->dirty_exec) {
         ic_call_error(c, "-EXECABORT Transaction discarded because of previous errors.");
+    } else if (is_too_long(s)) {
+        ic_call_errorf(c,
+                       "-EXECABORT Transaction discarded because of: it takes more than %llu steps "
+                       "of work at once, see turn-work",
+                       (unsigned long long)ic_turns_at_once(&s->sessions->turns));
     } else if (watches_dirty(c)) {
         ic_resp_null_array(c->out);
     } else {
@@ -273,6 +289,9 @@ static int watch(struct ic_call *c, struct ic_slice key)
     if (!ic_session_query_fits(s, watch_size(key.len) + IC_SESSION_QUERY_SPARE)) {
         return IC_ETOOBIG;
     }
+    if (s->watches.count >= ic_turns_at_once(&s->sessions->turns)) {
+        return IC_EBUSY; /* EXEC looks at all of them at once */
+    }
     struct session_watch *w = watch_new(key);
     if (w == NULL || ic_map_insert(&s->watches, &w->node, watched_key(w)) < 0) {
         ic_free(w);
@@ -290,6 +309,11 @@ static int watch(struct ic_call *c, struct ic_slice key)
 
 static void say_not_watched(struct ic_call *c, int result)
 {
+    if (result == IC_EBUSY) {
+        ic_call_errorf(c, "more than %llu keys are watched, see turn-work",
+                       (unsigned long long)ic_turns_at_once(&c->session->sessions->turns));
+        return;
+    }
     if (result != IC_ETOOBIG) {
         ic_call_error(c, "out of memory");
         return;
@@ -307,8 +331,12 @@ void ic_command_watch(struct ic_call *c)
         return;
     }
     int result = 0;
-    for (uint32_t i = 1; i < c->argc && result == 0; i++) {
+    for (uint32_t i = c->next + 1; i < c->argc && result == 0; i++) {
         result = watch(c, c->argv[i].bytes);
+        c->next = i;
+        if (result == 0 && i + 1 < c->argc && !ic_call_goes_on(c, WATCH_UNITS)) {
+            return;
+        }
     }
     if (result == 0) {
         ic_call_ok(c);

@@ -119,6 +119,23 @@ static bool say_value_error(const struct ic_session *s, char *why)
     return true;
 }
 
+static uint64_t at_once(const struct ic_session *s)
+{
+    return ic_turns_at_once(&s->sessions->turns);
+}
+
+static void say_too_much(const struct ic_session *s, char *why)
+{
+    snprintf(why, REASON_MAX, "it takes more than %llu steps of work at once, see turn-work",
+             (unsigned long long)at_once(s));
+}
+
+/* A command of ARGC arguments can be done at once. A value has more to it than a key. */
+static bool is_short(const struct ic_session *s, const struct ic_command *command, uint64_t argc)
+{
+    return argc * (command->value_step != 0 ? 2 : 1) <= at_once(s);
+}
+
 static bool writes(const struct ic_session *s, const struct ic_command *command)
 {
     return (command->flags & IC_COMMAND_WRITE) != 0 ||
@@ -143,6 +160,11 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
     }
     if (!ic_command_arity_fits(c->command, c->argc)) {
         snprintf(why, REASON_MAX, "wrong number of arguments for '%s' command", c->command->name);
+    } else if (c->command->most != 0 && c->argc > c->command->most) {
+        snprintf(why, REASON_MAX, "too many arguments for '%s' command (at most %u)",
+                 c->command->name, c->command->most);
+    } else if (!is_short(s, c->command, c->argc)) {
+        say_too_much(s, why);
     } else if (!s->authenticated && (c->command->flags & IC_COMMAND_NO_AUTH) == 0) {
         snprintf(why, REASON_MAX, "-NOAUTH Authentication required.");
     } else if (s->multi && (c->command->flags & IC_COMMAND_NO_MULTI) != 0) {
@@ -186,6 +208,12 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 static void count_work(struct ic_session *s, uint64_t units)
 {
     ic_turns_worked(&s->sessions->turns, &s->worker, units);
+    s->exec_units += units;
+}
+
+void ic_call_worked(struct ic_call *c, uint64_t units)
+{
+    count_work(c->session, units);
 }
 
 bool ic_call_goes_on(struct ic_call *c, uint64_t units)
@@ -193,7 +221,8 @@ bool ic_call_goes_on(struct ic_call *c, uint64_t units)
     struct ic_session *s = c->session;
     count_work(s, units);
     /* What EXEC runs nobody sees half done. */
-    c->unfinished = !s->in_exec && !ic_turns_may_work(&s->sessions->turns, &s->worker);
+    c->unfinished = s->in_exec ? s->exec_units > at_once(s)
+                               : !ic_turns_may_work(&s->sessions->turns, &s->worker);
     return !c->unfinished;
 }
 
@@ -238,6 +267,22 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
         end_call(s, c);
     }
     return !c->unfinished;
+}
+
+void ic_session_execute_at_once(struct ic_session *s, struct ic_call *c)
+{
+    char why[REASON_MAX];
+    bool may = s->exec_units <= at_once(s) || (c->command->flags & IC_COMMAND_WRITE) != 0;
+    if (may && ic_session_execute(s, c)) {
+        return;
+    }
+    if (!may) {
+        begin_call(s, c);
+    }
+    say_too_much(s, why);
+    ic_reply_rewind(&s->reply, c->mark);
+    ic_call_error(c, why);
+    end_call(s, c);
 }
 
 static void drop_values(struct ic_session *s)
@@ -416,8 +461,8 @@ void ic_dispatch_name(struct ic_session *s, struct ic_slice name)
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 {
     bool wanted = s->value_error == 0 && s->authenticated && !s->key_too_long &&
-                  ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
-                  (s->command->value_step == 0 || total % 2 == 1);
+                  ic_command_arity_fits(s->command, total) && is_short(s, s->command, total) &&
+                  !(s->multi && s->dirty_exec) && (s->command->value_step == 0 || total % 2 == 1);
     if (wanted && !ic_store_writable(s->proxy->store)) {
         s->value_error = IC_EIO;
     } else if (wanted && is_loading(s)) {

@@ -111,6 +111,7 @@ struct ic_session {
     int64_t begun_us;
     uint64_t delay_ms;
     bool in_exec, prepared;
+    uint64_t exec_units; /* of work, of EXEC's commands so far */
     struct ic_timer delay;
     struct ic_reply_mark command_mark; /* of replies to this request */
     struct ic_reply_mark call_mark;    /* and to this command, which may be one of EXEC's */
@@ -150,6 +151,9 @@ bool ic_session_password_is(const struct ic_sessions *s, struct ic_slice passwor
 /* Runs the handler of a command whose arguments are checked; counts, times and logs it. False: it
  * is not done, call this again in a later turn. */
 bool ic_session_execute(struct ic_session *s, struct ic_call *c) IC_MUST_USE;
+/* The same for one of EXEC's commands, which are done at once: C that would take too much, and
+ * changes nothing, is answered with an error. */
+void ic_session_execute_at_once(struct ic_session *s, struct ic_call *c);
 
 /* ---- transactions: command_transaction.c ------------------------------------------- */
 

@@ -75,6 +75,12 @@ void ic_worker_leave(struct ic_worker *w)
     ic_list_remove(&w->node);
 }
 
+uint64_t ic_turns_at_once(const struct ic_turns *t)
+{
+    uint64_t units = IC_TURNS_AT_ONCE * (uint64_t)*t->budget;
+    return units > IC_TURNS_AT_ONCE_LEAST ? units : IC_TURNS_AT_ONCE_LEAST;
+}
+
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
 {
     uint64_t budget = (uint64_t)*t->budget;

@@ -18,6 +18,9 @@
 #include "net/net.h"
 
 enum {
+    IC_TURNS_AT_ONCE = 25, /* turns' work that may be done in one: of what nobody may see half done,
+                              a transaction or a command of many keys */
+    IC_TURNS_AT_ONCE_LEAST = 25000, /* units of it */
     IC_TURNS_SHARES = 5,   /* a worker gets a fifth of a turn, while there is something left; */
     IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
                               who ask much have five turns' work done in one */
@@ -54,6 +57,8 @@ void ic_turns_deinit(struct ic_turns *t); /* nobody is in line */
 void ic_worker_init(struct ic_worker *w, void (*go)(void *ctx), void *ctx);
 void ic_worker_leave(struct ic_worker *w); /* the line, if it is there */
 
+/* Units of what is done at once; what takes more is refused. */
+uint64_t ic_turns_at_once(const struct ic_turns *t);
 /* W has not used up its share of this turn. */
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);

@@ -153,5 +153,86 @@ def test_a_pattern_that_is_hard_to_match_is_refused(cluster, pattern):
 def test_config_get_of_many_patterns_is_refused(cluster):
     client = cluster.redis()
     with pytest.raises(redis.ResponseError, match=PATTERN_ERROR):
-        client.config_get(*[f"nothing{i}" for i in range(100_000)])
+        client.config_get(*[f"*[0123456789]{i}" for i in range(1000)])
     assert client.config_get(*[f"nothing{i}" for i in range(100)], "timeout") == {"timeout": "0"}
+
+
+@pytest.mark.parametrize("words", [
+    ("COMMAND", "INFO"), ("COMMAND", "DOCS"), ("CONFIG", "GET"), ("LATENCY", "HISTOGRAM"), ("INFO",),
+    ("CLIENT", "LIST", "ID")], ids=" ".join)
+def test_names_are_looked_up_at_once_and_are_few(cluster, words):
+    few = ["1"] * (1024 - len(words))
+    assert ask_once(cluster, *words, *few)[:1] in b"*$"
+    said = ask_once(cluster, *words, *few, "1")
+    assert said.startswith(b"-ERR too many arguments for '") and said.endswith(b"' command (at most 1024)\r\n")
+
+
+def test_keys_and_values_of_one_command_are_bounded(cluster):
+    """25 turns' work, at the default of turn-work."""
+    client = cluster.redis()
+    client.flushall()
+    assert client.exists(*["key"] * 200_000) == 0
+    for words in (["EXISTS", *["key"] * 250_000], ["MGET", *["key"] * 250_000], ["DEL", *["key"] * 250_000],
+                  ["WATCH", *["key"] * 250_000], ["MSET", *["key", "value"] * 62_500]):
+        with pytest.raises(redis.ResponseError, match="more than 250000 steps of work at once, see turn-work"):
+            client.execute_command(*words)
+    assert client.dbsize() == 0 and client.info("everything")["drafts"] == 0
+
+
+def test_a_watch_of_many_keys_takes_many_turns(cluster, small_turns):
+    request, end = encode("WATCH", *(f"watched{i}" for i in range(20_000))), b"+OK\r\n"
+    turns, reply = turns_of(cluster, request)
+    assert turns > 500 and reply == end
+    with cluster.socket() as s:
+        said = ask(s, *(encode("WATCH", *(f"{i}-{k}" for k in range(10_000))) for i in range(3)))
+        assert said == end * 2 + b"-ERR more than 25000 keys are watched, see turn-work\r\n"
+
+
+TOO_MUCH = b"-ERR it takes more than 25000 steps of work at once, see turn-work\r\n"
+
+
+@pytest.mark.parametrize("walk", [("KEYS", "no*such*key"), ("SCAN", 0, "COUNT", 1_000_000, "MATCH", "no*such")])
+def test_walks_in_a_transaction_are_bounded(cluster, small_turns, walk):
+    """What changes nothing is answered with an error when that is enough; the rest is done."""
+    cluster.redis().flushall()
+    many_keys(cluster, "walked", 5000)
+    one = len(ask_once(cluster, *walk))
+    with cluster.socket() as s:
+        said = ask(s, encode("MULTI"), encode("RENAME", "walked0", "first"), *[encode(*walk)] * 5000,
+                   encode("RENAME", "walked1", "last"), encode("EXEC"))
+    said = said[said.index(b"*5002\r\n"):]
+    assert said.count(TOO_MUCH) == 4999
+    assert len(said) == len(b"*5002\r\n") + 2 * len(b"+OK\r\n") + one + 4999 * len(TOO_MUCH)
+    assert cluster.redis().exists("first", "last") == 2
+
+
+def ask_once(cluster, *words):
+    with cluster.socket() as s:
+        return ask(s, encode(*words))
+
+
+def test_a_transaction_of_too_many_commands_is_not_run(cluster):
+    client = cluster.redis()
+    client.delete("counted")
+    with cluster.socket() as s:
+        said = ask(s, encode("MULTI"), encode("SET", "counted", "1"), encode("GET", "counted") * 125_000, encode("EXEC"),
+                   encode("EXISTS", "counted"))
+        assert said.endswith(b"-EXECABORT Transaction discarded because of: it takes more than 250000 steps of work at "
+                             b"once, see turn-work\r\n:0\r\n"), said[-200:]
+        assert ask(s, encode("MULTI"), encode("EXISTS", "counted") * 100_000, encode("EXEC")).endswith(b":0\r\n" * 100_000)
+
+
+def test_what_clients_call_themselves_is_short(cluster):
+    client = cluster.redis()
+    name = "n" * 1024
+    for words in (["CLIENT", "SETNAME"], ["CLIENT", "SETINFO", "LIB-NAME"], ["HELLO", 2, "SETNAME"]):
+        client.execute_command(*words, name)
+        with pytest.raises(redis.ResponseError, match="cannot be longer than 1024 bytes"):
+            client.execute_command(*words, name + "n")
+
+
+def test_clients_are_listed_as_they_are_asked_for(cluster):
+    a, b = cluster.redis(), cluster.redis()
+    ids = [b.client_id(), 1 << 62, a.client_id(), b.client_id()]
+    lines = ask_once(cluster, "CLIENT", "LIST", "ID", *ids).split(b"\n")[1:-2]
+    assert [line.split()[0] for line in lines] == [b"id=%d" % i for i in (ids[0], ids[2], ids[3])]
