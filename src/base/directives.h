@@ -49,12 +49,12 @@ X(SHARE, maxmemory_clients, "maxmemory-clients", "256mb", -100, IC_NO_LIMIT, "",
   "percentage is one of maxmemory (0: of the pool's memory). 0: no bound.") \
 X(SIZE, client_query_buffer_limit, "client-query-buffer-limit", "128mb", 1 << 20, IC_NO_LIMIT, "", P, RUNTIME, \
   "Most memory that one client's arguments, queued commands and watched keys take: a request beyond it " \
-  "is answered with an error. Values do not count, they are not kept.") \
+  "is answered with an error. Values do not count beyond their first 64 KB, they are not kept.") \
 X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
   "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", 0, 0, "", P, RUNTIME, \
   "Replies a client may leave unread before it is closed: by class, bytes at once, bytes for so many " \
   "seconds; 0: as many as maxmemory-clients allows. Limits below 16 KiB are as 16 KiB. Clients here are of the " \
-  "class normal. Values of more than 2 KB do not count, they are not kept.") \
+  "class normal. Values of more than 64 KB do not count (2 KB, if the limit is below 1 MB), they are not kept.") \
 X(INT, turn_work, "turn-work", "10000", 1, 1000000000, "", P, RUNTIME, \
   "How much is done for clients in one turn of the loop, in keys looked at or small commands: what takes " \
   "longer goes on in later turns, so that others do not wait for it. What nobody may see half done (a " \

@@ -71,7 +71,7 @@ struct ic_put {
     double dollars;          /* of the requests answered */
     int error;
     enum put_state state;
-    bool admitted, blocked, freed;
+    bool queued, admitted, blocked, freed;
     uint8_t *key; /* a copy: goes into the seals */
     size_t key_len;
     uint16_t chunk_count;
@@ -503,7 +503,7 @@ static uint64_t due_ms(const struct ic_put *put)
         return put->started_ms + (uint64_t)put->proxy->config->write_deadline;
     }
     if (!put->admitted) {
-        return put->started_ms + admission_limit_ms(put);
+        return put->queued ? put->started_ms + admission_limit_ms(put) : UINT64_MAX;
     }
     return stripe_due_ms(put);
 }
@@ -591,20 +591,23 @@ static void on_grant_ready(void *ctx)
     }
 }
 
-/* Reserves one stripe. 0 or IC_ENOMEM. */
-static int queue_for_memory(struct ic_put *put)
+/* Reserves one stripe. False: the put has failed. */
+static bool queue_for_memory(struct ic_put *put)
 {
-    if (put->layout.stripes == 0) {
-        put->admitted = true;
-        return 0;
-    }
     size_t bytes = stripe_bytes(put, 0);
     int result = bytes > IC_WINDOW_BUFFER_MAX
                      ? IC_ETOOBIG
                      : ic_window_admit(put->proxy->window, &put->grant, IC_WINDOW_WRITE,
                                        ic_window_size(bytes), on_grant_ready, put);
+    if (result < 0) {
+        fail(put, IC_ENOMEM, true);
+        return false;
+    }
+    put->queued = true;
     put->admitted = result == 1;
-    return result < 0 ? IC_ENOMEM : 0;
+    put->started_ms = put->turn_ms = now_ms(put);
+    start_deadline(put);
+    return true;
 }
 
 static struct ic_put *allocate(struct ic_proxy *p, struct ic_object *o, struct ic_slice key)
@@ -640,9 +643,8 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
         return NULL;
     }
     struct ic_put *put = allocate(p, object, key);
-    if (put == NULL || queue_for_memory(put) < 0) {
+    if (put == NULL) {
         ic_store_drop(p->store, object);
-        ic_free(put);
         *error = IC_ENOMEM;
         return NULL;
     }
@@ -650,8 +652,6 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->ctx = ctx;
     ic_timer_init(&put->deadline, p->loop, on_deadline, put);
     ic_timer_init(&put->report, p->loop, on_report, put);
-    put->started_ms = put->turn_ms = now_ms(put);
-    start_deadline(put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         ic_recall_init(&put->chunk[i].recall, p, on_recalled, put);
         ic_functions_wake(p->functions, object->place[i].function);
@@ -667,6 +667,9 @@ size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
     }
     if (s == NULL) {
         if (put->next_stripe == put->layout.stripes) {
+            return 0;
+        }
+        if (!put->queued && !queue_for_memory(put)) {
             return 0;
         }
         s = put->admitted ? open_stripe(put) : NULL;

@@ -42,8 +42,9 @@ struct ic_put_handler {
 };
 
 /*
- * A value of SIZE bytes for KEY (copied). Plans its chunks, wakes their functions and queues for
- * window memory. NULL and *ERROR: IC_ETOOBIG, IC_ENOSPC, IC_EIO (see ic_store_draft), IC_ENOMEM.
+ * A value of SIZE bytes for KEY (copied). Plans its chunks and wakes their functions; the first
+ * ic_put_room or ic_put_write queues for window memory. NULL and *ERROR: IC_ETOOBIG, IC_ENOSPC,
+ * IC_EIO (see ic_store_draft), IC_ENOMEM.
  */
 struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size,
                           const struct ic_put_handler *h, void *ctx, int *error);

@@ -13,12 +13,17 @@
 #include "proxy/sessions.h"
 #include "proxy/store.h"
 #include "proxy/unavailable.h"
+#include "proxy/window.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { COPY_MAX = 2048 }; /* shorter bytes are copied into the stream's blocks */
+enum {
+    COPY_MAX = 2048,                         /* shorter bytes are copied into the stream's blocks */
+    OBJECT_COPY_MAX = IC_WINDOW_SMALL_BYTES, /* and objects: what is small waits for no reader, */
+    OBJECT_COPY_LIMIT = 2 * IC_REPLY_QUEUE_MAX, /* if so much may wait: copies are counted */
+};
 
 struct part {
     struct ic_list node;
@@ -346,7 +351,8 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
 {
     struct ic_reply *r = ctx;
     uint64_t length = first_part(r)->length;
-    bool copied = length <= COPY_MAX;
+    size_t most = r->limit < OBJECT_COPY_LIMIT ? COPY_MAX : OBJECT_COPY_MAX;
+    bool copied = length <= most;
     if (!r->begun && !send_header(r, length)) {
         return;
     }

@@ -24,7 +24,8 @@
  * share of it is used up. */
 static bool may_work(struct ic_session *s)
 {
-    if (s->gone || s->state != IC_SESSION_READING || ic_reply_full(&s->reply)) {
+    if (s->gone || s->state != IC_SESSION_READING || s->waiting != NULL ||
+        ic_reply_full(&s->reply)) {
         return false;
     }
     bool may = ic_turns_may_work(&s->sessions->turns, &s->worker);
@@ -258,7 +259,7 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
         return 0;
     }
     size_t count = 0;
-    if (s->streaming != NULL) {
+    if (s->streaming != NULL && !ic_value_wants_head(s->streaming)) {
         count = ic_value_room(s->streaming, iov, max - 1);
         for (size_t i = 0; i < count; i++) {
             s->streaming_room += iov[i].iov_len;
@@ -280,9 +281,9 @@ static void on_received(void *ctx, size_t length)
     s->bytes_in += length;
     s->sessions->stats.bytes_in += length;
     s->processing = true;
+    ic_turns_worked(&s->sessions->turns, &s->worker, length / IC_TURNS_BODY);
     if (body > 0) {
         struct ic_value *v = s->streaming;
-        ic_turns_worked(&s->sessions->turns, &s->worker, body / IC_TURNS_BODY);
         ic_value_received(v, body);
         ic_resp_body_taken(&s->parser, body);
         if (v->left == 0) {

@@ -84,6 +84,7 @@ struct ic_session {
     struct ic_list values;            /* of struct ic_value, in order */
     size_t values_bytes;              /* of these, and of their puts */
     struct ic_value *streaming;       /* whose body is being read, or NULL */
+    struct ic_value *waiting;         /* whose first bytes wait for window memory, or NULL */
     size_t streaming_room;            /* bytes of the last `room` that are the value's */
     size_t sealing;                   /* values not sealed yet */
     int value_error;                  /* < 0: of the first value that failed */

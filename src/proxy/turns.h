@@ -25,7 +25,7 @@ enum {
     IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
                               who ask much have five turns' work done in one */
     IC_TURNS_TEXT = 512,   /* bytes of a reply that are a unit to write */
-    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode */
+    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode, or others to read */
     IC_TURNS_STEPS = 512,  /* of a pattern (glob.h) that are a unit to match */
 };
 

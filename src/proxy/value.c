@@ -39,9 +39,42 @@ static void count_memory(struct ic_value *v, size_t memory)
     v->memory = memory;
 }
 
+static void count_all(struct ic_value *v)
+{
+    count_memory(v, sizeof(*v) + (v->put == NULL ? 0 : ic_put_memory(v->put)) + v->head.cap);
+}
+
+/* The put has the head, or needs it no more. */
+static void end_head(struct ic_value *v)
+{
+    ic_buf_deinit(&v->head);
+    v->head_wanted = 0;
+    if (v->session->waiting == v) {
+        v->session->waiting = NULL;
+    }
+}
+
+/* The head is complete: moves what there is room for. */
+static void move_head(struct ic_value *v)
+{
+    v->moved += ic_put_write(v->put, ic_slice(v->head.data + v->moved, v->head.len - v->moved));
+    if (v->moved == v->head.len) {
+        end_head(v);
+    } else {
+        v->session->waiting = v;
+    }
+}
+
 static void on_resume(void *ctx)
 {
     struct ic_value *v = ctx;
+    if (v->session->waiting == v) {
+        move_head(v);
+        count_all(v);
+    }
+    if (v->head_wanted == 0 && v->sealing) {
+        ic_put_seal(v->put, v->expires_ms);
+    }
     ic_session_continue(v->session);
 }
 
@@ -58,6 +91,7 @@ static void on_ready(void *ctx, int result)
     v->dollars = ic_put_dollars(v->put);
     ic_put_free(v->put);
     v->put = NULL;
+    end_head(v);
     count_memory(v, sizeof(*v));
     if (v->sealing) {
         v->sealing = false;
@@ -90,6 +124,8 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
         return NULL;
     }
     *v = (struct ic_value){.session = s, .index = index, .size = size, .left = size};
+    v->head_wanted = size < IC_VALUE_HEAD_BYTES ? (size_t)size : IC_VALUE_HEAD_BYTES;
+    ic_buf_init(&v->head);
     ic_list_init(&v->node);
     if (affordable(s, key)) {
         v->put = ic_put_new(s->proxy, key, size, &put_handler, v, &error);
@@ -101,7 +137,7 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
         ic_value_free(v);
         return NULL;
     }
-    count_memory(v, sizeof(*v) + ic_put_memory(v->put));
+    count_all(v);
     ic_list_push_back(&s->values, &v->node);
     return v;
 }
@@ -109,12 +145,18 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
 void ic_value_free(struct ic_value *v)
 {
     ic_list_remove(&v->node);
+    end_head(v);
     count_memory(v, 0);
     ic_put_free(v->put);
     if (v->draft != NULL) {
         ic_store_drop(v->session->proxy->store, v->draft);
     }
     ic_free(v);
+}
+
+bool ic_value_wants_head(const struct ic_value *v)
+{
+    return v->head_wanted > 0;
 }
 
 size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max)
@@ -139,10 +181,34 @@ bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
     return v->put == NULL || ic_put_fast_enough(v->put, rate);
 }
 
+/* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
+static size_t write_head(struct ic_value *v, struct ic_slice bytes)
+{
+    size_t length = v->head_wanted - v->head.len;
+    length = bytes.len < length ? bytes.len : length;
+    if (length > 0 && ic_buf_append(&v->head, bytes.data, length) != 0) {
+        v->head_wanted = v->head.len;
+        length = 0;
+    }
+    if (v->head.len == v->head_wanted && v->session->waiting != v) {
+        move_head(v);
+    }
+    count_all(v);
+    return length;
+}
+
 size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
 {
-    size_t length = bytes.len < v->left ? bytes.len : (size_t)v->left;
-    size_t written = v->put == NULL ? 0 : ic_put_write(v->put, ic_slice(bytes.data, length));
+    size_t length = bytes.len < v->left ? bytes.len : (size_t)v->left, written = 0;
+    if (v->put == NULL) {
+        return 0;
+    }
+    if (v->head_wanted > 0) {
+        written = write_head(v, ic_slice(bytes.data, length));
+    }
+    if (v->head_wanted == 0) {
+        written += ic_put_write(v->put, ic_slice(bytes.data + written, length - written));
+    }
     v->left -= written;
     return written;
 }
@@ -153,6 +219,9 @@ void ic_value_seal(struct ic_value *v, int64_t expires_ms)
     if (v->put != NULL && !v->sealing) {
         v->sealing = true;
         v->session->sealing++;
-        ic_put_seal(v->put, expires_ms);
+        v->expires_ms = expires_ms;
+        if (v->head_wanted == 0) {
+            ic_put_seal(v->put, expires_ms);
+        }
     }
 }

@@ -3,6 +3,10 @@
  * arrives, sealed when what decides about it is known, and then a draft.
  *
  *   begin --body--> complete --seal--> sealing --ready--> draft (or the session's value_error)
+ *
+ * Its first bytes, IC_VALUE_HEAD_BYTES or all of it, are collected in memory that is charged to the
+ * client before it asks for window memory: who announces a value and does not send it stands in
+ * nobody's way, and one that is small never waits for its client while it holds some.
  */
 #ifndef IC_PROXY_VALUE_H
 #define IC_PROXY_VALUE_H
@@ -11,6 +15,8 @@
 
 struct iovec;
 struct ic_put;
+
+enum { IC_VALUE_HEAD_BYTES = 64 << 10 };
 
 struct ic_value {
     struct ic_list node; /* in session->values */
@@ -21,7 +27,11 @@ struct ic_value {
     double dollars;          /* what storing it cost */
     uint64_t size, left;     /* bytes; those that have not come yet */
     size_t memory;           /* of the session's values_bytes */
+    struct ic_buf head;      /* the first bytes; what lies before `moved` is the put's */
+    size_t head_wanted;      /* bytes of it; 0: the put has all of them */
+    size_t moved;
     bool sealing;
+    int64_t expires_ms; /* for the seal */
 };
 
 /* Argument INDEX of S's request, SIZE bytes for KEY, is about to come. NULL: s->value_error says
@@ -29,13 +39,17 @@ struct ic_value {
 struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
                                 uint64_t size);
 void ic_value_free(struct ic_value *v);
-/* Where the next bytes go, as ic_put_room. */
+/* The next bytes are to be written (ic_value_write): they go to the head. */
+bool ic_value_wants_head(const struct ic_value *v);
+/* Where the next bytes go otherwise, as ic_put_room. */
 size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max);
 void ic_value_received(struct ic_value *v, size_t length);
 /* As the functions of put.h; fine if the put has failed. */
 uint64_t ic_value_hold_ms(const struct ic_value *v);
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
-/* Takes bytes by copy; fewer than there are: the session is continued when there is room. */
+/* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
+ * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be
+ * read. */
 size_t ic_value_write(struct ic_value *v, struct ic_slice bytes);
 /* All its bytes are there: seal it. The session is continued when s->sealing has become 0. */
 void ic_value_seal(struct ic_value *v, int64_t expires_ms);

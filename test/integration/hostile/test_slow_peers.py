@@ -97,6 +97,36 @@ def waits(client):
     return client.info("memory")["ic_window_waiting"]
 
 
+def test_announcing_a_value_holds_no_memory(filled):
+    """Nor does its beginning, as far as it is kept for the client; all of what is small."""
+    client = filled.redis()
+    with contextlib.ExitStack() as stack:
+        for i in range(900):
+            s = stack.enter_context(filled.socket())
+            size, sent = ((60_000, 10), (60_000, 59_999), (20_000_000, 60_000))[i % 3]
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$4\r\na%03d\r\n$%d\r\n" % (i, size) + b"z" * sent)
+        wait_until(lambda: client.info("clients")["connected_clients"] > 900, "all are there")
+        wait_until(lambda: client.info("memory")["mem_clients_normal"] > 300 * 100_000, "their beginnings are there")
+        figures = client.info("everything")
+        assert figures["ic_window_requests"] == figures["ic_window_used"] == 0
+        assert client.set("small", b"v" * 100) and client.get("small") == b"v" * 100
+        assert client.set("large", BIG) and client.get("large") == BIG
+
+
+def test_short_values_that_are_not_read_hold_no_memory(filled):
+    client = filled.redis()
+    client.set("short", b"v" * 60_000)
+    with contextlib.ExitStack() as stack:
+        for i in range(60):
+            s = stack.enter_context(socket.socket())
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KB)
+            s.connect(("127.0.0.1", filled.port))
+            s.sendall(b"GET short\r\n" * 200)
+        wait_until(lambda: sum(int(row["omem"]) > 400_000 for row in client.client_list()) >= 60, "replies wait")
+        wait_until(lambda: client.info("everything")["ic_window_used"] == 0, "as copies")
+        assert client.get("short") == b"v" * 60_000
+
+
 def test_uploads_that_stall_leave_reads_alone(filled):
     client = filled.redis()
     with uploads(filled):
