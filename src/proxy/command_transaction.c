@@ -102,6 +102,18 @@ static void free_queued(struct ic_session *s, struct ic_queued_command *q)
     ic_free(q);
 }
 
+uint64_t ic_transaction_pool_bytes(const struct ic_session *s)
+{
+    uint64_t bytes = 0;
+    IC_LIST_EACH (node, &s->queued) {
+        const struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
+        for (uint32_t i = 0; i < q->argc; i++) {
+            bytes += q->argv[i].draft == NULL ? 0 : q->argv[i].draft->size;
+        }
+    }
+    return bytes;
+}
+
 void ic_transaction_drop_queue(struct ic_session *s)
 {
     IC_LIST_EACH (node, &s->queued) {

@@ -21,8 +21,9 @@
 
 enum {
     REASON_MAX = IC_UNAVAILABLE_MAX,
-    ECHOED_MAX = 128,          /* bytes of a name in an error, as Redis */
-    ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
+    ECHOED_MAX = 128,           /* bytes of a name in an error, as Redis */
+    DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
+    ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
 };
 
 /* ---- refusing ---- */
@@ -186,6 +187,7 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
 static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 {
     s->dirty_exec = s->dirty_exec || s->multi;
+    ic_transaction_drop_queue(s); /* it can never run */
     if (c->command != NULL) {
         ic_stats_rejected(&s->sessions->stats, c->command);
     } else if (c->argc == 0) { /* its name was not kept, or all of it was too long */
@@ -762,5 +764,6 @@ void ic_call_range(struct ic_call *c, struct ic_object *o, uint64_t offset, uint
 
 void ic_call_delay(struct ic_call *c, uint64_t delay_ms)
 {
-    c->session->delay_ms += delay_ms;
+    uint64_t sum_ms = c->session->delay_ms + delay_ms;
+    c->session->delay_ms = sum_ms < DELAY_MAX_MS ? sum_ms : DELAY_MAX_MS;
 }

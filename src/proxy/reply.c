@@ -99,13 +99,14 @@ static void part_free(struct ic_reply *r, struct part *p)
         ic_buf_unref(p->bytes);
     } else {
         r->objects--;
+        r->pinned -= p->object->size;
         ic_store_unpin(r->proxy->store, p->object);
     }
     close_one(r, p->bill);
     ic_free(p);
 }
 
-static struct part *first_part(struct ic_reply *r)
+static struct part *first_part(const struct ic_reply *r)
 {
     return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.next, struct part, node);
 }
@@ -193,6 +194,7 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
     ic_store_pin(r->proxy->store, object);
     r->objects++;
+    r->pinned += object->size;
     push_part(r, p);
     return true;
 }
@@ -287,6 +289,11 @@ bool ic_reply_full(const struct ic_reply *r)
 void ic_reply_allow_more(struct ic_reply *r)
 {
     r->allowance = 2 * ic_reply_memory(r);
+}
+
+uint64_t ic_reply_pinned(const struct ic_reply *r)
+{
+    return r->pinned - (r->get == NULL ? 0 : first_part(r)->object->size);
 }
 
 uint64_t ic_reply_sent(const struct ic_reply *r)

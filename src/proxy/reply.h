@@ -62,6 +62,7 @@ struct ic_reply {
     struct ic_list parts; /* before it */
     uint64_t parts_made;  /* ever */
     size_t parts_memory;  /* with their bills' */
+    uint64_t pinned;      /* bytes of the objects that are parts */
     size_t limit;         /* of parts and tail */
     size_t allowance;
     unsigned part_count;
@@ -116,6 +117,9 @@ bool ic_reply_empty(const struct ic_reply *r);
 bool ic_reply_full(const struct ic_reply *r);
 /* It is full, and the client does not read: twice as much may wait. */
 void ic_reply_allow_more(struct ic_reply *r);
+/* Bytes of the objects that wait for those before them, or for the end of a hold: they stay in the
+ * pool, whatever becomes of their keys. */
+uint64_t ic_reply_pinned(const struct ic_reply *r);
 /* Bytes the system has taken, ever. */
 uint64_t ic_reply_sent(const struct ic_reply *r);
 /* Memory that waits to be sent; but for objects' bytes, which the window counts. */

@@ -471,6 +471,16 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
     return true;
 }
 
+uint64_t ic_session_pool_bytes(const struct ic_session *s)
+{
+    uint64_t bytes = ic_reply_pinned(&s->reply) + ic_transaction_pool_bytes(s);
+    IC_LIST_EACH (node, &s->values) {
+        const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
+        bytes += v->draft == NULL || s->refused ? 0 : v->size;
+    }
+    return bytes;
+}
+
 size_t ic_session_query_bytes(const struct ic_session *s)
 {
     size_t arguments = s->parser.request_skipped ? 0 : s->parser.argc;

@@ -164,6 +164,8 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
  */
 void ic_transaction_drop_queue(struct ic_session *s);
+/* Bytes of the values in the queue. */
+uint64_t ic_transaction_pool_bytes(const struct ic_session *s);
 /* The end of MULTI without EXEC, and of every watch. */
 void ic_transaction_discard(struct ic_session *s);
 
@@ -180,6 +182,9 @@ size_t ic_session_query_bytes(const struct ic_session *s);
 /* MORE of these would still be within client-query-buffer-limit. */
 bool ic_session_query_fits(const struct ic_session *s, size_t more);
 size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
+/* Bytes of the pool that others cannot have because of S: values of its transaction or of a request
+ * that is not complete, and those that wait to be sent to it. */
+uint64_t ic_session_pool_bytes(const struct ic_session *s);
 /* Call when what it takes has changed. False: it was too much and the connection has been ended;
  * others may have been, too. Not within a command's handler. */
 bool ic_session_charge(struct ic_session *s);

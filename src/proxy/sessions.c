@@ -21,6 +21,7 @@ enum {
     WAIT_MS = 250,    /* who has waited so long for window memory is helped */
     RELIEVE_MS = 100, /* between two clients that are cut for that */
     HOLD_MS = 5000,   /* who gives back what it holds within this, at its pace, is not */
+    POOL_SHARE = 16,  /* so much of the pool is much for one client to keep */
 };
 
 static void set_run_id(struct ic_sessions *all)
@@ -136,11 +137,34 @@ static void on_relieve(void *ctx)
     ic_timer_start(&all->relieve, RELIEVE_MS);
 }
 
+/* A value found no room in the pool although everything that can be evicted were: the client that
+ * keeps the most of it to itself loses it, if that is much. */
+static void relieve_pool(struct ic_sessions *all)
+{
+    const struct ic_config *c = all->proxy->config;
+    uint64_t pool = (uint64_t)(c->maxmemory > 0 ? c->maxmemory : c->functions * c->memory);
+    uint64_t most = pool / POOL_SHARE;
+    struct ic_session *holder = NULL;
+    IC_LIST_EACH (node, &all->list) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        uint64_t bytes = ic_session_pool_bytes(s);
+        holder = bytes > most ? s : holder;
+        most = bytes > most ? bytes : most;
+    }
+    if (holder != NULL) {
+        cut(holder, "it keeps values in the pool, and there is no room for those of others");
+    }
+}
+
 static void on_tick(void *ctx)
 {
     struct ic_sessions *all = ctx;
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     ic_stats_sample(&all->stats, now_ms);
+    if (all->no_room) {
+        all->no_room = false;
+        relieve_pool(all);
+    }
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         const char *why = fault(s, now_ms);

@@ -20,6 +20,7 @@ struct ic_sessions {
     struct ic_stats stats;
     struct ic_turns turns;
     uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
+    bool no_room;              /* a value found none in the pool since the last tick */
     struct ic_timer tick, relieve;
     struct ic_buf password;                    /* len 0: none is needed */
     char run_id[41];                           /* INFO's run_id */

@@ -9,6 +9,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/proxy.h"
 #include "proxy/put.h"
+#include "proxy/sessions.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 static void note_error(struct ic_value *v, int result, struct ic_slice key)
 {
     struct ic_session *s = v->session;
+    s->sessions->no_room = s->sessions->no_room || result == IC_ENOSPC;
     if (s->value_error == 0) {
         s->value_error = result;
         if (result == IC_ETHROTTLED) {

@@ -1,0 +1,86 @@
+"""Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
+that is never executed, or as replies that are not sent for long. When others find no room they lose
+them, and whoever keeps little does not."""
+import contextlib
+
+import pytest
+import redis
+
+from harness import noise, wait_until
+from resp_wire import encode
+
+MB = 1 << 20
+VALUE = noise(10 * MB)
+KEPT = 8  # values of 10 MB, of 100
+
+
+@pytest.fixture
+def small(cluster):
+    """A client of a pool that takes 100 MB."""
+    pid, client = cluster.pid_of("proxy"), cluster.redis()
+    client.flushall()
+    client.config_set("maxmemory", "100mb")
+    yield client
+    client.config_set("maxmemory", 0)
+    assert cluster.pid_of("proxy") == pid
+
+
+def queue(cluster, stack, size, count):
+    s = stack.enter_context(cluster.socket())
+    s.sendall(b"MULTI\r\n" + encode("SET", "queued", VALUE[:size]) * count)
+    expected, said = b"+OK\r\n" + b"+QUEUED\r\n" * count, b""
+    while len(said) < len(expected):
+        said += s.recv(1 << 16)
+    assert said == expected
+    return s
+
+
+def wait_for_replies(cluster, client, stack):
+    """Eight GETs that are answered in an hour, of keys that are gone then."""
+    s = stack.enter_context(cluster.socket())
+    for i in range(KEPT):
+        client.set(f"waited{i}", VALUE)
+    s.sendall(b"MULTI\r\nDEBUG SLEEP 3600\r\nDEBUG SLEEP 3600\r\n" +
+              b"".join(encode("GET", f"waited{i}") for i in range(KEPT)) + b"EXEC\r\n")
+    wait_until(lambda: any("b" in row["flags"] for row in client.client_list()), "it waits")
+    client.flushall()
+    wait_until(lambda: client.info("everything")["pool_dead_bytes"] == KEPT * len(VALUE), "they are kept")
+
+
+def is_stored(client, value):
+    try:
+        return client.set("stored", value)
+    except redis.RedisError as error:
+        assert "maxmemory" in str(error)
+        return False
+
+
+@pytest.mark.parametrize("how", ["queued", "waited for"])
+def test_who_keeps_much_of_the_pool_gives_way(cluster, small, how):
+    with contextlib.ExitStack() as stack:
+        modest = queue(cluster, stack, MB, 1)
+        if how == "queued":
+            queue(cluster, stack, len(VALUE), KEPT)
+        else:
+            wait_for_replies(cluster, small, stack)
+        large = VALUE * 3
+        wait_until(lambda: is_stored(small, large), "there is room")
+        assert small.get("stored") == large
+        figures = small.info("everything")
+        assert figures["drafts"] == 1 and figures["pool_dead_bytes"] == 0
+        modest.sendall(b"EXEC\r\n")
+        assert modest.recv(100) == b"*1\r\n+OK\r\n"
+
+
+def test_a_transaction_without_room_keeps_nothing(cluster, small):
+    """It hears why, and the others have the room at once."""
+    with contextlib.ExitStack() as stack:
+        s = queue(cluster, stack, len(VALUE), KEPT)
+        s.sendall(encode("SET", "queued", VALUE * 3))
+        said = b""
+        while not said.endswith(b"\r\n"):
+            said += s.recv(1 << 16)
+        assert said.startswith(b"-OOM")
+        assert small.set("stored", VALUE * 3)
+        s.sendall(b"EXEC\r\n")
+        assert s.recv(100).startswith(b"-EXECABORT")
