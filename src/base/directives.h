@@ -128,8 +128,8 @@ X(SIZE, catalog_memory, "catalog-memory", "1gb", 1 << 20, IC_NO_LIMIT, "", P, RU
 X(ENUM, appendfsync, "appendfsync", "everysec", 0, 0, "always|everysec|no", P, RUNTIME, \
   "When the journal is forced to the disk.") \
 X(ENUM, rebuild, "rebuild", "auto", 0, 0, "auto|yes|no", P, FIXED, \
-  "Whether a starting proxy fills its catalog from the functions: auto if the journal is missing or " \
-  "damaged, yes in any case (the journal is set aside), no never.") \
+  "Whether a starting proxy fills its catalog from the functions: auto if the journal is missing, " \
+  "damaged or of another version, yes in any case (the journal is set aside), no never.") \
 X(TIME, adopt_wait, "adopt-wait", "1500ms", 0, 60000, "", P, FIXED, \
   "How long a starting proxy waits for active nodes to dial in.") \
 X(ENUM, loglevel, "loglevel", "info", 0, 0, "debug|info|warning|error", PL, RUNTIME, "Events below this level are not logged.") \

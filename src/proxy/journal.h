@@ -75,7 +75,8 @@ struct ic_journal_setup {
  * error WHY (IC_JOURNAL_WHY_MAX bytes) says the reason and names the file:
  *   IC_EBUSY     another process has it
  *   IC_ECORRUPT  damaged, or not a journal
- *   IC_EINVAL    the journal has another format
+ *   IC_ENOSYS    the journal has another format
+ *   IC_EINVAL    DIR is too long for a path
  *   IC_ENOSPC, IC_EIO, IC_ENOENT, IC_ENOMEM
  */
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,

@@ -218,12 +218,12 @@ static int check_meta(struct ic_journal *j, struct stored_meta *m, char *why)
     if (m->format != FORMAT) {
         ic_journal_say(why, "journal %s has format %u, this program reads format %d", j->path,
                        m->format, FORMAT);
-        return IC_EINVAL;
+        return IC_ENOSYS;
     }
     m->prefix[sizeof m->prefix - 1] = '\0';
-    if (m->epoch >= EPOCH_MAX) {
-        ic_journal_say(why, "journal %s: no epoch is left", j->path);
-        return IC_ERANGE;
+    if (m->epoch >= EPOCH_MAX) { /* more starts than there can have been */
+        ic_journal_say(why, "journal %s is damaged: its epoch is the last", j->path);
+        return IC_ECORRUPT;
     }
     return 0;
 }

@@ -3,6 +3,9 @@
 #include "base/config.h"
 #include "base/log.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static struct ic_journal_setup setup_of(const struct ic_config *c)
 {
     return (struct ic_journal_setup){
@@ -46,6 +49,20 @@ static int replace(struct ic_recovery *r, const struct ic_config *c,
     return result;
 }
 
+/* RESULT says that the journal cannot be used, however often it is opened. */
+static bool is_unusable(int result)
+{
+    return result == IC_ECORRUPT || result == IC_ENOSYS;
+}
+
+static int refuse(int result, char *why)
+{
+    size_t used = strlen(why);
+    snprintf(why + used, IC_JOURNAL_WHY_MAX - used,
+             "; with `rebuild auto` it is set aside and the functions are asked what they hold");
+    return result;
+}
+
 int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why)
 {
     struct ic_journal_setup setup = setup_of(c);
@@ -55,8 +72,11 @@ int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why
     if (result == 0) {
         result = ic_journal_open(&setup, &r->journal, &r->meta, why);
     }
-    if (result == IC_ECORRUPT && c->rebuild != IC_REBUILD_NO) {
-        return replace(r, c, NULL, "journal-damaged", why);
+    if (is_unusable(result) && c->rebuild == IC_REBUILD_NO) {
+        return refuse(result, why);
+    }
+    if (is_unusable(result)) {
+        return replace(r, c, NULL, result == IC_ENOSYS ? "journal-format" : "journal-damaged", why);
     }
     if (result < 0) {
         return result;
@@ -79,7 +99,7 @@ int ic_recovery_open(struct ic_recovery *r, const struct ic_config *c, char *why
 int ic_recovery_replace(struct ic_recovery *r, const struct ic_config *c, char *why)
 {
     if (c->rebuild == IC_REBUILD_NO) {
-        return IC_ECORRUPT;
+        return refuse(IC_ECORRUPT, why);
     }
     struct ic_journal_meta before = r->meta;
     ic_journal_close(r->journal);

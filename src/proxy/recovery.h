@@ -2,7 +2,8 @@
  * recovery.h - the journal at the proxy's start: opened as it is, or a fresh one in its
  * place. Nothing is deleted: what a fresh one replaces is set aside under another name.
  *
- *   `rebuild`   missing      intact                damaged                 half rebuilt
+ *                                                  damaged, or of
+ *   `rebuild`   missing      intact                another format          half rebuilt
  *     auto      rebuild      load it               set aside, rebuild      rebuild
  *     yes       rebuild      set aside, rebuild    set aside, rebuild      rebuild
  *     no        empty        load it               the start fails         empty
@@ -24,7 +25,8 @@ struct ic_recovery {
     bool replaced;               /* a journal was set aside */
 };
 
-/* WHY: IC_JOURNAL_WHY_MAX bytes. The errors of ic_journal_open. */
+/* WHY: IC_JOURNAL_WHY_MAX bytes. The errors of ic_journal_open; IC_ECORRUPT and IC_ENOSYS only with
+ * `rebuild no`. */
 int ic_recovery_open(struct ic_recovery *r, const struct ic_config *config, char *why) IC_MUST_USE;
 /*
  * The journal that was opened proved damaged while it was loaded, as WHY says: closes it and puts a
