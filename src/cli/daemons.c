@@ -29,6 +29,9 @@ void ic_daemons_look(struct ic_daemons *d, const char *dir)
 {
     for (int i = 0; i < IC_DAEMONS; i++) {
         d->process[i] = ic_process_of_file(dir, ic_daemon_name[i]);
+        if (d->process[i].pid == 0) {
+            d->process[i] = ic_process_of_log(dir, ic_daemon_name[i]);
+        }
     }
 }
 
@@ -208,7 +211,10 @@ int ic_daemons_end(const struct ic_daemons *d, const char *dir)
             continue;
         }
         int ended = ic_process_end(&d->process[i], IC_DAEMONS_GRACE_MS);
-        result = ended < 0 ? ended : result;
+        if (ended < 0) {
+            result = ended;
+            continue;
+        }
         snprintf(path, sizeof path, "%s/%s.pid", dir, ic_daemon_name[i]);
         unlink(path);
     }

@@ -29,6 +29,7 @@ struct ic_daemons {
         note[IC_DAEMONS_NOTE_MAX]; /* what it has to say of its pool (proxy/pool_change.h); or "" */
 };
 
+/* By their pid files or, if those are lost, by the logs they write to. */
 void ic_daemons_look(struct ic_daemons *d, const char *dir);
 
 /*

@@ -98,10 +98,8 @@ int ic_cli_down(int argc, char **argv)
         return ic_cli_fail("down: %s", why);
     }
     bool named = given != NULL || file != NULL;
-    if (access(dir, F_OK) < 0) {
-        return tell_of_others(dir, named);
-    }
-    /* Without a lock (a disk that became read-only) it still ends what runs. */
+    /* Without a lock (a disk that became read-only, a folder that is gone) it still ends what runs.
+     */
     int lock = ic_daemons_lock(dir, LOCK_WAIT_MS, why);
     if (lock == IC_EBUSY) {
         return ic_cli_fail("down: %s", why);

@@ -1,5 +1,6 @@
 #include "cli/place.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -14,12 +15,12 @@
 #define IC_LIBEXEC_DIR "/usr/local/libexec/infinicache"
 #endif
 
+/* The length of the path, as snprintf tells it, or IC_EINVAL with WHY. */
 static int default_dir(char *out, char *why)
 {
     const char *state = getenv("XDG_STATE_HOME");
     if (state != NULL && state[0] == '/') { /* the XDG specification ignores relative ones */
-        int len = snprintf(out, IC_PLACE_MAX, "%s/infinicache", state);
-        return len < IC_PLACE_MAX ? 0 : IC_EINVAL;
+        return snprintf(out, IC_PLACE_MAX, "%s/infinicache", state);
     }
     const char *home = getenv("HOME");
     const struct passwd *user = home == NULL ? getpwuid(getuid()) : NULL;
@@ -30,20 +31,17 @@ static int default_dir(char *out, char *why)
         snprintf(why, IC_PLACE_WHY_MAX, "there is no home folder; name a folder with --dir");
         return IC_EINVAL;
     }
-    int len = snprintf(out, IC_PLACE_MAX, "%s/.local/state/infinicache", home);
-    return len < IC_PLACE_MAX ? 0 : IC_EINVAL;
+    return snprintf(out, IC_PLACE_MAX, "%s/.local/state/infinicache", home);
 }
 
-int ic_place_dir(const char *dir, char *out, char *why)
+/* A path from DIR that begins with a slash and does not end with one. */
+static int named_dir(const char *dir, char *out)
 {
-    if (dir == NULL || dir[0] == '\0') {
-        return default_dir(out, why);
-    }
     char *real = realpath(dir, NULL);
     if (real != NULL) {
         int len = snprintf(out, IC_PLACE_MAX, "%s", real);
         free(real);
-        return len < IC_PLACE_MAX ? 0 : IC_EINVAL;
+        return len;
     }
     char cwd[PATH_MAX];
     int len = IC_PLACE_MAX;
@@ -52,9 +50,28 @@ int ic_place_dir(const char *dir, char *out, char *why)
     } else if (getcwd(cwd, sizeof cwd) != NULL) {
         len = snprintf(out, IC_PLACE_MAX, "%s/%s", cwd, dir);
     }
+    while (len > 1 && len < IC_PLACE_MAX && out[len - 1] == '/') {
+        out[--len] = '\0';
+    }
+    return len;
+}
+
+int ic_place_dir(const char *dir, char *out, char *why)
+{
+    bool named = dir != NULL && dir[0] != '\0';
+    int len = named ? named_dir(dir, out) : default_dir(out, why);
+    if (len < 0) {
+        return len;
+    }
     if (len >= IC_PLACE_MAX) {
         snprintf(why, IC_PLACE_WHY_MAX, "the path of --dir is too long");
         return IC_EINVAL;
+    }
+    for (int i = 0; i < len; i++) {
+        if (iscntrl((unsigned char)out[i])) { /* no line of a file of settings could hold it */
+            snprintf(why, IC_PLACE_WHY_MAX, "the path of --dir has a control character in it");
+            return IC_EINVAL;
+        }
     }
     return 0;
 }

@@ -13,7 +13,7 @@ enum { IC_PLACE_MAX = 4096, IC_PLACE_WHY_MAX = 512 };
 
 /*
  * OUT (IC_PLACE_MAX bytes) becomes the absolute path of DIR, which need not exist; of the default
- * folder if DIR is empty or NULL. IC_EINVAL, with WHY: no home, or too long.
+ * folder if DIR is empty or NULL. IC_EINVAL, with WHY: no home, too long, or a control character.
  */
 int ic_place_dir(const char *dir, char *out, char *why) IC_MUST_USE;
 /* Makes DIR and its parents, mode 0700 where new. IC_EIO with WHY. */

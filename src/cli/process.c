@@ -28,7 +28,7 @@ enum {
 /* Reads at most SIZE - 1 bytes of PATH and a zero. False: not readable. */
 static bool read_small(const char *path, char *out, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
@@ -141,6 +141,53 @@ struct ic_process ic_process_of_file(const char *dir, const char *name)
         return none;
     }
     return p.ending && gone_within(&p, KILL_WAIT_MS) ? none : p;
+}
+
+/* Takes " (deleted)" off what /proc says of a file, of LEN bytes; returns the new length. */
+static size_t cut_deleted(char *path, size_t len)
+{
+    static const char mark[] = " (deleted)";
+    size_t mark_len = sizeof mark - 1;
+    if (len > mark_len && strcmp(path + len - mark_len, mark) == 0) {
+        len -= mark_len;
+        path[len] = '\0';
+    }
+    return len;
+}
+
+bool ic_process_folder(pid_t pid, const char *name, char *dir)
+{
+    char link[64], end[64];
+    snprintf(link, sizeof link, "/proc/%d/fd/1", (int)pid);
+    ssize_t len = readlink(link, dir, IC_PROCESS_FOLDER_MAX - 1);
+    if (len <= 0 || getsid(pid) != pid) {
+        return false;
+    }
+    dir[len] = '\0';
+    size_t path_len = cut_deleted(dir, (size_t)len);
+    size_t end_len = (size_t)snprintf(end, sizeof end, "/%s.log", name);
+    if (path_len <= end_len || strcmp(dir + path_len - end_len, end) != 0) {
+        return false;
+    }
+    dir[path_len - end_len] = '\0';
+    return true;
+}
+
+struct ic_process ic_process_of_log(const char *dir, const char *name)
+{
+    struct ic_process found = {0};
+    char of[IC_PROCESS_FOLDER_MAX];
+    DIR *proc = opendir("/proc");
+    for (struct dirent *e; proc != NULL && found.pid == 0 && (e = readdir(proc)) != NULL;) {
+        pid_t pid = (pid_t)atoi(e->d_name);
+        if (pid > 0 && ic_process_folder(pid, name, of) && strcmp(of, dir) == 0) {
+            found = ic_process_look(pid);
+        }
+    }
+    if (proc != NULL) {
+        closedir(proc);
+    }
+    return found;
 }
 
 /* ---- start ------------------------------------------------------------------ */
@@ -274,7 +321,7 @@ int ic_process_end(const struct ic_process *p, uint64_t grace_ms)
 /* PID runs a file `bootstrap` below PREFIX, be it deleted by now. */
 static bool is_instance(pid_t pid, const char *prefix)
 {
-    static const char name[] = "/bootstrap", deleted[] = " (deleted)";
+    static const char name[] = "/bootstrap";
     char link[64], path[PATH_BYTES];
     snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
     ssize_t len = readlink(link, path, sizeof path - 1);
@@ -282,10 +329,7 @@ static bool is_instance(pid_t pid, const char *prefix)
         return false;
     }
     path[len] = '\0';
-    size_t end = (size_t)len;
-    if (end > sizeof deleted && strcmp(path + end - (sizeof deleted - 1), deleted) == 0) {
-        end -= sizeof deleted - 1;
-    }
+    size_t end = cut_deleted(path, (size_t)len);
     return strncmp(path, prefix, strlen(prefix)) == 0 && end >= sizeof name - 1 &&
            strncmp(path + end - (sizeof name - 1), name, sizeof name - 1) == 0;
 }

@@ -34,6 +34,14 @@ void ic_process_name(pid_t pid, char *out, size_t out_size);
  * most. */
 struct ic_process ic_process_of_file(const char *dir, const char *name);
 
+enum { IC_PROCESS_FOLDER_MAX = 4096 };
+
+/* True: PID is a daemon NAME, by the log it writes to, which may be deleted by now; its folder into
+ * DIR (IC_PROCESS_FOLDER_MAX bytes). Other users' processes are none. */
+bool ic_process_folder(pid_t pid, const char *name, char *dir);
+/* The daemon NAME of DIR (absolute, without links), though its pid file is lost; pid 0: none. */
+struct ic_process ic_process_of_log(const char *dir, const char *name);
+
 struct ic_daemon {
     const char *dir, *name;       /* DIR/NAME.pid and DIR/NAME.log */
     char *const *argv;            /* argv[0] is the path of the program */

@@ -62,11 +62,16 @@ static int print_status(const char *dir)
     char clients[512], platform[256];
     ic_daemons_look(&d, dir);
     const struct ic_process *proxy = &d.process[IC_DAEMON_PROXY];
-    struct ic_config *c =
-        proxy->pid == 0 && d.process[IC_DAEMON_PLATFORM].pid == 0 ? NULL : ic_settings_load(dir);
-    if (c == NULL) {
+    if (proxy->pid == 0 && d.process[IC_DAEMON_PLATFORM].pid == 0) {
         printf("Nothing runs in %s; `infinicache up` starts it.\n", dir);
         ic_others_print(dir, "status");
+        return IC_CLI_NOT_FOUND;
+    }
+    struct ic_config *c = ic_settings_load(dir);
+    if (c == NULL) {
+        print_daemon(proxy, "proxy", "");
+        print_daemon(&d.process[IC_DAEMON_PLATFORM], "platform", "");
+        printf("%-10s %s; its `settings` cannot be read\n", "folder", dir);
         return IC_CLI_NOT_FOUND;
     }
     snprintf(clients, sizeof clients,

@@ -393,6 +393,21 @@ def test_down_ends_the_instances_of_a_dead_platform(new_cluster):
     leaves_nothing(c)
 
 
+@pytest.mark.parametrize("lost", ["proxy.pid", "settings", ""])
+def test_what_runs_is_found_whatever_its_folder_lost(new_cluster, lost):
+    c = new_cluster()
+    c.redis().set("k", "v")
+    pids = [str(c.pid_of(part)) for part in ("proxy", "platform")]
+    (c.dir / lost).unlink() if lost else shutil.rmtree(c.dir)
+    status = c.status(check=False)
+    assert all(f"pid {pid} " in status.stdout for pid in pids), status.stdout
+    again = c.up(check=False)
+    assert again.returncode == 0 if lost == "proxy.pid" else "something runs there" in again.stderr
+    assert c.redis().get("k") == b"v"
+    assert c.down().stdout == "InfiniCache is down.\n"
+    leaves_nothing(c)
+
+
 def test_a_recycled_pid_is_left_alone(new_cluster):
     c = new_cluster()
     old = (c.dir / "proxy.pid").read_text().split()
@@ -413,6 +428,14 @@ def test_status_names_ports_and_pids(cluster):
                    cluster.pid_of("proxy"), cluster.pid_of("platform"), cluster.functions):
         assert str(number) in text
     assert "128 MiB" in text
+
+
+def test_a_folder_of_two_lines_is_refused(tmp_path):
+    folder = tmp_path / "two\nlines"
+    for command in ("up", "down", "status"):
+        done = run(command, "--dir", folder)
+        assert done.returncode == 2 and "control character" in done.stderr
+    assert not folder.exists()
 
 
 def test_status_where_nothing_runs(tmp_path):

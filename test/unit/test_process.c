@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,39 @@ static void test_a_daemon_is_found_by_its_file(void **state)
     assert_int_equal(ic_process_of_file(folder, "thing").pid, 0);
     snprintf(path, sizeof path, "%s/thing.log", folder);
     assert_int_equal(access(path, R_OK), 0);
+}
+
+/* Whatever became of the folder. */
+static void test_a_daemon_is_found_by_its_log(void **state)
+{
+    (void)state;
+    char why[IC_PROCESS_WHY_MAX], path[64], found[IC_PROCESS_FOLDER_MAX];
+    char *argv[] = {"/bin/sleep", "60", NULL};
+    struct ic_process p;
+    assert_int_equal(start(argv, &p, why), 0);
+    for (int i = 0; i < 3; i++) {
+        static const char *const gone[] = {"", "thing.pid", "thing.log"};
+        snprintf(path, sizeof path, "%s/%s", folder, gone[i]);
+        (void)unlink(path);
+        assert_int_equal(ic_process_of_log(folder, "thing").pid, p.pid);
+        assert_true(ic_process_folder(p.pid, "thing", found));
+        assert_string_equal(found, folder);
+    }
+    assert_false(ic_process_folder(p.pid, "other", found));
+    assert_int_equal(ic_process_of_log(folder, "other").pid, 0);
+    assert_int_equal(ic_process_of_log("/tmp", "thing").pid, 0);
+    assert_int_equal(ic_process_end(&p, GRACE_MS), 0);
+    assert_int_equal(ic_process_of_log(folder, "thing").pid, 0);
+}
+
+/* A pid file that is none holds nobody up. */
+static void test_a_pipe_is_no_pid_file(void **state)
+{
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof path, "%s/pipe.pid", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(ic_process_of_file(folder, "pipe").pid, 0);
 }
 
 static void test_who_ignores_sigterm_is_killed(void **state)
@@ -160,6 +194,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_another_start_is_another_process),
         cmocka_unit_test(test_a_daemon_is_found_by_its_file),
+        cmocka_unit_test(test_a_daemon_is_found_by_its_log),
+        cmocka_unit_test(test_a_pipe_is_no_pid_file),
         cmocka_unit_test(test_who_ignores_sigterm_is_killed),
         cmocka_unit_test(test_who_is_stopped_is_ended),
         cmocka_unit_test(test_who_has_a_thread_left_is_ending),
