@@ -6,7 +6,8 @@
  *                                  '--a part is missing--> checks (ports, disk, bootstrap)
  *                                        --> platform --> functions --> proxy --> instances
  *
- * Whatever fails ends what this very command started, and nothing else.
+ * Whatever fails ends what this very command started, and nothing else; the settings are those of
+ * before then.
  */
 #include "cli/commands.h"
 
@@ -37,6 +38,7 @@ enum {
 
 struct up {
     struct ic_config *wanted;  /* what is to run: saved settings or defaults, and the arguments */
+    struct ic_config *before;  /* the settings of what ran before; NULL: nothing did */
     struct ic_daemons running; /* before this command, then as started */
     struct ic_daemons begun;   /* by this command: what a failure ends */
     int64_t retired;           /* functions deleted, since the pool has become smaller */
@@ -170,7 +172,7 @@ static int compare_settings(struct up *u, int argc, char **argv)
         wanted->rebuild = running->rebuild;
         result = check_difference(u, running, wanted);
     }
-    ic_config_free(running);
+    u->before = running;
     ic_config_free(u->wanted);
     u->wanted = wanted;
     return result;
@@ -385,6 +387,18 @@ static void print_done(const struct up *u, bool did)
            u->dir);
 }
 
+/* What runs is what ran before, with its settings. */
+static void undo(const struct up *u)
+{
+    char why[IC_WHY_MAX];
+    if (ic_daemons_end(&u->begun, u->dir) < 0) {
+        ic_cli_fail("what was begun could not be ended; see `infinicache status`");
+    }
+    if (u->before != NULL && ic_settings_save(u->before, u->dir, why) < 0) {
+        ic_cli_fail("the settings of before are lost: %s", why);
+    }
+}
+
 /* The folder is locked. */
 static int bring_up(struct up *u, int argc, char **argv)
 {
@@ -412,9 +426,7 @@ static int bring_up(struct up *u, int argc, char **argv)
     }
     result = platform && proxy ? wait_for_instances(u, true) : start_missing(u);
     if (result < 0) {
-        if (ic_daemons_end(&u->begun, u->dir) < 0) {
-            ic_cli_fail("what was begun could not be ended; see `infinicache status`");
-        }
+        undo(u);
         return result;
     }
     print_done(u, !platform || !proxy);
@@ -441,6 +453,7 @@ int ic_cli_up(int argc, char **argv)
         close(lock);
     }
     ic_config_free(u.wanted);
+    ic_config_free(u.before);
     if (result < 0) {
         ic_cli_fail("up: %s", u.why);
     }

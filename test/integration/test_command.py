@@ -118,6 +118,19 @@ def test_up_with_other_settings_is_refused(cluster, name, value):
     assert cluster.redis().ping()
 
 
+@pytest.mark.parametrize("name,value", [("code-table", "x"), ("functions", 5)])
+def test_up_that_failed_leaves_the_settings(new_cluster, name, value):
+    c = new_cluster()
+    c.redis().set("k", "v")
+    before = (c.dir / "settings").read_bytes()
+    c.command("down", "--dir", c.dir, "--keep-functions")
+    failed = c.up(check=False, **{name: value})
+    assert failed.returncode != 0 and "code" in failed.stderr
+    assert (c.dir / "settings").read_bytes() == before
+    c.command("up", "--dir", c.dir)
+    assert c.redis().get("k") == b"v"
+
+
 def test_up_after_a_killed_proxy_keeps_the_data(new_cluster):
     c = new_cluster()
     data = noise(700_000)
