@@ -504,12 +504,16 @@ static void draw_help(struct ic_canvas *c, int from)
         "  h ?                          this help; any key leaves it",
         "  q                            quit",
         "",
-        "  GET and SET count every command that reads or writes values; traffic is that of all",
-        "  clients but this one. Cost so far is what the platform has reported, which it does when",
-        "  an invocation ends; under way is what the others would cost if they ended now.",
-        "  FILL   live bytes of what the instance can hold    AGE   since it was first heard of",
-        "  IDLE   since it was last asked for a chunk         BILLED   by the platform's report",
-        "  FAILED crashes, and invocations that never ran     -     the proxy does not say",
+        "  GET and SET count every command that reads or writes values; traffic is that",
+        "  of all clients but this one. Cost so far is what the platform has reported,",
+        "  which it does when an invocation ends; under way is what the others would cost",
+        "  if they ended now. - is what the proxy does not say.",
+        "",
+        "  FILL    live bytes of what the instance can hold",
+        "  AGE     since it was first heard of",
+        "  IDLE    since it was last asked for a chunk",
+        "  BILLED  by the platform's report",
+        "  FAILED  crashes, and invocations that never ran",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         ic_canvas_text(c, from + (int)i, 0, IC_STYLE_PLAIN, lines[i]);

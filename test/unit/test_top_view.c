@@ -211,6 +211,28 @@ static void test_scrolling(void **state)
     end(&w);
 }
 
+/* The help fits on the smallest terminal that is usual: no line is cut, and none is missing. */
+static void test_help_fits(void **state)
+{
+    (void)state;
+    enum { WIDTH = 80, HEIGHT = 24 };
+    struct world w;
+    begin(&w, 2);
+    w.view.help = w.view.batch = true;
+    draw(&w, 2 * WIDTH, 2 * HEIGHT, false);
+    size_t lines = 0, line = 0;
+    for (char *text = strtok((char *)w.text.data, "\n"); text != NULL; text = strtok(NULL, "\n")) {
+        size_t len = strlen(text);
+        while (len > 0 && text[len - 1] == ' ') {
+            len--;
+        }
+        lines = len > 0 ? line : lines;
+        assert_true(line++ == 0 || len <= WIDTH);
+    }
+    assert_in_range(lines, 10, HEIGHT - 2);
+    end(&w);
+}
+
 static void test_help_and_trouble(void **state)
 {
     (void)state;
@@ -272,6 +294,7 @@ int main(void)
                                        leak_test(test_small_screens_keep_what_matters),
                                        leak_test(test_sorting),
                                        leak_test(test_scrolling),
+                                       leak_test(test_help_fits),
                                        leak_test(test_help_and_trouble),
                                        leak_test(test_what_a_proxy_may_say),
                                        leak_test(test_without_memory)};
