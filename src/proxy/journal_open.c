@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum {
-    FORMAT = 2,
+    FORMAT = 3, /* of what is written (journal_record.h) */
+    FORMAT_MIN = 2,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
     META_CRASHED = 1,          /* not closed: it is in use, or its proxy died */
@@ -215,11 +216,12 @@ struct stored_meta {
 /* < 0: WHY. */
 static int check_meta(struct ic_journal *j, struct stored_meta *m, char *why)
 {
-    if (m->format != FORMAT) {
-        ic_journal_say(why, "journal %s has format %u, this program reads format %d", j->path,
-                       m->format, FORMAT);
+    if (m->format < FORMAT_MIN || m->format > FORMAT) {
+        ic_journal_say(why, "journal %s has format %u, this program reads %d to %d", j->path,
+                       m->format, FORMAT_MIN, FORMAT);
         return IC_ENOSYS;
     }
+    m->format = FORMAT;
     m->prefix[sizeof m->prefix - 1] = '\0';
     if (m->epoch >= EPOCH_MAX) { /* more starts than there can have been */
         ic_journal_say(why, "journal %s is damaged: its epoch is the last", j->path);

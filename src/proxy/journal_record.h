@@ -1,10 +1,21 @@
 /*
- * journal_record.h - the journal's records as bytes, little endian, each ending in a check
- * over its id and bytes, so that damage is found instead of believed.
+ * journal_record.h - the journal's records as bytes, each ending in a check over its id and bytes,
+ * so that damage is found instead of believed. Numbers are LEB128, 7 bits a byte, the low ones
+ * first; what may be negative is zigzagged.
+ *
+ *   object  size | version - id | unit | key_len | d | p | place * (d + p) | check 4
+ *   place   function | 1: held, 2: copied, 4: instance follows, 8: second one follows |
+ *           instance 16 | second instance 16
+ *   entry   object id - id | expires | accessed | key | check 4
+ *
+ * Format 2 had them in fixed widths, little endian:
  *
  *   object  size 8 | version 8 | unit 4 | key_len 4 | d 2 | p 2 |
- *           (function 2 | 1: held, 2: copied 1 | instance 16 | second instance 16) * (d + p) |
- * check 4 entry   object id 8 | expires 8 | accessed 8 | key | check 4
+ *           (function 2 | marks 1 | instance 16 | second instance 16) * (d + p) | check 4
+ *   entry   object id 8 | expires 8 | accessed 8 | key | check 4
+ *
+ * Both are read, the check tells which it is; the first is written. A record is rewritten when what
+ * it says changes.
  */
 #ifndef IC_PROXY_JOURNAL_RECORD_H
 #define IC_PROXY_JOURNAL_RECORD_H

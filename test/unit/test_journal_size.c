@@ -20,7 +20,7 @@ enum {
     ROUNDS = 5,
     PLACES = 3,
     /* Of an object of one data and two parity chunks with a key of 25 bytes. */
-    BYTES_PER_KEY_MAX = 280,
+    BYTES_PER_KEY_MAX = 190,
     FILE_BYTES_MAX = 32 << 20,
 };
 

@@ -279,7 +279,7 @@ static void test_of_another_program(void **state)
         int refused;
     } cases[] = {
         {FORMAT_AT, 1, "auto", "journal-format", IC_ENOSYS},
-        {FORMAT_AT, 3, "yes", "journal-format", IC_ENOSYS},
+        {FORMAT_AT, 4, "yes", "journal-format", IC_ENOSYS},
         {EPOCH_AT, (1 << 24) - 1, "auto", "journal-damaged", IC_ECORRUPT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
