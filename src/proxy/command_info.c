@@ -313,27 +313,15 @@ static void write_unknown(struct report *r)
     number(r, "unknown_commands_others", s->unknown_others);
 }
 
-/* The bound below which SHARE (in thousandths) of the calls lie. */
-static uint64_t percentile(const struct ic_command_figures *f, uint64_t share)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < IC_STATS_BUCKETS; i++) {
-        sum += f->bucket[i];
-        if (sum * 1000 >= f->calls * share) {
-            return UINT64_C(1) << i;
-        }
-    }
-    return UINT64_C(1) << (IC_STATS_BUCKETS - 1);
-}
-
 static void write_percentiles(struct report *r, const struct ic_command *commands, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct ic_command *c = &commands[i];
-        const struct ic_command_figures *f = &sessions_of(r)->stats.command[ic_command_number(c)];
-        if (f->calls > 0) {
+        const struct ic_histogram *h = sessions_of(r)->stats.command[ic_command_number(c)].times;
+        if (h != NULL) {
             line(r, "latency_percentiles_usec_%s:p50=%" PRIu64 ",p99=%" PRIu64 ",p99.9=%" PRIu64,
-                 c->name, percentile(f, 500), percentile(f, 990), percentile(f, 999));
+                 c->name, ic_histogram_quantile(h, 0.5), ic_histogram_quantile(h, 0.99),
+                 ic_histogram_quantile(h, 0.999));
         }
         write_percentiles(r, c->subcommands, c->subcommand_count);
     }

@@ -6,7 +6,10 @@
 #include "proxy/command_handlers.h"
 #include "proxy/sessions.h"
 
-enum { HISTOGRAM_UNITS = 64 }; /* of work, of LATENCY HISTOGRAM */
+enum {
+    HISTOGRAM_UNITS = 64, /* of work, of LATENCY HISTOGRAM */
+    POWERS = 31,          /* of two, in microseconds, that it tells apart */
+};
 
 static void write_slow_entry(struct ic_resp_writer *w, const struct ic_slow_entry *e)
 {
@@ -130,27 +133,39 @@ void ic_command_latency_doctor(struct ic_call *c)
                                   "LATENCY HISTOGRAM shows how long commands took."));
 }
 
-static void write_histogram(struct ic_resp_writer *w, const char *name,
-                            const struct ic_command_figures *f)
+/* The calls that took less than 2^POWER microseconds; of the last power, all. */
+static uint64_t faster(const struct ic_histogram *h, unsigned power)
 {
+    return power + 1 == POWERS ? h->count : ic_histogram_upto(h, (UINT64_C(1) << power) - 1);
+}
+
+/* The powers of two that some call is below and not below half of; with W NULL only counts them. */
+static size_t write_powers(struct ic_resp_writer *w, const struct ic_histogram *h)
+{
+    uint64_t before = 0;
     size_t used = 0;
-    for (size_t i = 0; i < IC_STATS_BUCKETS; i++) {
-        used += f->bucket[i] > 0;
+    for (unsigned power = 0; power < POWERS; power++) {
+        uint64_t calls = faster(h, power);
+        if (calls > before && w != NULL) {
+            ic_resp_int(w, INT64_C(1) << power);
+            ic_resp_int(w, (int64_t)calls);
+        }
+        used += calls > before;
+        before = calls;
     }
+    return used;
+}
+
+static void write_histogram(struct ic_resp_writer *w, const char *name,
+                            const struct ic_histogram *h)
+{
     ic_resp_bulk_str(w, name);
     ic_resp_map(w, 2);
     ic_resp_bulk_str(w, "calls");
-    ic_resp_int(w, (int64_t)f->calls);
+    ic_resp_int(w, (int64_t)h->count);
     ic_resp_bulk_str(w, "histogram_usec");
-    ic_resp_map(w, used);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < IC_STATS_BUCKETS; i++) {
-        sum += f->bucket[i];
-        if (f->bucket[i] > 0) {
-            ic_resp_int(w, INT64_C(1) << i);
-            ic_resp_int(w, (int64_t)sum);
-        }
-    }
+    ic_resp_map(w, write_powers(NULL, h));
+    (void)write_powers(w, h);
 }
 
 /* COMMANDS that were called, subcommands too; with W NULL only counts them. */
@@ -159,11 +174,11 @@ static size_t histograms(struct ic_resp_writer *w, const struct ic_stats *stats,
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct ic_command_figures *f = &stats->command[ic_command_number(&commands[i])];
-        if (f->calls > 0) {
+        const struct ic_histogram *h = stats->command[ic_command_number(&commands[i])].times;
+        if (h != NULL) {
             found++;
             if (w != NULL) {
-                write_histogram(w, commands[i].name, f);
+                write_histogram(w, commands[i].name, h);
             }
         }
         found += histograms(w, stats, commands[i].subcommands, commands[i].subcommand_count);

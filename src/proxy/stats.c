@@ -15,31 +15,31 @@ int ic_stats_init(struct ic_stats *s)
     return s->command == NULL ? IC_ENOMEM : 0;
 }
 
+static void forget_commands(struct ic_stats *s)
+{
+    for (size_t i = 0; i < ic_command_numbers(); i++) {
+        ic_free(s->command[i].times);
+        s->command[i] = (struct ic_command_figures){0};
+    }
+}
+
 void ic_stats_deinit(struct ic_stats *s)
 {
     ic_stats_slow_reset(s);
+    forget_commands(s);
     ic_free(s->command);
     s->command = NULL;
 }
 
 void ic_stats_reset(struct ic_stats *s)
 {
-    memset(s->command, 0, ic_command_numbers() * sizeof(*s->command));
+    forget_commands(s);
     s->errors = s->unknowns = 0;
     s->unknown_others = 0;
     s->connections_received = s->connections_rejected = s->connections_cut = 0;
     s->output_buffer_limit_disconnections = s->query_buffer_limit_refusals = 0;
     s->evicted_clients = s->commands = s->error_replies = s->bytes_in = s->bytes_out = 0;
     s->sampled_commands = s->sampled_in = s->sampled_out = 0;
-}
-
-static size_t bucket_of(uint64_t microseconds)
-{
-    size_t i = 0;
-    while (i < IC_STATS_BUCKETS - 1 && microseconds >= UINT64_C(1) << i) {
-        i++;
-    }
-    return i;
 }
 
 void ic_stats_called(struct ic_stats *s, const struct ic_command *c, uint64_t microseconds,
@@ -49,7 +49,12 @@ void ic_stats_called(struct ic_stats *s, const struct ic_command *c, uint64_t mi
     f->calls++;
     f->microseconds += microseconds;
     f->failed += failed;
-    f->bucket[bucket_of(microseconds)]++;
+    if (f->times == NULL) {
+        f->times = ic_calloc(1, sizeof *f->times);
+    }
+    if (f->times != NULL) {
+        ic_histogram_add(f->times, microseconds);
+    }
     s->commands++;
 }
 

@@ -5,11 +5,11 @@
 #ifndef IC_PROXY_STATS_H
 #define IC_PROXY_STATS_H
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "proxy/command.h"
 
 enum {
-    IC_STATS_BUCKETS = 31,     /* bucket i: durations below 2^i microseconds; the last: all */
     IC_STATS_ERRORS_MAX = 128, /* error codes told apart */
     IC_STATS_ERROR_LEN = 32,
     IC_STATS_UNKNOWN_MAX = 64, /* unknown commands told apart */
@@ -20,7 +20,7 @@ enum {
 
 struct ic_command_figures {
     uint64_t calls, microseconds, rejected, failed;
-    uint64_t bucket[IC_STATS_BUCKETS];
+    struct ic_histogram *times; /* of the calls, in microseconds; NULL: of none, or no memory */
 };
 
 struct ic_error_figures {

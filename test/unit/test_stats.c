@@ -26,16 +26,36 @@ static void test_counters(void **state)
     assert_int_equal(f->microseconds, 3);
     assert_int_equal(f->failed, 1);
     assert_int_equal(f->rejected, 1);
-    assert_int_equal(f->bucket[0], 1); /* below 1 us */
-    assert_int_equal(f->bucket[2], 1); /* below 4 us */
+    assert_int_equal(f->times->count, 2);
+    assert_int_equal(ic_histogram_quantile(f->times, 0.5), 0);
+    assert_int_equal(ic_histogram_quantile(f->times, 1), 3);
     f = &s.command[ic_command_number(command("client|list"))];
-    assert_int_equal(f->bucket[IC_STATS_BUCKETS - 1], 1);
+    assert_true(f->times->max == UINT64_MAX);
+    assert_null(s.command[ic_command_number(command("set"))].times);
     assert_int_equal(s.commands, 3);
     s.output_buffer_limit_disconnections = s.query_buffer_limit_refusals = 5;
     ic_stats_reset(&s);
     assert_int_equal(s.commands, 0);
     assert_int_equal(s.output_buffer_limit_disconnections + s.query_buffer_limit_refusals, 0);
     assert_int_equal(s.command[ic_command_number(command("get"))].calls, 0);
+    assert_null(s.command[ic_command_number(command("get"))].times);
+    ic_stats_deinit(&s);
+}
+
+/* Counted, though there was no memory for its time. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct ic_stats s;
+    assert_int_equal(ic_stats_init(&s), 0);
+    const struct ic_command_figures *f = &s.command[ic_command_number(command("get"))];
+    ic_alloc_fail_at(1);
+    ic_stats_called(&s, command("get"), 3, false);
+    ic_alloc_fail_at(0);
+    assert_int_equal(f->calls, 1);
+    assert_null(f->times);
+    ic_stats_called(&s, command("get"), 3, false);
+    assert_int_equal(f->times->count, 1);
     ic_stats_deinit(&s);
 }
 
@@ -192,8 +212,8 @@ static void test_slow_log(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {leak_test(test_counters), leak_test(test_errors),
-                                       leak_test(test_unknown_commands), leak_test(test_rates),
-                                       leak_test(test_slow_log)};
+    const struct CMUnitTest tests[] = {leak_test(test_counters), leak_test(test_no_memory),
+                                       leak_test(test_errors),   leak_test(test_unknown_commands),
+                                       leak_test(test_rates),    leak_test(test_slow_log)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
