@@ -19,6 +19,9 @@ int ic_cli_config(int argc, char **argv)
     if (words < 0) {
         return words == IC_OPTIONS_DONE ? IC_CLI_DONE : IC_CLI_FAILED;
     }
+    if (words > 0) {
+        return ic_cli_fail("config: unexpected argument '%s'", argv[1]);
+    }
     ic_config_sample(stdout);
     return IC_CLI_DONE;
 }

@@ -51,6 +51,19 @@ static int read_password(const char *file, struct ic_endpoint *out, char *why)
     return 0;
 }
 
+/* The port as given; 65,537 would be port 1 to those who look it up. */
+static int named_port(const char *text, struct ic_endpoint *out, char *why)
+{
+    int64_t port;
+    if (ic_slice_to_i64(ic_slice_str(text), &port) < 0 || port < 1 || port > UINT16_MAX) {
+        snprintf(why, IC_ENDPOINT_WHY_MAX,
+                 "bad value '%.100s' for --port: must be a number from 1 to 65535", text);
+        return IC_EINVAL;
+    }
+    snprintf(out->port, sizeof out->port, "%" PRId64, port);
+    return 0;
+}
+
 int ic_endpoint_find(const struct ic_endpoint_options *o, struct ic_endpoint *out, char *why)
 {
     int result = 0;
@@ -62,7 +75,7 @@ int ic_endpoint_find(const struct ic_endpoint_options *o, struct ic_endpoint *ou
         result = from_settings(o->dir, out, why);
     } else {
         snprintf(out->host, sizeof out->host, "127.0.0.1");
-        snprintf(out->port, sizeof out->port, "%s", o->port);
+        result = named_port(o->port, out, why);
     }
     if (o->host != NULL) {
         snprintf(out->host, sizeof out->host, "%s", o->host);

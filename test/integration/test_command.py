@@ -71,6 +71,11 @@ def test_sample_file_agrees_with_the_table():
     assert run("config").stdout == (ROOT / "doc/infinicache.conf").read_text()
 
 
+def test_config_takes_no_words():
+    done = run("config", "lease")
+    assert done.returncode == 2 and "'lease'" in done.stderr and done.stdout == ""
+
+
 def test_sample_file_is_accepted(new_cluster, tmp_path):
     text = (ROOT / "doc/infinicache.conf").read_text()
     sample = tmp_path / "sample.conf"
@@ -520,6 +525,13 @@ def test_put_and_get_name_what_is_wrong(cluster, args):
     done = cluster.command(*args, "--port", cluster.port, check=False)
     assert done.returncode == 2 and done.stderr.startswith("infinicache: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["put", "k"], ["get", "k"], ["top"], ["bench"], ["replay", "/dev/null"]])
+@pytest.mark.parametrize("port", ["abc", "", "0", "65537"])
+def test_what_is_no_port_is_named(command, port):
+    done = run(*command, "--port", port)
+    assert done.returncode == 2 and f"bad value '{port}' for --port" in done.stderr
 
 
 def test_put_without_a_proxy_says_how_to_start_one():
