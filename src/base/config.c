@@ -9,6 +9,7 @@
 #include "base/quantity.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -149,6 +150,19 @@ static int set_string(struct ic_config *c, const struct ic_directive *d, struct 
     return 0;
 }
 
+static int set_name(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
+{
+    if ((int64_t)value.len < d->least || (int64_t)value.len > d->most) {
+        return IC_ERANGE;
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        if (!isalnum(value.data[i]) && value.data[i] != '-' && value.data[i] != '_') {
+            return IC_EINVAL;
+        }
+    }
+    return set_string(c, d, value);
+}
+
 static int set_field(struct ic_config *c, const struct ic_directive *d, struct ic_slice value)
 {
     switch (d->kind) {
@@ -174,6 +188,8 @@ static int set_field(struct ic_config *c, const struct ic_directive *d, struct i
     }
     case IC_DIRECTIVE_STRING:
         return set_string(c, d, value);
+    case IC_DIRECTIVE_NAME:
+        return set_name(c, d, value);
     case IC_DIRECTIVE_SHARE:
         return set_share(c, d, value);
     case IC_DIRECTIVE_OUTPUT:
@@ -212,6 +228,10 @@ static void describe_values(const struct ic_directive *d, char *out, size_t out_
         break;
     case IC_DIRECTIVE_STRING:
         snprintf(out, out_size, "text");
+        break;
+    case IC_DIRECTIVE_NAME:
+        snprintf(out, out_size, "%" PRId64 " to %" PRId64 " letters, digits, - or _", d->least,
+                 d->most);
         break;
     case IC_DIRECTIVE_SHARE:
         snprintf(out, out_size,
@@ -285,6 +305,7 @@ int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struc
     case IC_DIRECTIVE_ENUM:
         return print_choice(out, d->choices, *(const int *)(const void *)field);
     case IC_DIRECTIVE_STRING:
+    case IC_DIRECTIVE_NAME:
         return ic_buf_append_str(out, *(char *const *)(const void *)field);
     case IC_DIRECTIVE_SHARE:
         return print_share(out, *(const int64_t *)(const void *)field);
@@ -304,12 +325,17 @@ struct ic_config *ic_config_new(void)
     return c;
 }
 
+static bool owns_text(const struct ic_directive *d)
+{
+    return d->kind == IC_DIRECTIVE_STRING || d->kind == IC_DIRECTIVE_NAME;
+}
+
 struct ic_config *ic_config_copy(const struct ic_config *c)
 {
     struct ic_config *copy = ic_must(ic_malloc(sizeof *copy));
     *copy = *c;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (table[i].kind == IC_DIRECTIVE_STRING) {
+        if (owns_text(&table[i])) {
             char **field = field_of(copy, &table[i]);
             *field = ic_must(ic_strdup(*field));
         }
@@ -324,7 +350,7 @@ void ic_config_free(struct ic_config *c)
         return;
     }
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (table[i].kind == IC_DIRECTIVE_STRING) {
+        if (owns_text(&table[i])) {
             ic_free(*(char **)field_of(c, &table[i]));
         }
     }

@@ -22,6 +22,7 @@ enum ic_directive_kind {
     IC_DIRECTIVE_BOOL,
     IC_DIRECTIVE_ENUM,
     IC_DIRECTIVE_STRING,
+    IC_DIRECTIVE_NAME,
     IC_DIRECTIVE_SHARE,
     IC_DIRECTIVE_OUTPUT,
 };
@@ -35,6 +36,7 @@ enum { IC_SCOPE_P = 1, IC_SCOPE_L = 2, IC_SCOPE_PL = 3, IC_SCOPE_U = 4 };
 #define IC_FIELD_BOOL(field)   bool field;
 #define IC_FIELD_ENUM(field)   int field;
 #define IC_FIELD_STRING(field) char *field;
+#define IC_FIELD_NAME(field)   char *field;
 #define IC_FIELD_SHARE(field)  int64_t field;
 #define IC_FIELD_OUTPUT(field) struct ic_output_limits field;
 

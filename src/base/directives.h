@@ -11,6 +11,7 @@
  *   TIME    int64_t, milliseconds: 250ms 10s 5m 1h   STRING char *, owned
  *   REAL    double, decimal: 2 0.05 1e-6 (its bounds are whole numbers)
  *   SHARE   int64_t, bytes, or if negative a percentage: 64mb 5%
+ *   NAME    char *, owned: letters, digits, - and _, as many characters as its bounds say
  *   OUTPUT  struct ic_output_limits: normal 0 0 0 pubsub 32mb 8mb 60
  *
  * What bears a name of Redis's is taken and shown in Redis's unit: an INT where Redis has seconds.
@@ -75,7 +76,7 @@ X(STRING, code_table, "code-table", "256kb:1+2,4mb:4+2,*:10+2", 0, 0, "", P, FIX
 X(INT, functions, "functions", "16", 1, 65535, "", P, FIXED, "Functions in the pool.") \
 X(SIZE, memory, "memory", "256mb", 128 << 20, INT64_C(10240) << 20, "", P, FIXED, \
   "Memory of each function.") \
-X(STRING, function_prefix, "function-prefix", "infinicache", 0, 0, "", P, FIXED, \
+X(NAME, function_prefix, "function-prefix", "infinicache", 1, 40, "", P, FIXED, \
   "Functions are named PREFIX-0, PREFIX-1, ...") \
 X(STRING, platform_endpoint, "platform-endpoint", "http://127.0.0.1:6382", 0, 0, "", P, FIXED, \
   "URL of the AWS Lambda API; https://lambda.REGION.amazonaws.com on AWS.") \

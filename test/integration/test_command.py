@@ -272,7 +272,8 @@ def test_a_bad_directive_is_named_with_file_and_line(new_cluster, tmp_path):
 
 
 @pytest.mark.parametrize("name,value", [("no-such-thing", "1"), ("functions", "many"),
-                                        ("memory", "1kb"), ("functions", "0")])
+                                        ("memory", "1kb"), ("functions", "0"), ("function-prefix", "a b"),
+                                        ("function-prefix", ""), ("function-prefix", "x" * 41)])
 def test_a_bad_option_is_named(new_cluster, name, value):
     c = new_cluster(up=False)
     done = c.up(check=False, **{name: value})
