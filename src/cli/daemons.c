@@ -2,7 +2,6 @@
 #include "cli/daemons.h"
 
 #include "base/clock.h"
-#include "cli/local_api.h"
 #include "cli/place.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
@@ -24,6 +23,14 @@ enum {
 };
 
 const char *const ic_daemon_name[IC_DAEMONS] = {"platform", "proxy"};
+
+int ic_daemons_ready_fd(void)
+{
+    const char *text = getenv(IC_READY_FD_VARIABLE);
+    int fd = text == NULL ? -1 : atoi(text);
+    unsetenv(IC_READY_FD_VARIABLE);
+    return fd <= STDERR_FILENO || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : fd;
+}
 
 void ic_daemons_look(struct ic_daemons *d, const char *dir)
 {
@@ -90,8 +97,11 @@ static void explain_exit(const struct ic_process *p, const char *name, char *out
 
 /* ---- start ------------------------------------------------------------------ */
 
-/* What the proxy says in one write, see ic_proxy_run: "ready" or "loading", then its note. */
-static bool proxy_serves(struct ic_daemons *d, int ready_fd)
+/*
+ * Has the daemon said that it serves? Waits POLL_MS at most. A word of its own, since on its port
+ * another may answer: "ready" or, of a proxy, "loading", then its note (ic_proxy_run).
+ */
+static bool serves(struct ic_daemons *d, int ready_fd)
 {
     struct pollfd p = {.fd = ready_fd, .events = POLLIN};
     char text[sizeof d->note + 16];
@@ -106,28 +116,12 @@ static bool proxy_serves(struct ic_daemons *d, int ready_fd)
     return true;
 }
 
-/* Has the daemon said that it serves? Waits POLL_MS at most. */
-static bool serves(struct ic_daemons *d, enum ic_daemon_kind kind, const struct ic_config *c,
-                   int ready_fd)
-{
-    if (kind == IC_DAEMON_PROXY) {
-        return proxy_serves(d, ready_fd);
-    }
-    struct ic_pool_view view;
-    if (ic_pool_view_init(&view, c) == 0) {
-        ic_pool_view_deinit(&view);
-        return true;
-    }
-    ic_process_pause();
-    return false;
-}
-
-static int wait_until_serving(struct ic_daemons *d, enum ic_daemon_kind kind,
-                              const struct ic_config *c, int ready_fd, uint64_t end_ms, char *why)
+static int wait_until_serving(struct ic_daemons *d, enum ic_daemon_kind kind, int ready_fd,
+                              uint64_t end_ms, char *why)
 {
     const struct ic_process *p = &d->process[kind];
     const char *name = ic_daemon_name[kind];
-    while (!serves(d, kind, c, ready_fd)) {
+    while (!serves(d, ready_fd)) {
         if (!ic_process_alive(p)) {
             explain_exit(p, name, why, IC_DAEMONS_WHY_MAX);
             return IC_EIO;
@@ -166,12 +160,10 @@ static int launch(enum ic_daemon_kind kind, const struct ic_config *c, struct ic
         .name = ic_daemon_name[kind],
         .argv = words,
         .environment_less = proxy ? NULL : "INFINICACHE_PASSWORD",
-        .ready_fd = proxy ? ends[1] : -1,
+        .ready_fd = ends[1],
     };
-    if (proxy) {
-        snprintf(number, sizeof number, "%d", ends[1]);
-        setenv(IC_READY_FD_VARIABLE, number, 1);
-    }
+    snprintf(number, sizeof number, "%d", ends[1]);
+    setenv(IC_READY_FD_VARIABLE, number, 1);
     result = ic_process_start(&daemon, p, why);
     unsetenv(IC_READY_FD_VARIABLE);
     ic_settings_free_arguments(words);
@@ -188,7 +180,7 @@ int ic_daemons_start(struct ic_daemons *d, enum ic_daemon_kind kind, const struc
     int ready = -1;
     int result = launch(kind, c, &d->process[kind], &ready, why);
     if (result == 0) {
-        result = wait_until_serving(d, kind, c, ready, end_ms, why);
+        result = wait_until_serving(d, kind, ready, end_ms, why);
     }
     if (ready >= 0) {
         close(ready);

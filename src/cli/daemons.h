@@ -17,7 +17,7 @@ enum {
     IC_DAEMONS_GRACE_MS = 8000, /* from SIGTERM to SIGKILL: the proxy sends its nodes home */
 };
 
-/* Set for the proxy by `up`: the number of the descriptor that says when clients are served. */
+/* Set for a daemon by `up`: the number of the descriptor on which it says when it serves. */
 #define IC_READY_FD_VARIABLE "INFINICACHE_READY_FD"
 
 extern const char *const ic_daemon_name[IC_DAEMONS]; /* "platform", "proxy" */
@@ -28,6 +28,9 @@ struct ic_daemons {
     char
         note[IC_DAEMONS_NOTE_MAX]; /* what it has to say of its pool (proxy/pool_change.h); or "" */
 };
+
+/* In a daemon: that descriptor, or -1. Neither it nor the variable is inherited afterwards. */
+int ic_daemons_ready_fd(void);
 
 /* By their pid files or, if those are lost, by the logs they write to. */
 void ic_daemons_look(struct ic_daemons *d, const char *dir);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 
 #include "base/log.h"
+#include "cli/daemons.h"
 #include "cli/settings.h"
 #include "net/net_uv.h"
 #include "platform/local/platform.h"
@@ -12,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct daemon {
     struct ic_loop *loop;
     struct ic_platform *platform;
     uv_signal_t terminate, interrupt;
+    int ready_fd; /* of `up`, or -1 */
     bool stopping;
 };
 
@@ -70,6 +73,15 @@ static void watch(struct daemon *d, uv_signal_t *handle, int number)
     uv_signal_start(handle, on_signal, number);
 }
 
+static void tell_ready(int fd)
+{
+    if (fd >= 0) {
+        ssize_t written = write(fd, "ready\n", 6);
+        (void)written; /* else whoever waits sees it close */
+        close(fd);
+    }
+}
+
 static void run(struct daemon *d, const struct ic_config *config)
 {
     watch(d, &d->terminate, SIGTERM);
@@ -79,6 +91,7 @@ static void run(struct daemon *d, const struct ic_config *config)
            config->dir);
     printf("platform: http://%s:%u\n", config->platform_bind, port);
     fflush(stdout);
+    tell_ready(d->ready_fd);
     ic_loop_run(d->loop);
     ic_log(IC_LOG_INFO, "platform-stopped", "address=%s:%u", config->platform_bind, port);
     ic_platform_free(d->platform);
@@ -90,7 +103,7 @@ static void run(struct daemon *d, const struct ic_config *config)
 int ic_cli_platform(int argc, char **argv)
 {
     char why[IC_WHY_MAX] = "", reason[IC_PLATFORM_WHY_MAX] = "out of memory or descriptors";
-    struct daemon d = {0};
+    struct daemon d = {.ready_fd = ic_daemons_ready_fd()};
     int status = IC_CLI_DONE;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {

@@ -7,9 +7,6 @@
 #include "cli/settings.h"
 #include "proxy/process.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-
 static void print_help(void)
 {
     puts(
@@ -18,18 +15,6 @@ static void print_help(void)
         "functions must exist on the platform that --platform-endpoint names.\n\n"
         "  --config FILE\n      Directives from a file; those on the command line win.");
     ic_config_help(stdout, IC_SCOPE_P);
-}
-
-/* The descriptor `up` waits at, or -1. */
-static int ready_descriptor(void)
-{
-    const char *text = getenv(IC_READY_FD_VARIABLE);
-    int fd = text == NULL ? -1 : atoi(text);
-    unsetenv(IC_READY_FD_VARIABLE);
-    if (fd <= 2 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-        return -1;
-    }
-    return fd;
 }
 
 int ic_cli_proxy(int argc, char **argv)
@@ -44,7 +29,7 @@ int ic_cli_proxy(int argc, char **argv)
     struct ic_config *config = ic_config_new();
     int status = ic_settings_apply(config, argc, argv, IC_SCOPE_P, why) < 0
                      ? ic_cli_fail("proxy: %s", why)
-                     : ic_proxy_run(config, ready_descriptor());
+                     : ic_proxy_run(config, ic_daemons_ready_fd());
     ic_config_free(config);
     return status;
 }

@@ -195,6 +195,21 @@ def test_two_ups_at_a_time_make_one_cluster(new_cluster):
     assert one_instance_each(c)
 
 
+def test_two_folders_at_a_time_on_the_same_ports(new_cluster, tmp_path):
+    c = new_cluster(up=False)
+    other = [*c.arguments(memory="192mb"), "--dir", str(tmp_path / "other")]
+    ups = [subprocess.Popen([INFINICACHE, "up", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True) for words in (c.arguments(), other)]
+    try:
+        said = [up.communicate(timeout=60)[1] for up in ups]
+        assert sorted(up.returncode for up in ups) == [0, 2], said
+        assert all("in use" in text for up, text in zip(ups, said) if up.returncode), said
+        assert not any("proxy ended" in text for text in said), "it had taken the other's platform for its own"
+        assert c.redis().set("k", noise(1_000_000))
+    finally:
+        run("down", "--dir", tmp_path / "other")
+
+
 def test_an_interrupted_up_leaves_nothing(new_cluster):
     c = new_cluster(up=False)
     words = [w for name, value in c.options.items() for w in (f"--{name}", str(value))]
