@@ -138,12 +138,13 @@ static void on_relieve(void *ctx)
 }
 
 /* A value found no room in the pool although everything that can be evicted were: the client that
- * keeps the most of it to itself loses it, if that is much. */
+ * keeps the most of it to itself loses it, if that is much, and not less than the value asks for.
+ */
 static void relieve_pool(struct ic_sessions *all)
 {
     const struct ic_config *c = all->proxy->config;
     uint64_t pool = (uint64_t)(c->maxmemory > 0 ? c->maxmemory : c->functions * c->memory);
-    uint64_t most = pool / POOL_SHARE;
+    uint64_t most = pool / POOL_SHARE > all->no_room ? pool / POOL_SHARE : all->no_room;
     struct ic_session *holder = NULL;
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
@@ -161,9 +162,9 @@ static void on_tick(void *ctx)
     struct ic_sessions *all = ctx;
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     ic_stats_sample(&all->stats, now_ms);
-    if (all->no_room) {
-        all->no_room = false;
+    if (all->no_room < UINT64_MAX) {
         relieve_pool(all);
+        all->no_room = UINT64_MAX;
     }
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
@@ -189,6 +190,7 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
         return NULL;
     }
     all->proxy = proxy;
+    all->no_room = UINT64_MAX;
     ic_list_init(&all->list);
     ic_client_memory_init(&all->memory);
     ic_buf_init(&all->password);

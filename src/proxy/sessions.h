@@ -20,7 +20,8 @@ struct ic_sessions {
     struct ic_stats stats;
     struct ic_turns turns;
     uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
-    bool no_room;              /* a value found none in the pool since the last tick */
+    uint64_t no_room; /* bytes of the smallest value that found none in the pool since the last
+                         tick; UINT64_MAX: all did */
     struct ic_timer tick, relieve;
     struct ic_buf password;                    /* len 0: none is needed */
     char run_id[41];                           /* INFO's run_id */

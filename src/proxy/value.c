@@ -18,7 +18,9 @@
 static void note_error(struct ic_value *v, int result, struct ic_slice key)
 {
     struct ic_session *s = v->session;
-    s->sessions->no_room = s->sessions->no_room || result == IC_ENOSPC;
+    if (result == IC_ENOSPC && v->size < s->sessions->no_room) {
+        s->sessions->no_room = v->size;
+    }
     if (s->value_error == 0) {
         s->value_error = result;
         if (result == IC_ETHROTTLED) {

@@ -72,6 +72,18 @@ def test_who_keeps_much_of_the_pool_gives_way(cluster, small, how):
         assert modest.recv(100) == b"*1\r\n+OK\r\n"
 
 
+def test_asking_for_too_much_takes_it_from_nobody(cluster, small):
+    with contextlib.ExitStack() as stack:
+        s = queue(cluster, stack, len(VALUE), 3)
+        begun = small.info("server")["uptime_in_seconds"]
+        while small.info("server")["uptime_in_seconds"] < begun + 3:  # they look each second
+            with cluster.socket() as greedy:
+                greedy.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$%d\r\n" % (90 * MB))
+                assert greedy.recv(1000).startswith(b"-OOM")
+        s.sendall(b"EXEC\r\n")
+        assert s.recv(100) == b"*3\r\n" + b"+OK\r\n" * 3
+
+
 def test_a_transaction_without_room_keeps_nothing(cluster, small):
     """It hears why, and the others have the room at once."""
     with contextlib.ExitStack() as stack:
