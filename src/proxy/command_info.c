@@ -477,7 +477,7 @@ static bool is_wanted(const struct ic_call *c, const struct section *s)
     return c->argc == 1 && s->standard;
 }
 
-enum { INFO_UNITS = 64 }; /* of work, whatever is asked for */
+enum { INFO_UNITS = 256 }; /* of work, whatever is asked for */
 
 void ic_command_info(struct ic_call *c)
 {
