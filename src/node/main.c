@@ -20,13 +20,21 @@ int main(void)
     struct ic_loop *loop = ic_must(ic_loop_new());
     struct ic_node *node = ic_node_new(loop);
     if (node == NULL) {
+        ic_loop_free(loop);
         return EXIT_FAILURE;
     }
     uv_signal_t terminate = {.data = node};
-    if (uv_signal_init(ic_loop_uv(loop), &terminate) == 0) {
+    bool heard = uv_signal_init(ic_loop_uv(loop), &terminate) == 0;
+    if (heard) {
         (void)uv_signal_start(&terminate, on_terminate, SIGTERM);
     }
     ic_loop_run(loop);
     /* Otherwise a function runs until its platform ends it. */
-    return ic_node_terminated(node) ? EXIT_SUCCESS : EXIT_FAILURE;
+    int status = ic_node_terminated(node) ? EXIT_SUCCESS : EXIT_FAILURE;
+    ic_node_free(node);
+    if (heard) {
+        uv_close((uv_handle_t *)&terminate, NULL);
+    }
+    ic_loop_free(loop);
+    return status;
 }
