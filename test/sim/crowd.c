@@ -1,5 +1,6 @@
 #include "sim/crowd.h"
 
+#include "proxy/window.h"
 #include "sim/report.h"
 #include "sim/world.h"
 
@@ -79,8 +80,9 @@ static void connected(void *ctx)
         send_value(l, l->left);
         send_bytes(l, ic_slice_str("\r\n"));
         return;
-    case SIM_UPLOADING:
-        send_value(l, 1 + sim_below(l->world, l->left / 4));
+    case SIM_UPLOADING: /* who stays asks for its place at once, not when more has come */
+        send_value(l, (l->stays ? (uint64_t)IC_WINDOW_SMALL_BYTES : 0) + 1 +
+                          sim_below(l->world, l->left / 8));
         break;
     case SIM_READING:
     case SIM_AWAY:
