@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 static _Thread_local uint64_t fail_countdown; /* 0: never fail */
 static _Thread_local uint64_t live_blocks;    /* less those of others that it has freed */
 static _Atomic uint64_t live_elsewhere;       /* of threads that have ended */
+static _Thread_local uint64_t live_bytes;     /* of these blocks */
+static _Atomic uint64_t bytes_elsewhere;
 
 static int must_fail(void)
 {
@@ -21,6 +24,7 @@ static int must_fail(void)
 static void *counted(void *block)
 {
     live_blocks += block != NULL;
+    live_bytes += malloc_usable_size(block);
     return block;
 }
 
@@ -39,8 +43,10 @@ void *ic_realloc(void *block, size_t size)
     if (must_fail()) {
         return NULL;
     }
+    size_t before = malloc_usable_size(block);
     void *moved = realloc(block, size == 0 ? 1 : size);
     live_blocks += block == NULL && moved != NULL;
+    live_bytes += moved == NULL ? 0 : malloc_usable_size(moved) - before;
     return moved;
 }
 
@@ -57,6 +63,7 @@ char *ic_strdup(const char *text)
 void ic_free(void *block)
 {
     live_blocks -= block != NULL;
+    live_bytes -= malloc_usable_size(block);
     free(block);
 }
 
@@ -79,8 +86,14 @@ uint64_t ic_alloc_live(void)
     return live_blocks + live_elsewhere;
 }
 
+uint64_t ic_alloc_bytes(void)
+{
+    return live_bytes + bytes_elsewhere;
+}
+
 void ic_alloc_thread_end(void)
 {
     live_elsewhere += live_blocks;
-    live_blocks = 0;
+    bytes_elsewhere += live_bytes;
+    live_blocks = live_bytes = 0;
 }

@@ -21,6 +21,9 @@ void ic_free(void *block); /* NULL is fine */
 /* For programs' start, where there is nothing to save: abort with a message on NULL. */
 void *ic_must(void *block) __attribute__((warn_unused_result));
 
+/* Bytes allocated and not freed yet, but for those of other threads that go on. The C library's own
+ * count (mallinfo) walks all that is free. */
+uint64_t ic_alloc_bytes(void);
 /* A thread that has allocated here calls this last: its blocks are the others' to count. */
 void ic_alloc_thread_end(void);
 

@@ -62,6 +62,19 @@ static inline struct ic_list *ic_list_pop_front(struct ic_list *head)
     return node;
 }
 
+/* All nodes of FROM come behind those of TO. */
+static inline void ic_list_move_all(struct ic_list *from, struct ic_list *to)
+{
+    if (ic_list_empty(from)) {
+        return;
+    }
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    ic_list_init(from);
+}
+
 /* Visits each node; NODE itself may be removed meanwhile, no other. */
 #define IC_LIST_EACH(node, head)                                                                   \
     for (struct ic_list *node = (head)->next, *node##_next = node->next; node != (head);           \

@@ -33,6 +33,8 @@ struct ic_loop_figures {
 };
 struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop);
 void ic_loop_figures_reset(struct ic_loop *loop);
+/* The number of this turn; what is reaped at its end is part of it. */
+uint64_t ic_loop_turn_number(const struct ic_loop *loop);
 /* Monotonic; one value for a whole turn. */
 uint64_t ic_loop_now_ms(const struct ic_loop *loop);
 

@@ -124,6 +124,7 @@ static void run_turn(void *ctx)
     run_posts(loop);
     run_streams(loop);
     ic_turn_end(&loop->turn);
+    loop->turns++;
     loop->figures.turns++;
     tell_turn(loop, false);
     if (loop->stopped && sim->hooks.stopped != NULL) {
@@ -215,6 +216,11 @@ void ic_loop_stop(struct ic_loop *loop)
 void ic_loop_settle(struct ic_loop *loop)
 {
     ic_turn_settle(&loop->turn);
+}
+
+uint64_t ic_loop_turn_number(const struct ic_loop *loop)
+{
+    return loop->turns;
 }
 
 struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop)

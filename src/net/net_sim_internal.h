@@ -31,6 +31,7 @@ struct ic_loop {
     struct ic_event next; /* turn */
     struct ic_timers timers;
     struct ic_turn turn;
+    uint64_t turns; /* ever */
     struct ic_loop_figures figures;
     struct ic_list posts;
     struct ic_list signalled; /* streams to look at */

@@ -36,6 +36,7 @@ struct ic_loop {
     struct ic_timers timers;
     struct ic_turn turn;
     struct ic_list moved; /* sockets of which something else may have to be watched */
+    uint64_t turns;       /* ever */
     struct ic_loop_figures figures;
     uint64_t ended_ns, idle_ns; /* when the last turn ended; how long it had slept by then */
     uint64_t now_ms;
@@ -91,6 +92,7 @@ static void count_turn(struct ic_loop *loop)
 {
     uint64_t idle_ns = uv_metrics_idle_time(&loop->uv), now_ns = uv_hrtime();
     uint64_t us = (now_ns - loop->ended_ns - (idle_ns - loop->idle_ns)) / 1000;
+    loop->turns++;
     loop->figures.turns++;
     loop->figures.busy_us += us;
     loop->figures.longest_us = us > loop->figures.longest_us ? us : loop->figures.longest_us;
@@ -163,6 +165,11 @@ void ic_loop_settle(struct ic_loop *loop)
 {
     ic_turn_settle(&loop->turn);
     end_turn(&loop->prepare);
+}
+
+uint64_t ic_loop_turn_number(const struct ic_loop *loop)
+{
+    return loop->turns;
 }
 
 struct ic_loop_figures ic_loop_figures(const struct ic_loop *loop)

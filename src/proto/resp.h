@@ -134,5 +134,7 @@ void ic_resp_bool(struct ic_resp_writer *w, bool value);
 void ic_resp_double(struct ic_resp_writer *w, double value);
 /* FORMAT: three letters, "txt" or "mkd". */
 void ic_resp_verbatim(struct ic_resp_writer *w, const char *format, struct ic_slice text);
+/* The same up to the text, which is LENGTH bytes; CR and LF come behind it. */
+void ic_resp_verbatim_head(struct ic_resp_writer *w, const char *format, size_t length);
 
 #endif

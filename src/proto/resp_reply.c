@@ -178,15 +178,20 @@ void ic_resp_double(struct ic_resp_writer *w, double value)
     append_str(w, "\r\n");
 }
 
-void ic_resp_verbatim(struct ic_resp_writer *w, const char *format, struct ic_slice text)
+void ic_resp_verbatim_head(struct ic_resp_writer *w, const char *format, size_t length)
 {
     if (w->version != 3) {
-        ic_resp_bulk(w, text);
+        header(w, '$', (int64_t)length);
         return;
     }
-    header(w, '=', (int64_t)text.len + 4);
+    header(w, '=', (int64_t)length + 4);
     append(w, format, 3);
     append_str(w, ":");
+}
+
+void ic_resp_verbatim(struct ic_resp_writer *w, const char *format, struct ic_slice text)
+{
+    ic_resp_verbatim_head(w, format, text.len);
     append(w, text.data, text.len);
     append_str(w, "\r\n");
 }

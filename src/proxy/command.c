@@ -139,9 +139,70 @@ void ic_call_arity_error(struct ic_call *c)
     ic_call_errorf(c, "wrong number of arguments for '%s' command", c->command->name);
 }
 
-void ic_call_pattern_error(struct ic_call *c)
+void ic_call_pattern_error(struct ic_call *c, uint64_t steps)
 {
-    ic_call_errorf(c, "matching the pattern takes more than %d steps", IC_GLOB_STEPS_MAX);
+    ic_call_errorf(c, "matching the pattern takes more than %llu steps", (unsigned long long)steps);
+}
+
+static bool each(struct ic_call *c, uint32_t first, uint64_t units,
+                 void (*one)(struct ic_call *c, uint32_t index),
+                 bool (*goes_on)(struct ic_call *c, uint64_t units))
+{
+    bool more = true;
+    c->next = c->next == 0 ? first : c->next;
+    while (c->next < c->argc && more) {
+        one(c, c->next++);
+        more = goes_on(c, units);
+    }
+    return more;
+}
+
+bool ic_call_each(struct ic_call *c, uint32_t first, uint64_t units,
+                  void (*one)(struct ic_call *c, uint32_t index))
+{
+    return each(c, first, units, one, ic_call_goes_on);
+}
+
+bool ic_call_each_alone(struct ic_call *c, uint32_t first, uint64_t units,
+                        void (*one)(struct ic_call *c, uint32_t index))
+{
+    return each(c, first, units, one, ic_call_goes_on_alone);
+}
+
+static void gathering_free(void *job)
+{
+    struct ic_gathering *g = job;
+    ic_buf_deinit(&g->buf);
+    ic_free(g);
+}
+
+struct ic_gathering *ic_call_gather(struct ic_call *c)
+{
+    struct ic_gathering *g = c->job != NULL ? c->job : ic_malloc(sizeof(*g));
+    if (g == NULL) {
+        ic_call_error(c, "out of memory");
+        return NULL;
+    }
+    if (c->job == NULL) {
+        *g = (struct ic_gathering){
+            .items = {.buf = &g->buf, .max = c->out->max, .version = c->out->version}};
+        ic_buf_init(&g->buf);
+        c->job = g;
+        c->job_free = gathering_free;
+    }
+    c->job_memory = sizeof(*g) + g->buf.cap;
+    return g;
+}
+
+void ic_call_gathered(struct ic_call *c, void (*head)(struct ic_resp_writer *w, size_t count))
+{
+    struct ic_gathering *g = c->job;
+    if (g->items.failed) {
+        ic_call_error(c, "out of memory");
+        return;
+    }
+    head(c->out, c->count);
+    ic_reply_take(&c->session->reply, &g->buf);
 }
 
 void ic_call_ok(struct ic_call *c)

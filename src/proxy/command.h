@@ -13,6 +13,7 @@
 #ifndef IC_PROXY_COMMAND_H
 #define IC_PROXY_COMMAND_H
 
+#include "base/buf.h"
 #include "proto/resp.h"
 #include "proxy/reply.h"
 #include "proxy/store.h"
@@ -79,7 +80,9 @@ struct ic_call {
     bool failed; /* an error was replied */
 
     /* Where a handler is that goes on in a later turn. */
-    uint32_t next;               /* argument, or 0; */
+    uint32_t next;               /* argument that ic_call_each comes to; 0: it has not begun */
+    uint64_t cursor, end;        /* of another walk: how far it is, and where it shall end */
+    uint64_t count;              /* so far, for the reply */
     void *job;                   /* what it keeps, or NULL; */
     void (*job_free)(void *job); /* frees it, when the call is over or comes to no end; */
     size_t job_memory;           /* and its bytes, which are charged to the client */
@@ -143,13 +146,32 @@ size_t ic_command_numbers(void);
 /*
  * UNITS of work are done (turns.h). False: that is enough for this turn, so the handler returns,
  * and is called again in a later one, with the call as it left it; meanwhile others may change
- * keys. Of EXEC's commands: it was more than may be done at once, and is answered with an error.
+ * keys.
  */
 bool ic_call_goes_on(struct ic_call *c, uint64_t units) IC_MUST_USE;
-
-/* UNITS of work are done by a handler that does not go on in a later turn; its reply, and one unit,
- * are counted for it. */
+/* The same for what must be seen, or changed, at one moment: if it takes more turns no other client
+ * sees or changes a key before it is over. */
+bool ic_call_goes_on_alone(struct ic_call *c, uint64_t units) IC_MUST_USE;
+/* UNITS of work are done, and the handler goes on: few, or it cannot stop. */
 void ic_call_worked(struct ic_call *c, uint64_t units);
+/* Calls ONE for each argument from FIRST on, each of them UNITS of work. False: not for all of
+ * them yet, so the handler returns, as with ic_call_goes_on. */
+bool ic_call_each(struct ic_call *c, uint32_t first, uint64_t units,
+                  void (*one)(struct ic_call *c, uint32_t index)) IC_MUST_USE;
+
+/* The same, alone. */
+bool ic_call_each_alone(struct ic_call *c, uint32_t first, uint64_t units,
+                        void (*one)(struct ic_call *c, uint32_t index)) IC_MUST_USE;
+
+/* What is written aside while it is counted, because the number comes first: the call's job. */
+struct ic_gathering {
+    struct ic_buf buf;
+    struct ic_resp_writer items; /* writes into it */
+};
+/* A new one, or the one there is. NULL: replied with an error. */
+struct ic_gathering *ic_call_gather(struct ic_call *c);
+/* Replies with HEAD, which is given the call's `count`, and the items. */
+void ic_call_gathered(struct ic_call *c, void (*head)(struct ic_resp_writer *w, size_t count));
 
 /* Replies with an error and counts it. TEXT as in ic_resp_error. */
 void ic_call_error(struct ic_call *c, const char *text);
@@ -157,8 +179,8 @@ void ic_call_errorf(struct ic_call *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ic_call_syntax_error(struct ic_call *c);
 void ic_call_arity_error(struct ic_call *c);
-/* A pattern took more than IC_GLOB_STEPS_MAX. */
-void ic_call_pattern_error(struct ic_call *c);
+/* A pattern, or all of a request, took more than so many STEPS. */
+void ic_call_pattern_error(struct ic_call *c, uint64_t steps);
 void ic_call_ok(struct ic_call *c);
 /* A subcommand's HELP: LINES end with NULL. */
 void ic_call_help(struct ic_call *c, const char *const *lines);
@@ -178,6 +200,7 @@ bool ic_call_integer(struct ic_call *c, uint32_t index, int64_t *out, const char
  * (else -MISCONF in its place).
  */
 bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t count);
+enum { IC_CALL_CHANGES = 64 }; /* that a handler commits at a time */
 bool ic_call_change(struct ic_call *c, struct ic_change change);
 /* Replies with the value O as a bulk, or null if it is lost; pins O until it is sent. */
 void ic_call_object(struct ic_call *c, struct ic_object *o);

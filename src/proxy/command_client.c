@@ -1,12 +1,19 @@
 /*
  * command_client.c - CLIENT: the connections, listed, named, ended.
  */
+#include "base/alloc.h"
 #include "proxy/client_name.h"
 #include "proxy/command_handlers.h"
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 
 #include <inttypes.h>
+
+enum {                     /* units of work */
+       LINE_UNITS = 4,     /* a client described, */
+       KILL_UNITS = 8,     /* or ended; */
+       OTHERS_A_UNIT = 32, /* looked at, and none of them that is meant */
+};
 
 static const char *or_empty(const char *text)
 {
@@ -110,47 +117,72 @@ static bool parse_type(struct ic_call *c, uint32_t index, bool *is_normal)
     return *is_normal;
 }
 
-enum { LISTED_MAX = 1024 }; /* clients that are asked for by their numbers: the command's `most` */
-
-/* The arguments from 3 on as numbers. False: replied with an error. */
-static bool parse_ids(struct ic_call *c, int64_t *id)
+/* The line of S, which may be NULL. */
+static void gather_line(struct ic_call *c, const struct ic_session *s)
 {
-    for (uint32_t i = 3; i < c->argc; i++) {
-        if (!ic_call_integer(c, i, &id[i - 3], "Invalid client ID")) {
-            return false;
-        }
+    struct ic_gathering *g = ic_call_gather(c);
+    if (s != NULL && !g->items.failed) {
+        g->items.failed = !add_line(s, &g->buf);
     }
-    return true;
+}
+
+static void reply_gathered(struct ic_call *c)
+{
+    struct ic_gathering *g = c->job;
+    if (g->items.failed) {
+        ic_call_error(c, "out of memory");
+    } else {
+        ic_resp_verbatim_head(c->out, "txt", g->buf.len);
+        ic_reply_take(&c->session->reply, &g->buf);
+        ic_resp_raw(c->out, ic_slice_str("\r\n"));
+    }
+}
+
+static void gather_client(struct ic_call *c, uint32_t index)
+{
+    int64_t id;
+    if (!c->failed && ic_call_integer(c, index, &id, "Invalid client ID")) {
+        gather_line(c, ic_sessions_find(c->session->sessions, (uint64_t)id));
+    }
 }
 
 static void list_by_id(struct ic_call *c)
 {
-    struct ic_buf lines;
-    const struct ic_session *found[LISTED_MAX] = {NULL};
-    int64_t id[LISTED_MAX];
-    bool complete = true;
-    uint32_t count = c->argc - 3;
-    if (!parse_ids(c, id)) {
-        return;
+    if (ic_call_gather(c) != NULL && ic_call_each(c, 3, LINE_UNITS, gather_client) && !c->failed) {
+        reply_gathered(c);
     }
-    IC_LIST_EACH (node, &c->session->sessions->list) {
-        const struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        for (uint32_t i = 0; i < count; i++) {
-            found[i] = id[i] == (int64_t)s->id ? s : found[i];
-        }
+}
+
+/* Calls ONE for each client that was there when the call began, and still is, in as many turns as
+ * it takes; returns units of work. ONE may end it, and others with it. False: not for all of them
+ * yet.
+ */
+static bool each_client(struct ic_call *c, uint64_t (*one)(struct ic_call *c, struct ic_session *s))
+{
+    struct ic_sessions *all = c->session->sessions;
+    struct ic_session *s = ic_sessions_after(all, c->cursor);
+    bool goes_on = true;
+    c->end = c->cursor == 0 ? all->last_id : c->end;
+    while (s != NULL && s->id <= c->end && goes_on) {
+        c->cursor = s->id;
+        const struct ic_session *next = ic_sessions_after(all, s->id);
+        uint64_t next_id = next == NULL ? 0 : next->id;
+        goes_on = ic_call_goes_on(c, one(c, s));
+        s = ic_sessions_find(all, next_id);
+        s = s != NULL ? s : ic_sessions_after(all, c->cursor);
     }
-    ic_buf_init(&lines);
-    for (uint32_t i = 0; i < count && complete; i++) {
-        complete = found[i] == NULL || add_line(found[i], &lines);
-    }
-    reply_lines(c, &lines, complete);
+    return goes_on;
+}
+
+static uint64_t list_client(struct ic_call *c, struct ic_session *s)
+{
+    gather_line(c, s);
+    return LINE_UNITS;
 }
 
 void ic_command_client_list(struct ic_call *c)
 {
-    struct ic_buf lines;
-    bool shown = true, complete = true;
-    ic_call_worked(c, c->session->sessions->count);
+    bool shown = true;
     if (c->argc > 3 && ic_call_is(c, 2, "ID")) {
         list_by_id(c);
         return;
@@ -163,12 +195,9 @@ void ic_command_client_list(struct ic_call *c)
         ic_call_syntax_error(c);
         return;
     }
-    ic_buf_init(&lines);
-    IC_LIST_EACH (node, &c->session->sessions->list) {
-        complete =
-            complete && (!shown || add_line(IC_CONTAINER(node, struct ic_session, node), &lines));
+    if (ic_call_gather(c) != NULL && (!shown || each_client(c, list_client))) {
+        reply_gathered(c);
     }
-    reply_lines(c, &lines, complete);
 }
 
 /* ---- names ---- */
@@ -265,45 +294,69 @@ static bool matches(const struct filter *f, const struct ic_session *s, const st
            (f->id == 0 || s->id == (uint64_t)f->id) && f->normal && !(f->skip_me && s == me);
 }
 
-/* Returns how many. IC_LIST_EACH is no way here: a session that ends may end others. */
-static int64_t kill_matching(struct ic_call *c, const struct filter *f)
+/* The call's job from now on. NULL: replied with an error. */
+static struct filter *filter_new(struct ic_call *c)
 {
-    struct ic_sessions *all = c->session->sessions;
-    int64_t killed = 0;
-    ic_call_worked(c, all->count);
-    for (struct ic_list *node = all->list.next, *next; node != &all->list; node = next) {
-        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        next = node->next;
-        if (matches(f, s, c->session)) {
-            ic_session_kill(s, c->session);
-            killed++;
+    struct filter *f = ic_malloc(sizeof(*f));
+    if (f == NULL) {
+        ic_call_error(c, "out of memory");
+        return NULL;
+    }
+    *f = (struct filter){.normal = true, .skip_me = c->argc > 3};
+    c->job = f;
+    c->job_free = ic_free;
+    c->job_memory = sizeof(*f);
+    if (c->argc == 3) {
+        f->address = c->argv[2].bytes;
+    }
+    for (uint32_t i = 2; i < c->argc && c->argc > 3; i += 2) {
+        if (i + 1 == c->argc) {
+            ic_call_syntax_error(c);
+            return NULL;
+        }
+        if (!parse_filter(c, i, f)) {
+            return NULL;
         }
     }
-    return killed;
+    return f;
+}
+
+static uint64_t kill_client(struct ic_call *c, struct ic_session *s)
+{
+    if (!matches(c->job, s, c->session)) {
+        return s->id % OTHERS_A_UNIT == 0;
+    }
+    ic_session_kill(s, c->session);
+    c->count++;
+    return KILL_UNITS;
+}
+
+/* False: not all of them yet. */
+static bool kill_matching(struct ic_call *c, const struct filter *f)
+{
+    if (f->id == 0) {
+        return each_client(c, kill_client);
+    }
+    struct ic_session *s = ic_sessions_find(c->session->sessions, (uint64_t)f->id);
+    if (s != NULL) {
+        kill_client(c, s);
+    }
+    return true;
 }
 
 void ic_command_client_kill(struct ic_call *c)
 {
-    struct filter f = {.normal = true, .skip_me = c->argc > 3};
-    if (c->argc == 3) {
-        f.address = c->argv[2].bytes;
-        if (kill_matching(c, &f) == 0) {
-            ic_call_error(c, "No such client");
-        } else {
-            ic_call_ok(c);
-        }
+    struct filter *f = c->job != NULL ? c->job : filter_new(c);
+    if (f == NULL || !kill_matching(c, f)) {
         return;
     }
-    for (uint32_t i = 2; i < c->argc; i += 2) {
-        if (i + 1 == c->argc) {
-            ic_call_syntax_error(c);
-            return;
-        }
-        if (!parse_filter(c, i, &f)) {
-            return;
-        }
+    if (c->argc > 3) {
+        ic_resp_int(c->out, (int64_t)c->count);
+    } else if (c->count == 0) {
+        ic_call_error(c, "No such client");
+    } else {
+        ic_call_ok(c);
     }
-    ic_resp_int(c->out, kill_matching(c, &f));
 }
 
 /* ---- modes ---- */

@@ -8,7 +8,11 @@
 
 #include <ctype.h>
 
-enum { WORD_MAX = 64 };
+enum {
+    WORD_MAX = 64,
+    INFO_UNITS = 8,            /* of work: what is said of one command */
+    NAMES_STEPS_MAX = 1 << 17, /* that a pattern may take with all names of commands */
+};
 
 /* Calls WRITE for each of TEXT's words; returns how many there are. TEXT may be NULL. */
 static size_t each_word(const char *text, struct ic_resp_writer *w,
@@ -168,21 +172,27 @@ void ic_command_command_count(struct ic_call *c)
     ic_resp_int(c->out, (int64_t)ic_command_count);
 }
 
+static void info_of(struct ic_call *c, uint32_t index)
+{
+    const struct ic_command *found = ic_command_find_full(c->argv[index].bytes);
+    if (found == NULL) {
+        ic_resp_null(c->out);
+    } else {
+        write_info(c->out, found);
+    }
+}
+
 void ic_command_command_info(struct ic_call *c)
 {
     if (c->argc == 2) {
         write_all_info(c);
         return;
     }
-    ic_resp_array(c->out, c->argc - 2);
-    for (uint32_t i = 2; i < c->argc; i++) {
-        const struct ic_command *found = ic_command_find_full(c->argv[i].bytes);
-        if (found == NULL) {
-            ic_resp_null(c->out);
-        } else {
-            write_info(c->out, found);
-        }
+    if (c->next == 0) {
+        ic_resp_array(c->out, c->argc - 2);
     }
+    bool all = ic_call_each(c, 2, INFO_UNITS, info_of);
+    (void)all; /* nothing comes behind them */
 }
 
 /* ---- docs ---- */
@@ -218,6 +228,17 @@ static void write_docs(struct ic_resp_writer *w, const struct ic_command *c)
     }
 }
 
+static void gather_docs(struct ic_call *c, uint32_t index)
+{
+    const struct ic_command *found = ic_command_find_full(c->argv[index].bytes);
+    struct ic_resp_writer *w = &ic_call_gather(c)->items;
+    if (found != NULL) {
+        c->count++;
+        ic_resp_bulk_str(w, found->name);
+        write_docs(w, found);
+    }
+}
+
 void ic_command_command_docs(struct ic_call *c)
 {
     if (c->argc == 2) {
@@ -228,17 +249,8 @@ void ic_command_command_docs(struct ic_call *c)
         }
         return;
     }
-    size_t known = 0;
-    for (uint32_t i = 2; i < c->argc; i++) {
-        known += ic_command_find_full(c->argv[i].bytes) != NULL;
-    }
-    ic_resp_map(c->out, known);
-    for (uint32_t i = 2; i < c->argc; i++) {
-        const struct ic_command *found = ic_command_find_full(c->argv[i].bytes);
-        if (found != NULL) {
-            ic_resp_bulk_str(c->out, found->name);
-            write_docs(c->out, found);
-        }
+    if (ic_call_gather(c) != NULL && ic_call_each(c, 2, INFO_UNITS, gather_docs)) {
+        ic_call_gathered(c, ic_resp_map);
     }
 }
 
@@ -293,7 +305,7 @@ static size_t list(struct ic_resp_writer *w, const struct ic_command *commands, 
 
 void ic_command_command_list(struct ic_call *c)
 {
-    struct filter f = {.kind = ANY, .steps = IC_GLOB_STEPS_MAX};
+    struct filter f = {.kind = ANY, .steps = NAMES_STEPS_MAX};
     if (c->argc > 2) {
         bool shape = c->argc == 5 && ic_call_is(c, 2, "FILTERBY");
         f.kind = !shape                        ? ANY
@@ -308,11 +320,12 @@ void ic_command_command_list(struct ic_call *c)
         f.word = c->argv[4].bytes;
     }
     size_t found = list(NULL, ic_command_table, ic_command_count, &f);
+    ic_call_worked(c, 2 * (NAMES_STEPS_MAX - f.steps) / IC_TURNS_STEPS);
     if (f.steps == 0) {
-        ic_call_pattern_error(c);
+        ic_call_pattern_error(c, NAMES_STEPS_MAX);
         return;
     }
-    f.steps = IC_GLOB_STEPS_MAX;
+    f.steps = NAMES_STEPS_MAX;
     ic_resp_array(c->out, found);
     list(c->out, ic_command_table, ic_command_count, &f);
 }

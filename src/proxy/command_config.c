@@ -14,7 +14,8 @@
 
 enum {
     DIRECTIVES_MAX = 256,
-    GET_UNITS = 32, /* of work, of CONFIG GET, but for its patterns */
+    NAMES_STEPS_MAX = 1 << 17, /* that all patterns may take with all names of settings */
+    GET_UNITS = 32,            /* of work, of CONFIG GET, but for its patterns */
 };
 
 /* Settings of Redis that programs ask for and that have one value here: CONFIG GET says it, CONFIG
@@ -62,7 +63,7 @@ static bool is_wanted(const struct ic_call *c, const char *name, struct ic_slice
                       uint64_t *steps)
 {
     *shown = ic_slice_str(name);
-    for (uint32_t i = 2; i < c->argc; i++) {
+    for (uint32_t i = 2; i<c->argc && * steps> 0; i++) {
         if (ic_slice_equal_nocase(c->argv[i].bytes, name)) {
             *shown = c->argv[i].bytes;
             return true;
@@ -114,11 +115,11 @@ static size_t write_wanted(struct ic_call *c, struct ic_resp_writer *w, uint64_t
 
 void ic_command_config_get(struct ic_call *c)
 {
-    uint64_t steps = IC_GLOB_STEPS_MAX, again = IC_GLOB_STEPS_MAX;
+    uint64_t steps = NAMES_STEPS_MAX, again = NAMES_STEPS_MAX;
     size_t found = write_wanted(c, NULL, &steps);
-    ic_call_worked(c, GET_UNITS + (IC_GLOB_STEPS_MAX - steps) / IC_TURNS_STEPS);
+    ic_call_worked(c, GET_UNITS + 2 * (NAMES_STEPS_MAX - steps) / IC_TURNS_STEPS);
     if (steps == 0) {
-        ic_call_pattern_error(c);
+        ic_call_pattern_error(c, NAMES_STEPS_MAX);
         return;
     }
     ic_resp_map(c->out, found);
@@ -227,7 +228,8 @@ void ic_command_config_set(struct ic_call *c)
     } else {
         /* What is not read from the config each time is told now: here and at the store's tick. */
         ic_log_set_level((enum ic_log_level)c->proxy->config->loglevel);
-        ic_store_tick(c->proxy->store, ic_loop_now_ms(c->proxy->loop), c->wall_ms);
+        ic_store_tick(c->proxy->store, ic_loop_now_ms(c->proxy->loop),
+                      ic_sessions_wall_ms(c->session->sessions));
         ic_call_ok(c);
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -15,26 +15,36 @@
 #include <limits.h>
 #include <stdlib.h>
 
-void ic_command_del(struct ic_call *c)
+/* Deletes the next keys there are, IC_CALL_CHANGES at most. False: replied with an error. */
+static bool delete_some(struct ic_call *c)
 {
-    struct ic_change *changes = ic_calloc(c->argc, sizeof(*changes));
-    if (changes == NULL) {
-        ic_call_error(c, "out of memory");
-        return;
-    }
+    struct ic_change changes[IC_CALL_CHANGES];
     size_t count = 0;
-    for (uint32_t i = 1; i < c->argc; i++) {
-        if (ic_key_find(c, i) != NULL) {
+    for (c->next = c->next == 0 ? 1 : c->next; c->next < c->argc && count < IC_CALL_CHANGES;
+         c->next++) {
+        ic_call_worked(c, 1);
+        if (ic_key_find(c, c->next) != NULL) {
             changes[count++] =
-                (struct ic_change){.kind = IC_CHANGE_DELETE, .key = c->argv[i].bytes};
+                (struct ic_change){.kind = IC_CHANGE_DELETE, .key = c->argv[c->next].bytes};
         }
     }
     /* A key named twice is deleted once. */
     uint64_t before = ic_store_count(c->proxy->store);
-    if (count == 0 || ic_call_commit(c, changes, count)) {
-        ic_resp_int(c->out, (int64_t)(before - ic_store_count(c->proxy->store)));
+    bool done = count == 0 || ic_call_commit(c, changes, count);
+    c->count += before - ic_store_count(c->proxy->store);
+    return done;
+}
+
+void ic_command_del(struct ic_call *c)
+{
+    do {
+        if (!delete_some(c)) {
+            return;
+        }
+    } while (c->next < c->argc && ic_call_goes_on_alone(c, 0));
+    if (!c->unfinished) {
+        ic_resp_int(c->out, (int64_t)c->count);
     }
-    ic_free(changes);
 }
 
 void ic_command_unlink(struct ic_call *c)
@@ -42,26 +52,32 @@ void ic_command_unlink(struct ic_call *c)
     ic_command_del(c);
 }
 
+static void count_key(struct ic_call *c, uint32_t index)
+{
+    c->count += ic_key_find(c, index) != NULL;
+}
+
 void ic_command_exists(struct ic_call *c)
 {
-    int64_t count = 0;
-    for (uint32_t i = 1; i < c->argc; i++) {
-        count += ic_key_find(c, i) != NULL;
+    if (ic_call_each_alone(c, 1, 1, count_key)) {
+        ic_resp_int(c->out, (int64_t)c->count);
     }
-    ic_resp_int(c->out, count);
+}
+
+static void touch_key(struct ic_call *c, uint32_t index)
+{
+    struct ic_entry *e = ic_key_find(c, index);
+    if (e != NULL) {
+        ic_store_touch(c->proxy->store, e, c->wall_ms);
+        c->count++;
+    }
 }
 
 void ic_command_touch(struct ic_call *c)
 {
-    int64_t count = 0;
-    for (uint32_t i = 1; i < c->argc; i++) {
-        struct ic_entry *e = ic_key_find(c, i);
-        if (e != NULL) {
-            ic_store_touch(c->proxy->store, e, c->wall_ms);
-            count++;
-        }
+    if (ic_call_each_alone(c, 1, 1, touch_key)) {
+        ic_resp_int(c->out, (int64_t)c->count);
     }
-    ic_resp_int(c->out, count);
 }
 
 void ic_command_type(struct ic_call *c)
@@ -278,14 +294,14 @@ static void reply_keys(struct listing *l)
     if (l->keys.failed || l->too_hard) {
         ic_reply_rewind(&l->call->session->reply, l->call->session->call_mark);
         if (l->too_hard) {
-            ic_call_pattern_error(l->call);
+            ic_call_pattern_error(l->call, IC_GLOB_STEPS_MAX);
         } else {
             ic_call_error(l->call, "the keys do not fit into one reply: use SCAN");
         }
         return;
     }
     ic_resp_array(out, l->count);
-    ic_resp_raw(out, ic_buf_slice(l->keys.buf));
+    ic_reply_take(&l->call->session->reply, &l->buf);
 }
 
 void ic_command_keys(struct ic_call *c)

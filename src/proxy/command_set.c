@@ -117,23 +117,29 @@ void ic_command_getset(struct ic_call *c)
     put(c, 2, 0);
 }
 
-/* All keys and values at once: one change each, one commit. */
+/* All keys and values at once. False: it has replied with an error, or is to be called again. */
 static bool put_all(struct ic_call *c)
 {
-    size_t count = (c->argc - 1) / 2;
-    struct ic_change *changes = ic_calloc(count, sizeof(*changes));
-    if (changes == NULL) {
-        ic_call_error(c, "out of memory");
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        changes[i] = (struct ic_change){.kind = IC_CHANGE_PUT,
-                                        .key = c->argv[1 + 2 * i].bytes,
-                                        .draft = c->argv[2 + 2 * i].draft};
-    }
-    bool done = ic_call_commit(c, changes, count);
-    ic_free(changes);
-    return done;
+    c->next = c->next == 0 ? 1 : c->next;
+    do {
+        struct ic_change changes[IC_CALL_CHANGES];
+        size_t count = 0;
+        for (; c->next < c->argc && count < IC_CALL_CHANGES; c->next += 2) {
+            changes[count++] = (struct ic_change){.kind = IC_CHANGE_PUT,
+                                                  .key = c->argv[c->next].bytes,
+                                                  .draft = c->argv[c->next + 1].draft};
+        }
+        if (!ic_call_commit(c, changes, count)) {
+            return false;
+        }
+    } while (c->next < c->argc && ic_call_goes_on_alone(c, 0));
+    return !c->unfinished;
+}
+
+static void count_taken(struct ic_call *c, uint32_t index)
+{
+    bool is_key = index % 2 == 1;
+    c->count += is_key && ic_key_find(c, index) != NULL;
 }
 
 void ic_command_mset(struct ic_call *c)
@@ -151,12 +157,16 @@ void ic_command_msetnx(struct ic_call *c)
         ic_call_arity_error(c);
         return;
     }
-    for (uint32_t i = 1; i < c->argc; i += 2) {
-        if (ic_key_find(c, i) != NULL) {
-            ic_resp_int(c->out, 0);
-            return;
-        }
+    bool checked = c->cursor > 0;
+    if (!checked && !ic_call_each_alone(c, 1, 1, count_taken)) {
+        return;
     }
+    if (c->count > 0) {
+        ic_resp_int(c->out, 0);
+        return;
+    }
+    c->next = checked ? c->next : 0;
+    c->cursor = 1;
     if (put_all(c)) {
         ic_resp_int(c->out, 1);
     }

@@ -7,8 +7,8 @@
 #include "proxy/sessions.h"
 
 enum {
-    HISTOGRAM_UNITS = 64, /* of work, of LATENCY HISTOGRAM */
-    POWERS = 31,          /* of two, in microseconds, that it tells apart */
+    HISTOGRAM_UNITS = 8, /* of work: one command's histogram */
+    POWERS = 31,         /* of two, in microseconds, that it tells apart */
 };
 
 static void write_slow_entry(struct ic_resp_writer *w, const struct ic_slow_entry *e)
@@ -186,26 +186,26 @@ static size_t histograms(struct ic_resp_writer *w, const struct ic_stats *stats,
     return found;
 }
 
-/* Of the commands named by the arguments, or of all. */
-static size_t wanted_histograms(struct ic_call *c, struct ic_resp_writer *w)
+static void gather_histograms(struct ic_call *c, uint32_t index)
 {
-    const struct ic_stats *stats = &c->session->sessions->stats;
-    if (c->argc == 2) {
-        return histograms(w, stats, ic_command_table, ic_command_count);
+    const struct ic_command *command = ic_command_find_full(c->argv[index].bytes);
+    struct ic_resp_writer *w = &ic_call_gather(c)->items;
+    if (command != NULL) {
+        c->count += histograms(w, &c->session->sessions->stats, command, 1);
     }
-    size_t found = 0;
-    for (uint32_t i = 2; i < c->argc; i++) {
-        const struct ic_command *command = ic_command_find_full(c->argv[i].bytes);
-        found += command == NULL ? 0 : histograms(w, stats, command, 1);
-    }
-    return found;
 }
 
 void ic_command_latency_histogram(struct ic_call *c)
 {
-    ic_call_worked(c, HISTOGRAM_UNITS);
-    ic_resp_map(c->out, wanted_histograms(c, NULL));
-    wanted_histograms(c, c->out);
+    const struct ic_stats *stats = &c->session->sessions->stats;
+    if (c->argc == 2) {
+        ic_resp_map(c->out, histograms(NULL, stats, ic_command_table, ic_command_count));
+        histograms(c->out, stats, ic_command_table, ic_command_count);
+        return;
+    }
+    if (ic_call_gather(c) != NULL && ic_call_each(c, 2, HISTOGRAM_UNITS, gather_histograms)) {
+        ic_call_gathered(c, ic_resp_map);
+    }
 }
 
 void ic_command_latency_help(struct ic_call *c)

@@ -10,12 +10,18 @@ void ic_command_get(struct ic_call *c)
     ic_key_reply(c, ic_key_read(c, 1));
 }
 
+static void read_key(struct ic_call *c, uint32_t index)
+{
+    ic_key_reply(c, ic_key_read(c, index));
+}
+
 void ic_command_mget(struct ic_call *c)
 {
-    ic_resp_array(c->out, c->argc - 1);
-    for (uint32_t i = 1; i < c->argc; i++) {
-        ic_key_reply(c, ic_key_read(c, i));
+    if (c->next == 0) {
+        ic_resp_array(c->out, c->argc - 1);
     }
+    bool all = ic_call_each_alone(c, 1, 1, read_key);
+    (void)all; /* nothing comes behind them */
 }
 
 void ic_command_strlen(struct ic_call *c)

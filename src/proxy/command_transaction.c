@@ -1,7 +1,8 @@
 /*
  * command_transaction.c - MULTI, EXEC, WATCH. Queued values are sealed drafts, so EXEC
- * has nothing to wait for: all its commands run in one turn, and what they change is one
- * record of the journal.
+ * has nothing to wait for: its commands run in one turn, and what they change is one transaction of
+ * the journal. If they are more than a turn takes EXEC goes on alone in the next (turns.h), and
+ * each turn's changes are a transaction: no client sees it half done, but a crash may leave it so.
  */
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -21,6 +22,7 @@ enum { WATCH_UNITS = 2 }; /* of work, of a key */
 
 struct session_watch {
     struct ic_map_node node; /* in session->watches */
+    struct ic_list link;     /* in session->watch_list */
     struct ic_watch watch;
     size_t key_len;
     uint8_t key[];
@@ -51,6 +53,7 @@ static bool watch_matches(const struct ic_map_node *node, struct ic_slice key)
 void ic_transaction_init(struct ic_session *s)
 {
     ic_list_init(&s->queued);
+    ic_list_init(&s->watch_list);
     ic_map_init(&s->watches, ic_rng_next(&s->proxy->rng), watch_matches);
 }
 
@@ -89,36 +92,52 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     return q;
 }
 
-static void free_queued(struct ic_session *s, struct ic_queued_command *q)
+static void free_queued(struct ic_store *store, struct ic_queued_command *q)
 {
     ic_list_remove(&q->node);
-    s->queued_count--;
-    s->queued_bytes -= q->bytes;
     for (uint32_t i = 0; i < q->argc; i++) {
         if (q->argv[i].draft != NULL) {
-            ic_store_drop(s->proxy->store, q->argv[i].draft);
+            ic_store_drop(store, q->argv[i].draft);
         }
     }
     ic_free(q);
 }
 
-uint64_t ic_transaction_pool_bytes(const struct ic_session *s)
+static void free_watch(struct ic_store *store, struct session_watch *w)
 {
-    uint64_t bytes = 0;
-    IC_LIST_EACH (node, &s->queued) {
-        const struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
-        for (uint32_t i = 0; i < q->argc; i++) {
-            bytes += q->argv[i].draft == NULL ? 0 : q->argv[i].draft->size;
+    ic_list_remove(&w->link);
+    ic_store_unwatch(store, &w->watch);
+    ic_free(w);
+}
+
+bool ic_transaction_free_some(struct ic_sessions *all, unsigned most)
+{
+    struct ic_store *store = all->proxy->store;
+    for (; most > 0; most--) {
+        if (!ic_list_empty(&all->old_queued)) {
+            free_queued(store, IC_CONTAINER(all->old_queued.next, struct ic_queued_command, node));
+        } else if (!ic_list_empty(&all->old_watches)) {
+            free_watch(store, IC_CONTAINER(all->old_watches.next, struct session_watch, link));
+        } else {
+            return false;
         }
     }
-    return bytes;
+    return true;
+}
+
+/* What is left for later, which may be much, has nothing to do with the session any more. */
+static void free_later(struct ic_session *s, struct ic_list *from, struct ic_list *old)
+{
+    ic_list_move_all(from, old);
+    ic_sessions_chores(s->sessions);
 }
 
 void ic_transaction_drop_queue(struct ic_session *s)
 {
-    IC_LIST_EACH (node, &s->queued) {
-        free_queued(s, IC_CONTAINER(node, struct ic_queued_command, node));
-    }
+    s->queued_count = 0;
+    s->queued_bytes = 0;
+    s->queued_pool_bytes = 0;
+    free_later(s, &s->queued, &s->sessions->old_queued);
 }
 
 /* NULL: replied with an error, and EXEC will fail. */
@@ -151,6 +170,7 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
             return;
         }
         for (uint32_t i = 0; i < c->argc; i++) {
+            s->queued_pool_bytes += c->argv[i].draft == NULL ? 0 : c->argv[i].draft->size;
             c->argv[i].draft = NULL; /* the queue's now */
         }
         ic_list_push_back(&s->queued, &q->node);
@@ -161,19 +181,11 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
     ic_resp_status(c->out, "QUEUED");
 }
 
-static void unwatch(struct ic_map_node *node, void *ctx)
-{
-    struct ic_session *s = ctx;
-    struct session_watch *w = watch_of(node);
-    ic_store_unwatch(s->proxy->store, &w->watch);
-    s->watched_bytes -= watch_size(w->key_len);
-    ic_free(w);
-}
-
 static void unwatch_all(struct ic_session *s)
 {
-    ic_map_each(&s->watches, unwatch, s);
     ic_map_deinit(&s->watches);
+    s->watched_bytes = 0;
+    free_later(s, &s->watch_list, &s->sessions->old_watches);
 }
 
 void ic_transaction_discard(struct ic_session *s)
@@ -205,79 +217,117 @@ void ic_command_discard(struct ic_call *c)
     ic_call_ok(c);
 }
 
-struct dirt {
-    const struct ic_call *call;
-    bool found;
+/* Where EXEC is: the call's job. */
+struct exec {
+    struct ic_session *session;
+    struct ic_list *watch; /* the next to be looked at; the list's head: all are clean */
+    bool begun;            /* the array */
+    struct ic_call inner;  /* the first of the queue, if it is begun */
 };
 
-static void look_for_dirt(struct ic_map_node *node, void *ctx)
+static void exec_free(void *job)
 {
-    struct dirt *dirt = ctx;
-    const struct ic_call *c = dirt->call;
-    dirt->found =
-        dirt->found || ic_store_watch_dirty(c->proxy->store, &watch_of(node)->watch, c->wall_ms);
-}
-
-static bool watches_dirty(struct ic_call *c)
-{
-    struct dirt dirt = {.call = c};
-    ic_map_each(&c->session->watches, look_for_dirt, &dirt);
-    return dirt.found;
-}
-
-/* Too many commands for one turn, whatever they are. Of a command's arguments half or fewer are
- * keys. */
-static bool is_too_long(const struct ic_session *s)
-{
-    uint64_t units = 0;
-    IC_LIST_EACH (node, &s->queued) {
-        units += 1 + IC_CONTAINER(node, struct ic_queued_command, node)->argc / 2;
-    }
-    return units > ic_turns_at_once(&s->sessions->turns);
-}
-
-/* Runs the queue. A failed command does not stop the ones after it, as in Redis. */
-static void run_queue(struct ic_call *c)
-{
-    struct ic_session *s = c->session;
-    s->multi = false;
-    s->in_exec = true;
-    s->exec_units = 0;
-    ic_resp_array(c->out, s->queued_count);
-    IC_LIST_EACH (node, &s->queued) {
-        struct ic_queued_command *q = IC_CONTAINER(node, struct ic_queued_command, node);
-        struct ic_call inner = {.proxy = c->proxy,
-                                .session = s,
-                                .command = q->command,
-                                .argv = q->argv,
-                                .argc = q->argc,
-                                .wall_ms = c->wall_ms,
-                                .out = c->out};
-        ic_session_execute_at_once(s, &inner);
+    struct exec *e = job;
+    struct ic_session *s = e->session;
+    if (e->inner.job != NULL) {
+        e->inner.job_free(e->inner.job);
     }
     s->in_exec = false;
+    ic_transaction_discard(s);
+    ic_free(e);
+}
+
+/* NULL: replied with an error. */
+static struct exec *exec_new(struct ic_call *c)
+{
+    struct exec *e = ic_calloc(1, sizeof(*e));
+    if (e == NULL) {
+        ic_call_error(c, "-EXECABORT Transaction discarded because of: out of memory");
+        ic_transaction_discard(c->session);
+        return NULL;
+    }
+    e->session = c->session;
+    e->watch = c->session->watch_list.next;
+    c->job = e;
+    c->job_free = exec_free;
+    c->job_memory = sizeof(*e);
+    return e;
+}
+
+/* Looks at the watches that are left. False: one is dirty, or there are more than this turn takes.
+ */
+static bool watches_clean(struct ic_call *c, struct exec *e)
+{
+    struct ic_session *s = c->session;
+    while (e->watch != &s->watch_list) {
+        const struct session_watch *w = IC_CONTAINER(e->watch, struct session_watch, link);
+        if (ic_store_watch_dirty(c->proxy->store, &w->watch, c->wall_ms)) {
+            ic_resp_null_array(c->out);
+            return false;
+        }
+        e->watch = e->watch->next;
+        if (!ic_call_goes_on_alone(c, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void begin_inner(struct ic_call *c, struct exec *e, struct ic_queued_command *q)
+{
+    if (e->inner.command == NULL) {
+        e->inner = (struct ic_call){.proxy = c->proxy,
+                                    .session = c->session,
+                                    .command = q->command,
+                                    .argv = q->argv,
+                                    .argc = q->argc,
+                                    .wall_ms = c->wall_ms,
+                                    .out = c->out};
+    }
+}
+
+/* Runs the queue, as much of it as this turn takes. A failed command does not stop the ones after
+ * it, as in Redis. */
+static void run_queue(struct ic_call *c, struct exec *e)
+{
+    struct ic_session *s = c->session;
+    if (!e->begun) {
+        ic_resp_array(c->out, s->queued_count);
+    }
+    e->begun = true;
+    s->multi = false;
+    s->in_exec = true;
+    s->queued_pool_bytes = 0;
+    bool more = true;
+    while (more && !ic_list_empty(&s->queued)) {
+        struct ic_queued_command *q = IC_CONTAINER(s->queued.next, struct ic_queued_command, node);
+        begin_inner(c, e, q);
+        c->unfinished = !ic_session_execute(s, &e->inner);
+        if (c->unfinished) {
+            return;
+        }
+        e->inner.command = NULL;
+        free_queued(c->proxy->store, q);
+        more = ic_call_goes_on_alone(c, 0);
+    }
 }
 
 void ic_command_exec(struct ic_call *c)
 {
     struct ic_session *s = c->session;
-    if (!s->multi) {
+    if (c->job == NULL && !s->multi) {
         ic_call_error(c, "EXEC without MULTI");
         return;
     }
-    if (s->dirty_exec) {
+    if (c->job == NULL && s->dirty_exec) {
         ic_call_error(c, "-EXECABORT Transaction discarded because of previous errors.");
-    } else if (is_too_long(s)) {
-        ic_call_errorf(c,
-                       "-EXECABORT Transaction discarded because of: it takes more than %llu steps "
-                       "of work at once, see turn-work",
-                       (unsigned long long)ic_turns_at_once(&s->sessions->turns));
-    } else if (watches_dirty(c)) {
-        ic_resp_null_array(c->out);
-    } else {
-        run_queue(c);
+        ic_transaction_discard(s);
+        return;
     }
-    ic_transaction_discard(s);
+    struct exec *e = c->job != NULL ? c->job : exec_new(c);
+    if (e != NULL && watches_clean(c, e)) {
+        run_queue(c, e);
+    }
 }
 
 static struct session_watch *watch_new(struct ic_slice key)
@@ -288,6 +338,7 @@ static struct session_watch *watch_new(struct ic_slice key)
     }
     if (w != NULL) {
         w->key_len = key.len;
+        ic_list_init(&w->link);
     }
     return w;
 }
@@ -301,9 +352,6 @@ static int watch(struct ic_call *c, struct ic_slice key)
     if (!ic_session_query_fits(s, watch_size(key.len) + IC_SESSION_QUERY_SPARE)) {
         return IC_ETOOBIG;
     }
-    if (s->watches.count >= ic_turns_at_once(&s->sessions->turns)) {
-        return IC_EBUSY; /* EXEC looks at all of them at once */
-    }
     struct session_watch *w = watch_new(key);
     if (w == NULL || ic_map_insert(&s->watches, &w->node, watched_key(w)) < 0) {
         ic_free(w);
@@ -315,17 +363,13 @@ static int watch(struct ic_call *c, struct ic_slice key)
         ic_free(w);
         return result;
     }
+    ic_list_push_back(&s->watch_list, &w->link);
     s->watched_bytes += watch_size(key.len);
     return 0;
 }
 
 static void say_not_watched(struct ic_call *c, int result)
 {
-    if (result == IC_EBUSY) {
-        ic_call_errorf(c, "more than %llu keys are watched, see turn-work",
-                       (unsigned long long)ic_turns_at_once(&c->session->sessions->turns));
-        return;
-    }
     if (result != IC_ETOOBIG) {
         ic_call_error(c, "out of memory");
         return;
@@ -336,24 +380,21 @@ static void say_not_watched(struct ic_call *c, int result)
                    (long long)c->proxy->config->client_query_buffer_limit);
 }
 
+static void watch_key(struct ic_call *c, uint32_t index)
+{
+    int result = c->failed ? 0 : watch(c, c->argv[index].bytes);
+    if (result < 0) {
+        say_not_watched(c, result);
+    }
+}
+
+/* Each key is watched from its moment on; all of them are when the reply comes. */
 void ic_command_watch(struct ic_call *c)
 {
     if (c->session->multi) {
         ic_call_error(c, "WATCH inside MULTI is not allowed");
-        return;
-    }
-    int result = 0;
-    for (uint32_t i = c->next + 1; i < c->argc && result == 0; i++) {
-        result = watch(c, c->argv[i].bytes);
-        c->next = i;
-        if (result == 0 && i + 1 < c->argc && !ic_call_goes_on(c, WATCH_UNITS)) {
-            return;
-        }
-    }
-    if (result == 0) {
+    } else if (ic_call_each(c, 1, WATCH_UNITS, watch_key) && !c->failed) {
         ic_call_ok(c);
-    } else {
-        say_not_watched(c, result);
     }
 }
 

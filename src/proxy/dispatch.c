@@ -24,6 +24,8 @@ enum {
     ECHOED_MAX = 128,           /* bytes of a name in an error, as Redis */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
+    CHANGE_UNITS = 3,           /* of work: a key changed, journal included, */
+    PUT_UNITS = 8,              /* or a value stored */
 };
 
 /* ---- refusing ---- */
@@ -120,23 +122,6 @@ static bool say_value_error(const struct ic_session *s, char *why)
     return true;
 }
 
-static uint64_t at_once(const struct ic_session *s)
-{
-    return ic_turns_at_once(&s->sessions->turns);
-}
-
-static void say_too_much(const struct ic_session *s, char *why)
-{
-    snprintf(why, REASON_MAX, "it takes more than %llu steps of work at once, see turn-work",
-             (unsigned long long)at_once(s));
-}
-
-/* A command of ARGC arguments can be done at once. A value has more to it than a key. */
-static bool is_short(const struct ic_session *s, const struct ic_command *command, uint64_t argc)
-{
-    return argc * (command->value_step != 0 ? 2 : 1) <= at_once(s);
-}
-
 static bool writes(const struct ic_session *s, const struct ic_command *command)
 {
     return (command->flags & IC_COMMAND_WRITE) != 0 ||
@@ -164,8 +149,6 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
     } else if (c->command->most != 0 && c->argc > c->command->most) {
         snprintf(why, REASON_MAX, "too many arguments for '%s' command (at most %u)",
                  c->command->name, c->command->most);
-    } else if (!is_short(s, c->command, c->argc)) {
-        say_too_much(s, why);
     } else if (!s->authenticated && (c->command->flags & IC_COMMAND_NO_AUTH) == 0) {
         snprintf(why, REASON_MAX, "-NOAUTH Authentication required.");
     } else if (s->multi && (c->command->flags & IC_COMMAND_NO_MULTI) != 0) {
@@ -210,7 +193,6 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 static void count_work(struct ic_session *s, uint64_t units)
 {
     ic_turns_worked(&s->sessions->turns, &s->worker, units);
-    s->exec_units += units;
 }
 
 void ic_call_worked(struct ic_call *c, uint64_t units)
@@ -218,13 +200,25 @@ void ic_call_worked(struct ic_call *c, uint64_t units)
     count_work(c->session, units);
 }
 
-bool ic_call_goes_on(struct ic_call *c, uint64_t units)
+bool ic_call_goes_on_alone(struct ic_call *c, uint64_t units)
 {
     struct ic_session *s = c->session;
     count_work(s, units);
-    /* What EXEC runs nobody sees half done. */
-    c->unfinished = s->in_exec ? s->exec_units > at_once(s)
-                               : !ic_turns_may_work(&s->sessions->turns, &s->worker);
+    c->unfinished = !ic_turns_may_work_alone(&s->sessions->turns, &s->worker);
+    if (c->unfinished) {
+        ic_turns_go_alone(&s->sessions->turns, &s->worker);
+    }
+    return !c->unfinished;
+}
+
+bool ic_call_goes_on(struct ic_call *c, uint64_t units)
+{
+    struct ic_session *s = c->session;
+    if (s->in_exec) { /* nobody sees it half done */
+        return ic_call_goes_on_alone(c, units);
+    }
+    count_work(s, units);
+    c->unfinished = !ic_turns_may_work(&s->sessions->turns, &s->worker);
     return !c->unfinished;
 }
 
@@ -271,22 +265,6 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
     return !c->unfinished;
 }
 
-void ic_session_execute_at_once(struct ic_session *s, struct ic_call *c)
-{
-    char why[REASON_MAX];
-    bool may = s->exec_units <= at_once(s) || (c->command->flags & IC_COMMAND_WRITE) != 0;
-    if (may && ic_session_execute(s, c)) {
-        return;
-    }
-    if (!may) {
-        begin_call(s, c);
-    }
-    say_too_much(s, why);
-    ic_reply_rewind(&s->reply, c->mark);
-    ic_call_error(c, why);
-    end_call(s, c);
-}
-
 static void drop_values(struct ic_session *s)
 {
     IC_LIST_EACH (node, &s->values) {
@@ -310,6 +288,17 @@ void ic_dispatch_drop(struct ic_session *s)
     s->value_error = 0;
     s->inline_next = 0;
     s->key_too_long = s->prepared = s->refused = false;
+}
+
+bool ic_dispatch_leave(struct ic_session *s)
+{
+    struct ic_turns *turns = &s->sessions->turns;
+    if (ic_turns_is_alone(turns, &s->worker) && !ic_session_execute(s, &s->call)) {
+        return false;
+    }
+    ic_turns_end_alone(turns, &s->worker);
+    ic_dispatch_drop(s);
+    return true;
 }
 
 /* Its reply is written: takes it back from a client that wants none. */
@@ -391,13 +380,30 @@ static void begin_work(struct ic_session *s)
 
 static void end_work(struct ic_session *s)
 {
+    ic_turns_end_alone(&s->sessions->turns, &s->worker);
     s->state = s->closing ? IC_SESSION_CLOSING : IC_SESSION_READING;
     ic_reply_release(&s->reply);
 }
 
-/* The command begins, or goes on. */
+static bool needs_keys(const struct ic_call *c)
+{
+    return (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
+           c->command->handler == ic_command_exec || c->command->handler == ic_command_watch;
+}
+
+/* The command begins, or goes on, unless another is alone with the keys: then it waits. */
 static void execute(struct ic_session *s, struct ic_call *c)
 {
+    if (needs_keys(c) && !ic_turns_may_enter(&s->sessions->turns, &s->worker)) {
+        if (s->state != IC_SESSION_WORKING) {
+            begin_work(s);
+        }
+        ic_turns_wait(&s->sessions->turns, &s->worker);
+        return;
+    }
+    if (!c->begun) {
+        c->wall_ms = ic_clock_wall_ms();
+    }
     bool done = ic_session_execute(s, c);
     hold_if_unsettled(s, c);
     if (s->gone) {
@@ -428,8 +434,10 @@ static void go_on_working(struct ic_session *s)
 /* What it has seen so far is undone: it is answered as what has changed that. */
 static void give_up_work(struct ic_session *s)
 {
-    s->call.failed = true;
-    end_call(s, &s->call);
+    if (s->call.begun) {
+        s->call.failed = true;
+        end_call(s, &s->call);
+    }
     end_work(s);
     finish(s);
 }
@@ -443,7 +451,6 @@ static void run(struct ic_session *s, struct ic_call *c)
         c->argv[v->index].dollars = v->dollars;
         v->draft = NULL;
     }
-    c->wall_ms = ic_clock_wall_ms();
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);
         count_work(s, 1);
@@ -463,8 +470,8 @@ void ic_dispatch_name(struct ic_session *s, struct ic_slice name)
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 {
     bool wanted = s->value_error == 0 && s->authenticated && !s->key_too_long &&
-                  ic_command_arity_fits(s->command, total) && is_short(s, s->command, total) &&
-                  !(s->multi && s->dirty_exec) && (s->command->value_step == 0 || total % 2 == 1);
+                  ic_command_arity_fits(s->command, total) && !(s->multi && s->dirty_exec) &&
+                  (s->command->value_step == 0 || total % 2 == 1);
     if (wanted && !ic_store_writable(s->proxy->store)) {
         s->value_error = IC_EIO;
     } else if (wanted && is_loading(s)) {
@@ -486,6 +493,7 @@ static bool take_arguments(struct ic_session *s)
         s->argv = argv;
         s->argv_cap = argc;
     }
+    count_work(s, argc / IC_TURNS_ARGUMENTS);
     for (uint32_t i = 0; i < argc; i++) {
         s->argv[i] = (struct ic_arg){.bytes = ic_resp_arg(&s->parser, i)};
     }
@@ -673,7 +681,9 @@ void ic_dispatch_continue(struct ic_session *s)
         go_on_sealing(s);
         break;
     case IC_SESSION_WORKING:
-        go_on_working(s);
+        if (ic_list_empty(&s->worker.node)) { /* else it is not its turn */
+            go_on_working(s);
+        }
         break;
     case IC_SESSION_READING:
     case IC_SESSION_DELAYED:
@@ -688,7 +698,7 @@ static void on_commit(void *ctx, int result)
 {
     struct ic_session *s = ctx;
     s->commit_failed = s->commit_failed || result < 0;
-    if (--s->commits > 0) {
+    if (--s->commits > 0 || s->gone) {
         return;
     }
     if (s->commit_failed) {
@@ -715,7 +725,7 @@ static void on_commit(void *ctx, int result)
 /* The drafts of CHANGES are the store's now. */
 static void disown(struct ic_call *c, const struct ic_change *changes, size_t count)
 {
-    uint32_t at = 0;
+    uint32_t last = (uint32_t)(2 * count), at = c->next > last ? c->next - last : 0;
     for (size_t i = 0; i < count; i++) {
         if (changes[i].draft == NULL) {
             continue;
@@ -741,6 +751,9 @@ bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t c
         ic_reply_rewind(&s->reply, s->call_mark);
         ic_call_error(c, why);
         return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        count_work(s, changes[i].draft != NULL ? PUT_UNITS : CHANGE_UNITS);
     }
     disown(c, changes, count);
     hold_replies(s);

@@ -24,5 +24,7 @@ void ic_dispatch_request(struct ic_session *s);
 void ic_dispatch_continue(struct ic_session *s);
 /* The request is over: its values, drafts and arguments are dropped. */
 void ic_dispatch_drop(struct ic_session *s);
+/* S is gone: the same, after what it does alone has come to its end. False: it has not yet. */
+bool ic_dispatch_leave(struct ic_session *s);
 
 #endif

@@ -21,7 +21,7 @@
 #include "proxy/rebuilder.h"
 #include "proxy/recovery.h"
 #include "proxy/repair.h"
-#include "proxy/session.h"
+#include "proxy/sessions.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
 
@@ -93,7 +93,8 @@ static void on_tick(void *ctx)
     struct process *p = ctx;
     ic_functions_count_transfer(p->proxy.functions);
     ic_books_tick(p->proxy.books, ic_store_stats(p->proxy.store).bytes);
-    bool more = ic_store_tick(p->proxy.store, ic_loop_now_ms(p->proxy.loop), ic_clock_wall_ms());
+    bool more = ic_store_tick(p->proxy.store, ic_loop_now_ms(p->proxy.loop),
+                              ic_sessions_wall_ms(p->proxy.sessions));
     ic_timer_start(&p->tick, more ? 0 : TICK_MS);
 }
 

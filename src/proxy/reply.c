@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 enum {
@@ -111,13 +112,26 @@ static struct part *first_part(const struct ic_reply *r)
     return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.next, struct part, node);
 }
 
-void ic_reply_deinit(struct ic_reply *r)
+void ic_reply_stop(struct ic_reply *r)
 {
     ic_get_free(r->get);
     r->get = NULL;
-    struct part *p;
-    while ((p = first_part(r)) != NULL) {
+}
+
+bool ic_reply_drop_some(struct ic_reply *r, unsigned most)
+{
+    struct part *p = first_part(r);
+    for (; p != NULL && most > 0; most--) {
         part_free(r, p);
+        p = first_part(r);
+    }
+    return p != NULL;
+}
+
+void ic_reply_deinit(struct ic_reply *r)
+{
+    ic_reply_stop(r);
+    while (ic_reply_drop_some(r, UINT_MAX)) {
     }
     ic_buf_deinit(&r->tail);
 }
@@ -173,6 +187,19 @@ static bool close_tail(struct ic_reply *r)
     p->bytes = bytes;
     push_part(r, p);
     return true;
+}
+
+void ic_reply_take(struct ic_reply *r, struct ic_buf *bytes)
+{
+    if (bytes->len < IC_REPLY_PART_MIN || r->out.failed) {
+        ic_resp_raw(&r->out, ic_buf_slice(bytes));
+    } else if (bytes->len > r->out.max) {
+        r->out.failed = r->out.too_long = true;
+    } else if (close_tail(r)) {
+        r->tail = *bytes;
+        ic_buf_init(bytes);
+        close_tail(r);
+    }
 }
 
 /* A range of no value is an empty string, as in Redis; a value that is not there is null. */

@@ -87,6 +87,10 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
                    void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
                    void *ctx);
 void ic_reply_deinit(struct ic_reply *r); /* drops everything, unpins */
+/* The same piece by piece. First nothing goes out any more, and no window memory is held; */
+void ic_reply_stop(struct ic_reply *r);
+/* then MOST parts are dropped. False: that was all. */
+bool ic_reply_drop_some(struct ic_reply *r, unsigned most);
 
 /* What waits may take so much memory from now on; more is a failure of the writer. At first there
  * is no limit. */
@@ -96,6 +100,8 @@ void ic_reply_set_limit(struct ic_reply *r, size_t limit);
  * has failed. */
 bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
                      bool is_range);
+/* Adds what is in BYTES, without a copy if it is much: then BYTES is empty afterwards. */
+void ic_reply_take(struct ic_reply *r, struct ic_buf *bytes);
 /* A place in what waits, valid while nothing behind it goes out; rewind drops what was added since.
  * The object before it, of which a part was sent already, may come to its end meanwhile. */
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);

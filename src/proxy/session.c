@@ -20,6 +20,14 @@
 #include <assert.h>
 #include <stdio.h>
 
+enum {
+    VALUE_UNITS = 16,   /* of work: a value that begins */
+    END_UNITS = 8,      /* a connection that ends */
+    EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
+    LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
+    PARTS_A_UNIT = 8,
+};
+
 /* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if the session's
  * share of it is used up. */
 static bool may_work(struct ic_session *s)
@@ -52,6 +60,7 @@ static void begin_value(struct ic_session *s, uint32_t key)
         }
         return;
     }
+    ic_turns_worked(&s->sessions->turns, &s->worker, VALUE_UNITS);
     ic_resp_stream(r);
     s->streaming = v->left > 0 ? v : NULL;
 }
@@ -313,10 +322,17 @@ static void on_ended(void *ctx)
     ic_session_continue(s);
 }
 
+/* Many may leave at once. */
 static void on_closed(void *ctx, int error)
 {
+    struct ic_session *s = ctx;
     (void)error;
-    ic_session_end(ctx, NULL);
+    s->closed = true;
+    if (ic_turns_used_up(&s->sessions->turns)) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    } else {
+        ic_session_end(s, NULL);
+    }
 }
 
 static const struct ic_stream_handler stream_handler = {
@@ -366,7 +382,14 @@ void ic_session_close_after_reply(struct ic_session *s)
 
 static void go_on(void *ctx)
 {
-    ic_session_continue(ctx);
+    struct ic_session *s = ctx;
+    if (s->gone) {
+        ic_session_leave(s);
+    } else if (s->closed) {
+        ic_session_end(s, NULL);
+    } else {
+        ic_session_continue(s);
+    }
 }
 
 static void on_delay(void *ctx)
@@ -387,6 +410,10 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     s->proxy = all->proxy;
     s->stream = stream;
     s->id = ++all->last_id;
+    if (ic_map_insert(&all->by_id, &s->id_node, ic_slice(&s->id, sizeof(s->id))) < 0) {
+        ic_free(s);
+        return NULL;
+    }
     s->created_ms = s->active_ms = ic_loop_now_ms(s->proxy->loop);
     s->authenticated = all->password.len == 0;
     ic_list_init(&s->node);
@@ -432,22 +459,43 @@ void ic_session_end(struct ic_session *s, const char *why)
                (unsigned long long)s->id, s->peer, why);
     }
     s->gone = true;
+    ic_turns_worked(&s->sessions->turns, &s->worker, END_UNITS);
     ic_timer_stop(&s->delay);
     ic_timer_stop(&s->patience);
     ic_worker_leave(&s->worker);
     ic_list_remove(&s->node);
+    ic_list_push_back(&s->sessions->leaving, &s->node);
+    ic_map_remove(&s->sessions->by_id, &s->id_node);
     s->sessions->count--;
     ic_client_memory_leave(&s->sessions->memory, &s->charge);
-    ic_reply_deinit(&s->reply);
-    ic_dispatch_drop(s);
-    ic_transaction_discard(s);
-    ic_store_forget(s->proxy->store, s);
+    ic_reply_stop(&s->reply);
+    if (ic_turns_is_alone(&s->sessions->turns, &s->worker)) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker); /* what it does comes to its end */
+    } else {
+        ic_session_leave(s);
+    }
     if (why == NULL && s->state == IC_SESSION_CLOSING) {
         ic_stream_free_after_write(s->stream, IC_SESSION_LINGER_MS);
     } else {
         ic_stream_free(s->stream);
     }
+}
+
+bool ic_session_leave(struct ic_session *s)
+{
+    unsigned parts = s->reply.part_count < LEAVE_SLICE ? s->reply.part_count : LEAVE_SLICE;
+    ic_turns_worked(&s->sessions->turns, &s->worker, parts / PARTS_A_UNIT);
+    if (!ic_dispatch_leave(s) || ic_reply_drop_some(&s->reply, LEAVE_SLICE)) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+        return false;
+    }
+    ic_reply_deinit(&s->reply);
+    ic_transaction_discard(s);
+    ic_store_forget(s->proxy->store, s);
+    ic_worker_leave(&s->worker);
+    ic_list_remove(&s->node);
     ic_loop_reap(s->proxy->loop, &s->reap, reap, s);
+    return true;
 }
 
 void ic_session_kill(struct ic_session *s, const struct ic_session *by)
@@ -473,7 +521,7 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
 
 uint64_t ic_session_pool_bytes(const struct ic_session *s)
 {
-    uint64_t bytes = ic_reply_pinned(&s->reply) + ic_transaction_pool_bytes(s);
+    uint64_t bytes = ic_reply_pinned(&s->reply) + s->queued_pool_bytes;
     IC_LIST_EACH (node, &s->values) {
         const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
         bytes += v->draft == NULL || s->refused ? 0 : v->size;
@@ -524,18 +572,20 @@ bool ic_session_check_output(struct ic_session *s)
     return !s->gone;
 }
 
-/* The largest go until the others are within LIMIT. */
-static void evict(struct ic_sessions *all, size_t limit)
+bool ic_sessions_evict(struct ic_sessions *all)
 {
+    size_t limit = ic_client_memory_limit(all->proxy->config);
     char why[128];
-    struct ic_client_charge *victim;
-    while ((victim = ic_client_memory_victim(&all->memory, limit)) != NULL) {
+    struct ic_client_charge *victim = ic_client_memory_victim(&all->memory, limit);
+    for (int i = 0; i < EVICT_SLICE && victim != NULL; i++) {
         struct ic_session *s = IC_CONTAINER(victim, struct ic_session, charge);
         snprintf(why, sizeof(why), "evicted: it takes %zu bytes, all clients %zu of %zu",
                  victim->bytes, all->memory.total, limit);
         all->stats.evicted_clients++;
         ic_session_end(s, why);
+        victim = ic_client_memory_victim(&all->memory, limit);
     }
+    return victim != NULL;
 }
 
 bool ic_session_charge(struct ic_session *s)
@@ -556,6 +606,8 @@ bool ic_session_charge(struct ic_session *s)
     if (!ic_session_check_output(s)) {
         return false;
     }
-    evict(s->sessions, limit);
+    if (ic_sessions_evict(s->sessions)) {
+        ic_sessions_evict_on(s->sessions);
+    }
     return !s->gone;
 }

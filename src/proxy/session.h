@@ -53,7 +53,8 @@ struct ic_value;
 struct ic_queued_command;
 
 struct ic_session {
-    struct ic_list node; /* in ic_sessions */
+    struct ic_list node;        /* in ic_sessions */
+    struct ic_map_node id_node; /* there, too */
     struct ic_sessions *sessions;
     struct ic_proxy *proxy;
     struct ic_stream *stream;
@@ -74,7 +75,9 @@ struct ic_session {
     struct ic_list queued; /* of struct ic_queued_command */
     uint32_t queued_count;
     size_t queued_bytes;
-    struct ic_map watches; /* of struct session_watch, by key */
+    uint64_t queued_pool_bytes; /* of its values */
+    struct ic_map watches;      /* of struct session_watch, by key; */
+    struct ic_list watch_list;  /* and in order */
     size_t watched_bytes;
 
     /* The request being read. */
@@ -93,6 +96,7 @@ struct ic_session {
     bool key_too_long, processing, process_again, gone;
     bool starved; /* reading waits for us, not for the client */
     bool ended;   /* the client sends no more */
+    bool closed;  /* nor does it read: the session ends when it is its turn */
 
     /* What it takes. */
     struct ic_client_charge charge;
@@ -112,7 +116,6 @@ struct ic_session {
     int64_t begun_us;
     uint64_t delay_ms;
     bool in_exec, prepared;
-    uint64_t exec_units; /* of work, of EXEC's commands so far */
     struct ic_timer delay;
     struct ic_reply_mark command_mark; /* of replies to this request */
     struct ic_reply_mark call_mark;    /* and to this command, which may be one of EXEC's */
@@ -152,20 +155,17 @@ bool ic_session_password_is(const struct ic_sessions *s, struct ic_slice passwor
 /* Runs the handler of a command whose arguments are checked; counts, times and logs it. False: it
  * is not done, call this again in a later turn. */
 bool ic_session_execute(struct ic_session *s, struct ic_call *c) IC_MUST_USE;
-/* The same for one of EXEC's commands, which are done at once: C that would take too much, and
- * changes nothing, is answered with an error. */
-void ic_session_execute_at_once(struct ic_session *s, struct ic_call *c);
 
 /* ---- transactions: command_transaction.c ------------------------------------------- */
 
 void ic_transaction_init(struct ic_session *s);
 /* MULTI: keeps S's request, its drafts included, for EXEC. */
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
+/* Of what transactions have left, MOST are freed: queued commands, watches. False: that was all. */
+bool ic_transaction_free_some(struct ic_sessions *all, unsigned most);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
  */
 void ic_transaction_drop_queue(struct ic_session *s);
-/* Bytes of the values in the queue. */
-uint64_t ic_transaction_pool_bytes(const struct ic_session *s);
 /* The end of MULTI without EXEC, and of every watch. */
 void ic_transaction_discard(struct ic_session *s);
 
@@ -185,6 +185,12 @@ size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
 /* Bytes of the pool that others cannot have because of S: values of its transaction or of a request
  * that is not complete, and those that wait to be sent to it. */
 uint64_t ic_session_pool_bytes(const struct ic_session *s);
+/* Of clients that are gone, S is freed, or so much of it as a turn takes; what it does alone goes
+ * on first. False: there is more. */
+bool ic_session_leave(struct ic_session *s);
+/* While they take more than maxmemory-clients the largest are closed, a few. True: more of them
+ * have to be. */
+bool ic_sessions_evict(struct ic_sessions *all);
 /* Call when what it takes has changed. False: it was too much and the connection has been ended;
  * others may have been, too. Not within a command's handler. */
 bool ic_session_charge(struct ic_session *s);

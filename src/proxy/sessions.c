@@ -5,6 +5,7 @@
 #include "proxy/sessions.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/proxy.h"
@@ -17,6 +18,9 @@
 
 enum {
     TICK_MS = 1000,
+    CUTS_MAX = 200, /* clients that one tick closes; the next comes soon then: */
+    SOON_MS = 10,
+    CHORES_SLICE = 2000, /* commands and watches freed in a turn */
     PASSWORD_MAX = 4096,
     WAIT_MS = 250,    /* who has waited so long for window memory is helped */
     RELIEVE_MS = 100, /* between two clients that are cut for that */
@@ -161,6 +165,7 @@ static void on_tick(void *ctx)
 {
     struct ic_sessions *all = ctx;
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
+    unsigned cuts = 0;
     ic_stats_sample(&all->stats, now_ms);
     if (all->no_room < UINT64_MAX) {
         relieve_pool(all);
@@ -168,9 +173,10 @@ static void on_tick(void *ctx)
     }
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        const char *why = fault(s, now_ms);
+        const char *why = cuts == CUTS_MAX ? NULL : fault(s, now_ms);
         if (why != NULL) {
             cut(s, why);
+            cuts++;
         } else {
             ic_session_check_output(s);
         }
@@ -178,7 +184,65 @@ static void on_tick(void *ctx)
     if (!all->relieve.armed) {
         on_relieve(all);
     }
-    ic_timer_start(&all->tick, TICK_MS);
+    ic_timer_start(&all->tick, cuts == CUTS_MAX ? SOON_MS : TICK_MS);
+}
+
+static void do_chores(void *ctx)
+{
+    struct ic_sessions *all = ctx;
+    bool more = ic_sessions_evict(all);
+    if (ic_transaction_free_some(all, CHORES_SLICE)) {
+        ic_turns_worked(&all->turns, &all->chores, CHORES_SLICE);
+        more = true;
+    }
+    if (more) {
+        ic_turns_line_up(&all->turns, &all->chores);
+    }
+}
+
+void ic_sessions_chores(struct ic_sessions *all)
+{
+    bool in_line = !ic_list_empty(&all->chores.node);
+    if (!in_line && ic_transaction_free_some(all, CHORES_SLICE)) {
+        ic_turns_line_up(&all->turns, &all->chores);
+    }
+}
+
+void ic_sessions_evict_on(struct ic_sessions *all)
+{
+    ic_turns_line_up(&all->turns, &all->chores);
+}
+
+static bool id_matches(const struct ic_map_node *node, struct ic_slice key)
+{
+    const struct ic_session *s = IC_CONTAINER(node, struct ic_session, id_node);
+    return memcmp(&s->id, key.data, sizeof(s->id)) == 0;
+}
+
+int64_t ic_sessions_wall_ms(const struct ic_sessions *all)
+{
+    const struct ic_worker *alone = all->turns.alone;
+    return alone == NULL ? ic_clock_wall_ms()
+                         : IC_CONTAINER(alone, struct ic_session, worker)->call.wall_ms;
+}
+
+struct ic_session *ic_sessions_find(const struct ic_sessions *all, uint64_t id)
+{
+    struct ic_map_node *node = ic_map_find(&all->by_id, ic_slice(&id, sizeof(id)));
+    return node == NULL ? NULL : IC_CONTAINER(node, struct ic_session, id_node);
+}
+
+struct ic_session *ic_sessions_after(const struct ic_sessions *all, uint64_t id)
+{
+    const struct ic_session *before = ic_sessions_find(all, id);
+    struct ic_list *node = before != NULL ? before->node.next : all->list.next;
+    for (; node != &all->list; node = node->next) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        if (s->id > id) {
+            return s;
+        }
+    }
+    return NULL;
 }
 
 struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
@@ -192,12 +256,17 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
     all->proxy = proxy;
     all->no_room = UINT64_MAX;
     ic_list_init(&all->list);
+    ic_map_init(&all->by_id, 0, id_matches); /* ids are ours */
     ic_client_memory_init(&all->memory);
     ic_buf_init(&all->password);
     ic_list_init(&all->shutdown.node);
     ic_timer_init(&all->tick, proxy->loop, on_tick, all);
     ic_timer_init(&all->relieve, proxy->loop, on_relieve, all);
+    ic_list_init(&all->leaving);
+    ic_list_init(&all->old_queued);
+    ic_list_init(&all->old_watches);
     ic_turns_init(&all->turns, proxy->loop, &proxy->config->turn_work);
+    ic_worker_init(&all->chores, do_chores, all);
     all->stats.sampled_ms = ic_loop_now_ms(proxy->loop);
     set_run_id(all);
     if (load_password(all, why) < 0) {
@@ -270,6 +339,12 @@ void ic_sessions_close(struct ic_sessions *all)
     while (!ic_list_empty(&all->list)) {
         ic_session_end(IC_CONTAINER(all->list.next, struct ic_session, node), "the proxy stops");
     }
+    while (!ic_list_empty(&all->leaving)) { /* what one does alone comes to its end */
+        ic_session_leave(IC_CONTAINER(all->leaving.next, struct ic_session, node));
+    }
+    while (ic_transaction_free_some(all, CHORES_SLICE)) {
+    }
+    ic_worker_leave(&all->chores);
 }
 
 void ic_sessions_free(struct ic_sessions *all)
@@ -280,6 +355,7 @@ void ic_sessions_free(struct ic_sessions *all)
     ic_sessions_close(all);
     ic_list_remove(&all->shutdown.node);
     ic_turns_deinit(&all->turns);
+    ic_map_deinit(&all->by_id);
     ic_stats_deinit(&all->stats);
     ic_buf_deinit(&all->password);
     ic_free(all);

@@ -14,11 +14,15 @@ struct ic_sessions {
     struct ic_proxy *proxy;
     struct ic_listener *listener; /* NULL: not listening */
     struct ic_list list;          /* of struct ic_session, oldest first */
+    struct ic_map by_id;
+    struct ic_list leaving;                 /* of struct ic_session that are gone but not freed */
+    struct ic_list old_queued, old_watches; /* of transactions that are over: not freed yet */
     size_t count;
     uint64_t last_id;
     struct ic_client_memory memory;
     struct ic_stats stats;
     struct ic_turns turns;
+    struct ic_worker chores;
     uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
     uint64_t no_room; /* bytes of the smallest value that found none in the pool since the last
                          tick; UINT64_MAX: all did */
@@ -28,5 +32,16 @@ struct ic_sessions {
     struct ic_reap shutdown;                   /* SHUTDOWN was called: at the end of the turn */
     uint8_t read_buffer[IC_SESSION_READ_SIZE]; /* used within one read, by one session */
 };
+
+/* Some of what transactions have left is freed now, the rest in turns to come. */
+void ic_sessions_chores(struct ic_sessions *all);
+/* More clients have to be closed for maxmemory-clients, in turns to come. */
+void ic_sessions_evict_on(struct ic_sessions *all);
+/* The time for what expires by itself: now, or that of the command that goes alone (turns.h). */
+int64_t ic_sessions_wall_ms(const struct ic_sessions *all);
+/* NULL: there is none (any more). */
+struct ic_session *ic_sessions_find(const struct ic_sessions *all, uint64_t id);
+/* The client that has the lowest id above ID; NULL: there is none. */
+struct ic_session *ic_sessions_after(const struct ic_sessions *all, uint64_t id);
 
 #endif

@@ -2,20 +2,13 @@
 
 #include <assert.h>
 
-static void end_turn(void *ctx)
+/* What was used is that of this turn. */
+static void look_at_turn(struct ic_turns *t)
 {
-    struct ic_turns *t = ctx;
-    t->begun = false;
-    t->turn++;
-    t->most_used = t->used > t->most_used ? t->used : t->most_used;
-    t->used = 0;
-}
-
-static void begin_turn(struct ic_turns *t)
-{
-    if (!t->begun) {
-        t->begun = true;
-        ic_loop_reap(t->loop, &t->end, end_turn, t);
+    uint64_t turn = ic_loop_turn_number(t->loop);
+    if (t->turn != turn) {
+        t->turn = turn;
+        t->used = 0;
     }
 }
 
@@ -41,7 +34,7 @@ static void serve_line(void *ctx)
     while ((node = ic_list_pop_front(&t->line)) != NULL) {
         ic_list_push_back(&now, node);
     }
-    begin_turn(t);
+    look_at_turn(t);
     while (t->used < (uint64_t)*t->budget && (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);
         w->go(w->ctx);
@@ -51,17 +44,16 @@ static void serve_line(void *ctx)
 
 void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budget)
 {
-    *t = (struct ic_turns){.loop = loop, .budget = budget, .turn = 1};
+    *t = (struct ic_turns){.loop = loop, .budget = budget};
     ic_list_init(&t->line);
-    ic_list_init(&t->end.node);
+    ic_list_init(&t->waiting);
     ic_timer_init(&t->next, loop, serve_line, t);
 }
 
 void ic_turns_deinit(struct ic_turns *t)
 {
-    assert(ic_list_empty(&t->line));
+    assert(ic_list_empty(&t->line) && ic_list_empty(&t->waiting) && t->alone == NULL);
     ic_timer_stop(&t->next);
-    ic_list_remove(&t->end.node);
 }
 
 void ic_worker_init(struct ic_worker *w, void (*go)(void *ctx), void *ctx)
@@ -75,25 +67,71 @@ void ic_worker_leave(struct ic_worker *w)
     ic_list_remove(&w->node);
 }
 
-uint64_t ic_turns_at_once(const struct ic_turns *t)
+bool ic_turns_used_up(struct ic_turns *t)
 {
-    uint64_t units = IC_TURNS_AT_ONCE * (uint64_t)*t->budget;
-    return units > IC_TURNS_AT_ONCE_LEAST ? units : IC_TURNS_AT_ONCE_LEAST;
+    look_at_turn(t);
+    return t->used >= (uint64_t)*t->budget;
+}
+
+static bool has_left(struct ic_turns *t, const struct ic_worker *w, uint64_t shares)
+{
+    look_at_turn(t);
+    uint64_t used = w->turn == t->turn ? w->used : 0;
+    return used <= (uint64_t)*t->budget / shares;
 }
 
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
 {
-    uint64_t budget = (uint64_t)*t->budget;
-    uint64_t used = w->turn == t->turn ? w->used : 0;
-    return used <= budget / (t->used < budget ? IC_TURNS_SHARES : IC_TURNS_LEAST);
+    return has_left(t, w, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_SHARES);
+}
+
+bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w)
+{
+    return has_left(t, w, IC_TURNS_ALONE);
+}
+
+void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w)
+{
+    assert(t->alone == NULL || t->alone == w);
+    t->alone = w;
+}
+
+void ic_turns_end_alone(struct ic_turns *t, struct ic_worker *w)
+{
+    struct ic_list *node;
+    if (t->alone != w) {
+        return;
+    }
+    t->alone = NULL;
+    while ((node = ic_list_pop_front(&t->waiting)) != NULL) {
+        ic_turns_line_up(t, IC_CONTAINER(node, struct ic_worker, node));
+    }
+}
+
+bool ic_turns_is_alone(const struct ic_turns *t, const struct ic_worker *w)
+{
+    return t->alone == w;
+}
+
+bool ic_turns_may_enter(const struct ic_turns *t, const struct ic_worker *w)
+{
+    return t->alone == NULL || t->alone == w;
+}
+
+void ic_turns_wait(struct ic_turns *t, struct ic_worker *w)
+{
+    assert(t->alone != NULL && t->alone != w);
+    ic_list_remove(&w->node);
+    ic_list_push_back(&t->waiting, &w->node);
 }
 
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units)
 {
-    begin_turn(t);
+    look_at_turn(t);
     w->used = w->turn == t->turn ? w->used + units : units;
     w->turn = t->turn;
     t->used += units;
+    t->most_used = t->used > t->most_used ? t->used : t->most_used;
 }
 
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)

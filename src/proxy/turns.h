@@ -9,6 +9,9 @@
  * A worker is a session: with a pipeline of many commands, or a command of many steps, which keeps
  * its place between two turns (ic_call_goes_on).
  *
+ * A command that must see, or change, all its keys at one moment goes alone if it takes many turns:
+ * until it is over whoever needs keys waits, and all others (PING, INFO ...) go on.
+ *
  * Work is counted in units, not measured: one is a command, or a key looked at, and takes less than
  * a microsecond or two; `turn-work` of them are a turn's.
  */
@@ -18,19 +21,18 @@
 #include "net/net.h"
 
 enum {
-    IC_TURNS_AT_ONCE = 25, /* turns' work that may be done in one: of what nobody may see half done,
-                              a transaction or a command of many keys */
-    IC_TURNS_AT_ONCE_LEAST = 25000, /* units of it */
     IC_TURNS_SHARES = 5,   /* a worker gets a fifth of a turn, while there is something left; */
     IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
                               who ask much have five turns' work done in one */
+    IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone */
     IC_TURNS_TEXT = 512,   /* bytes of a reply that are a unit to write */
-    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode, or others to read */
+    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode */
     IC_TURNS_STEPS = 512,  /* of a pattern (glob.h) that are a unit to match */
+    IC_TURNS_ARGUMENTS = 32, /* of a request that are a unit to take */
 };
 
 struct ic_worker {
-    struct ic_list node; /* in line */
+    struct ic_list node; /* in line, or waiting */
     void (*go)(void *ctx);
     void *ctx;
     uint64_t turn; /* in which `used` units were its share */
@@ -40,14 +42,14 @@ struct ic_worker {
 struct ic_turns {
     struct ic_loop *loop;
     const int64_t *budget; /* units of a turn: `turn-work` */
-    uint64_t turn;         /* of those in which anybody worked */
-    uint64_t used;         /* units of this one */
-    bool begun;            /* somebody has worked in this turn of the loop */
-    struct ic_reap end;    /* of the turn */
+    uint64_t turn;         /* of the loop, when anybody worked last */
+    uint64_t used;         /* units of that one */
     struct ic_list line;   /* of struct ic_worker, first come first served */
     struct ic_timer next;
-    uint64_t most_used; /* units of the turn that had most */
-    uint64_t lined_up;  /* times a worker went on in a later turn */
+    struct ic_worker *alone; /* or NULL */
+    struct ic_list waiting;  /* of struct ic_worker, until it is over */
+    uint64_t most_used;      /* units of the turn that had most */
+    uint64_t lined_up;       /* times a worker went on in a later turn */
 };
 
 /* LOOP and BUDGET outlive it. */
@@ -57,13 +59,25 @@ void ic_turns_deinit(struct ic_turns *t); /* nobody is in line */
 void ic_worker_init(struct ic_worker *w, void (*go)(void *ctx), void *ctx);
 void ic_worker_leave(struct ic_worker *w); /* the line, if it is there */
 
-/* Units of what is done at once; what takes more is refused. */
-uint64_t ic_turns_at_once(const struct ic_turns *t);
-/* W has not used up its share of this turn. */
+/* W has not used up its share of this turn; who goes alone, or is about to, has a larger one. */
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
+bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w);
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
+/* No more is to be begun in this turn that can wait. */
+bool ic_turns_used_up(struct ic_turns *t);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+
+/* W is in the middle of something that nobody may look at, or change, the keys in; nobody else is.
+ * Again: nothing. */
+void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w);
+/* W, if it is alone, is so no more: those that wait are in line. */
+void ic_turns_end_alone(struct ic_turns *t, struct ic_worker *w);
+bool ic_turns_is_alone(const struct ic_turns *t, const struct ic_worker *w);
+/* W may look at keys. */
+bool ic_turns_may_enter(const struct ic_turns *t, const struct ic_worker *w);
+/* W's `go` is called when it may. */
+void ic_turns_wait(struct ic_turns *t, struct ic_worker *w);
 void ic_turns_reset_figures(struct ic_turns *t);
 
 #endif

@@ -91,6 +91,9 @@ void sim_host_init(struct sim_host *h)
         set(h, "maxmemory", "%llu",
             (unsigned long long)(w->settings.size_max * (1 + sim_below(w, 8))));
     }
+    if (sim_below(w, 2) == 0) { /* what takes many turns does so with few keys */
+        set(h, "turn-work", "%u", 1 + (unsigned)sim_below(w, 30));
+    }
     name_pool(h);
     set_code(h, w);
     set_times(h, w);

@@ -1,5 +1,6 @@
 #include "sim/operation.h"
 
+#include "base/config.h"
 #include "sim/report.h"
 #include "sim/value.h"
 #include "sim/world.h"
@@ -7,7 +8,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LIFE_MS_MAX = 3000 };
+enum {
+    LIFE_MS_MAX = 3000,
+    TURN_WORK_USUAL = 1000, /* above it none of these commands takes more than a turn */
+};
 
 /* Chances in all; the rest are PING. */
 static const struct {
@@ -464,8 +468,12 @@ static void judge_exec(struct sim_world *w, struct sim_operation *op, const stru
     /* A command that fails does not stop the ones after it. */
     bool set = reply->type == '*' && reply[1].type != '-';
     bool deleted = reply->type == '*' && reply[3].type != '-';
-    (set ? sim_model_done : sim_model_failed)(&w->model, op->write[0]);
-    (deleted ? sim_model_done : sim_model_failed)(&w->model, op->write[2]);
+    /* One that takes many turns may be done in part when the journal fails. */
+    bool unknown =
+        reply->type != '*' && !op->refused && w->host.config->turn_work < TURN_WORK_USUAL;
+    settle_write *otherwise = unknown ? sim_model_unknown : sim_model_failed;
+    (set ? sim_model_done : otherwise)(&w->model, op->write[0]);
+    (deleted ? sim_model_done : otherwise)(&w->model, op->write[2]);
 }
 
 static void judge_many(struct sim_world *w, const struct sim_operation *op,
