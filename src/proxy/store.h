@@ -350,10 +350,10 @@ bool ic_store_writable(const struct ic_store *s);
 const char *ic_store_failure(const struct ic_store *s);
 
 /*
- * Call every 100 ms or so: removes expired keys, takes flushed ones apart, sweeps, carries objects
- * into another eviction policy if `eviction` has changed, each in bounded slices; journal ticks; a
- * failed journal is tried again. Returns true if more is to be done at once: call it again in the
- * next turn.
+ * Call every 100 ms or so: removes expired keys, evicts what is beyond `maxmemory`, takes flushed
+ * ones apart, sweeps, carries objects into another eviction policy if `eviction` has changed, each
+ * in bounded slices; journal ticks; a failed journal is tried again. Returns true if more is to be
+ * done at once: call it again in the next turn.
  */
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
 
@@ -367,6 +367,8 @@ struct ic_watch {
     bool leader; /* private */
     bool dirty;  /* the key has changed since: written, deleted, expired, evicted or flushed */
     bool expired_at_watch; /* it was expired already then: its removal does not count */
+    bool present;          /* there was such a key, */
+    uint64_t flushes;      /* after so many flushes */
 };
 /* IC_ENOMEM: not watched. */
 int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key,

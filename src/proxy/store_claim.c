@@ -97,10 +97,14 @@ static bool evict_for(struct ic_store *s, struct ic_object *o)
     return true;
 }
 
+/* When very much must go, because `maxmemory` was lowered, the rest goes in ticks to come. */
 static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
 {
-    for (;;) {
+    for (int evicted = 0;; evicted++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
+        if (result == IC_EBUSY && evicted >= IC_STORE_EVICT_SLICE) {
+            result = 0;
+        }
         if (result == 0) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);

@@ -30,6 +30,7 @@ enum {
     IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
+    IC_STORE_EVICT_SLICE = 2000,   /* objects evicted at a time to be within `maxmemory` */
     IC_STORE_PROBE_MS = 1000,      /* how often a failed journal is tried */
     IC_STORE_REBUILD_SLICE = 500,  /* objects of one step of a rebuild, one journal transaction */
 };
@@ -80,6 +81,7 @@ struct ic_store {
     uint32_t unjournalled;          /* copies whose record has not been committed */
     struct ic_list drafts;          /* of struct ic_object */
     struct ic_map watches;          /* of struct ic_watch, leaders */
+    uint64_t flushes;
 
     /* this turn's, see store_commit.c; arrays in buffers */
     struct ic_buf undo;    /* of struct ic_undo */
@@ -208,6 +210,8 @@ bool ic_store_sweep_some(struct ic_store *s);
 /* Every key of an object of which too many chunks are lost goes. */
 void ic_store_purge(struct ic_store *s, struct ic_object *o);
 
+/* `maxmemory` or `catalog-memory` is passed: a slice of what must go. True: there is more. */
+bool ic_store_evict_some(struct ic_store *s);
 /* Evicts one object: false if none can be. */
 bool ic_store_evict_one(struct ic_store *s);
 
@@ -215,6 +219,6 @@ bool ic_store_evict_one(struct ic_store *s);
 
 void ic_store_watch_init(struct ic_store *s, uint64_t seed);
 void ic_store_touched(struct ic_store *s, struct ic_slice key); /* after the change */
-void ic_store_touched_all(struct ic_store *s);                  /* before the flush */
+void ic_store_touched_all(struct ic_store *s);                  /* by a flush */
 
 #endif

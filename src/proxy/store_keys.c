@@ -111,6 +111,16 @@ bool ic_store_evict_one(struct ic_store *s)
     return evicted;
 }
 
+bool ic_store_evict_some(struct ic_store *s)
+{
+    for (int i = 0; i < IC_STORE_EVICT_SLICE; i++) {
+        if (ic_store_check_limits(s, 0) != IC_EBUSY || !ic_store_evict_one(s)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- finding ----------------------------------------------------------------- */
 
 struct ic_entry *ic_store_find(struct ic_store *s, struct ic_slice key, int64_t wall_ms)
@@ -245,6 +255,7 @@ bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
     bool more = expire_some(s, wall_ms);
     more |= change_eviction(s);
     more |= reap_some(s);
+    more |= ic_store_writable(s) && ic_store_evict_some(s);
     more |= ic_store_sweep_some(s);
     return more;
 }

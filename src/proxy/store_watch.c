@@ -23,7 +23,7 @@ void ic_store_watch_init(struct ic_store *s, uint64_t seed)
 
 int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, int64_t wall_ms)
 {
-    *w = (struct ic_watch){.key = key};
+    *w = (struct ic_watch){.key = key, .flushes = s->flushes};
     ic_list_init(&w->same);
     struct ic_map_node *leader = ic_map_find(&s->watches, key);
     if (leader != NULL) {
@@ -37,6 +37,7 @@ int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, 
     }
     const struct ic_entry *e = ic_catalog_find(s->catalog, key);
     w->expired_at_watch = e != NULL && ic_store_expired(e, wall_ms);
+    w->present = e != NULL && !w->expired_at_watch;
     return 0;
 }
 
@@ -58,20 +59,28 @@ void ic_store_unwatch(struct ic_store *s, struct ic_watch *w)
     (void)result; /* cannot fail: the map has had nodes, so it has its table */
 }
 
-static void touch_one(struct ic_watch *w, bool present)
+/* False: its key may still change. */
+static bool touch_one(struct ic_watch *w, bool present)
 {
     if (w->expired_at_watch && !present) {
         w->expired_at_watch = false; /* its removal is no change; what comes later is */
     } else {
         w->dirty = true;
     }
+    return w->dirty;
 }
 
-static void touch_group(struct ic_watch *leader, bool present)
+/* Those that are dirty need not be told again, however many they are and however often it changes.
+ */
+static void touch_group(struct ic_store *s, struct ic_watch *leader, bool present)
 {
-    touch_one(leader, present);
+    bool all = touch_one(leader, present);
     IC_LIST_EACH (node, &leader->same) {
-        touch_one(IC_CONTAINER(node, struct ic_watch, same), present);
+        all &= touch_one(IC_CONTAINER(node, struct ic_watch, same), present);
+    }
+    if (all) {
+        ic_map_remove(&s->watches, &leader->group_node);
+        leader->leader = false;
     }
 }
 
@@ -79,27 +88,20 @@ void ic_store_touched(struct ic_store *s, struct ic_slice key)
 {
     struct ic_map_node *leader = ic_map_find(&s->watches, key);
     if (leader != NULL) {
-        touch_group(watch_of(leader), ic_catalog_find(s->catalog, key) != NULL);
+        touch_group(s, watch_of(leader), ic_catalog_find(s->catalog, key) != NULL);
     }
 }
 
-static void touch_if_present(struct ic_map_node *node, void *ctx)
-{
-    struct ic_store *s = ctx;
-    struct ic_watch *leader = watch_of(node);
-    if (ic_catalog_find(s->catalog, leader->key) != NULL) {
-        touch_group(leader, false);
-    }
-}
-
+/* A watched key that was not there has changed only if it came since, and then its watch is dirty
+ * already. */
 void ic_store_touched_all(struct ic_store *s)
 {
-    ic_map_each(&s->watches, touch_if_present, s);
+    s->flushes++;
 }
 
 bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t wall_ms)
 {
-    if (w->dirty) {
+    if (w->dirty || (w->present && w->flushes != s->flushes)) {
         return true;
     }
     const struct ic_entry *e = ic_catalog_find(s->catalog, w->key);
