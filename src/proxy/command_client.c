@@ -11,7 +11,7 @@
 
 enum {                     /* units of work */
        LINE_UNITS = 4,     /* a client described, */
-       KILL_UNITS = 8,     /* or ended; */
+       KILL_UNITS = 40,    /* or ended; */
        OTHERS_A_UNIT = 32, /* looked at, and none of them that is meant */
 };
 

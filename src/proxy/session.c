@@ -22,7 +22,7 @@
 
 enum {
     VALUE_UNITS = 16,   /* of work: a value that begins */
-    END_UNITS = 8,      /* a connection that ends */
+    END_UNITS = 40,     /* a connection that ends */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
     PARTS_A_UNIT = 8,
@@ -319,10 +319,13 @@ static void on_ended(void *ctx)
 {
     struct ic_session *s = ctx;
     s->ended = true;
-    ic_session_continue(s);
+    if (ic_turns_used_up(&s->sessions->turns)) { /* many may leave at once */
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    } else {
+        ic_session_continue(s);
+    }
 }
 
-/* Many may leave at once. */
 static void on_closed(void *ctx, int error)
 {
     struct ic_session *s = ctx;
