@@ -560,21 +560,22 @@ uint64_t ic_put_hold_ms(const struct ic_put *put)
                                        : elapsed_ms * (s->length - s->filled) / s->filled;
 }
 
-bool ic_put_fast_enough(struct ic_put *put, uint64_t rate)
+bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
 {
-    uint64_t now = now_ms(put);
-    if (rate == 0 || !waits_for_client(put) || put->slow_since_ms == 0) {
-        put->slow_since_ms = waits_for_client(put) ? now : 0;
-        put->slow_mark = put->received;
+    uint64_t now = now_ms(put), received = put->received + ahead;
+    bool waits = waits_for_client(put) || (put->state == PUT_FILLING && !put->queued);
+    if (rate == 0 || !waits || put->slow_since_ms == 0) {
+        put->slow_since_ms = waits ? now : 0;
+        put->slow_mark = received;
         return true;
     }
     uint64_t elapsed_ms = now - put->slow_since_ms;
     if (elapsed_ms < RATE_WINDOW_MS) {
         return true;
     }
-    bool fast = (put->received - put->slow_mark) * 1000 >= rate * elapsed_ms;
+    bool fast = (received - put->slow_mark) * 1000 >= rate * elapsed_ms;
     put->slow_since_ms = now;
-    put->slow_mark = put->received;
+    put->slow_mark = received;
     return fast;
 }
 

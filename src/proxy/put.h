@@ -67,9 +67,9 @@ struct ic_object *ic_put_take(struct ic_put *put);
  * not the client who is waited for, or its pace is not known yet; UINT64_MAX: it sends nothing.
  */
 uint64_t ic_put_hold_ms(const struct ic_put *put);
-/* Call about every second. False: the client, while it was waited for, has sent less than RATE
- * bytes per second for ten seconds. */
-bool ic_put_fast_enough(struct ic_put *put, uint64_t rate);
+/* Call about every second. AHEAD: bytes that are received and not written yet. False: the client,
+ * while it was waited for, has sent less than RATE bytes per second for ten seconds. */
+bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate);
 double ic_put_dollars(const struct ic_put *put); /* what its requests cost so far */
 size_t ic_put_memory(const struct ic_put *put);  /* its own, without buffers and draft */
 void ic_put_free(struct ic_put *put);            /* NULL is fine */

@@ -52,7 +52,7 @@ static void count_all(struct ic_value *v)
 static void end_head(struct ic_value *v)
 {
     ic_buf_deinit(&v->head);
-    v->head_wanted = 0;
+    v->head_wanted = v->moved = 0;
     if (v->session->waiting == v) {
         v->session->waiting = NULL;
     }
@@ -182,7 +182,7 @@ uint64_t ic_value_hold_ms(const struct ic_value *v)
 
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
-    return v->put == NULL || ic_put_fast_enough(v->put, rate);
+    return v->put == NULL || ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
