@@ -286,6 +286,14 @@ static void begin_inner(struct ic_call *c, struct exec *e, struct ic_queued_comm
     }
 }
 
+/* Others wait for the keys: what looks at them gets no more than two walks over all of them, or
+ * some turns' work. What changes them is done in any case. */
+static bool has_seen_enough(const struct ic_session *s, const struct ic_command *command)
+{
+    uint64_t most = ic_turns_exec_units(&s->sessions->turns) + 2 * ic_store_count(s->proxy->store);
+    return s->exec_units > most && (command->flags & IC_COMMAND_WRITE) == 0;
+}
+
 /* Runs the queue, as much of it as this turn takes. A failed command does not stop the ones after
  * it, as in Redis. */
 static void run_queue(struct ic_call *c, struct exec *e)
@@ -294,6 +302,7 @@ static void run_queue(struct ic_call *c, struct exec *e)
     if (!e->begun) {
         ic_resp_array(c->out, s->queued_count);
     }
+    s->exec_units = e->begun ? s->exec_units : 0;
     e->begun = true;
     s->multi = false;
     s->in_exec = true;
@@ -302,7 +311,12 @@ static void run_queue(struct ic_call *c, struct exec *e)
     while (more && !ic_list_empty(&s->queued)) {
         struct ic_queued_command *q = IC_CONTAINER(s->queued.next, struct ic_queued_command, node);
         begin_inner(c, e, q);
-        c->unfinished = !ic_session_execute(s, &e->inner);
+        if (has_seen_enough(s, q->command)) {
+            ic_session_refuse(s, &e->inner,
+                              "the transaction has taken too much work, see turn-work");
+        } else {
+            c->unfinished = !ic_session_execute(s, &e->inner);
+        }
         if (c->unfinished) {
             return;
         }

@@ -193,6 +193,7 @@ static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 static void count_work(struct ic_session *s, uint64_t units)
 {
     ic_turns_worked(&s->sessions->turns, &s->worker, units);
+    s->exec_units += s->in_exec ? units : 0;
 }
 
 void ic_call_worked(struct ic_call *c, uint64_t units)
@@ -263,6 +264,16 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
         end_call(s, c);
     }
     return !c->unfinished;
+}
+
+void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
+{
+    if (!c->begun) {
+        begin_call(s, c);
+    }
+    ic_reply_rewind(&s->reply, c->mark);
+    ic_call_error(c, why);
+    end_call(s, c);
 }
 
 static void drop_values(struct ic_session *s)

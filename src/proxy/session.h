@@ -115,6 +115,7 @@ struct ic_session {
     uint32_t argv_cap;
     int64_t begun_us;
     uint64_t delay_ms;
+    uint64_t exec_units; /* of work, by what EXEC has run */
     bool in_exec, prepared;
     struct ic_timer delay;
     struct ic_reply_mark command_mark; /* of replies to this request */
@@ -155,6 +156,8 @@ bool ic_session_password_is(const struct ic_sessions *s, struct ic_slice passwor
 /* Runs the handler of a command whose arguments are checked; counts, times and logs it. False: it
  * is not done, call this again in a later turn. */
 bool ic_session_execute(struct ic_session *s, struct ic_call *c) IC_MUST_USE;
+/* C, begun or not, is answered with the error WHY. */
+void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why);
 
 /* ---- transactions: command_transaction.c ------------------------------------------- */
 

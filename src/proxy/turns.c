@@ -80,6 +80,12 @@ static bool has_left(struct ic_turns *t, const struct ic_worker *w, uint64_t sha
     return used <= (uint64_t)*t->budget / shares;
 }
 
+uint64_t ic_turns_exec_units(const struct ic_turns *t)
+{
+    uint64_t units = IC_TURNS_EXEC * (uint64_t)*t->budget;
+    return units > IC_TURNS_EXEC_LEAST ? units : IC_TURNS_EXEC_LEAST;
+}
+
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
 {
     return has_left(t, w, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_SHARES);

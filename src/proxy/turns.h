@@ -25,10 +25,12 @@ enum {
     IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
                               who ask much have five turns' work done in one */
     IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone */
-    IC_TURNS_TEXT = 512,   /* bytes of a reply that are a unit to write */
-    IC_TURNS_BODY = 2048,  /* bytes of a value that are a unit to encode */
-    IC_TURNS_STEPS = 512,  /* of a pattern (glob.h) that are a unit to match */
-    IC_TURNS_ARGUMENTS = 32, /* of a request that are a unit to take */
+    IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */
+    IC_TURNS_EXEC_LEAST = 25000, /* units of it */
+    IC_TURNS_TEXT = 512,         /* bytes of a reply that are a unit to write */
+    IC_TURNS_BODY = 2048,        /* bytes of a value that are a unit to encode */
+    IC_TURNS_STEPS = 512,        /* of a pattern (glob.h) that are a unit to match */
+    IC_TURNS_ARGUMENTS = 32,     /* of a request that are a unit to take */
 };
 
 struct ic_worker {
@@ -59,6 +61,8 @@ void ic_turns_deinit(struct ic_turns *t); /* nobody is in line */
 void ic_worker_init(struct ic_worker *w, void (*go)(void *ctx), void *ctx);
 void ic_worker_leave(struct ic_worker *w); /* the line, if it is there */
 
+/* Units of a transaction's work: IC_TURNS_EXEC. */
+uint64_t ic_turns_exec_units(const struct ic_turns *t);
 /* W has not used up its share of this turn; who goes alone, or is about to, has a larger one. */
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w);

@@ -176,6 +176,23 @@ def test_a_long_transaction_takes_many_turns(cluster, small_turns):
     assert turns > queued + 50
 
 
+ENOUGH = b"-ERR the transaction has taken too much work, see turn-work\r\n"
+
+
+@pytest.mark.parametrize("walk", [("KEYS", "no*such*key"), ("SCAN", 0, "COUNT", 1_000_000, "MATCH", "no*such"), ("INFO",)],
+                         ids=lambda walk: walk[0])
+def test_what_a_transaction_looks_at_is_bounded(cluster, small_turns, walk):
+    """Others wait for the keys. What changes them is done all the same."""
+    cluster.redis().flushall()
+    many_keys(cluster, "walked", 5000)
+    with cluster.socket() as s:
+        said = ask(s, encode("MULTI"), encode("RENAME", "walked0", "first"), *[encode(*walk)] * 5000,
+                   encode("RENAME", "walked1", "last"), encode("EXEC"))
+    said = said[said.index(b"*5002\r\n"):]
+    assert 100 < said.count(ENOUGH) < 4999 and said.endswith(ENOUGH + b"+OK\r\n")
+    assert cluster.redis().exists("first", "last") == 2
+
+
 def test_nobody_sees_half_of_what_takes_many_turns(cluster, small_turns):
     client = cluster.redis()
     client.mset({"source": "v"})
