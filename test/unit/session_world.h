@@ -31,7 +31,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { QUEUE_MAX = 4096, DEADLINE_MS = 20000, REPLY_MAX = 1 << 20 };
+enum { QUEUE_MAX = 4096, DEADLINE_MS = 60000, REPLY_MAX = 1 << 20 };
 
 struct kept { /* a chunk on its node */
     struct kept *next;

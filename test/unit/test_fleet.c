@@ -414,7 +414,7 @@ static void test_a_failed_init_is_repeated_in_the_invocations_time(void **state)
     };
     for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
         struct fixture f;
-        begin(&f, (struct ic_fleet_options){.init_ms = n == 0 ? 100 : 0});
+        begin(&f, (struct ic_fleet_options){.init_ms = n == 0 ? 1000 : 0});
         struct ic_function_variable variable = {"PROBE_INIT_ONCE", cases[n].init};
         spec.variables = &variable;
         spec.variable_count = 1;
