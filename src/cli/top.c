@@ -30,6 +30,7 @@
 #define NCURSES_WIDECHAR 1
 #define NCURSES_NOMACROS /* its functions: the macros do not survive -Wconversion */
 #include <curses.h>
+#include <term.h>
 
 enum {
     INTERVAL_DEFAULT_MS = 1000,
@@ -273,6 +274,17 @@ static void hold_signals(struct top *t, int how)
     }
 }
 
+/* newterm finds that out as well, but then leaves memory behind. */
+static bool is_terminal_known(void)
+{
+    int found;
+    if (setupterm(NULL, STDOUT_FILENO, &found) != OK) {
+        return false;
+    }
+    del_curterm(cur_term);
+    return true;
+}
+
 /* As newterm, which would have SIGINT and SIGTERM end the process with a status of its own. */
 static SCREEN *make_screen(void)
 {
@@ -282,7 +294,7 @@ static SCREEN *make_screen(void)
     for (int i = 0; i < COUNT; i++) {
         sigaction(numbers[i], NULL, &before[i]);
     }
-    SCREEN *screen = newterm(NULL, stdout, stdin);
+    SCREEN *screen = is_terminal_known() ? newterm(NULL, stdout, stdin) : NULL;
     for (int i = 0; i < COUNT; i++) {
         sigaction(numbers[i], &before[i], NULL);
     }
