@@ -21,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
 import redis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -34,6 +35,10 @@ DEADLINE_S = 60
 
 # What a process leaves in its log when it is ended by a mistake of ours.
 CRASH_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "Assertion `")
+
+# Sanitizers keep shadow memory and freed blocks: what is resident says nothing then, and a function
+# that is full is over its limit.
+measures_memory = pytest.mark.skipif("asan" in str(BUILD), reason="sanitizers")
 
 # Directives that make every buffer, window and queue as small as it may be, so that the paths
 # which wait for room are the ordinary ones.

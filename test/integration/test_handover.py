@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 import redis
 
-from harness import alive, noise, wait_until
+from harness import alive, measures_memory, noise, wait_until
 from test_faults import chunks_of, flip_byte, functions_of
 from test_pool_full import books_agree, pool_rows
 
@@ -158,6 +158,7 @@ def test_wrong_bytes_are_not_taken(new_cluster):
     assert client.get("k") == value and figures(client)["chunks"] == 2
 
 
+@measures_memory
 def test_a_pool_nearly_full(new_cluster):
     """What finds room is taken over, nothing is evicted for it, the books stay even."""
     cluster = new_cluster(functions=4, memory="128mb",

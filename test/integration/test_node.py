@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness import measures_memory
 from node_link import (BYE, BYE_DEADLINE, BYE_OK, DATA, DONE, ERROR, GAP, HELLO_DYING, HOLE, KEEP, MIB,
                        NOENT, NOSPACE, OFFER, RANGE, SEALED, STALE, Closed, Frame, Link, Node,
                        chunk_cost, read_items)
@@ -20,10 +21,6 @@ def node():
     node = Node()
     yield node
     node.stop()
-
-
-# Sanitizers keep shadow memory and freed blocks: what is resident says nothing then.
-measures_memory = pytest.mark.skipif("asan" in os.environ.get("BUILD", ""), reason="sanitizers")
 
 
 def random_bytes(seed, length):
