@@ -7,11 +7,11 @@ import pathlib
 import re
 import struct
 
-from harness import BOOTSTRAP, noise, rss, wait_until
+from harness import BOOTSTRAP, measures_memory, noise, rss, wait_until
+
+pytestmark = measures_memory
 
 MB = 1 << 20
-
-
 PAGE = os.sysconf("SC_PAGESIZE")
 
 

@@ -3,7 +3,7 @@ with what the nodes say they hold."""
 import concurrent.futures
 import itertools
 
-from harness import noise, wait_until
+from harness import measures_memory, noise, wait_until
 
 MB = 1 << 20
 
@@ -31,6 +31,7 @@ def books_agree(client):
                for row in pool_rows(client))
 
 
+@measures_memory
 def test_filled_three_times_over(new_cluster):
     cluster = new_cluster(functions=12, memory="128mb",
                           options={"lease": "100ms", "warm-interval": "500ms"})

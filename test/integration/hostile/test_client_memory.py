@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from harness import rss, wait_until
+from harness import measures_memory, rss, wait_until
 from resp_wire import encode
 
 MB = 1 << 20
@@ -58,6 +58,7 @@ def test_what_is_charged_is_shown(cluster):
         assert metric(cluster, name.removeprefix("ic_") + "_total") == shown[name], name
 
 
+@measures_memory
 def test_idle_connections_take_little(cluster):
     """Also those that once sent a command of many arguments."""
     client = cluster.redis()

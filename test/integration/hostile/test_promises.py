@@ -5,7 +5,9 @@ import urllib.request
 
 import pytest
 
-from harness import Cluster, noise, wait_until
+from harness import Cluster, measures_memory, noise, wait_until
+
+pytestmark = measures_memory  # every function is full
 
 MB = 1 << 20
 OLD = 10 * MB  # bytes of each object that is there before
