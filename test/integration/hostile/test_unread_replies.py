@@ -5,7 +5,7 @@ import contextlib
 import pytest
 import redis
 
-from harness import noise, peak_rss, reset_peak_rss, rss, wait_until
+from harness import measures_memory, noise, peak_rss, reset_peak_rss, rss, wait_until
 
 MB = 1 << 20
 
@@ -61,6 +61,7 @@ def test_small_values_before_the_first_is_read(cluster):
         assert read_all(s, 200_000 * len(reply)) == reply * 200_000
 
 
+@measures_memory
 def test_who_never_reads_is_closed_with_a_reason(cluster):
     """All that such clients leave unread is within maxmemory-clients."""
     client = cluster.redis()
@@ -106,6 +107,7 @@ def test_hard_and_soft_limits(cluster):
     assert said_why(cluster, "soft limit of 614400 bytes")
 
 
+@measures_memory
 def test_a_reply_beyond_the_limit_in_pieces(cluster):
     """What one transaction may add is bounded, whatever stands between."""
     client = cluster.redis()
