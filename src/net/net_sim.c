@@ -76,9 +76,7 @@ static void run_streams(struct ic_loop *loop)
 {
     struct ic_list now, *node;
     ic_list_init(&now);
-    while ((node = ic_list_pop_front(&loop->signalled)) != NULL) {
-        ic_list_push_back(&now, node);
-    }
+    ic_list_move_all(&loop->signalled, &now);
     while ((node = ic_list_pop_front(&now)) != NULL) {
         ic_sim_poll(IC_CONTAINER(node, struct ic_sim_stream, signal_node));
     }

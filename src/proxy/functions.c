@@ -49,12 +49,9 @@ void ic_functions_fail_later(struct ic_functions *f, struct ic_node_request *r, 
 static void fail_now(void *ctx)
 {
     struct ic_functions *f = ctx;
-    struct ic_list now;
+    struct ic_list now, *node;
     ic_list_init(&now);
-    while (!ic_list_empty(&f->failed)) {
-        ic_list_push_back(&now, ic_list_pop_front(&f->failed));
-    }
-    struct ic_list *node;
+    ic_list_move_all(&f->failed, &now);
     while ((node = ic_list_pop_front(&now)) != NULL) {
         struct ic_node_request *r = IC_CONTAINER(node, struct ic_node_request, wait);
         r->stage = 0;

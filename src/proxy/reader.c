@@ -227,9 +227,7 @@ static void serve_taps(struct ic_reader *r)
 {
     struct ic_list todo, *node;
     ic_list_init(&todo);
-    while ((node = ic_list_pop_front(&r->taps)) != NULL) {
-        ic_list_push_back(&todo, node);
-    }
+    ic_list_move_all(&r->taps, &todo);
     while ((node = ic_list_pop_front(&todo)) != NULL) {
         ic_list_push_back(&r->taps, node);
         serve_tap(r, IC_CONTAINER(node, struct ic_tap, node));

@@ -15,11 +15,8 @@ static void look_at_turn(struct ic_turns *t)
 /* Those of NOW that were not served are the first of the line. */
 static void put_back(struct ic_turns *t, struct ic_list *now)
 {
-    while (!ic_list_empty(now)) {
-        struct ic_list *node = now->prev;
-        ic_list_remove(node);
-        ic_list_push_front(&t->line, node);
-    }
+    ic_list_move_all(&t->line, now);
+    ic_list_move_all(now, &t->line);
     if (!ic_list_empty(&t->line)) {
         ic_timer_start(&t->next, 0);
     }
@@ -31,9 +28,7 @@ static void serve_line(void *ctx)
     struct ic_turns *t = ctx;
     struct ic_list now, *node;
     ic_list_init(&now);
-    while ((node = ic_list_pop_front(&t->line)) != NULL) {
-        ic_list_push_back(&now, node);
-    }
+    ic_list_move_all(&t->line, &now);
     look_at_turn(t);
     while (t->used < (uint64_t)*t->budget && (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);

@@ -181,9 +181,7 @@ static void on_tell(void *ctx)
     struct ic_window *w = ctx;
     struct ic_list now, *node;
     ic_list_init(&now);
-    while ((node = ic_list_pop_front(&w->told)) != NULL) {
-        ic_list_push_back(&now, node);
-    }
+    ic_list_move_all(&w->told, &now);
     while ((node = ic_list_pop_front(&now)) != NULL) {
         struct ic_grant *g = IC_CONTAINER(node, struct ic_grant, node);
         g->ready(g->ctx);

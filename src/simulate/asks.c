@@ -169,9 +169,7 @@ void ic_sim_asks_start(struct ic_sim_lane *lane)
 {
     struct ic_list now, *node;
     ic_list_init(&now);
-    while ((node = ic_list_pop_front(&lane->waiting)) != NULL) {
-        ic_list_push_back(&now, node);
-    }
+    ic_list_move_all(&lane->waiting, &now);
     while ((node = ic_list_pop_front(&now)) != NULL) {
         struct ic_sim_ask *ask = IC_CONTAINER(node, struct ic_sim_ask, node);
         int result = begin(ask);
