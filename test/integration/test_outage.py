@@ -121,7 +121,12 @@ def is_told(proxy, o):
     assert o.trouble in info["pool_trouble"]
     status, text = health(proxy)
     assert status == 503 and o.trouble in text and o.advice in text
-    wait_until(lambda: f"cause={o.cause}" in (proxy.dir / "proxy.log").read_text(), "it is logged")
+
+    def is_logged():
+        error_of(proxy, "GET", "k")  # the next failure tells
+        return f"cause={o.cause}" in (proxy.dir / "proxy.log").read_text()
+
+    wait_until(is_logged, "it is logged")
 
 
 @pytest.mark.parametrize("name", OUTAGES)
