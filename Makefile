@@ -180,21 +180,25 @@ $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- run --------------------------------------------------------------------
-# More settings: make start UP="--functions 32 --memory 512mb". What tells the folder of it is
-# noted, a line for each, so that `make stop` ends all that was started here.
+# More settings: make start UP="--functions 32 --memory 512mb", words as a shell reads them. Those
+# that tell the folder are noted, a line for each start, so that `make stop` ends all of them.
 UP ?=
 started := $(BUILD)/started
-place_of_up := $(shell printf '%s\n' "$(UP)" | grep -oE -- '--(dir|config)[= ]+[^ ]+' | tr '\n' ' ')
+start stop: private SHELL := /bin/bash
+start stop: private export UP := $(UP)
+read_up := eval "words=($$UP)"; place=(); \
+	for i in "$${!words[@]}"; do case $${words[i]} in \
+	    --dir|--config) place+=("$${words[@]:i:2}");; \
+	    --dir=*|--config=*) place+=("$${words[i]}");; esac; done; note=$${place[*]@Q}
 start: all
-	@echo '$(place_of_up)' >>$(started)
-	@$(BUILD)/infinicache up $(UP)
+	@$(read_up); echo "$$note" >>$(started); $(BUILD)/infinicache up "$${words[@]}"
 stop:
-	@if [ -x $(BUILD)/infinicache ]; then \
-	    if [ -n '$(place_of_up)' ]; then \
-	        $(BUILD)/infinicache down $(place_of_up) && sed -i '\|^$(place_of_up)$$|d' $(started); \
-	    elif [ -s $(started) ]; then \
-	        sort -ru $(started) | while read -r place; do $(BUILD)/infinicache down $$place || exit 1; done && rm -f $(started); \
-	    else $(BUILD)/infinicache down; fi; fi
+	@[ -x $(BUILD)/infinicache ] || exit 0; touch $(started); $(read_up); \
+	if [ -n "$$note" ]; then \
+	    $(BUILD)/infinicache down "$${place[@]}" && { grep -vxF -e "$$note" $(started) >$(started).left; mv $(started).left $(started); }; \
+	elif [ -s $(started) ]; then \
+	    sort -ru $(started) | while read -r place; do eval "$(BUILD)/infinicache down $$place" || exit 1; done && rm -f $(started); \
+	else $(BUILD)/infinicache down; fi
 
 install: all
 	install -D $(BUILD)/infinicache $(DESTDIR)$(bindir)/infinicache

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pty
+import shlex
 import shutil
 import signal
 import socket
@@ -399,13 +400,16 @@ def make(target, *words):
 @pytest.mark.parametrize("words", [[], ["the same"]])
 def test_make_stop_ends_what_make_start_started(new_cluster, tmp_path, words):
     c = new_cluster(up=False)
-    settings = f"UP={' '.join(c.arguments(functions=12))}"
-    note = f"started={tmp_path / 'started'}"  # not that of who runs these tests
-    started = make("start", settings, note)
+    c.dir.rmdir()
+    c.dir = tmp_path / "it's two words"
+    settings = f"UP={shlex.join(c.arguments(functions=12))}"
+    note = tmp_path / "started"  # not that of who runs these tests
+    started = make("start", settings, f"started={note}")
     assert started.returncode == 0, started.stdout + started.stderr
     assert c.redis().set("k", "v")
-    stopped = make("stop", note, *(settings for _ in words))
+    stopped = make("stop", f"started={note}", *(settings for _ in words))
     assert stopped.returncode == 0 and "InfiniCache is down." in stopped.stdout, stopped.stdout + stopped.stderr
+    assert not note.exists() or note.read_text() == "", "it is ended once"
     leaves_nothing(c)
 
 
