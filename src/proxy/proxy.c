@@ -334,7 +334,7 @@ static int start(struct process *p)
     }
     if (result == 0) {
         proxy->window = ic_window_new(proxy->loop, (size_t)proxy->config->window_memory);
-        proxy->sessions = ic_sessions_new(proxy, p->why);
+        proxy->sessions = proxy->window == NULL ? NULL : ic_sessions_new(proxy, p->why);
         proxy->repair = proxy->window == NULL ? NULL : ic_repair_new(proxy);
         proxy->handover = proxy->window == NULL ? NULL : ic_handover_new(proxy);
         bool complete = proxy->repair != NULL && proxy->handover != NULL && proxy->sessions != NULL;

@@ -5,6 +5,7 @@
 #include "code/rs.h"
 #include "code/unit_crc.h"
 #include "proxy/chunk_write.h"
+#include "proxy/pace.h"
 #include "proxy/proxy.h"
 #include "proxy/recall.h"
 #include "proxy/store.h"
@@ -15,9 +16,7 @@
 enum {
     IN_FLIGHT_BYTES = 6 << 20, /* of stripes per put; at least IN_FLIGHT_STRIPES however large */
     IN_FLIGHT_STRIPES = 2,
-    RATE_WINDOW_MS = 10000, /* over which min-write-rate is measured */
-    PACE_MS = 1000,         /* sooner nothing is said about a client's pace */
-    RECALLS_MAX = 3,        /* of a chunk's instance in a row, without a byte written */
+    RECALLS_MAX = 3, /* of a chunk's instance in a row, without a byte written */
 };
 
 enum put_state { PUT_FILLING, PUT_SEALING, PUT_READY, PUT_TAKEN, PUT_FAILED };
@@ -64,8 +63,7 @@ struct ic_put {
     uint64_t next_stripe;
     uint64_t started_ms; /* of waiting for admission, then of sealing */
     uint64_t received;   /* bytes */
-    uint64_t turn_ms;    /* since when the client could fill the stripe that it fills */
-    uint64_t slow_since_ms, slow_mark; /* of min-write-rate's window; 0: not the client's turn */
+    struct ic_pace pace;
     uint32_t stripe_count;
     uint32_t sealed, failed; /* chunks */
     double dollars;          /* of the requests answered */
@@ -157,7 +155,7 @@ static struct stripe *open_stripe(struct ic_put *put)
     put->next_stripe++;
     put->stripe_count++;
     put->filling = s;
-    put->turn_ms = now_ms(put);
+    ic_pace_begin(&put->pace, now_ms(put));
     ic_list_push_back(&put->stripes, &s->node);
     return s;
 }
@@ -332,8 +330,7 @@ static void resume_if_blocked(struct ic_put *put)
 {
     if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
         put->blocked = false;
-        put->turn_ms = now_ms(put);
-        put->slow_since_ms = 0;
+        put->pace = (struct ic_pace){.turn_ms = now_ms(put)};
         start_deadline(put);
         put->handler->resume(put->ctx);
     }
@@ -549,34 +546,36 @@ static void on_deadline(void *ctx)
     }
 }
 
-uint64_t ic_put_hold_ms(const struct ic_put *put)
+/* The client leaves what it was given unfilled, or fills it slowly; nothing else is under way. */
+static bool stalls(struct ic_put *put)
 {
-    uint64_t elapsed_ms = now_ms(put) - put->turn_ms;
-    if (!waits_for_client(put) || elapsed_ms < PACE_MS) {
+    const struct stripe *s = put->filling;
+    return waits_for_client(put) && put->stripe_count == (s != NULL) &&
+           ic_pace_stalls(&put->pace, now_ms(put), s == NULL ? 0 : s->filled,
+                          s == NULL ? 1 : s->length - s->filled);
+}
+
+size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
+{
+    struct stripe *s = put->filling;
+    if (!stalls(put) || (s != NULL && ic_buf_append(bytes, s->buf->data, s->filled) < 0)) {
         return 0;
     }
-    const struct stripe *s = put->filling;
-    return s == NULL || s->filled == 0 ? UINT64_MAX
-                                       : elapsed_ms * (s->length - s->filled) / s->filled;
+    if (s != NULL) {
+        put->next_stripe--;
+        put->received -= s->filled;
+        release_stripe(s);
+    }
+    ic_window_leave(&put->grant);
+    put->queued = put->admitted = false;
+    start_deadline(put);
+    return (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe);
 }
 
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
 {
-    uint64_t now = now_ms(put), received = put->received + ahead;
     bool waits = waits_for_client(put) || (put->state == PUT_FILLING && !put->queued);
-    if (rate == 0 || !waits || put->slow_since_ms == 0) {
-        put->slow_since_ms = waits ? now : 0;
-        put->slow_mark = received;
-        return true;
-    }
-    uint64_t elapsed_ms = now - put->slow_since_ms;
-    if (elapsed_ms < RATE_WINDOW_MS) {
-        return true;
-    }
-    bool fast = (received - put->slow_mark) * 1000 >= rate * elapsed_ms;
-    put->slow_since_ms = now;
-    put->slow_mark = received;
-    return fast;
+    return ic_pace_fast_enough(&put->pace, now_ms(put), waits, put->received + ahead, rate);
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -586,7 +585,7 @@ static void on_grant_ready(void *ctx)
     struct ic_put *put = ctx;
     if (put->state == PUT_FILLING) {
         put->admitted = true;
-        put->turn_ms = now_ms(put);
+        ic_pace_begin(&put->pace, now_ms(put));
         start_deadline(put);
         resume_if_blocked(put);
     }
@@ -606,7 +605,8 @@ static bool queue_for_memory(struct ic_put *put)
     }
     put->queued = true;
     put->admitted = result == 1;
-    put->started_ms = put->turn_ms = now_ms(put);
+    put->started_ms = now_ms(put);
+    ic_pace_begin(&put->pace, now_ms(put));
     start_deadline(put);
     return true;
 }

@@ -25,6 +25,7 @@
 #include <sys/uio.h>
 
 struct ic_object;
+struct ic_buf;
 struct ic_proxy;
 struct ic_put;
 
@@ -63,10 +64,12 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms);
  * not sealed by then are given up. */
 struct ic_object *ic_put_take(struct ic_put *put);
 /*
- * How long the client, at its pace, will need to fill the stripe whose memory it holds; 0: it is
- * not the client who is waited for, or its pace is not known yet; UINT64_MAX: it sends nothing.
+ * Others wait for window memory. If the client keeps a stripe's waiting, at its pace, the put gives
+ * that memory back: what came of the stripe is appended to BYTES, and is to be written again
+ * (ic_put_write), which queues for memory again. Returns the bytes of that stripe; 0: nothing has
+ * changed, as it is not the client who is waited for, or it soon is not, or for lack of memory.
  */
-uint64_t ic_put_hold_ms(const struct ic_put *put);
+size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes);
 /* Call about every second. AHEAD: bytes that are received and not written yet. False: the client,
  * while it was waited for, has sent less than RATE bytes per second for ten seconds. */
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate);

@@ -22,10 +22,12 @@ enum {
     SOON_MS = 10,
     CHORES_SLICE = 2000, /* commands and watches freed in a turn */
     PASSWORD_MAX = 4096,
-    WAIT_MS = 250,    /* who has waited so long for window memory is helped */
-    RELIEVE_MS = 100, /* between two clients that are cut for that */
-    HOLD_MS = 5000,   /* who gives back what it holds within this, at its pace, is not */
-    POOL_SHARE = 16,  /* so much of the pool is much for one client to keep */
+    RELIEVE_MS = 50,          /* between two looks at who holds window memory, while some wait */
+    WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
+    WAIT_MS = 250,            /* for who has waited so long slow readers are cut */
+    CUT_MS = 100,             /* between two of them */
+    HOLD_MS = 5000,           /* who gives back what it holds within this, at its pace, is not */
+    POOL_SHARE = 16,          /* so much of the pool is much for one client to keep */
 };
 
 static void set_run_id(struct ic_sessions *all)
@@ -111,34 +113,64 @@ static void cut(struct ic_session *s, const char *why)
     ic_session_end(s, why);
 }
 
-/* How long S, at its pace, will keep window memory that it is waited for with. */
-static uint64_t hold_ms(const struct ic_session *s, uint64_t now_ms)
+/* Uploads that stall give their window memory back, as far as a turn may copy. False: not all. */
+static bool withdraw_uploads(struct ic_sessions *all)
 {
-    uint64_t read_ms = ic_reply_hold_ms(&s->reply, now_ms);
-    uint64_t write_ms = s->streaming == NULL ? 0 : ic_value_hold_ms(s->streaming);
-    return read_ms > write_ms ? read_ms : write_ms;
-}
-
-/* While somebody waits for window memory the client that would keep its own the longest loses it,
- * one at a time, until nobody waits or all that is left will soon be given back. */
-static void on_relieve(void *ctx)
-{
-    struct ic_sessions *all = ctx;
-    uint64_t now_ms = ic_loop_now_ms(all->proxy->loop), longest_ms = HOLD_MS;
-    struct ic_session *slowest = NULL;
-    if (ic_window_waited_ms(all->proxy->window, now_ms) < WAIT_MS) {
-        return;
-    }
+    size_t copied = 0;
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        uint64_t ms = hold_ms(s, now_ms);
+        size_t bytes = s->streaming == NULL ? 0 : ic_value_withdraw(s->streaming);
+        if (bytes > 0) {
+            ic_turns_line_up(&all->turns, &s->worker); /* it is charged */
+        }
+        copied += bytes;
+        if (copied > WITHDRAW_SLICE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The reader that would keep its window memory the longest, at its pace, loses it. */
+static void cut_slowest_reader(struct ic_sessions *all, uint64_t now_ms)
+{
+    uint64_t longest_ms = HOLD_MS;
+    struct ic_session *slowest = NULL;
+    IC_LIST_EACH (node, &all->list) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        uint64_t ms = ic_reply_hold_ms(&s->reply, now_ms);
         slowest = ms > longest_ms ? s : slowest;
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
     if (slowest != NULL) {
         cut(slowest, "it is slow, and holds memory that others wait for");
     }
-    ic_timer_start(&all->relieve, RELIEVE_MS);
+    all->reader_cut_ms = now_ms;
+}
+
+/* While somebody waits for window memory: uploads that stall lose nothing but their place, readers
+ * that hardly read are cut, one at a time, until all that is left will soon be given back. */
+static void on_relieve(void *ctx)
+{
+    struct ic_sessions *all = ctx;
+    uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
+    if (ic_window_stats(all->proxy->window).waiting == 0) {
+        return;
+    }
+    bool all_withdrawn = withdraw_uploads(all);
+    if (ic_window_waited_ms(all->proxy->window, now_ms) >= WAIT_MS &&
+        now_ms - all->reader_cut_ms >= CUT_MS) {
+        cut_slowest_reader(all, now_ms);
+    }
+    ic_timer_start(&all->relieve, all_withdrawn ? RELIEVE_MS : SOON_MS);
+}
+
+static void on_waiting(void *ctx)
+{
+    struct ic_sessions *all = ctx;
+    if (!all->relieve.armed) {
+        ic_timer_start(&all->relieve, RELIEVE_MS);
+    }
 }
 
 /* A value found no room in the pool although everything that can be evicted were: the client that
@@ -180,9 +212,6 @@ static void on_tick(void *ctx)
         } else {
             ic_session_check_output(s);
         }
-    }
-    if (!all->relieve.armed) {
-        on_relieve(all);
     }
     ic_timer_start(&all->tick, cuts == CUTS_MAX ? SOON_MS : TICK_MS);
 }
@@ -269,6 +298,7 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
     ic_worker_init(&all->chores, do_chores, all);
     all->stats.sampled_ms = ic_loop_now_ms(proxy->loop);
     set_run_id(all);
+    ic_window_on_waiting(proxy->window, on_waiting, all);
     if (load_password(all, why) < 0) {
         ic_sessions_free(all);
         return NULL;
@@ -334,6 +364,7 @@ void ic_sessions_close(struct ic_sessions *all)
 {
     ic_listener_free(all->listener);
     all->listener = NULL;
+    ic_window_on_waiting(all->proxy->window, NULL, NULL);
     ic_timer_stop(&all->tick);
     ic_timer_stop(&all->relieve);
     while (!ic_list_empty(&all->list)) {

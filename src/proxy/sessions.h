@@ -27,9 +27,10 @@ struct ic_sessions {
     uint64_t no_room; /* bytes of the smallest value that found none in the pool since the last
                          tick; UINT64_MAX: all did */
     struct ic_timer tick, relieve;
-    struct ic_buf password;                    /* len 0: none is needed */
-    char run_id[41];                           /* INFO's run_id */
-    struct ic_reap shutdown;                   /* SHUTDOWN was called: at the end of the turn */
+    uint64_t reader_cut_ms;  /* when a slow reader was last cut for others; 0: never */
+    struct ic_buf password;  /* len 0: none is needed */
+    char run_id[41];         /* INFO's run_id */
+    struct ic_reap shutdown; /* SHUTDOWN was called: at the end of the turn */
     uint8_t read_buffer[IC_SESSION_READ_SIZE]; /* used within one read, by one session */
 };
 

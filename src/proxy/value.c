@@ -175,9 +175,16 @@ void ic_value_received(struct ic_value *v, size_t length)
     ic_put_received(v->put, length);
 }
 
-uint64_t ic_value_hold_ms(const struct ic_value *v)
+size_t ic_value_withdraw(struct ic_value *v)
 {
-    return v->put == NULL ? 0 : ic_put_hold_ms(v->put);
+    size_t stripe = v->put == NULL || v->head_wanted > 0 ? 0 : ic_put_withdraw(v->put, &v->head);
+    if (stripe == 0) {
+        return 0;
+    }
+    size_t wanted = 2 * v->head.len > IC_VALUE_HEAD_BYTES ? 2 * v->head.len : IC_VALUE_HEAD_BYTES;
+    v->head_wanted = wanted < stripe ? wanted : stripe;
+    count_all(v);
+    return v->head.len;
 }
 
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)

@@ -6,7 +6,9 @@
  *
  * Its first bytes, IC_VALUE_HEAD_BYTES or all of it, are collected in memory that is charged to the
  * client before it asks for window memory: who announces a value and does not send it stands in
- * nobody's way, and one that is small never waits for its client while it holds some.
+ * nobody's way, and one that is small never waits for its client while it holds some. Who then does
+ * not go on while others wait is back where it was: what has come is a head again, and the next
+ * time as much more must have come before it asks.
  */
 #ifndef IC_PROXY_VALUE_H
 #define IC_PROXY_VALUE_H
@@ -27,7 +29,7 @@ struct ic_value {
     double dollars;          /* what storing it cost */
     uint64_t size, left;     /* bytes; those that have not come yet */
     size_t memory;           /* of the session's values_bytes */
-    struct ic_buf head;      /* the first bytes; what lies before `moved` is the put's */
+    struct ic_buf head;      /* the next bytes; what lies before `moved` is the put's */
     size_t head_wanted;      /* bytes of it; 0: the put has all of them */
     size_t moved;
     bool sealing;
@@ -44,8 +46,11 @@ bool ic_value_wants_head(const struct ic_value *v);
 /* Where the next bytes go otherwise, as ic_put_room. */
 size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max);
 void ic_value_received(struct ic_value *v, size_t length);
-/* As the functions of put.h; fine if the put has failed. */
-uint64_t ic_value_hold_ms(const struct ic_value *v);
+/* Others wait for window memory: if V holds some that its client does not fill, that memory is
+ * given back (ic_put_withdraw), and what came is a head again, which is complete when twice as much
+ * has come. Returns how many bytes were copied; the session is to be charged for them. */
+size_t ic_value_withdraw(struct ic_value *v);
+/* As ic_put_fast_enough; fine if the put has failed. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
  * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be

@@ -45,6 +45,8 @@ struct ic_window {
     size_t peak;
     uint64_t takes, takes_at_trim; /* buffers given out, ever and when `trim` was last looked at */
     uint32_t admitted, waiting_count;
+    void (*on_waiting)(void *ctx);
+    void *on_waiting_ctx;
     struct ic_list waiting[IC_WINDOW_USES]; /* grants, first come first */
     struct ic_list told;                    /* grants to call */
     struct ic_list free[CLASS_COUNT];       /* struct buffer */
@@ -287,7 +289,16 @@ int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use 
     }
     ic_list_push_back(&w->waiting[g->use], &g->node);
     w->waiting_count++;
+    if (w->waiting_count == 1 && w->on_waiting != NULL) {
+        w->on_waiting(w->on_waiting_ctx);
+    }
     return 0;
+}
+
+void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void *ctx)
+{
+    w->on_waiting = waiting;
+    w->on_waiting_ctx = ctx;
 }
 
 uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms)

@@ -11,6 +11,7 @@
  * beyond it while nobody waits and GROWTH_SHARE of the memory is not reached. Sizes are rounded up
  * to classes (2^k and 3 * 2^(k-1) bytes): at most a third is lost; large buffers are whole pages.
  *
+ * Who is waited for with memory that others wait for is not the window's to know: see sessions.c.
  * There is a line for each of three uses, and to each a part of the memory is kept that the others
  * cannot have: however many clients upload and stall, values are read, and the other way round, and
  * what is small waits for neither. A minimum that is more than what is kept for its use waits for
@@ -78,6 +79,9 @@ struct ic_buf *ic_window_take(struct ic_grant *g, size_t size);
 /* COUNT takes of SIZE would succeed now, unless the system has no memory. If not, READY will tell.
  */
 bool ic_window_can_take(struct ic_grant *g, size_t size, uint32_t count);
+/* WAITING(ctx) is called, by ic_window_admit, whenever one waits for admission and nobody else
+ * does; it must not call the window. NULL: nothing. */
+void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void *ctx);
 /* How long the first of those who wait for admission has waited at NOW_MS; 0: nobody waits. */
 uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms);
 /* What a buffer of SIZE bytes counts. */

@@ -11,7 +11,7 @@
 
 enum {
     COME_US = 5 * 1000000,   /* until all of a crowd have come, and some wait */
-    PLACE_US = 60 * 1000000, /* until nobody waits: those that are too slow are cut, one by one */
+    PLACE_US = 60 * 1000000, /* until nobody waits: readers that are too slow are cut, one by one */
     GONE_US = 120 * 1000000, /* until whoever is too slow has been found out */
     REST_US = 3 * 1000000,
     PATIENCE_MS = 15000, /* of requests that wait for the window */
@@ -43,10 +43,14 @@ static uint64_t large(struct sim_world *w)
 
 static void take_places(struct sim_world *w, enum sim_loiter what, uint64_t pace)
 {
+    uint64_t cut = count_cut(w);
     sim_crowd_all(&w->crowd, what, pace);
     sim_world_run_for(w, COME_US, NULL);
     if (!sim_world_run_for(w, PLACE_US, nobody_waits)) {
         sim_violation("whoever waits for the window gets nothing of those that hardly go on");
+    }
+    if (what == SIM_UPLOADING && count_cut(w) != cut) {
+        sim_violation("uploads that only have to give way are cut");
     }
 }
 

@@ -515,28 +515,99 @@ static void test_admission_has_a_deadline(void **state)
     finish(&a);
 }
 
-/* How long a client will keep a stripe is told by how fast it has filled it. */
+/* Writes again what was withdrawn, and the rest of the value; what is stored is right. */
+static void write_again(struct client *c, struct ic_buf *bytes)
+{
+    assert_int_equal(ic_put_write(c->put, ic_buf_slice(bytes)), bytes->len);
+    ic_buf_deinit(bytes);
+    do {
+        fake_run();
+    } while (feed(c, UINT64_MAX, SIZE_MAX) > 0);
+    ic_put_seal(c->put, 0);
+    fake_run();
+    assert_int_equal(c->result, 0);
+    check_chunks(c->object);
+}
+
+/* Whoever is waited for, and leaves a stripe's memory unfilled, loses it, but nothing else. */
+static void test_memory_is_withdrawn_from_who_stalls(void **state)
+{
+    (void)state;
+    struct client a;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&a, 2 * 655360 + 9), 0);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* it holds nothing */
+    assert_int_equal(feed(&a, 1000, SIZE_MAX), 1000);
+    fake_pass(49);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* and has just begun */
+    fake_pass(1);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
+    assert_int_equal(bytes.len, 1000);
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
+    assert_int_equal(ic_put_write(a.put, ic_buf_slice(&bytes)), 1000);
+    ic_buf_consume(&bytes, 1000);
+    assert_int_equal(feed(&a, 654360, SIZE_MAX), 654360); /* the next one begins */
+    fake_pass(50);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
+    assert_int_equal(bytes.len, 0);
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+    assert_int_equal(feed(&a, 655360, SIZE_MAX), 655360);
+    fake_run();
+    assert_int_equal(feed(&a, 4, SIZE_MAX), 4);
+    fake_pass(50);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 9);
+    assert_int_equal(bytes.len, 4);
+    write_again(&a, &bytes);
+    finish(&a);
+}
+
+/* How soon a client will have filled a stripe is told by how it has gone on lately. */
 static void test_pace_of_a_client(void **state)
 {
     (void)state;
     struct client a;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
     fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&a, 655360), 0);
+    feed(&a, 400000, SIZE_MAX);
+    fake_pass(50);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* 32 ms */
+    feed(&a, 200000, SIZE_MAX);
+    fake_pass(100);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* 28 ms */
+    feed(&a, 30000, SIZE_MAX);
+    fake_pass(100);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360); /* 85 ms */
+    assert_int_equal(bytes.len, 630000);
+    write_again(&a, &bytes);
+    finish(&a);
+}
+
+/* What waits for nodes is nobody's fault: it stays. */
+static void test_no_memory_is_withdrawn_from_what_is_under_way(void **state)
+{
+    (void)state;
+    struct client a;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
+    fake_begin(10, 2, 65536, 4 << 20);
+    fake.script = never;
     assert_int_equal(begin_put(&a, 2 * 655360), 0);
-    assert_int_equal(ic_put_hold_ms(a.put), 0); /* it holds nothing */
-    assert_true(ask_for_room(&a));
-    fake_pass(2000);
-    assert_int_equal(ic_put_hold_ms(a.put), UINT64_MAX); /* nothing has come at all */
-    feed(&a, 1000, SIZE_MAX);
-    assert_int_equal(ic_put_hold_ms(a.put), 2000 * 654360 / 1000);
-    feed(&a, 653360, SIZE_MAX);
-    assert_int_equal(ic_put_hold_ms(a.put), 2000 * 1000 / 654360);
-    feed(&a, 1001, SIZE_MAX); /* the next one begins */
-    assert_int_equal(ic_put_hold_ms(a.put), 0);
+    feed(&a, 655360 + 1000, SIZE_MAX);
     fake_pass(1000);
-    assert_int_equal(ic_put_hold_ms(a.put), 1000 * 655359);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
+    fake.script = NULL;
+    fake_run();
+    ic_alloc_fail_at(1);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* nor what there is no other memory for */
+    ic_alloc_fail_at(0);
     feed(&a, UINT64_MAX, SIZE_MAX);
     fake_pass(1000);
-    assert_int_equal(ic_put_hold_ms(a.put), 0); /* all is there */
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* all is there */
     assert_true(ic_put_fast_enough(a.put, 0, 1 << 20));
     finish(&a);
 }
@@ -671,7 +742,9 @@ int main(void)
         cmocka_unit_test(test_write_deadline_in_the_body),
         cmocka_unit_test(test_admission),
         cmocka_unit_test(test_admission_has_a_deadline),
+        cmocka_unit_test(test_memory_is_withdrawn_from_who_stalls),
         cmocka_unit_test(test_pace_of_a_client),
+        cmocka_unit_test(test_no_memory_is_withdrawn_from_what_is_under_way),
         cmocka_unit_test(test_rate_of_a_client),
         cmocka_unit_test(test_no_memory_anywhere),
         cmocka_unit_test(test_random_lives),

@@ -223,6 +223,37 @@ static void test_reuse_and_trim(void **state)
     fake_end();
 }
 
+static void count_waiting(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+/* Once whenever it begins, not for each that waits. */
+static void test_waiting_is_told(void **state)
+{
+    (void)state;
+    struct ic_grant g[4] = {0};
+    int times = 0;
+    begin(1 << 20);
+    ic_window_on_waiting(fake.proxy.window, count_waiting, &times);
+    assert_int_equal(admit(&g[0], 700 << 10, 0), 1);
+    assert_int_equal(times, 0);
+    assert_int_equal(admit(&g[1], 700 << 10, 1), 0);
+    assert_int_equal(admit(&g[2], 700 << 10, 2), 0);
+    assert_int_equal(times, 1);
+    ic_window_leave(&g[1]);
+    ic_window_leave(&g[2]);
+    assert_int_equal(admit(&g[3], 700 << 10, 3), 0);
+    assert_int_equal(times, 2);
+    ic_window_on_waiting(fake.proxy.window, NULL, NULL);
+    ic_window_leave(&g[3]);
+    assert_int_equal(admit(&g[3], 700 << 10, 3), 0);
+    assert_int_equal(times, 2);
+    ic_window_leave(&g[3]);
+    ic_window_leave(&g[0]);
+    fake_end();
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -255,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_no_growth_while_others_wait),
         cmocka_unit_test(test_the_large_one_has_its_turn),
         cmocka_unit_test(test_reuse_and_trim),
+        cmocka_unit_test(test_waiting_is_told),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
