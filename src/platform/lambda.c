@@ -88,6 +88,14 @@ static int error_of_status(long status)
     }
 }
 
+/* Every web server answers 404: only Lambda's own says that there is no such function. */
+static int error_of_answer(long status, const char *type)
+{
+    int error = error_of_status(status);
+    bool own = strcmp(type, "ResourceNotFoundException") == 0;
+    return error == IC_ENOENT && !own ? IC_EPROTO : error;
+}
+
 /* Whether anything of the request can have reached the other side. */
 static int error_of_transfer(CURL *easy, CURLcode code)
 {
@@ -138,11 +146,12 @@ static void finish(struct ic_lambda_call *call, CURLcode code)
     } else if (reply.error != 0) {
         snprintf(reply.why.message, sizeof reply.why.message, "%.200s",
                  call->curl_error[0] != '\0' ? call->curl_error : curl_easy_strerror(code));
-    } else if ((reply.error = error_of_status(status)) != 0) {
+    } else if (error_of_status(status) != 0) {
         ic_lambda_api_error_decode(reply.body, &reply.why);
         if (call->error_type[0] != '\0') {
             memcpy(reply.why.type, call->error_type, sizeof reply.why.type);
         }
+        reply.error = error_of_answer(status, reply.why.type);
     } else if (reply.function_error) {
         ic_lambda_function_error_decode(reply.body, &reply.why);
     }

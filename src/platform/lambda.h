@@ -46,6 +46,7 @@ struct ic_lambda_reply {
      * IC_ETIMEOUT    no response in time: the same
      * IC_ETHROTTLED  429      IC_ENOENT 404     IC_EEXIST 409
      * IC_EAUTH       401 403  IC_EINVAL 400     IC_EIO    another status
+     * IC_EPROTO      404, not in Lambda's words: another server answers
      */
     int error;
     int status; /* of HTTP; 0: none came */

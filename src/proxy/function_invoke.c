@@ -163,6 +163,7 @@ static const struct remedy {
      "throttled: allow more concurrent executions, or use fewer functions"},
     {IC_ENOENT, IC_OUTAGE_MISSING,
      "are the functions created, and function-prefix and region right?"},
+    {IC_EPROTO, IC_OUTAGE_FAILED, "is what answers at platform-endpoint the Lambda API?"},
     {IC_EAUTH, IC_OUTAGE_DENIED,
      "are the credentials right, of credentials-file or of the environment?"},
 };
@@ -175,10 +176,6 @@ static void note_failure(struct ic_function *fn, const struct ic_lambda_reply *r
     struct remedy r = {.cause = IC_OUTAGE_FAILED, .advice = "see the proxy's log"};
     for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++) {
         r = remedies[i].error == reply->error ? remedies[i] : r;
-    }
-    if (reply->error == IC_ENOENT && !fn->missing) {
-        r = (struct remedy){.cause = IC_OUTAGE_FAILED,
-                            .advice = "is what answers at platform-endpoint the Lambda API?"};
     }
     ic_function_note_trouble(fn, r.cause, 0, what, r.advice);
 }
@@ -206,8 +203,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     enum ic_pool_event e = event_of(fn, ic_function_state(fn)->state, reply);
     fn->call = NULL;
     fn->heard = true;
-    fn->missing =
-        reply->error == IC_ENOENT && strcmp(reply->why.type, "ResourceNotFoundException") == 0;
+    fn->missing = reply->error == IC_ENOENT;
     ic_function_save_numbers(fn);
     log_reply(fn, reply);
     if (reply->error < 0 || reply->function_error) {

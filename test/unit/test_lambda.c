@@ -241,8 +241,8 @@ static void statuses(void **s)
     static const struct {
         unsigned status;
         int error;
-    } cases[] = {{400, IC_EINVAL},     {403, IC_EAUTH}, {404, IC_ENOENT}, {409, IC_EEXIST},
-                 {429, IC_ETHROTTLED}, {500, IC_EIO},   {503, IC_EIO},    {504, IC_ETIMEOUT}};
+    } cases[] = {{400, IC_EINVAL}, {403, IC_EAUTH}, {409, IC_EEXIST},  {429, IC_ETHROTTLED},
+                 {500, IC_EIO},    {503, IC_EIO},   {504, IC_ETIMEOUT}};
     struct world w;
     open_world(&w);
     w.body = "{\"Type\":\"User\",\"Message\":\"because\"}";
@@ -253,6 +253,33 @@ static void statuses(void **s)
         assert_int_equal(w.reply.error, cases[i].error);
         assert_string_equal(w.reply.why.type, "SomeException");
         assert_string_equal(w.reply.why.message, "because");
+    }
+    close_world(&w);
+}
+
+/* Any web server has pages that it does not find: that is no word about functions. */
+static void a_404_is_lambdas_or_anybodys(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *type, *body;
+        int error;
+    } cases[] = {
+        {"ResourceNotFoundException:http://internal.amazon.com/", "{\"Message\":\"no f\"}",
+         IC_ENOENT},
+        {"ResourceNotFoundException", "", IC_ENOENT},
+        {NULL, "{\"Type\":\"User\",\"Message\":\"no such page\"}", IC_EPROTO},
+        {NULL, "<html>Not Found</html>", IC_EPROTO},
+        {"UnknownOperationException", "", IC_EPROTO},
+    };
+    struct world w;
+    open_world(&w);
+    w.status = 404;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        w.error_type = cases[i].type;
+        w.body = cases[i].body;
+        invoke(&w, 5000);
+        assert_int_equal(w.reply.error, cases[i].error);
     }
     close_world(&w);
 }
@@ -405,9 +432,11 @@ static void credentials_file(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(invokes),       leak_test(function_error),     leak_test(statuses),
-        leak_test(lost_and_late), leak_test(refused_connection), leak_test(cancel_and_free),
-        leak_test(control_calls), leak_test(session_token),      leak_test(credentials_file),
+        leak_test(invokes),         leak_test(function_error),
+        leak_test(statuses),        leak_test(a_404_is_lambdas_or_anybodys),
+        leak_test(lost_and_late),   leak_test(refused_connection),
+        leak_test(cancel_and_free), leak_test(control_calls),
+        leak_test(session_token),   leak_test(credentials_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
