@@ -144,10 +144,10 @@ $(BUILD)/unit/test_net_sim: test/unit/test_net.c $(flags_stamp) $(sim_net) $(BUI
 # ---- simulation: the products' objects, with a world of our own around them ------
 SIM_SOURCES := $(wildcard test/sim/*.c)
 sim_objects := $(SIM_SOURCES:%.c=$(BUILD)/obj/%.o) $(sim_net)
-# What asks the system is asked instead; what the simulation defines itself (network, platform,
-# journal, admin HTTP) is not taken from the archive.
+# What asks the system is asked instead, and who asks for window memory is watched; what the
+# simulation defines itself (network, platform, journal, admin HTTP) is not taken from the archive.
 SIM_WRAPPED := ic_clock_mono_us ic_clock_mono_ms ic_clock_wall_us ic_clock_wall_ms \
-    ic_random_fill ic_random_u64 ic_log
+    ic_random_fill ic_random_u64 ic_log ic_window_admit ic_window_leave
 SIM_LINK    := $(SIM_WRAPPED:%=-Wl,--wrap=%)
 $(BUILD)/obj/test/sim/%.o: CFLAGS += -Itest
 $(BUILD)/sim: $(sim_objects) $(BUILD)/libinternal.a

@@ -18,6 +18,7 @@
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/host.h"
+#include "sim/lines.h"
 #include "sim/model.h"
 #include "sim/platform.h"
 
@@ -52,6 +53,7 @@ struct sim_world {
     struct sim_model model;
     struct sim_client client[SIM_CLIENTS_MAX];
     struct sim_crowd crowd; /* in runs that have one */
+    struct sim_lines lines;
     struct ic_event fault_tick;
     uint64_t operations_begun;
     bool settled; /* no faults any more */

@@ -1,0 +1,60 @@
+#include "sim/lines.h"
+
+#include "proxy/window.h"
+#include "sim/report.h"
+#include "sim/world.h"
+
+#include <assert.h>
+#include <string.h>
+
+int __real_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                           size_t minimum, void (*ready)(void *ctx), void *ctx);
+int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                           size_t minimum, void (*ready)(void *ctx), void *ctx);
+void __real_ic_window_leave(struct ic_grant *g);
+void __wrap_ic_window_leave(struct ic_grant *g);
+
+/* Nobody goes on before one who came sooner for the same use. */
+static void check(const struct sim_lines *l)
+{
+    bool waits[IC_WINDOW_USES] = {false};
+    for (size_t i = 0; i < l->count; i++) {
+        const struct ic_grant *g = l->grant[i];
+        if (g->admitted && waits[g->use]) {
+            sim_violation("somebody who asked for %zu bytes of the window has overtaken another",
+                          g->reserved);
+        }
+        waits[g->use] = waits[g->use] || !g->admitted;
+    }
+}
+
+int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                           size_t minimum, void (*ready)(void *ctx), void *ctx)
+{
+    struct sim_lines *l = &sim_world()->lines;
+    int result = __real_ic_window_admit(w, g, use, minimum, ready, ctx);
+    if (l->window != w) { /* the process of the old one was killed */
+        *l = (struct sim_lines){.window = w};
+    }
+    if (result >= 0) {
+        assert(l->count < SIM_LINES_MAX);
+        l->grant[l->count++] = g;
+        check(l);
+    }
+    return result;
+}
+
+void __wrap_ic_window_leave(struct ic_grant *g)
+{
+    struct sim_lines *l = &sim_world()->lines;
+    size_t i = 0;
+    while (i < l->count && l->grant[i] != g) {
+        i++;
+    }
+    if (i < l->count) {
+        l->count--;
+        memmove(&l->grant[i], &l->grant[i + 1], (l->count - i) * sizeof *l->grant);
+    }
+    __real_ic_window_leave(g);
+    check(l);
+}
