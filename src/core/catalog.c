@@ -255,6 +255,7 @@ int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e, struct ic_object
     e->keys = keys;
     e->object = object;
     ic_list_push_back(&object->entries, &e->sibling);
+    object->names++;
     settle(c, object);
     return 0;
 }
@@ -268,7 +269,20 @@ void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e)
     ic_map_remove(&keys->map, &e->map_node);
     e->keys = NULL;
     ic_list_remove(&e->sibling);
+    e->object->names--;
     settle(c, e->object);
+}
+
+void ic_catalog_evict(struct ic_catalog *c, struct ic_object *object)
+{
+    assert(object->state == IC_OBJECT_COMMITTED && !object->evicted);
+    c->bytes -= object->size;
+    object->size = 0;
+    object->evicted = true;
+    for (int i = 0; i < object->data + object->parity; i++) {
+        object->place[i] =
+            (struct ic_chunk_place){.function = IC_FUNCTION_NONE, .state = IC_CHUNK_LOST};
+    }
 }
 
 void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object)

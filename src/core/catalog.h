@@ -64,7 +64,7 @@ static_assert(offsetof(struct ic_eviction_node, inside) >= sizeof(struct ic_draf
 struct ic_object {
     struct ic_map_node id_node;
     struct ic_list entries; /* of struct ic_entry: the keys that show it */
-    struct ic_list node;    /* the store's: drafts */
+    struct ic_list node;    /* the store's: drafts, or objects whose keys go by and by */
     union {
         struct ic_eviction_node policy; /* in the eviction policy while COMMITTED */
         struct ic_draft_account draft;  /* of a DRAFT, which is in none */
@@ -83,6 +83,8 @@ struct ic_object {
     uint8_t state;         /* enum ic_object_state */
     uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
     uint8_t counted;       /* the store's: its chunks are in the figures of what may be evicted */
+    uint8_t evicted;       /* ic_catalog_evict */
+    uint32_t names;        /* keys that show it */
     struct ic_chunk_place place[]; /* data + parity */
 };
 
@@ -141,6 +143,9 @@ void ic_catalog_entry_free(struct ic_catalog *c, struct ic_entry *e); /* must be
  */
 int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e,
                       struct ic_object *object) IC_MUST_USE;
+/* OBJECT, COMMITTED, is nothing any more, though the entries that show it are still there: it has
+ * no bytes, and its chunks are on no function. */
+void ic_catalog_evict(struct ic_catalog *c, struct ic_object *object);
 /* A DEAD object that no entry shows is a DRAFT again: its commit was taken back. */
 void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object);
 /* E leaves its set, keeps ->object; the object becomes DEAD when no other entry shows it. */

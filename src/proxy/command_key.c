@@ -227,7 +227,7 @@ static void list_entry(struct ic_entry *e, void *ctx)
     struct listing *l = ctx;
     l->visited++;
     l->units++;
-    if (ic_store_expired(e, l->call->wall_ms) || !matches(l, ic_entry_key(e))) {
+    if (ic_store_hidden(e, l->call->wall_ms) || !matches(l, ic_entry_key(e))) {
         return;
     }
     ic_resp_bulk(&l->keys, ic_entry_key(e));

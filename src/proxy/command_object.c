@@ -50,12 +50,7 @@ void ic_command_object_refcount(struct ic_call *c)
         ic_resp_null(c->out);
         return;
     }
-    int64_t count = 0;
-    IC_LIST_EACH (node, &e->object->entries) {
-        (void)node;
-        count++;
-    }
-    ic_resp_int(c->out, count);
+    ic_resp_int(c->out, (int64_t)e->object->names);
 }
 
 void ic_command_object_help(struct ic_call *c)

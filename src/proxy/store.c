@@ -32,6 +32,7 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     ic_store_set_epoch(s, setup->epoch);
     ic_list_init(&s->drafts);
     ic_list_init(&s->retired);
+    ic_list_init(&s->leaving);
     ic_buf_init(&s->undo);
     ic_buf_init(&s->waiters);
     ic_buf_init(&s->ending);
@@ -173,7 +174,8 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
     if (before == IC_OBJECT_DRAFT) {
         o->policy = (struct ic_eviction_node){0};
     }
-    if (before != IC_OBJECT_COMMITTED) {
+    bool enters = before != IC_OBJECT_COMMITTED && !o->evicted;
+    if (enters) {
         uint64_t bytes = o->chunk_cost * ic_object_chunks(o);
         uint64_t name = ic_catalog_hash(s->catalog, ic_entry_key(e));
         int result = ic_eviction_insert(s->eviction, &o->policy, bytes, name);
@@ -185,7 +187,7 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
     }
     int result = ic_catalog_attach(s->catalog, e, o);
     if (result < 0) {
-        if (before != IC_OBJECT_COMMITTED) {
+        if (enters) {
             count_places(s, o, false);
             ic_eviction_remove(s->eviction, &o->policy);
         }
@@ -198,6 +200,10 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
         s->draft_count--;
     } else if (before == IC_OBJECT_DEAD) {
         s->dead_bytes -= o->size;
+    }
+    if (o->evicted) {
+        ic_list_remove(&o->node);
+        ic_list_push_front(&s->leaving, &o->node);
     }
     return 0;
 }
@@ -243,12 +249,26 @@ void ic_store_give_up(struct ic_store *s, struct ic_object *o, uint16_t chunk)
     }
 }
 
-void ic_store_bury(struct ic_store *s, struct ic_object *o)
+static void give_up_all(struct ic_store *s, struct ic_object *o)
 {
-    assert(o->pins == 0 && o->state != IC_OBJECT_COMMITTED);
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         ic_store_give_up(s, o, (uint16_t)i);
     }
+}
+
+void ic_store_empty(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->pins == 0 && !o->policy.inside);
+    give_up_all(s, o);
+    count_places(s, o, false);
+    ic_catalog_evict(s->catalog, o);
+    ic_list_push_front(&s->leaving, &o->node);
+}
+
+void ic_store_bury(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->pins == 0 && o->state != IC_OBJECT_COMMITTED);
+    give_up_all(s, o);
     if (o->state == IC_OBJECT_DRAFT) {
         s->draft_bytes -= o->draft.bytes;
         s->draft_count--;
@@ -355,6 +375,12 @@ uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost)
     return could;
 }
 
+bool ic_store_catalog_is_full(const struct ic_store *s)
+{
+    uint64_t memory = ic_catalog_memory(s->catalog) + ic_eviction_memory(s->eviction);
+    return memory > (uint64_t)ic_store_config(s)->catalog_memory;
+}
+
 int ic_store_check_limits(const struct ic_store *s, uint64_t size)
 {
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
@@ -367,8 +393,7 @@ int ic_store_check_limits(const struct ic_store *s, uint64_t size)
             return IC_EBUSY;
         }
     }
-    uint64_t memory = ic_catalog_memory(s->catalog) + ic_eviction_memory(s->eviction);
-    return memory > (uint64_t)ic_store_config(s)->catalog_memory ? IC_EBUSY : 0;
+    return ic_store_catalog_is_full(s) ? IC_EBUSY : 0;
 }
 
 /* Functions for a draft of which nothing has come: with room for all of it now, or else those that

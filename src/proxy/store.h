@@ -292,17 +292,23 @@ struct ic_entry *ic_store_read(struct ic_store *s, struct ic_slice key, int64_t 
 /* An access without a read (TOUCH, and a write that finds the key). */
 void ic_store_touch(struct ic_store *s, struct ic_entry *e, int64_t wall_ms);
 uint64_t ic_store_count(const struct ic_store *s); /* DBSIZE */
-/* As ic_map_scan; VISIT changes nothing. Expired keys are visited too: see ic_store_expired. */
+/* As ic_map_scan; VISIT changes nothing. What is hidden is visited too (ic_store_hidden). */
 uint64_t ic_store_scan(const struct ic_store *s, uint64_t cursor,
                        void (*visit)(struct ic_entry *e, void *ctx), void *ctx);
 /* Between begin and end, which may be nested, and over many turns, no scan is shown a key twice.
  * One that is there throughout is shown; of others, some. */
 void ic_store_walk_begin(struct ic_store *s);
 void ic_store_walk_end(struct ic_store *s);
-struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms); /* not expired, or NULL */
+struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms); /* one that shows something;
+    NULL: it found none */
 static inline bool ic_store_expired(const struct ic_entry *e, int64_t wall_ms)
 {
     return e->expires_ms != 0 && e->expires_ms <= wall_ms;
+}
+/* Not removed yet: it has expired, or its object was evicted. */
+static inline bool ic_store_hidden(const struct ic_entry *e, int64_t wall_ms)
+{
+    return ic_store_expired(e, wall_ms) || e->object->evicted;
 }
 uint64_t ic_store_memory_usage(const struct ic_store *s, const struct ic_entry *e); /* MEMORY USAGE:
     the chunks' cost and the catalog's memory */
@@ -350,10 +356,11 @@ bool ic_store_writable(const struct ic_store *s);
 const char *ic_store_failure(const struct ic_store *s);
 
 /*
- * Call every 100 ms or so: removes expired keys, evicts what is beyond `maxmemory`, takes flushed
- * ones apart, sweeps, carries objects into another eviction policy if `eviction` has changed, each
- * in bounded slices; journal ticks; a failed journal is tried again. Returns true if more is to be
- * done at once: call it again in the next turn.
+ * Call every 100 ms or so: removes expired keys and those of objects that were evicted or lost,
+ * evicts what is beyond `maxmemory`, takes flushed ones apart, sweeps, carries objects into another
+ * eviction policy if `eviction` has changed, each in bounded slices; journal ticks; a failed
+ * journal is tried again. Returns true if more is to be done at once: call it again in the next
+ * turn.
  */
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
 

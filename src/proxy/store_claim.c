@@ -85,11 +85,11 @@ static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
     return 0;
 }
 
-/* Evicts one object on O's account. False: none can be. */
-static bool evict_for(struct ic_store *s, struct ic_object *o)
+/* Evicts an object on O's account, or does what else keeps the LIMITS. False: nothing can go. */
+static bool evict_for(struct ic_store *s, struct ic_object *o, bool limits)
 {
     uint64_t keys = s->stats.evicted, bytes = ic_catalog_bytes(s->catalog);
-    if (!ic_store_evict_one(s)) {
+    if (!(limits ? ic_store_relieve(s) : ic_store_evict_one(s))) {
         return false;
     }
     o->draft.evicted_keys += (uint32_t)(s->stats.evicted - keys);
@@ -102,17 +102,15 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
 {
     for (int evicted = 0;; evicted++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
-        if (result == IC_EBUSY && evicted >= IC_STORE_EVICT_SLICE) {
-            result = 0;
-        }
-        if (result == 0) {
+        bool limits = result == IC_EBUSY && evicted < IC_STORE_EVICT_SLICE;
+        if (result == 0 || (result == IC_EBUSY && !limits)) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
         }
         if (result != IC_EBUSY) {
             return result;
         }
-        if (!evict_for(s, o)) {
+        if (!evict_for(s, o, limits)) {
             return IC_ENOSPC;
         }
     }

@@ -111,6 +111,24 @@ int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
     return ic_journal_put_object(s->setup.journal, &record);
 }
 
+int ic_store_journal_evicted(struct ic_store *s, const struct ic_object *o)
+{
+    struct ic_journal_place place[IC_PLACEMENT_MAX] = {0};
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        place[i].function = IC_FUNCTION_NONE;
+    }
+    struct ic_journal_object record = {
+        .id = o->id,
+        .version = o->version,
+        .unit = o->unit,
+        .key_len = o->key_len,
+        .data = o->data,
+        .parity = o->parity,
+        .place = place,
+    };
+    return ic_journal_put_object(s->setup.journal, &record);
+}
+
 int ic_store_delete_hidden(struct ic_store *s)
 {
     for (size_t i = 0; i < undo_count(s); i++) {
@@ -462,13 +480,21 @@ const char *ic_store_failure(const struct ic_store *s)
     return ic_journal_failure(s->setup.journal);
 }
 
+/* The keys of an object that was evicted may still be on their way out. */
+static int pay_object(struct ic_store *s, uint64_t id)
+{
+    const struct ic_object *o = ic_catalog_object(s->catalog, id);
+    return o != NULL && ic_store_is_current(s, o) ? ic_store_journal_evicted(s, o)
+                                                  : ic_journal_delete_object(s->setup.journal, id);
+}
+
 /* What was evicted in the turn that failed is still in the journal: take it out first. */
 static int pay_owed(struct ic_store *s)
 {
     const struct ic_owed *owed = (const struct ic_owed *)(const void *)s->owed.data;
     int result = 0;
     for (size_t i = 0; i < s->owed.len / sizeof *owed && result >= 0; i++) {
-        result = owed[i].object ? ic_journal_delete_object(s->setup.journal, owed[i].id)
+        result = owed[i].object ? pay_object(s, owed[i].id)
                                 : ic_journal_delete_entry(s->setup.journal, owed[i].id);
     }
     if (result >= 0) {

@@ -176,8 +176,7 @@ struct scan {
 /* Shown by a key, or about to be: not one that a flush has taken and that is being taken apart. */
 static bool shown(const struct ic_store *s, const struct ic_object *o)
 {
-    return o->state == IC_OBJECT_COMMITTED &&
-           ic_catalog_current(s->catalog, IC_CONTAINER(o->entries.next, struct ic_entry, sibling));
+    return o->state == IC_OBJECT_COMMITTED && ic_store_is_current(s, o);
 }
 
 static bool lies_on(const struct ic_chunk_place *place, uint32_t serial)

@@ -152,7 +152,7 @@ void ic_store_move_end(struct ic_store *s, struct ic_object *o, uint16_t chunk)
         ic_store_give_up(s, o, chunk);
         s->stats.lost_chunks += o->state == IC_OBJECT_COMMITTED;
     }
-    if (o->state == IC_OBJECT_COMMITTED && ic_store_held_count(s, o) < o->data) {
+    if (o->state == IC_OBJECT_COMMITTED && ic_store_unreadable(s, o)) {
         ic_store_purge(s, o);
     } else {
         ic_store_tell_degraded(s, o, IC_DEGRADED_SWEEP);

@@ -28,6 +28,8 @@ enum {
     IC_STORE_ID_COUNTER_BITS = 40, /* object id = epoch (24 bits) | counter (40 bits) */
     IC_STORE_EXPIRE_SLICE = 200,   /* keys removed by one tick */
     IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
+    IC_STORE_LEAVE_SLICE = 500,    /* keys of evicted and lost objects removed by one tick */
+    IC_STORE_NAMES_LOOKED = 1000,  /* keys of one object looked at for what any of them may say */
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
     IC_STORE_EVICT_SLICE = 2000,   /* objects evicted at a time to be within `maxmemory` */
@@ -92,6 +94,7 @@ struct ic_store {
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 
     struct ic_list retired; /* of struct ic_retired */
+    struct ic_list leaving; /* of struct ic_object, see store_keys.c; the evicted come first */
     bool sweep;             /* objects are being looked at for what they lack */
     enum ic_degraded sweep_found;
     uint64_t sweep_cursor;
@@ -115,6 +118,13 @@ static inline size_t ic_object_chunks(const struct ic_object *o)
     return (size_t)o->data + o->parity;
 }
 
+/* Keys of the current set show O, which has some: all of an object's keys are in the same set. */
+static inline bool ic_store_is_current(const struct ic_store *s, const struct ic_object *o)
+{
+    return o->names > 0 &&
+           ic_catalog_current(s->catalog, IC_CONTAINER(o->entries.next, struct ic_entry, sibling));
+}
+
 /* ---- store.c ---------------------------------------------------------------- */
 
 uint64_t ic_store_next_id(struct ic_store *s);
@@ -134,6 +144,9 @@ void ic_store_fill_candidates(struct ic_store *s);
 /* Attach and detach, with the eviction policy and the figures. IC_ENOMEM: unchanged. */
 int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o) IC_MUST_USE;
 void ic_store_detach(struct ic_store *s, struct ic_entry *e);
+/* A COMMITTED object without pins, which the eviction policy has let go: its chunks are condemned,
+ * it is evicted; its keys are leaving. */
+void ic_store_empty(struct ic_store *s, struct ic_object *o);
 /* A DEAD object without pins, or a draft: its chunks are condemned, it is freed. */
 void ic_store_bury(struct ic_store *s, struct ic_object *o);
 /* Buries O if it is DEAD and not pinned. */
@@ -142,6 +155,8 @@ void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
 /* Functions of s->candidate that would have room for COST if everything that can be evicted were:
  * less than are needed, and evicting would empty the cache in vain. */
 uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost);
+/* `catalog-memory` is passed. */
+bool ic_store_catalog_is_full(const struct ic_store *s);
 /* `maxmemory` and `catalog-memory` with MORE bytes of drafts: 0 within them, IC_EBUSY something
  * must go, IC_ENOSPC nothing that can go would do. */
 int ic_store_check_limits(const struct ic_store *s, uint64_t more);
@@ -182,6 +197,8 @@ bool ic_store_item_right(const struct ic_object *o, const struct ic_item *item);
 void ic_store_need_turn_end(struct ic_store *s);
 /* Queue the record of an object, an entry. IC_ENOMEM. */
 int ic_store_journal_object(struct ic_store *s, const struct ic_object *o) IC_MUST_USE;
+/* O's record as it is when it has been evicted. */
+int ic_store_journal_evicted(struct ic_store *s, const struct ic_object *o) IC_MUST_USE;
 int ic_store_journal_entry(struct ic_store *s, const struct ic_entry *e) IC_MUST_USE;
 /* E is gone from its set, undoably and journalled. IC_ENOMEM: unchanged. */
 int ic_store_remove_entry(struct ic_store *s, struct ic_entry *e) IC_MUST_USE;
@@ -193,8 +210,6 @@ void ic_store_probe(struct ic_store *s, uint64_t now_ms);
 
 /* Pins the object an undo record speaks of, and keeps the record; room was reserved. */
 void ic_store_remember(struct ic_store *s, struct ic_undo undo);
-/* Queues O's record. IC_ENOMEM. */
-int ic_store_journal_object(struct ic_store *s, const struct ic_object *o) IC_MUST_USE;
 /* DONE will be called at the turn's end, which must come; room was reserved in s->waiters. */
 void ic_store_await(struct ic_store *s, void (*done)(void *ctx, int result), void *ctx);
 
@@ -207,13 +222,21 @@ bool ic_store_sweep_some(struct ic_store *s);
 
 /* ---- store_keys.c ----------------------------------------------------------- */
 
-/* Every key of an object of which too many chunks are lost goes. */
+/* O has been evicted, or too many of its chunks are lost: its keys show nothing. */
+bool ic_store_unreadable(const struct ic_store *s, const struct ic_object *o);
+/* Every key of such an object goes: one at once, of more all by and by. */
 void ic_store_purge(struct ic_store *s, struct ic_object *o);
+/* E, which shows such an object, goes at once, the others by and by. False: it stays, because the
+ * journal is failed or out of memory. */
+bool ic_store_remove_unreadable(struct ic_store *s, struct ic_entry *e);
 
 /* `maxmemory` or `catalog-memory` is passed: a slice of what must go. True: there is more. */
 bool ic_store_evict_some(struct ic_store *s);
 /* Evicts one object: false if none can be. */
 bool ic_store_evict_one(struct ic_store *s);
+/* One thing less for the limits: a key that is leaving if the catalog is full, else an object.
+ * False: there is none. */
+bool ic_store_relieve(struct ic_store *s);
 
 /* ---- store_watch.c ---------------------------------------------------------- */
 

@@ -4,6 +4,17 @@
 
 #include <assert.h>
 
+/*
+ * What an object shows can be gone at once, but not its keys, which may be very many:
+ *
+ *   evicted ------> ic_store_empty: no bytes, no chunks ---> `leaving' ---> some keys each turn,
+ *   too many chunks are lost ------------------------------> `leaving' -'   the last with the
+ * object
+ *
+ * Meanwhile each of them shows nothing, and whoever looks one up removes it. In the journal an
+ * evicted object is on no function, so that after a crash they go on leaving.
+ */
+
 /* ---- leaving ----------------------------------------------------------------- */
 
 /* Undone if the journal fails; not removed while it is failed, only not shown. */
@@ -17,27 +28,34 @@ static bool remove_expired(struct ic_store *s, struct ic_entry *e)
     return true;
 }
 
-void ic_store_purge(struct ic_store *s, struct ic_object *o)
+bool ic_store_unreadable(const struct ic_store *s, const struct ic_object *o)
 {
-    while (ic_store_writable(s) && !ic_list_empty(&o->entries)) {
-        struct ic_entry *e = IC_CONTAINER(o->entries.next, struct ic_entry, sibling);
-        /* All of an object's keys are in the same set; a flushed one is on its way out. */
-        if (!ic_catalog_current(s->catalog, e) || ic_store_remove_entry(s, e) < 0) {
-            return;
-        }
-        s->stats.purged++;
-        ic_store_touched(s, ic_entry_key(e));
-    }
+    return ic_store_held_count(s, o) < o->data;
 }
 
-/* Room in `owed` for all records of O: without it the journal might keep what is evicted. */
-static bool reserve_owed(struct ic_store *s, const struct ic_object *o)
+static struct ic_entry *first_key(const struct ic_object *o)
 {
-    size_t records = 1;
-    for (const struct ic_list *node = o->entries.next; node != &o->entries; node = node->next) {
-        records++;
+    return IC_CONTAINER(o->entries.next, struct ic_entry, sibling);
+}
+
+/* Undone if the journal fails. False: it stays. */
+static bool remove_lost(struct ic_store *s, struct ic_entry *e)
+{
+    if (!ic_store_writable(s) || ic_store_remove_entry(s, e) < 0) {
+        return false;
     }
-    return ic_buf_reserve(&s->owed, records * sizeof(struct ic_owed)) >= 0;
+    s->stats.purged++;
+    ic_store_touched(s, ic_entry_key(e));
+    return true;
+}
+
+void ic_store_purge(struct ic_store *s, struct ic_object *o)
+{
+    if (o->names > 1 && ic_list_empty(&o->node)) {
+        ic_list_push_back(&s->leaving, &o->node);
+    } else if (o->names == 1 && ic_store_is_current(s, o)) {
+        remove_lost(s, first_key(o));
+    }
 }
 
 static void owe(struct ic_store *s, uint64_t id, bool object)
@@ -47,42 +65,80 @@ static void owe(struct ic_store *s, uint64_t id, bool object)
     assert(result >= 0);
 }
 
-static int journal_eviction(struct ic_store *s, const struct ic_object *o)
+/* E, whose object is evicted or about to be, leaves the journal, its object with it if it has no
+ * other key. Room in `owed` comes first: without it the journal might keep what is evicted. */
+static bool journal_leave(struct ic_store *s, const struct ic_entry *e)
 {
+    bool last = e->object->names == 1;
     size_t mark = ic_journal_mark(s->setup.journal);
-    int result = ic_journal_delete_object(s->setup.journal, o->id);
-    for (const struct ic_list *node = o->entries.next; node != &o->entries && result >= 0;
-         node = node->next) {
-        const struct ic_entry *e = IC_CONTAINER(node, struct ic_entry, sibling);
+    int result = ic_buf_reserve(&s->owed, 2 * sizeof(struct ic_owed));
+    if (result >= 0) {
         result = ic_journal_delete_entry(s->setup.journal, e->id);
+    }
+    if (result >= 0 && last) {
+        result = ic_journal_delete_object(s->setup.journal, e->object->id);
     }
     if (result < 0) {
         ic_journal_rewind(s->setup.journal, mark);
+        return false;
     }
-    return result;
+    owe(s, e->id, false);
+    if (last) {
+        owe(s, e->object->id, true);
+    }
+    ic_store_need_turn_end(s);
+    return true;
+}
+
+static bool journal_evicted(struct ic_store *s, const struct ic_object *o)
+{
+    if (ic_buf_reserve(&s->owed, sizeof(struct ic_owed)) < 0 ||
+        (ic_store_is_current(s, o) ? ic_store_journal_evicted(s, o)
+                                   : ic_journal_delete_object(s->setup.journal, o->id)) < 0) {
+        return false;
+    }
+    owe(s, o->id, true);
+    ic_store_need_turn_end(s);
+    return true;
+}
+
+/* The same in the catalog. */
+static void detach_leaving(struct ic_store *s, struct ic_entry *e)
+{
+    struct ic_object *o = e->object;
+    bool shown = ic_catalog_current(s->catalog, e);
+    ic_store_detach(s, e);
+    if (shown) {
+        ic_store_touched(s, ic_entry_key(e));
+    }
+    ic_catalog_entry_free(s->catalog, e);
+    ic_store_bury_if_dead(s, o);
+}
+
+/* E leaves its evicted object, which may be freed. Not undone. False: out of memory, it stays. */
+static bool leave(struct ic_store *s, struct ic_entry *e)
+{
+    if (!journal_leave(s, e)) {
+        return false;
+    }
+    detach_leaving(s, e);
+    return true;
 }
 
 /* At once, and not undone: the room is wanted now, and an eviction breaks no promise. */
 static bool evict(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins == 0 && o->state == IC_OBJECT_COMMITTED);
-    if (!reserve_owed(s, o) || journal_eviction(s, o) < 0) {
+    struct ic_entry *first = first_key(o);
+    bool one = o->names == 1;
+    if (!(one ? journal_leave(s, first) : journal_evicted(s, o))) {
         return false;
     }
-    owe(s, o->id, true);
-    while (!ic_list_empty(&o->entries)) {
-        struct ic_entry *e = IC_CONTAINER(o->entries.next, struct ic_entry, sibling);
-        owe(s, e->id, false);
-        bool shown = ic_catalog_current(s->catalog, e);
-        ic_store_detach(s, e);
-        if (shown) {
-            ic_store_touched(s, ic_entry_key(e));
-            s->stats.evicted++;
-        }
-        ic_catalog_entry_free(s->catalog, e);
+    s->stats.evicted += ic_catalog_current(s->catalog, first) ? o->names : 0;
+    ic_store_empty(s, o);
+    if (one) {
+        detach_leaving(s, first);
     }
-    ic_store_bury(s, o);
-    ic_store_need_turn_end(s);
     return true;
 }
 
@@ -111,14 +167,40 @@ bool ic_store_evict_one(struct ic_store *s)
     return evicted;
 }
 
+static struct ic_object *first_leaving(const struct ic_store *s)
+{
+    return ic_list_empty(&s->leaving) ? NULL
+                                      : IC_CONTAINER(s->leaving.next, struct ic_object, node);
+}
+
+bool ic_store_relieve(struct ic_store *s)
+{
+    const struct ic_object *o = ic_store_catalog_is_full(s) ? first_leaving(s) : NULL;
+    if (o == NULL || !o->evicted || o->names == 0) {
+        return ic_store_evict_one(s);
+    }
+    return leave(s, first_key(o));
+}
+
 bool ic_store_evict_some(struct ic_store *s)
 {
     for (int i = 0; i < IC_STORE_EVICT_SLICE; i++) {
-        if (ic_store_check_limits(s, 0) != IC_EBUSY || !ic_store_evict_one(s)) {
+        if (ic_store_check_limits(s, 0) != IC_EBUSY || !ic_store_relieve(s)) {
             return false;
         }
     }
     return true;
+}
+
+bool ic_store_remove_unreadable(struct ic_store *s, struct ic_entry *e)
+{
+    struct ic_object *o = e->object;
+    if (o->evicted) {
+        return ic_store_writable(s) && leave(s, e);
+    }
+    bool removed = remove_lost(s, e);
+    ic_store_purge(s, o);
+    return removed;
 }
 
 /* ---- finding ----------------------------------------------------------------- */
@@ -133,8 +215,8 @@ struct ic_entry *ic_store_find(struct ic_store *s, struct ic_slice key, int64_t 
         remove_expired(s, e);
         return NULL;
     }
-    if (ic_store_held_count(s, e->object) < e->object->data) {
-        ic_store_purge(s, e->object);
+    if (ic_store_unreadable(s, e->object)) {
+        ic_store_remove_unreadable(s, e);
         return NULL;
     }
     return e;
@@ -186,10 +268,14 @@ struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms)
     struct ic_entry *e = NULL;
     for (int i = 0; i < TRIES; i++) {
         e = ic_catalog_random(s->catalog, ic_rng_next(s->setup.rng));
-        if (e == NULL || !ic_store_expired(e, wall_ms)) {
+        if (e == NULL) {
+            return NULL;
+        }
+        bool expired = ic_store_expired(e, wall_ms);
+        if (!expired && !ic_store_unreadable(s, e->object)) {
             return e;
         }
-        if (!remove_expired(s, e)) {
+        if (!(expired ? remove_expired(s, e) : ic_store_remove_unreadable(s, e))) {
             return NULL;
         }
     }
@@ -237,6 +323,30 @@ static bool reap_some(struct ic_store *s)
     return true;
 }
 
+/* A step of leave_some. False: its key stays for now. */
+static bool leave_one(struct ic_store *s, struct ic_object *o)
+{
+    if (o->evicted && o->names > 0) {
+        return leave(s, first_key(o));
+    }
+    if (o->names > 0 && ic_store_is_current(s, o) && ic_store_unreadable(s, o)) {
+        return remove_lost(s, first_key(o));
+    }
+    ic_list_remove(&o->node);
+    return true;
+}
+
+static bool leave_some(struct ic_store *s)
+{
+    for (int i = 0; i < IC_STORE_LEAVE_SLICE; i++) {
+        struct ic_object *o = first_leaving(s);
+        if (o == NULL || !leave_one(s, o)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* CONFIG SET eviction. One change at a time: the next is begun when the last is at its end. */
 static bool change_eviction(struct ic_store *s)
 {
@@ -255,6 +365,7 @@ bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
     bool more = expire_some(s, wall_ms);
     more |= change_eviction(s);
     more |= reap_some(s);
+    more |= ic_store_writable(s) && leave_some(s);
     more |= ic_store_writable(s) && ic_store_evict_some(s);
     more |= ic_store_sweep_some(s);
     return more;

@@ -11,6 +11,7 @@
  *
  *     object records --> objects (drafts), chunks counted as live
  *     entry records ---> entries attached to them; what expired meanwhile is taken out
+ *     an object that was evicted, which is on no function: its keys go on leaving
  *     at the end: an object that no entry shows is buried; if chunks were on functions that are
  *     gone, a sweep tells what lacks chunks and purges what lacks too many
  */
@@ -79,8 +80,10 @@ static int load_object(void *ctx, const struct ic_journal_object *record)
     if (o == NULL) {
         return IC_ENOMEM;
     }
+    o->evicted = true; /* unless it is on some function */
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         const struct ic_journal_place *from = &record->place[i];
+        o->evicted &= from->function == IC_FUNCTION_NONE;
         bool there = from->function < ic_pool_count(s->setup.pool);
         o->place[i].function = there ? from->function : IC_FUNCTION_NONE;
         if (from->held && there) {
@@ -171,7 +174,7 @@ static void shape_one(struct ic_object *o, void *ctx)
 {
     struct shaping *shaping = ctx;
     uint32_t held = ic_store_held_count(shaping->s, o);
-    if (o->state != IC_OBJECT_COMMITTED) {
+    if (o->state != IC_OBJECT_COMMITTED || o->evicted) {
         return;
     }
     shaping->shape.whole += held == ic_object_chunks(o);

@@ -15,11 +15,10 @@ uint32_t ic_store_lost_count(const struct ic_store *s, const struct ic_object *o
     return lost;
 }
 
-/* Some key shows it: not flushed, not deleted. All of an object's keys are in the same set. */
+/* Some key shows it: not flushed, not deleted, not evicted. */
 static bool is_shown(const struct ic_store *s, const struct ic_object *o)
 {
-    return o->state == IC_OBJECT_COMMITTED && !ic_list_empty(&o->entries) &&
-           ic_catalog_current(s->catalog, IC_CONTAINER(o->entries.next, struct ic_entry, sibling));
+    return o->state == IC_OBJECT_COMMITTED && !o->evicted && ic_store_is_current(s, o);
 }
 
 struct ic_object *ic_store_object(const struct ic_store *s, uint64_t id)
@@ -53,7 +52,7 @@ void ic_store_sweep(struct ic_store *s, enum ic_degraded found)
 /* Purging only detaches keys; the objects leave the table at the turn's end. */
 void ic_store_look(struct ic_store *s, struct ic_object *o, enum ic_degraded found)
 {
-    if (o->state != IC_OBJECT_COMMITTED) {
+    if (o->state != IC_OBJECT_COMMITTED || o->evicted) {
         return;
     }
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
@@ -63,7 +62,7 @@ void ic_store_look(struct ic_store *s, struct ic_object *o, enum ic_degraded fou
         }
     }
     ic_store_drop_gone(s, o);
-    if (ic_store_held_count(s, o) < o->data) {
+    if (ic_store_unreadable(s, o)) {
         ic_store_purge(s, o);
     } else {
         ic_store_tell_degraded(s, o, found);
@@ -85,11 +84,13 @@ bool ic_store_sweep_some(struct ic_store *s)
     return s->sweep;
 }
 
-/* Since one of its keys was used. */
+/* Since one of its keys was used, as far as they are looked at. */
 static int64_t idle_ms(const struct ic_object *o, int64_t wall_ms)
 {
     int64_t latest = 0;
-    for (const struct ic_list *node = o->entries.next; node != &o->entries; node = node->next) {
+    int looked = 0;
+    for (const struct ic_list *node = o->entries.next;
+         node != &o->entries && looked < IC_STORE_NAMES_LOOKED; node = node->next, looked++) {
         const struct ic_entry *e = IC_CONTAINER(node, struct ic_entry, sibling);
         latest = e->accessed_ms > latest ? e->accessed_ms : latest;
     }
@@ -106,7 +107,9 @@ uint32_t ic_store_repair_level(const struct ic_store *s, const struct ic_object 
 
 bool ic_store_seal_key(const struct ic_object *o, struct ic_slice *key, int64_t *expires_ms)
 {
-    for (const struct ic_list *node = o->entries.next; node != &o->entries; node = node->next) {
+    int looked = 0;
+    for (const struct ic_list *node = o->entries.next;
+         node != &o->entries && looked < IC_STORE_NAMES_LOOKED; node = node->next, looked++) {
         const struct ic_entry *e = IC_CONTAINER(node, struct ic_entry, sibling);
         if (e->key_len == o->key_len) {
             *key = ic_entry_key(e);

@@ -23,8 +23,17 @@ void ic_store_watch_init(struct ic_store *s, uint64_t seed)
 
 int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, int64_t wall_ms)
 {
-    *w = (struct ic_watch){.key = key, .flushes = s->flushes};
+    struct ic_entry *e = ic_catalog_find(s->catalog, key);
+    bool expired = e != NULL && ic_store_expired(e, wall_ms);
+    bool unreadable = e != NULL && !expired && ic_store_unreadable(s, e->object);
+    *w = (struct ic_watch){.key = key,
+                           .expired_at_watch = expired,
+                           .present = e != NULL && !expired && !unreadable,
+                           .flushes = s->flushes};
     ic_list_init(&w->same);
+    if (unreadable) {
+        ic_store_remove_unreadable(s, e); /* now, so that it is no change later */
+    }
     struct ic_map_node *leader = ic_map_find(&s->watches, key);
     if (leader != NULL) {
         ic_list_push_back(&watch_of(leader)->same, &w->same);
@@ -35,9 +44,6 @@ int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, 
         }
         w->leader = true;
     }
-    const struct ic_entry *e = ic_catalog_find(s->catalog, key);
-    w->expired_at_watch = e != NULL && ic_store_expired(e, wall_ms);
-    w->present = e != NULL && !w->expired_at_watch;
     return 0;
 }
 
@@ -105,5 +111,6 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
         return true;
     }
     const struct ic_entry *e = ic_catalog_find(s->catalog, w->key);
-    return !w->expired_at_watch && e != NULL && ic_store_expired(e, wall_ms);
+    return e != NULL && ((!w->expired_at_watch && ic_store_expired(e, wall_ms)) ||
+                         (w->present && ic_store_unreadable(s, e->object)));
 }

@@ -87,7 +87,7 @@ void sim_host_init(struct sim_host *h)
         (unsigned long long)(64U << (sim_has_crowd(w) ? 9 : sim_below(w, 7))));
     set(h, "window-memory", "%llu", (unsigned long long)w->settings.window_bytes);
     set(h, "eviction", "%s", choose(w, evictions, 5));
-    if (sim_below(w, 4) == 0 && !sim_has_crowd(w)) { /* whose uploads would be all of it */
+    if (sim_below(w, 2) == 0 && !sim_has_crowd(w)) { /* whose uploads would be all of it */
         set(h, "maxmemory", "%llu",
             (unsigned long long)(w->settings.size_max * (1 + sim_below(w, 8))));
     }

@@ -21,7 +21,7 @@ static const struct {
     {SIM_GET, 260},      {SIM_SET, 180},    {SIM_SET_GET, 30}, {SIM_DEL, 50},    {SIM_GETDEL, 20},
     {SIM_GETRANGE, 100}, {SIM_STRLEN, 20},  {SIM_EXISTS, 20},  {SIM_MGET, 50},   {SIM_MSET, 40},
     {SIM_EXEC, 40},      {SIM_FLUSHALL, 6}, {SIM_SET_PX, 65},  {SIM_SET_NX, 25}, {SIM_SET_XX, 25},
-    {SIM_EXPIRE, 15},    {SIM_PERSIST, 5},  {SIM_COPY, 15},    {SIM_RENAME, 15}, {SIM_EVICTION, 8},
+    {SIM_EXPIRE, 15},    {SIM_PERSIST, 5},  {SIM_COPY, 30},    {SIM_RENAME, 15}, {SIM_EVICTION, 8},
 };
 
 /* ---- bytes ------------------------------------------------------------------------ */
