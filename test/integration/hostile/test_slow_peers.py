@@ -172,6 +172,21 @@ def test_a_crowd_of_uploads_that_stall(filled):
     assert client.get("c000") == client.get("c699") == value
 
 
+def test_who_gave_way_does_not_come_back_for_a_byte(filled):
+    client = filled.redis()
+    sockets = [filled.socket() for _ in range(200)]
+    for i, s in enumerate(sockets):
+        s.sendall(b"*3\r\n$3\r\nSET\r\n$4\r\nb%03d\r\n$%d\r\n" % (i, MB) + BIG[:70_000])
+    with Slow(sockets, lambda s: s.send(b"z"), 0.02):
+        wait_until(lambda: client.info("memory")["mem_clients_normal"] > 100 * 60_000, "their beginnings are there")
+        client.set("honest", BIG[:MB])
+        wait_until(lambda: waits(client) == 0, "those who wait have had their turn")
+        for i in range(20):
+            client.set("honest", BIG[i:MB])
+            assert waits(client) == 0
+    assert client.get("honest") == BIG[19:MB]
+
+
 def test_readers_just_fast_enough_give_way_to_others(read):
     client = read.redis()
     with readers(read, rate=70 * KB):
