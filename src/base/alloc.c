@@ -76,6 +76,11 @@ void *ic_must(void *block)
     return block;
 }
 
+void ic_alloc_put_nothing_off(void)
+{
+    mallopt(M_MXFAST, 0);
+}
+
 void ic_alloc_fail_at(uint64_t count)
 {
     fail_countdown = count;

@@ -92,6 +92,7 @@ int ic_proxy_run(struct ic_config *config, int ready_fd)
     int status = 1;
     ic_log_set_level((enum ic_log_level)config->loglevel);
     signal(SIGPIPE, SIG_IGN);
+    ic_alloc_put_nothing_off();
     raise_descriptor_limit();
     p.loop = ic_must(ic_loop_new());
     watch_signals(&p);

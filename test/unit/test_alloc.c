@@ -5,6 +5,8 @@
 
 #include "unit/unit.h"
 
+#include <malloc.h>
+
 static void bytes_are_counted(void **state)
 {
     (void)state;
@@ -31,10 +33,34 @@ static void bytes_are_counted(void **state)
     assert_int_equal(ic_alloc_live(), 0);
 }
 
+/* Bytes that the C library will have to join with others some time, after many small blocks were
+ * freed. */
+static size_t put_off(void)
+{
+    enum { COUNT = 1000 };
+    void *block[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        block[i] = ic_malloc(100);
+        assert_non_null(block[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        ic_free(block[i]);
+    }
+    return mallinfo2().fsmblks;
+}
+
+static void nothing_is_put_off(void **state)
+{
+    (void)state;
+    ic_alloc_put_nothing_off();
+    assert_int_equal(put_off(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_counted),
+        cmocka_unit_test(nothing_is_put_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
