@@ -752,6 +752,11 @@ double ic_put_dollars(const struct ic_put *put)
     return put->dollars;
 }
 
+uint64_t ic_put_pool_bytes(const struct ic_put *put)
+{
+    return put->object == NULL ? 0 : put->object->draft.bytes;
+}
+
 size_t ic_put_memory(const struct ic_put *put)
 {
     return sizeof *put + put->chunk_count * sizeof put->chunk[0] + put->key_len;

@@ -527,7 +527,7 @@ uint64_t ic_session_pool_bytes(const struct ic_session *s)
     uint64_t bytes = ic_reply_pinned(&s->reply) + s->queued_pool_bytes;
     IC_LIST_EACH (node, &s->values) {
         const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
-        bytes += v->draft == NULL || s->refused ? 0 : v->size;
+        bytes += s->refused ? 0 : ic_value_pool_bytes(v);
     }
     return bytes;
 }

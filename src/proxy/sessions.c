@@ -173,23 +173,44 @@ static void on_waiting(void *ctx)
     }
 }
 
-/* A value found no room in the pool although everything that can be evicted were: the client that
+/* Who keeps the most of the pool to itself; NULL: nobody keeps any. *KEPT: bytes, by all. */
+static struct ic_session *largest_holder(const struct ic_sessions *all, uint64_t *kept)
+{
+    struct ic_session *holder = NULL;
+    uint64_t most = 0;
+    *kept = 0;
+    IC_LIST_EACH (node, &all->list) {
+        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
+        uint64_t bytes = ic_session_pool_bytes(s);
+        *kept += bytes;
+        holder = bytes > most ? s : holder;
+        most = bytes > most ? bytes : most;
+    }
+    return holder;
+}
+
+/*
+ * A value found no room in the pool although everything that can be evicted were: the client that
  * keeps the most of it to itself loses it, if that is much, and not less than the value asks for.
+ * When all together keep more than half of the pool, that is much, whoever has how little of it:
+ * for a value that does not ask for much itself the largest go until there is room.
  */
 static void relieve_pool(struct ic_sessions *all)
 {
     const struct ic_config *c = all->proxy->config;
     uint64_t pool = (uint64_t)(c->maxmemory > 0 ? c->maxmemory : c->functions * c->memory);
-    uint64_t most = pool / POOL_SHARE > all->no_room ? pool / POOL_SHARE : all->no_room;
-    struct ic_session *holder = NULL;
-    IC_LIST_EACH (node, &all->list) {
-        struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        uint64_t bytes = ic_session_pool_bytes(s);
-        holder = bytes > most ? s : holder;
-        most = bytes > most ? bytes : most;
-    }
-    if (holder != NULL) {
+    uint64_t much = pool / POOL_SHARE, least = much > all->no_room ? much : all->no_room;
+    uint64_t kept, freed = 0;
+    struct ic_session *holder = largest_holder(all, &kept);
+    bool crowd = kept > pool / 2 && all->no_room <= much;
+    for (int i = 0; i < CUTS_MAX && freed < all->no_room && holder != NULL; i++) {
+        uint64_t bytes = ic_session_pool_bytes(holder);
+        if (!crowd && bytes <= least) {
+            return;
+        }
         cut(holder, "it keeps values in the pool, and there is no room for those of others");
+        freed += bytes;
+        holder = largest_holder(all, &kept);
     }
 }
 

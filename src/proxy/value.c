@@ -14,6 +14,13 @@
 #include <assert.h>
 #include <stdio.h>
 
+enum { NEAR_MS = 5000 };
+
+static uint64_t now_ms(const struct ic_value *v)
+{
+    return ic_loop_now_ms(v->session->proxy->loop);
+}
+
 /* The first failure of a request is the one it is answered with. */
 static void note_error(struct ic_value *v, int result, struct ic_slice key)
 {
@@ -128,6 +135,7 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
         return NULL;
     }
     *v = (struct ic_value){.session = s, .index = index, .size = size, .left = size};
+    v->begun_ms = now_ms(v);
     v->head_wanted = size < IC_VALUE_HEAD_BYTES ? (size_t)size : IC_VALUE_HEAD_BYTES;
     ic_buf_init(&v->head);
     ic_list_init(&v->node);
@@ -190,6 +198,16 @@ size_t ic_value_withdraw(struct ic_value *v)
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
     return v->put == NULL || ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
+}
+
+uint64_t ic_value_pool_bytes(const struct ic_value *v)
+{
+    if (v->put == NULL) {
+        return v->draft == NULL ? 0 : v->size;
+    }
+    double rest_ms =
+        (double)(now_ms(v) - v->begun_ms) * (double)v->left / (double)(v->size - v->left + 1);
+    return rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */

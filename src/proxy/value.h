@@ -28,9 +28,10 @@ struct ic_value {
     uint32_t index;          /* of the argument */
     double dollars;          /* what storing it cost */
     uint64_t size, left;     /* bytes; those that have not come yet */
-    size_t memory;           /* of the session's values_bytes */
-    struct ic_buf head;      /* the next bytes; what lies before `moved` is the put's */
-    size_t head_wanted;      /* bytes of it; 0: the put has all of them */
+    uint64_t begun_ms;
+    size_t memory;      /* of the session's values_bytes */
+    struct ic_buf head; /* the next bytes; what lies before `moved` is the put's */
+    size_t head_wanted; /* bytes of it; 0: the put has all of them */
     size_t moved;
     bool sealing;
     int64_t expires_ms; /* for the seal */
@@ -52,6 +53,9 @@ void ic_value_received(struct ic_value *v, size_t length);
 size_t ic_value_withdraw(struct ic_value *v);
 /* As ic_put_fast_enough; fine if the put has failed. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
+/* Bytes of the pool that V keeps: a draft's, and what was claimed for one whose end, at its
+ * client's pace so far, is not near. */
+uint64_t ic_value_pool_bytes(const struct ic_value *v);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
  * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be
  * read. */

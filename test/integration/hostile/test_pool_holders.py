@@ -1,5 +1,5 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
-that is never executed, or as replies that are not sent for long. When others find no room they lose
+that is never executed, as replies that are not sent for long, or in uploads without an end. When others find no room they lose
 them, and whoever keeps little does not."""
 import contextlib
 
@@ -9,7 +9,8 @@ import redis
 from harness import noise, wait_until
 from resp_wire import encode
 
-MB = 1 << 20
+KB, MB = 1 << 10, 1 << 20
+STRIPE = 10 * 64 * KB  # of a large value
 VALUE = noise(10 * MB)
 KEPT = 8  # values of 10 MB, of 100
 
@@ -70,6 +71,30 @@ def test_who_keeps_much_of_the_pool_gives_way(cluster, small, how):
         assert figures["drafts"] == 1 and figures["pool_dead_bytes"] == 0
         modest.sendall(b"EXEC\r\n")
         assert modest.recv(100) == b"*1\r\n+OK\r\n"
+
+
+@pytest.mark.parametrize("count,stripes,given_up", [(8, 19, 1), (22, 7, 2)])
+def test_of_slow_uploads_the_largest_give_way(cluster, small, count, stripes, given_up):
+    """They have nearly all of the pool, each more than a sixteenth of it, or all of them less, and
+    would have it for hours. Those whose room is needed go, the others stay."""
+    cut = small.info("everything")["ic_cut_clients"]
+    sent, slow, value = stripes * STRIPE, encode("SET", "slow", VALUE * 6), VALUE[:6 * MB]
+    with contextlib.ExitStack() as stack:
+        small.config_set("min-write-rate", 0)
+        stack.callback(small.config_set, "min-write-rate", "1kb")
+        uploads = [stack.enter_context(cluster.socket()) for _ in range(count)]
+        for upload in uploads:
+            upload.sendall(slow[:KB])
+        wait_until(lambda: small.info("everything")["drafts"] == count, "all of them are promised room")
+        for upload in uploads:
+            upload.sendall(slow[KB:sent + KB])
+        wait_until(lambda: small.info("everything")["pool_draft_bytes"] == count * sent, "they have it")
+        with pytest.raises(redis.RedisError, match="maxmemory"):
+            small.set("stored", value)
+        wait_until(lambda: is_stored(small, value), "there is room")
+        assert small.get("stored") == value
+        figures = small.info("everything")
+        assert figures["ic_cut_clients"] == cut + given_up and figures["drafts"] == count - given_up
 
 
 def test_asking_for_too_much_takes_it_from_nobody(cluster, small):
