@@ -17,6 +17,9 @@ enum {
     PATIENCE_MS = 15000, /* of requests that wait for the window */
     PACE = 2000,         /* bytes a step: nobody comes to an end */
     LEAST_RATE = 64 << 10,
+    POOL_BYTES = 1 << 20,    /* no more than a stripe of each of a crowd */
+    LITTLE_BYTES = 20 << 10, /* less than a sixteenth of it */
+    MAKE_ROOM_US = 1100000,  /* one goes a second */
 };
 
 static bool nobody_waits(const struct sim_world *w)
@@ -74,6 +77,25 @@ static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint
     }
 }
 
+/* Uploads that hardly go on have the pool: who finds no room there has it soon, when those of them
+ * have gone that take what others gave back. */
+static void store_beside(struct sim_world *w, uint32_t key)
+{
+    bool stored = false;
+    w->host.config->maxmemory = POOL_BYTES;
+    sim_crowd_all(&w->crowd, SIM_UPLOADING, PACE);
+    sim_world_run_for(w, COME_US, NULL);
+    for (int i = 0; i < SIM_CROWD_MAX && !stored; i++) {
+        stored = sim_verdict_ask(w, SIM_SET, key, LITTLE_BYTES);
+        sim_world_run_for(w, MAKE_ROOM_US, NULL);
+    }
+    if (!stored) {
+        sim_violation("uploads that hardly go on keep the pool to themselves");
+    }
+    w->host.config->maxmemory = 0;
+    disperse(w);
+}
+
 static void must_be_cut(struct sim_world *w, enum sim_loiter what)
 {
     sim_crowd_all(&w->crowd, what, PACE);
@@ -103,6 +125,7 @@ void sim_siege(struct sim_world *w)
     serve_beside(w, SIM_SET, key);
     sim_verdict_serve(w, SIM_GET, key, 0);
     disperse(w);
+    store_beside(w, key);
     config->min_read_rate = config->min_write_rate = LEAST_RATE;
     must_be_cut(w, SIM_UPLOADING);
     must_be_cut(w, SIM_READING);

@@ -5,6 +5,7 @@
  *   uploads that hardly go on:  a GET costs none of them its place, reads have a part of their own;
  *                               a SET does, but succeeds
  *   readers that do not read:   the other way round
+ *   uploads that have the pool: some go when somebody finds no room there
  *   both below the least rate:  are cut though nobody waits
  */
 #ifndef IC_SIM_SIEGE_H

@@ -47,8 +47,7 @@ static bool is_connected(const struct sim_world *w)
     return w->client[0].connected && !w->client[0].leaving;
 }
 
-/* Answered. False: with an error. */
-static bool ask(struct sim_world *w, enum sim_operation_kind kind, uint32_t key, uint64_t size)
+bool sim_verdict_ask(struct sim_world *w, enum sim_operation_kind kind, uint32_t key, uint64_t size)
 {
     uint64_t errors = w->model.errors;
     if (!sim_world_run_for(w, SERVE_US, is_connected)) {
@@ -64,9 +63,9 @@ static bool ask(struct sim_world *w, enum sim_operation_kind kind, uint32_t key,
 void sim_verdict_serve(struct sim_world *w, enum sim_operation_kind kind, uint32_t key,
                        uint64_t size)
 {
-    bool fine = ask(w, kind, key, size);
+    bool fine = sim_verdict_ask(w, kind, key, size);
     if (!fine && w->faults.happened[SIM_FAULT_JOURNAL_LOST] > 0) {
-        fine = ask(w, kind, key, size);
+        fine = sim_verdict_ask(w, kind, key, size);
     }
     if (!fine) {
         sim_violation("key %u: an error although the faults are over", key);

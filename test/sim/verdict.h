@@ -17,6 +17,9 @@ void sim_verdict_now(struct sim_world *w);
  * is what the instance has.
  */
 void sim_verdict_at_end(struct sim_world *w);
+/* One operation, when the faults are over: it must be answered. False: with an error. */
+bool sim_verdict_ask(struct sim_world *w, enum sim_operation_kind kind, uint32_t key,
+                     uint64_t size);
 /*
  * One operation, when the faults are over: it must be answered, and not with an error. If the
  * journal was lost an instance may come back that has seen a higher epoch: what is being written
