@@ -125,8 +125,9 @@ void sim_siege(struct sim_world *w)
     serve_beside(w, SIM_SET, key);
     sim_verdict_serve(w, SIM_GET, key, 0);
     disperse(w);
-    store_beside(w, key);
     config->min_read_rate = config->min_write_rate = LEAST_RATE;
     must_be_cut(w, SIM_UPLOADING);
     must_be_cut(w, SIM_READING);
+    config->min_write_rate = 0;
+    store_beside(w, key); /* the last: it costs the crowd its values */
 }
