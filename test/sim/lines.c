@@ -1,6 +1,5 @@
 #include "sim/lines.h"
 
-#include "proxy/window.h"
 #include "sim/report.h"
 #include "sim/world.h"
 
@@ -39,6 +38,7 @@ int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_wind
     if (result >= 0) {
         assert(l->count < SIM_LINES_MAX);
         l->grant[l->count++] = g;
+        l->waited[g->use] += result == 0;
         check(l);
     }
     return result;

@@ -5,10 +5,10 @@
 #ifndef IC_SIM_LINES_H
 #define IC_SIM_LINES_H
 
-#include <stddef.h>
+#include "proxy/window.h"
 
-struct ic_grant;
-struct ic_window;
+#include <stddef.h>
+#include <stdint.h>
 
 enum { SIM_LINES_MAX = 1024 };
 
@@ -16,6 +16,7 @@ struct sim_lines {
     const struct ic_window *window;        /* of this life */
     struct ic_grant *grant[SIM_LINES_MAX]; /* admitted or waiting, as they came */
     size_t count;
+    uint64_t waited[IC_WINDOW_USES]; /* how often somebody had to, in this life */
 };
 
 #endif

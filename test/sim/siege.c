@@ -66,11 +66,16 @@ static void disperse(struct sim_world *w)
 /* A large KIND and what is small have parts of the window that the crowd cannot have. */
 static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint32_t key)
 {
-    uint64_t cut = count_cut(w);
+    enum ic_window_use use = kind == SIM_GET ? IC_WINDOW_READ : IC_WINDOW_WRITE;
+    uint64_t cut = count_cut(w), waited = w->lines.waited[use];
     bool repairing = sim_verdict_is_repairing(w); /* it reads, too */
     sim_verdict_serve(w, kind, key, large(w));
     sim_verdict_serve(w, SIM_SET, (key + 1) % w->model.keys, sim_below(w, 100));
     sim_verdict_serve(w, SIM_GET, (key + 1) % w->model.keys, 0);
+    if (w->lines.waited[use] != waited && !repairing && !sim_verdict_is_repairing(w)) {
+        sim_violation("a %s waits beside a crowd, and has a part of its own",
+                      kind == SIM_GET ? "GET" : "SET");
+    }
     if (count_cut(w) != cut && !repairing && !sim_verdict_is_repairing(w)) {
         sim_violation("%llu of a crowd are cut for a %s, which has a part of its own",
                       (unsigned long long)(count_cut(w) - cut), kind == SIM_GET ? "GET" : "SET");
