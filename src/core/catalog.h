@@ -33,8 +33,8 @@ enum ic_chunk_state {
 };
 
 enum {                             /* marks of a place */
-       IC_PLACE_LISTED = 1,        /* while an instance is being listed: `instance` has said so */
-       IC_PLACE_BACKUP_LISTED = 2, /* and `backup` */
+       IC_PLACE_LISTED = 1,        /* the round in which `instance` was known to have it, see */
+       IC_PLACE_BACKUP_LISTED = 2, /* store_list.c; and `backup` */
        IC_PLACE_COPYING = 4,       /* `backup` is being written: it does not count yet */
 };
 

@@ -121,6 +121,8 @@ struct ic_pool_instance {
     bool greeted;      /* it has said HELLO, so the highest epoch it knows is ours; not pool.c's,
                           which keeps it when it forgets the instance, see ic_pool_has_greeted */
     bool dying;        /* the platform is ending it: it takes nothing any more; not pool.c's */
+    bool odd_round;    /* of its lists, and */
+    uint8_t list;      /* how far the last is; both not pool.c's, see store_list.c */
     uint8_t misses;    /* invocations in a row answered by siblings */
     uint64_t since_ms; /* heard first, since the proxy's start; 0: not heard yet */
     uint64_t heard_ms;

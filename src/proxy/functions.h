@@ -203,8 +203,8 @@ struct ic_functions_handler {
     /*
      * An instance whose chunk set was not known has been listed: ITEM once per chunk on it, then
      * END. The handler condemns what is not live (IC_POOL_FROM_LIST), calls ic_pool_restore_chunk
-     * for what is and was not counted yet, and reports live chunks that were not among the items as
-     * missing. All bytes counted as live before belong to the same instance SERIAL.
+     * for what is and was not counted yet, and later reports live chunks that were not among the
+     * items as missing. All bytes counted as live before belong to the same instance SERIAL.
      */
     void (*list_begin)(void *ctx, uint16_t function, uint32_t serial);
     void (*list_item)(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item);

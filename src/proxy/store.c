@@ -134,6 +134,7 @@ void ic_store_put_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
     if (o->counted) {
         count_place(s, o, chunk, false);
     }
+    place.marks = ic_store_marks(s, &o->place[chunk], &place);
     o->place[chunk] = place;
     if (o->counted) {
         count_place(s, o, chunk, true);

@@ -389,8 +389,9 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
 /*
  * An instance is listed, before anything else is asked of it: what was queued to be deleted on it
  * is forgotten, the list finds it again. Each item: a live chunk of the catalog on that function
- * becomes HELD by SERIAL (a chunk being written is left as it is), anything else is condemned. At
- * the end chunks the catalog places on SERIAL that were not listed become LOST.
+ * becomes HELD by SERIAL (a chunk being written is left as it is), anything else is condemned.
+ * After the end, in ticks to come, chunks the catalog places on SERIAL that were not listed become
+ * LOST.
  */
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
 void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,

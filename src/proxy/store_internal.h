@@ -30,7 +30,8 @@ enum {
     IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
     IC_STORE_LEAVE_SLICE = 500,    /* keys of evicted and lost objects removed by one tick */
     IC_STORE_NAMES_LOOKED = 1000,  /* keys of one object looked at for what any of them may say */
-    IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick */
+    IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick, and */
+    IC_STORE_LIST_SLICE = 2000,    /* for what lists lacked */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
     IC_STORE_EVICT_SLICE = 2000,   /* objects evicted at a time to be within `maxmemory` */
     IC_STORE_PROBE_MS = 1000,      /* how often a failed journal is tried */
@@ -95,7 +96,9 @@ struct ic_store {
 
     struct ic_list retired; /* of struct ic_retired */
     struct ic_list leaving; /* of struct ic_object, see store_keys.c; the evicted come first */
-    bool sweep;             /* objects are being looked at for what they lack */
+    bool end_lists;         /* objects are being looked at for what lists lacked */
+    uint64_t end_cursor;
+    bool sweep; /* objects are being looked at for what they lack */
     enum ic_degraded sweep_found;
     uint64_t sweep_cursor;
     uint64_t probed_ms;
@@ -188,6 +191,11 @@ void ic_store_drop_gone(struct ic_store *s, struct ic_object *o);
 
 /* ---- store_list.c ----------------------------------------------------------- */
 
+/* The marks of PLACE, which takes the place of BEFORE on the same function. */
+uint8_t ic_store_marks(const struct ic_store *s, const struct ic_chunk_place *before,
+                       const struct ic_chunk_place *place);
+/* A slice of the objects, for lists that have ended; true: there is more. */
+bool ic_store_end_lists_some(struct ic_store *s);
 /* ITEM is of a sealed chunk of O, with the lengths of the catalog. */
 bool ic_store_item_right(const struct ic_object *o, const struct ic_item *item);
 

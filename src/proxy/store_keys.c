@@ -367,6 +367,7 @@ bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
     more |= reap_some(s);
     more |= ic_store_writable(s) && leave_some(s);
     more |= ic_store_writable(s) && ic_store_evict_some(s);
+    more |= ic_store_end_lists_some(s);
     more |= ic_store_sweep_some(s);
     return more;
 }

@@ -15,7 +15,58 @@
  * HELD elsewhere by an instance whose memory is gone counts as LOST. HELD elsewhere by one that is
  * there: a right item is the copy on a second instance, if there is none yet; one that is being
  * copied to the listed instance is left as it is.
+ *
+ * At the end the whole catalog is looked at, a slice each turn, and meanwhile chunks are sealed and
+ * lost as ever. So a place says in which round its instance was known to have the chunk, be it that
+ * it was sealed or that it was listed; a list begins a new round, odd or even, and what is of the
+ * other one when it is looked at is missing:
+ *
+ *   NONE --list_begin, a new round--> BEGUN --list_end--> ENDED --> LOOKED_FOR --all seen--> NONE
+ *                                       ^                   |           |
+ *                                       '---list_begin------'-----------'
+ *
+ * The last: no new round, since not everything has been seen in this one. What is missing then, and
+ * was listed before, is found by who reads it.
  */
+enum list { LIST_NONE, LIST_BEGUN, LIST_ENDED, LIST_LOOKED_FOR };
+
+static bool round_of(const struct ic_store *s, uint16_t function, uint32_t serial)
+{
+    const struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, serial);
+    return instance != NULL && instance->odd_round;
+}
+
+/* SERIAL was known to have it in an odd round: this one, unless it had it BEFORE. */
+static bool is_odd(const struct ic_store *s, const struct ic_chunk_place *before, uint32_t serial)
+{
+    bool held = before->state == IC_CHUNK_HELD;
+    if (held && before->instance == serial) {
+        return (before->marks & IC_PLACE_LISTED) != 0;
+    }
+    if (held && before->backup == serial && ic_place_copied(before)) {
+        return (before->marks & IC_PLACE_BACKUP_LISTED) != 0;
+    }
+    return round_of(s, before->function, serial);
+}
+
+uint8_t ic_store_marks(const struct ic_store *s, const struct ic_chunk_place *before,
+                       const struct ic_chunk_place *place)
+{
+    int marks = place->marks & IC_PLACE_COPYING;
+    if (place->state == IC_CHUNK_HELD) {
+        marks |= is_odd(s, before, place->instance) ? IC_PLACE_LISTED : 0;
+        marks |= is_odd(s, before, place->backup) ? IC_PLACE_BACKUP_LISTED : 0;
+    }
+    return (uint8_t)marks;
+}
+
+/* SERIAL, which should have it, has it. */
+static void mark_listed(const struct ic_store *s, struct ic_chunk_place *place, uint32_t serial)
+{
+    int mark = place->instance == serial ? IC_PLACE_LISTED : IC_PLACE_BACKUP_LISTED;
+    bool odd = round_of(s, place->function, serial);
+    place->marks = (uint8_t)(odd ? place->marks | mark : place->marks & ~mark);
+}
 
 static uint64_t item_cost(const struct ic_item *item)
 {
@@ -66,7 +117,6 @@ static void item_is_copy(struct ic_store *s, struct ic_object *o, uint32_t seria
         return;
     }
     place.backup = serial;
-    place.marks |= IC_PLACE_BACKUP_LISTED;
     ic_pool_restore_chunk(s->setup.pool, place.function, serial, o->chunk_cost);
     ic_store_put_place(s, o, item->chunk, place);
 }
@@ -80,7 +130,7 @@ static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
     } else if (place->backup == serial && (place->marks & IC_PLACE_COPYING) != 0) {
         return;
     } else if (ic_store_item_right(o, item)) {
-        place->marks |= place->instance == serial ? IC_PLACE_LISTED : IC_PLACE_BACKUP_LISTED;
+        mark_listed(s, place, serial);
     } else {
         missing(s, o, item->chunk, serial);
         condemn_item(s, place->function, serial, item);
@@ -97,7 +147,6 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
     }
     ic_pool_restore_chunk(s->setup.pool, place->function, serial, o->chunk_cost);
     ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
-    place->marks |= IC_PLACE_LISTED;
 }
 
 /*
@@ -118,6 +167,8 @@ void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
     if (instance == NULL) {
         return;
     }
+    instance->odd_round ^= instance->list == LIST_NONE;
+    instance->list = LIST_BEGUN;
     /* What is queued to be deleted is in the list, or gone: the list queues it again. */
     struct ic_pool_condemned *condemned;
     while ((condemned = ic_pool_condemned_pop(instance)) != NULL) {
@@ -158,50 +209,87 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
     }
 }
 
-struct list_end {
-    struct ic_store *s;
-    uint16_t function;
-    uint32_t serial;
-};
-
-/* SERIAL should have it: has it said so? */
-static void end_place(const struct list_end *end, struct ic_object *o, uint16_t chunk, uint8_t mark)
+/* SERIAL should have it: was it known to, in its last round? */
+static void end_place(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint32_t serial,
+                      uint8_t mark)
 {
-    struct ic_chunk_place *place = &o->place[chunk];
-    if ((place->marks & mark) == 0) {
-        missing(end->s, o, chunk, end->serial);
+    const struct ic_chunk_place *place = &o->place[chunk];
+    const struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, place->function, serial);
+    if (instance != NULL && instance->list == LIST_LOOKED_FOR &&
+        ((place->marks & mark) != 0) != instance->odd_round) {
+        missing(s, o, chunk, serial);
     }
-    place->marks &= (uint8_t)~mark;
 }
 
 static void end_object(struct ic_object *o, void *ctx)
 {
-    const struct list_end *end = ctx;
-    for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        const struct ic_chunk_place *place = &o->place[i];
-        if (place->function != end->function || place->state != IC_CHUNK_HELD) {
-            continue;
+    struct ic_store *s = ctx;
+    for (uint16_t i = 0; i < ic_object_chunks(o); i++) {
+        const struct ic_chunk_place place = o->place[i];
+        if (place.state == IC_CHUNK_HELD && ic_place_copied(&place)) {
+            end_place(s, o, i, place.backup, IC_PLACE_BACKUP_LISTED);
         }
-        if (place->instance == end->serial) {
-            end_place(end, o, (uint16_t)i, IC_PLACE_LISTED);
-        } else if (place->backup == end->serial && (place->marks & IC_PLACE_COPYING) == 0) {
-            end_place(end, o, (uint16_t)i, IC_PLACE_BACKUP_LISTED);
+        if (place.state == IC_CHUNK_HELD) {
+            end_place(s, o, i, place.instance, IC_PLACE_LISTED);
         }
     }
 }
 
+/* Lists that are FROM are TO from now on. True: there are some. */
+static bool turn_lists(struct ic_store *s, enum list from, enum list to)
+{
+    bool any = false;
+    for (uint32_t f = 0; f < ic_pool_count(s->setup.pool); f++) {
+        for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
+            uint32_t serial = ic_pool_function(s->setup.pool, (uint16_t)f)->instance[k].serial;
+            struct ic_pool_instance *i =
+                serial == 0 ? NULL : ic_pool_find(s->setup.pool, (uint16_t)f, serial);
+            if (i != NULL && i->list == from) {
+                i->list = (uint8_t)to;
+                any = true;
+            }
+        }
+    }
+    return any;
+}
+
+/* A list that ends while others are looked for is looked for after them. */
+static void begin_to_look(struct ic_store *s)
+{
+    s->end_lists = turn_lists(s, LIST_ENDED, LIST_LOOKED_FOR);
+    s->end_cursor = 0;
+}
+
+bool ic_store_end_lists_some(struct ic_store *s)
+{
+    for (int i = 0; s->end_lists && i < IC_STORE_LIST_SLICE; i++) {
+        s->end_cursor = ic_catalog_object_scan(s->catalog, s->end_cursor, end_object, s);
+        if (s->end_cursor == 0) {
+            turn_lists(s, LIST_LOOKED_FOR, LIST_NONE);
+            begin_to_look(s);
+            ic_store_sweep(s, IC_DEGRADED_SWEEP);
+        }
+    }
+    return s->end_lists;
+}
+
 void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial)
 {
+    struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, serial);
+    if (instance == NULL) {
+        return;
+    }
     if (s->rebuild != NULL) {
-        struct ic_pool_instance *instance = ic_pool_find(s->setup.pool, function, serial);
-        if (s->rebuild_settling && instance != NULL) {
+        instance->list = LIST_NONE;
+        if (s->rebuild_settling) {
             ic_pool_set_known(instance, false); /* too late: its next HELLO is listed again */
         }
         return;
     }
-    struct list_end end = {.s = s, .function = function, .serial = serial};
-    ic_catalog_object_each(s->catalog, end_object, &end);
-    ic_store_sweep(s, IC_DEGRADED_SWEEP);
+    instance->list = LIST_ENDED;
+    if (!s->end_lists) {
+        begin_to_look(s);
+    }
     if (s->setup.condemned != NULL) {
         s->setup.condemned(s->setup.ctx, function);
     }
