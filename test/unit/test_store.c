@@ -643,6 +643,32 @@ static void test_watch(void **state)
     world_deinit(w);
 }
 
+/* However many watch a key, a change costs what one costs once all of them know, and a flush never
+ * looks at them. */
+static void test_watchers_are_told_once(void **state)
+{
+    (void)state;
+    struct world *w = start(100000, small_code);
+    enum { MANY = 100 };
+    static struct ic_watch a[MANY], b[MANY];
+    world_set(w, "a", 10, 0);
+    world_set(w, "b", 10, 0);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ic_store_watch(w->store, &a[i], ic_slice_str("a"), w->wall_ms), 0);
+        assert_int_equal(ic_store_watch(w->store, &b[i], ic_slice_str("b"), w->wall_ms), 0);
+    }
+    world_set(w, "a", 10, 0);
+    assert_int_equal(w->store->watches.count, 1); /* nobody is left to be told of it */
+    world_change(w, IC_CHANGE_FLUSH, NULL, NULL, 0);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(a[i].dirty && !b[i].dirty);
+        assert_true(ic_store_watch_dirty(w->store, &b[i], w->wall_ms));
+        ic_store_unwatch(w->store, &a[i]);
+        ic_store_unwatch(w->store, &b[i]);
+    }
+    world_deinit(w);
+}
+
 static void commit_again(void *ctx, int result)
 {
     struct world *w = ctx;
@@ -763,6 +789,7 @@ int main(void)
         leak_test(test_lost_and_late_chunks),
         leak_test(test_restart_and_lists),
         leak_test(test_watch),
+        leak_test(test_watchers_are_told_once),
         leak_test(test_done_may_commit_and_forget),
         leak_test(test_scan_and_random),
         leak_test(test_bad_code_table),

@@ -166,6 +166,27 @@ static void test_change_without_memory(void **state)
     world_deinit(w);
 }
 
+/* `maxmemory` was lowered, and very much has to go: not all of it for the next SET. */
+static void test_evicted_in_slices(void **state)
+{
+    (void)state;
+    struct world *w = start("lru");
+    enum { COUNT = 2 * IC_STORE_EVICT_SLICE + 100 };
+    struct ic_object *o;
+    use(w, "maxmemory", "0");
+    set_many(w, "k", COUNT, 1);
+    use(w, "maxmemory", "50");
+    assert_int_equal(world_draft(w, "new", 1, &o), 0);
+    assert_int_equal(ic_store_count(w->store), COUNT - IC_STORE_EVICT_SLICE);
+    ic_store_drop(w->store, o);
+    assert_true(ic_store_tick(w->store, w->now_ms, w->wall_ms));
+    assert_int_equal(ic_store_count(w->store), COUNT - 2 * IC_STORE_EVICT_SLICE);
+    world_tick(w);
+    assert_int_equal(ic_store_count(w->store), 50);
+    world_check(w);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +196,7 @@ int main(void)
         leak_test(test_change),
         leak_test(test_change_in_slices),
         leak_test(test_change_without_memory),
+        leak_test(test_evicted_in_slices),
     };
     return cmocka_run_group_tests_name("store eviction", tests, NULL, NULL);
 }
