@@ -18,7 +18,10 @@ struct ic_queued_command {
     struct ic_arg argv[]; /* their bytes lie behind */
 };
 
-enum { WATCH_UNITS = 2 }; /* of work, of a key */
+enum {
+    WATCH_UNITS = 2,       /* of work, of a key */
+    DROPPED_AT_ONCE = 100, /* drafts of a command */
+};
 
 struct session_watch {
     struct ic_map_node node; /* in session->watches */
@@ -92,15 +95,22 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     return q;
 }
 
-static void free_queued(struct ic_store *store, struct ic_queued_command *q)
+/* Drops drafts of Q, MOST of them; when there are no more it is freed. Returns how many it was. */
+static unsigned free_queued(struct ic_store *store, struct ic_queued_command *q, unsigned most)
 {
-    ic_list_remove(&q->node);
-    for (uint32_t i = 0; i < q->argc; i++) {
-        if (q->argv[i].draft != NULL) {
-            ic_store_drop(store, q->argv[i].draft);
+    unsigned dropped = 0;
+    while (q->argc > 0 && dropped < most) {
+        struct ic_object *draft = q->argv[--q->argc].draft;
+        if (draft != NULL) {
+            ic_store_drop(store, draft);
+            dropped++;
         }
     }
-    ic_free(q);
+    if (q->argc == 0) {
+        ic_list_remove(&q->node);
+        ic_free(q);
+    }
+    return dropped;
 }
 
 static void free_watch(struct ic_store *store, struct session_watch *w)
@@ -113,14 +123,17 @@ static void free_watch(struct ic_store *store, struct session_watch *w)
 bool ic_transaction_free_some(struct ic_sessions *all, unsigned most)
 {
     struct ic_store *store = all->proxy->store;
-    for (; most > 0; most--) {
+    while (most > 0) {
+        unsigned dropped = 0;
         if (!ic_list_empty(&all->old_queued)) {
-            free_queued(store, IC_CONTAINER(all->old_queued.next, struct ic_queued_command, node));
+            dropped = free_queued(
+                store, IC_CONTAINER(all->old_queued.next, struct ic_queued_command, node), most);
         } else if (!ic_list_empty(&all->old_watches)) {
             free_watch(store, IC_CONTAINER(all->old_watches.next, struct session_watch, link));
         } else {
             return false;
         }
+        most -= dropped > 0 ? dropped : 1;
     }
     return true;
 }
@@ -130,6 +143,31 @@ static void free_later(struct ic_session *s, struct ic_list *from, struct ic_lis
 {
     ic_list_move_all(from, old);
     ic_sessions_chores(s->sessions);
+}
+
+void ic_transaction_drop_drafts(struct ic_session *s, struct ic_arg *argv, uint32_t argc)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < argc; i++) {
+        count += argv[i].draft != NULL;
+    }
+    struct ic_queued_command *q = NULL;
+    if (count > DROPPED_AT_ONCE) {
+        q = ic_calloc(1, sizeof(*q) + count * sizeof(struct ic_arg));
+    }
+    for (uint32_t i = 0; i < argc; i++) {
+        struct ic_object *draft = argv[i].draft;
+        argv[i].draft = NULL;
+        if (draft != NULL && q != NULL) {
+            q->argv[q->argc++].draft = draft;
+        } else if (draft != NULL) {
+            ic_store_drop(s->proxy->store, draft);
+        }
+    }
+    if (q != NULL) {
+        ic_list_push_back(&s->sessions->old_queued, &q->node);
+        ic_sessions_chores(s->sessions);
+    }
 }
 
 void ic_transaction_drop_queue(struct ic_session *s)
@@ -321,7 +359,9 @@ static void run_queue(struct ic_call *c, struct exec *e)
             return;
         }
         e->inner.command = NULL;
-        free_queued(c->proxy->store, q);
+        ic_list_remove(&q->node);
+        ic_transaction_drop_drafts(s, q->argv, q->argc);
+        ic_free(q);
         more = ic_call_goes_on_alone(c, 0);
     }
 }

@@ -288,11 +288,7 @@ static void drop_values(struct ic_session *s)
 void ic_dispatch_drop(struct ic_session *s)
 {
     drop_values(s);
-    for (uint32_t i = 0; i < s->call.argc; i++) {
-        if (s->argv[i].draft != NULL) {
-            ic_store_drop(s->proxy->store, s->argv[i].draft);
-        }
-    }
+    ic_transaction_drop_drafts(s, s->argv, s->call.argc);
     drop_job(&s->call);
     s->call.argc = 0;
     s->command = NULL;

@@ -164,7 +164,10 @@ void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
 void ic_transaction_init(struct ic_session *s);
 /* MULTI: keeps S's request, its drafts included, for EXEC. */
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
-/* Of what transactions have left, MOST are freed: queued commands, watches. False: that was all. */
+/* The drafts of ARGV are dropped: many of them in turns to come, if there is memory for that. */
+void ic_transaction_drop_drafts(struct ic_session *s, struct ic_arg *argv, uint32_t argc);
+/* Of what transactions have left, MOST are freed: queued commands, drafts, watches. False: that was
+ * all. */
 bool ic_transaction_free_some(struct ic_sessions *all, unsigned most);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
  */

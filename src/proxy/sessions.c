@@ -20,7 +20,7 @@ enum {
     TICK_MS = 1000,
     CUTS_MAX = 200, /* clients that one tick closes; the next comes soon then: */
     SOON_MS = 10,
-    CHORES_SLICE = 2000, /* commands and watches freed in a turn */
+    CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn */
     PASSWORD_MAX = 4096,
     RELIEVE_MS = 50,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */

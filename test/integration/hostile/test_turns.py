@@ -242,6 +242,23 @@ def test_a_client_that_leaves_much_behind(cluster, small_turns):
     wait_until(lambda: client.info("memory")["used_memory"] < before + 1_000_000, "it is freed")
 
 
+@pytest.mark.parametrize("end", ["DISCARD", "MSETNX"])
+def test_values_that_come_to_nothing_are_dropped_in_many_turns(cluster, end):
+    """A transaction that is given up, and a command that stores none of them."""
+    client, count = cluster.redis(), 40_000
+    client.set("v0", "there already")
+    stored = encode("MSETNX", *(word for i in range(count) for word in (f"v{i}", "v")))
+    with cluster.socket() as s:
+        requests = encode("MULTI") + stored + encode("DISCARD") if end == "DISCARD" else stored
+        s.sendall(requests[:-1])
+        wait_until(lambda: client.info("pool")["drafts"] == count, "all but the last byte has come")
+        said = ask(s, requests[-1:], encode("INFO", "pool"))
+        assert said.startswith(b"+OK\r\n+QUEUED\r\n+OK\r\n" if end == "DISCARD" else b":0\r\n")
+        left = int(said.split(b"\r\ndrafts:")[1].split(b"\r")[0])
+        assert 0 < left < count
+        wait_until(lambda: client.info("pool")["drafts"] == 0, "they are dropped")
+
+
 def clients_of(cluster, name, count):
     sockets = [cluster.socket() for _ in range(count)]
     for i, s in enumerate(sockets):
