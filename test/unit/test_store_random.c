@@ -29,7 +29,8 @@ struct life {
     int draft_key[DRAFTS];
     struct world_copy copy[COPIES];
     uint64_t unexplained; /* keys that showed nothing although the model has them */
-    uint64_t dropped;     /* evicted and purged keys in earlier lives of the proxy */
+    uint64_t dropped; /* evicted and purged keys in earlier lives of the proxy, or not counted */
+    bool flushed;     /* in this turn: an eviction is none of keys */
     int turns_failed;
 };
 
@@ -144,6 +145,7 @@ static void change_key(struct life *l, enum ic_change_kind kind)
     }
     case IC_CHANGE_FLUSH:
         memset(l->key, 0, sizeof l->key);
+        l->flushed = true;
         break;
     case IC_CHANGE_PUT:
         break;
@@ -217,6 +219,7 @@ static void end_turn(struct life *l)
     }
     if (!ic_store_writable(l->w.store)) {
         l->turns_failed++;
+        l->dropped += l->flushed ? KEYS : 0;
         memcpy(l->key, l->before, sizeof l->key);
         check_keys(l);
         world_check(&l->w);
@@ -224,6 +227,7 @@ static void end_turn(struct life *l)
         ic_store_tick(l->w.store, l->w.now_ms, l->w.wall_ms);
         assert_true(ic_store_writable(l->w.store));
     }
+    l->flushed = false;
     check_keys(l);
     world_turn_end(&l->w); /* what check_keys found expired or lost */
     world_check(&l->w);
