@@ -454,9 +454,8 @@ static void run(struct ic_session *s, struct ic_call *c)
 {
     IC_LIST_EACH (node, &s->values) {
         struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
-        c->argv[v->index].draft = v->draft;
+        c->argv[v->index].draft = ic_value_take(v);
         c->argv[v->index].dollars = v->dollars;
-        v->draft = NULL;
     }
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);

@@ -524,12 +524,9 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
 
 uint64_t ic_session_pool_bytes(const struct ic_session *s)
 {
-    uint64_t bytes = ic_reply_pinned(&s->reply) + s->queued_pool_bytes;
-    IC_LIST_EACH (node, &s->values) {
-        const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
-        bytes += s->refused ? 0 : ic_value_pool_bytes(v);
-    }
-    return bytes;
+    uint64_t values = s->drafts_bytes;
+    values += s->streaming == NULL ? 0 : ic_value_upload_bytes(s->streaming);
+    return ic_reply_pinned(&s->reply) + s->queued_pool_bytes + (s->refused ? 0 : values);
 }
 
 size_t ic_session_query_bytes(const struct ic_session *s)

@@ -86,6 +86,7 @@ struct ic_session {
     const struct ic_command *command; /* as soon as its name is there */
     struct ic_list values;            /* of struct ic_value, in order */
     size_t values_bytes;              /* of these, and of their puts */
+    uint64_t drafts_bytes;            /* of those that are drafts, in the pool */
     struct ic_value *streaming;       /* whose body is being read, or NULL */
     struct ic_value *waiting;         /* whose first bytes wait for window memory, or NULL */
     size_t streaming_room;            /* bytes of the last `room` that are the value's */

@@ -27,6 +27,7 @@ enum {
     WAIT_MS = 250,            /* for who has waited so long slow readers are cut */
     CUT_MS = 100,             /* between two of them */
     HOLD_MS = 5000,           /* who gives back what it holds within this, at its pace, is not */
+    HOLDERS_MAX = 16,         /* clients that one tick closes for what they keep of the pool */
     POOL_SHARE = 16,          /* so much of the pool is much for one client to keep */
 };
 
@@ -173,45 +174,65 @@ static void on_waiting(void *ctx)
     }
 }
 
-/* Who keeps the most of the pool to itself; NULL: nobody keeps any. *KEPT: bytes, by all. */
-static struct ic_session *largest_holder(const struct ic_sessions *all, uint64_t *kept)
+/* Who keeps the most of the pool to themselves, those with most first. */
+struct holders {
+    struct ic_session *session[HOLDERS_MAX];
+    uint64_t bytes[HOLDERS_MAX];
+    unsigned count;
+    uint64_t kept; /* bytes, by all clients */
+};
+
+static void add_holder(struct holders *h, struct ic_session *s, uint64_t bytes)
 {
-    struct ic_session *holder = NULL;
-    uint64_t most = 0;
-    *kept = 0;
+    unsigned at = h->count < HOLDERS_MAX ? h->count++ : HOLDERS_MAX - 1;
+    for (; at > 0 && h->bytes[at - 1] < bytes; at--) {
+        h->session[at] = h->session[at - 1];
+        h->bytes[at] = h->bytes[at - 1];
+    }
+    h->session[at] = s;
+    h->bytes[at] = bytes;
+}
+
+static struct holders find_holders(const struct ic_sessions *all)
+{
+    struct holders h = {0};
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         uint64_t bytes = ic_session_pool_bytes(s);
-        *kept += bytes;
-        holder = bytes > most ? s : holder;
-        most = bytes > most ? bytes : most;
+        h.kept += bytes;
+        if (bytes > 0 && (h.count < HOLDERS_MAX || bytes > h.bytes[HOLDERS_MAX - 1])) {
+            add_holder(&h, s, bytes);
+        }
     }
-    return holder;
+    return h;
 }
 
 /*
  * A value found no room in the pool although everything that can be evicted were: the client that
  * keeps the most of it to itself loses it, if that is much, and not less than the value asks for.
  * When all together keep more than half of the pool, that is much, whoever has how little of it:
- * for a value that does not ask for much itself the largest go until there is room.
+ * for a value that does not ask for much itself the largest go until there is room. True: more of
+ * them are to go, soon.
  */
-static void relieve_pool(struct ic_sessions *all)
+static bool relieve_pool(struct ic_sessions *all)
 {
     const struct ic_config *c = all->proxy->config;
     uint64_t pool = (uint64_t)(c->maxmemory > 0 ? c->maxmemory : c->functions * c->memory);
-    uint64_t much = pool / POOL_SHARE, least = much > all->no_room ? much : all->no_room;
-    uint64_t kept, freed = 0;
-    struct ic_session *holder = largest_holder(all, &kept);
-    bool crowd = kept > pool / 2 && all->no_room <= much;
-    for (int i = 0; i < CUTS_MAX && freed < all->no_room && holder != NULL; i++) {
-        uint64_t bytes = ic_session_pool_bytes(holder);
-        if (!crowd && bytes <= least) {
-            return;
+    uint64_t wanted = all->no_room, much = pool / POOL_SHARE, least = much > wanted ? much : wanted;
+    struct holders h = find_holders(all);
+    bool crowd = h.kept > pool / 2 && wanted <= much;
+    all->no_room = UINT64_MAX;
+    for (unsigned i = 0; i < h.count && (crowd || h.bytes[i] > least); i++) {
+        cut(h.session[i], "it keeps values in the pool, and there is no room for those of others");
+        if (h.bytes[i] >= wanted) {
+            return false;
         }
-        cut(holder, "it keeps values in the pool, and there is no room for those of others");
-        freed += bytes;
-        holder = largest_holder(all, &kept);
+        wanted -= h.bytes[i];
     }
+    if (crowd && h.count == HOLDERS_MAX) {
+        all->no_room = wanted;
+    }
+    return all->no_room < UINT64_MAX;
 }
 
 static void on_tick(void *ctx)
@@ -220,10 +241,7 @@ static void on_tick(void *ctx)
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     unsigned cuts = 0;
     ic_stats_sample(&all->stats, now_ms);
-    if (all->no_room < UINT64_MAX) {
-        relieve_pool(all);
-        all->no_room = UINT64_MAX;
-    }
+    bool soon = all->no_room < UINT64_MAX && relieve_pool(all);
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         const char *why = cuts == CUTS_MAX ? NULL : fault(s, now_ms);
@@ -234,7 +252,7 @@ static void on_tick(void *ctx)
             ic_session_check_output(s);
         }
     }
-    ic_timer_start(&all->tick, cuts == CUTS_MAX ? SOON_MS : TICK_MS);
+    ic_timer_start(&all->tick, soon || cuts == CUTS_MAX ? SOON_MS : TICK_MS);
 }
 
 static void do_chores(void *ctx)

@@ -95,6 +95,7 @@ static void on_ready(void *ctx, int result)
     struct ic_session *s = v->session;
     if (result == 0) {
         v->draft = ic_put_take(v->put);
+        s->drafts_bytes += v->size;
         ic_books_set(s->proxy->books, v->size);
     } else {
         note_error(v, result, ic_slice(NULL, 0));
@@ -160,10 +161,19 @@ void ic_value_free(struct ic_value *v)
     end_head(v);
     count_memory(v, 0);
     ic_put_free(v->put);
-    if (v->draft != NULL) {
-        ic_store_drop(v->session->proxy->store, v->draft);
+    struct ic_object *draft = ic_value_take(v);
+    if (draft != NULL) {
+        ic_store_drop(v->session->proxy->store, draft);
     }
     ic_free(v);
+}
+
+struct ic_object *ic_value_take(struct ic_value *v)
+{
+    struct ic_object *draft = v->draft;
+    v->session->drafts_bytes -= draft == NULL ? 0 : v->size;
+    v->draft = NULL;
+    return draft;
 }
 
 bool ic_value_wants_head(const struct ic_value *v)
@@ -200,14 +210,11 @@ bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
     return v->put == NULL || ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
 }
 
-uint64_t ic_value_pool_bytes(const struct ic_value *v)
+uint64_t ic_value_upload_bytes(const struct ic_value *v)
 {
-    if (v->put == NULL) {
-        return v->draft == NULL ? 0 : v->size;
-    }
     double rest_ms =
         (double)(now_ms(v) - v->begun_ms) * (double)v->left / (double)(v->size - v->left + 1);
-    return rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
+    return v->put != NULL && rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */

@@ -53,9 +53,11 @@ void ic_value_received(struct ic_value *v, size_t length);
 size_t ic_value_withdraw(struct ic_value *v);
 /* As ic_put_fast_enough; fine if the put has failed. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
-/* Bytes of the pool that V keeps: a draft's, and what was claimed for one whose end, at its
- * client's pace so far, is not near. */
-uint64_t ic_value_pool_bytes(const struct ic_value *v);
+/* Bytes of the pool that were claimed for V, which is streaming, if its end is not near at its
+ * client's pace so far; 0 else. */
+uint64_t ic_value_upload_bytes(const struct ic_value *v);
+/* V's draft, the caller's from now on, or NULL. */
+struct ic_object *ic_value_take(struct ic_value *v);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
  * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be
  * read. */

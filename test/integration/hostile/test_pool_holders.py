@@ -97,6 +97,17 @@ def test_of_slow_uploads_the_largest_give_way(cluster, small, count, stripes, gi
         assert figures["ic_cut_clients"] == cut + given_up and figures["drafts"] == count - given_up
 
 
+def test_of_many_that_keep_a_little_no_more_go_than_must(cluster, small):
+    cut = small.info("everything")["ic_cut_clients"]
+    value, each = VALUE[:6 * MB], 300 * KB
+    with contextlib.ExitStack() as stack:
+        for _ in range(340):
+            queue(cluster, stack, each, 1)
+        wait_until(lambda: is_stored(small, value), "there is room")
+        assert small.get("stored") == value
+        assert len(value) // each <= small.info("everything")["ic_cut_clients"] - cut <= len(value) // each + 1
+
+
 def test_asking_for_too_much_takes_it_from_nobody(cluster, small):
     with contextlib.ExitStack() as stack:
         s = queue(cluster, stack, len(VALUE), 3)
