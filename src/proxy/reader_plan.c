@@ -120,7 +120,7 @@ int ic_reader_plan(const struct ic_reader *r, const struct ic_span *span, uint64
         return 0;
     }
     costs(r, cost);
-    if (good == 0 && (uint32_t)__builtin_popcountll(span->need) < d &&
+    if ((good | span->asked) == 0 && (uint32_t)__builtin_popcountll(span->need) < d &&
         all_at_hand(cost, span->need)) {
         *more = span->need; /* part of a stripe: no need for d */
         return 0;

@@ -1,6 +1,6 @@
 #include "proxy/get.h"
 
-#include "proxy/reader.h"
+#include "proxy/reader_internal.h"
 
 #include "unit/get_world.h"
 
@@ -277,6 +277,20 @@ static void test_plan(void **state)
         assert_int_equal(asked_chunks, rows[k].expected);
         end(o);
     }
+}
+
+/* A late chunk of a part of a stripe, which its function answers for in other spans again: others
+ * are asked, not it once more. */
+static void test_what_is_asked_is_not_asked_again(void **state)
+{
+    (void)state;
+    struct ic_object *o = begin(4, 2, 256, 10000);
+    struct ic_reader r = {.proxy = &fake.proxy, .object = o};
+    struct ic_span span = {.need = 0x02, .asked = 0x02, .late = 0x02};
+    uint64_t more;
+    assert_int_equal(ic_reader_plan(&r, &span, &more), 0);
+    assert_int_equal(more, 0x1D);
+    end(o);
 }
 
 static void test_paused_reads_are_bounded(void **state)
@@ -591,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_late_chunks_are_replaced),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_hedge),
+        cmocka_unit_test(test_what_is_asked_is_not_asked_again),
         cmocka_unit_test(test_paused_reads_are_bounded),
         cmocka_unit_test(test_readers_at_one_place_share),
         cmocka_unit_test(test_slow_reader_does_not_stall_others),
