@@ -1,25 +1,27 @@
 #include "proxy/pace.h"
 
 enum {
-    STALL_MS = 50,          /* who is waited for so long, and will be again, stalls */
+    SILENCE_MS = 20,        /* who is waited for so long, and sends nothing, stalls */
+    STALL_MS = 50,          /* or who is waited for so long, and will be again */
+    TURN_MS = 200,          /* or who has been waited for so long, however little is left */
     RATE_WINDOW_MS = 10000, /* over which a rate is measured */
 };
 
 void ic_pace_begin(struct ic_pace *p, uint64_t now_ms)
 {
-    p->turn_ms = now_ms;
-    p->turn_bytes = 0;
+    p->begun_ms = p->looked_ms = now_ms;
+    p->looked_bytes = 0;
 }
 
 bool ic_pace_stalls(struct ic_pace *p, uint64_t now_ms, uint64_t bytes, uint64_t rest)
 {
-    uint64_t elapsed_ms = now_ms - p->turn_ms, came = bytes - p->turn_bytes;
-    if (elapsed_ms < STALL_MS) {
+    uint64_t elapsed_ms = now_ms - p->looked_ms, came = bytes - p->looked_bytes;
+    if (elapsed_ms < SILENCE_MS || (came > 0 && elapsed_ms < STALL_MS)) {
         return false;
     }
-    p->turn_ms = now_ms;
-    p->turn_bytes = bytes;
-    return elapsed_ms * rest >= STALL_MS * came;
+    p->looked_ms = now_ms;
+    p->looked_bytes = bytes;
+    return elapsed_ms * rest >= STALL_MS * came || now_ms - p->begun_ms >= TURN_MS;
 }
 
 bool ic_pace_fast_enough(struct ic_pace *p, uint64_t now_ms, bool its_turn, uint64_t received,

@@ -10,14 +10,15 @@
 
 /* Zeroed: nothing is known. */
 struct ic_pace {
-    uint64_t turn_ms, turn_bytes;    /* when it became the client's turn, or was last looked at */
-    uint64_t window_ms, window_mark; /* since when its rate is measured; 0: it is not its turn */
+    uint64_t begun_ms;                /* when it became the client's turn */
+    uint64_t looked_ms, looked_bytes; /* when it was last looked at, or begun */
+    uint64_t window_ms, window_mark;  /* since when its rate is measured; 0: it is not its turn */
 };
 
 /* It is the client's turn: a stripe is there for it to fill. */
 void ic_pace_begin(struct ic_pace *p, uint64_t now_ms);
-/* BYTES of the stripe have come since, and since the last look so few that the REST will take
- * longer than may be. */
+/* BYTES of the stripe have come since, and since the last look none, or so few that the REST will
+ * take longer than may be; or the client has had its turn for long. */
 bool ic_pace_stalls(struct ic_pace *p, uint64_t now_ms, uint64_t bytes, uint64_t rest);
 /* Call about every second. RECEIVED: bytes ever; ITS_TURN: the client is waited for. False: it was,
  * for ten seconds, and has sent less than RATE bytes per second (0: any rate will do). */

@@ -69,8 +69,8 @@ struct ic_put {
     double dollars;          /* of the requests answered */
     int error;
     enum put_state state;
-    bool queued, admitted, blocked, freed;
-    uint8_t *key; /* a copy: goes into the seals */
+    bool queued, admitted, served, blocked, freed; /* served: with memory for a stripe */
+    uint8_t *key;                                  /* a copy: goes into the seals */
     size_t key_len;
     uint16_t chunk_count;
     struct chunk chunk[]; /* d + p */
@@ -155,6 +155,7 @@ static struct stripe *open_stripe(struct ic_put *put)
     put->next_stripe++;
     put->stripe_count++;
     put->filling = s;
+    put->served = true;
     ic_pace_begin(&put->pace, now_ms(put));
     ic_list_push_back(&put->stripes, &s->node);
     return s;
@@ -330,7 +331,8 @@ static void resume_if_blocked(struct ic_put *put)
 {
     if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
         put->blocked = false;
-        put->pace = (struct ic_pace){.turn_ms = now_ms(put)};
+        put->pace.window_ms = 0;
+        ic_pace_begin(&put->pace, now_ms(put));
         start_deadline(put);
         put->handler->resume(put->ctx);
     }
@@ -540,10 +542,17 @@ static void on_deadline(void *ctx)
     if (put->state == PUT_SEALING) {
         settle(put);
     } else if (!put->admitted) {
-        fail(put, IC_ETIMEOUT, false);
+        fail(put, IC_EBUSY, false);
     } else if (stripe_due_ms(put) <= now_ms(put)) {
         give_up_late_chunks(put);
     }
+}
+
+static void leave_window(struct ic_put *put)
+{
+    ic_window_leave(&put->grant);
+    put->queued = put->admitted = put->served = false;
+    start_deadline(put);
 }
 
 /* The client leaves what it was given unfilled, or fills it slowly; nothing else is under way. */
@@ -566,9 +575,7 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
         put->received -= s->filled;
         release_stripe(s);
     }
-    ic_window_leave(&put->grant);
-    put->queued = put->admitted = false;
-    start_deadline(put);
+    leave_window(put);
     return (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe);
 }
 
@@ -670,10 +677,15 @@ size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
         if (put->next_stripe == put->layout.stripes) {
             return 0;
         }
+        bool yields = put->served && ic_window_stats(put->proxy->window).waiting > 0;
+        if (yields && put->stripe_count == 0) { /* else when nodes have the stripes there are */
+            leave_window(put);
+            yields = false;
+        }
         if (!put->queued && !queue_for_memory(put)) {
             return 0;
         }
-        s = put->admitted ? open_stripe(put) : NULL;
+        s = put->admitted && !yields ? open_stripe(put) : NULL;
         if (s == NULL) {
             put->blocked = true;
             return 0;

@@ -548,7 +548,7 @@ static void on_timer(void *ctx)
     struct ic_reader *r = ctx;
     uint64_t now = ic_loop_now_ms(r->proxy->loop);
     if (!r->admitted) {
-        fail(r, IC_ETIMEOUT);
+        fail(r, IC_EBUSY);
         return;
     }
     replace_late(r, now);

@@ -22,7 +22,7 @@ enum {
     SOON_MS = 10,
     CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn */
     PASSWORD_MAX = 4096,
-    RELIEVE_MS = 50,          /* between two looks at who holds window memory, while some wait */
+    RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
     WAIT_MS = 250,            /* for who has waited so long slow readers are cut */
     CUT_MS = 100,             /* between two of them */
@@ -159,7 +159,7 @@ static void on_relieve(void *ctx)
         return;
     }
     bool all_withdrawn = withdraw_uploads(all);
-    if (ic_window_waited_ms(all->proxy->window, now_ms) >= WAIT_MS &&
+    if (ic_window_waited_ms(all->proxy->window, IC_WINDOW_READ, now_ms) >= WAIT_MS &&
         now_ms - all->reader_cut_ms >= CUT_MS) {
         cut_slowest_reader(all, now_ms);
     }

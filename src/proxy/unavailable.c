@@ -15,6 +15,8 @@ static const char *reason(int result)
         return "too few of its functions can be had";
     case IC_ETIMEOUT:
         return "too few of its functions answered in time";
+    case IC_EBUSY:
+        return "others use all of `window-memory'";
     default:
         return ic_error_text(result);
     }

@@ -301,11 +301,12 @@ void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void 
     w->on_waiting_ctx = ctx;
 }
 
-uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms)
+uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver, uint64_t now_ms)
 {
     uint64_t waited_ms = 0;
+    bool has_others = w->used[giver] > w->limit / 16 * kept_16ths[giver];
     for (int use = 0; use < IC_WINDOW_USES; use++) {
-        if (!ic_list_empty(&w->waiting[use])) {
+        if ((use == (int)giver || has_others) && !ic_list_empty(&w->waiting[use])) {
             uint64_t since_ms = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node)->since_ms;
             waited_ms = now_ms - since_ms > waited_ms ? now_ms - since_ms : waited_ms;
         }

@@ -82,8 +82,9 @@ bool ic_window_can_take(struct ic_grant *g, size_t size, uint32_t count);
 /* WAITING(ctx) is called, by ic_window_admit, whenever one waits for admission and nobody else
  * does; it must not call the window. NULL: nothing. */
 void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void *ctx);
-/* How long the first of those who wait for admission has waited at NOW_MS; 0: nobody waits. */
-uint64_t ic_window_waited_ms(const struct ic_window *w, uint64_t now_ms);
+/* How long the first of those whom memory that a GIVER has helps has waited for admission, at
+ * NOW_MS: of the same use, or of any, if that use has more than is kept for it. 0: none. */
+uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver, uint64_t now_ms);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
 

@@ -70,23 +70,6 @@ static uint64_t feed(struct client *c, uint64_t most, size_t piece)
     return fed;
 }
 
-/* The whole way, nodes answering whenever there is no room. */
-static void put_all(struct client *c, uint64_t size, size_t piece)
-{
-    assert_int_equal(begin_put(c, size), 0);
-    while (c->sent < size && c->ready == 0) {
-        uint32_t resumed = c->resumed;
-        if (feed(c, UINT64_MAX, piece) == 0) {
-            fake_run();
-            assert_true(c->resumed > resumed || c->ready > 0);
-        }
-    }
-    if (c->put != NULL) {
-        ic_put_seal(c->put, 0);
-    }
-    fake_run();
-}
-
 /* Every chunk in STATE HELD is on its node as the layout, the code and the CRCs say. */
 static void check_chunks(const struct ic_object *o)
 {

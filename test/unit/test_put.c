@@ -3,6 +3,23 @@
 static const uint64_t sizes[] = {0,    1,    63,   64,   65,   255,  256,   257,
                                  1023, 1024, 1025, 4096, 5000, 8191, 65536, 100000};
 
+/* The whole way, nodes answering whenever there is no room. */
+static void put_all(struct client *c, uint64_t size, size_t piece)
+{
+    assert_int_equal(begin_put(c, size), 0);
+    while (c->sent < size && c->ready == 0) {
+        uint32_t resumed = c->resumed;
+        if (feed(c, UINT64_MAX, piece) == 0) {
+            fake_run();
+            assert_true(c->resumed > resumed || c->ready > 0);
+        }
+    }
+    if (c->put != NULL) {
+        ic_put_seal(c->put, 0);
+    }
+    fake_run();
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -470,178 +487,6 @@ static void test_write_deadline_in_the_body(void **state)
     finish(&c);
 }
 
-static void test_admission(void **state)
-{
-    (void)state;
-    struct client a, b, late;
-    fake_begin(10, 2, 65536, 1 << 20); /* one stripe at a time */
-    fake.script = never;
-    assert_int_equal(begin_put(&a, 655360), 0);
-    assert_int_equal(begin_put(&b, 655360), 0);
-    assert_int_equal(begin_put(&late, 655360), 0);
-    assert_int_equal(feed(&a, UINT64_MAX, SIZE_MAX), 655360);
-    assert_false(ask_for_room(&b) || ask_for_room(&late));
-    ic_put_free(late.put);
-    ic_put_seal(a.put, 0);
-    fake.script = NULL;
-    fake_run();
-    assert_int_equal(a.result, 0);
-    assert_int_equal(b.resumed, 1);
-    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
-    ic_put_seal(b.put, 0);
-    fake_run();
-    assert_int_equal(b.result, 0);
-    assert_int_equal(begin_put(&late, 16 << 10), 0);
-    fake.drafts -= 2;
-    fake_free_object(a.object);
-    fake_free_object(b.object);
-    finish(&late);
-}
-
-static void test_admission_has_a_deadline(void **state)
-{
-    (void)state;
-    struct client a, b;
-    fake_begin(10, 2, 65536, 1 << 20);
-    fake.script = never;
-    assert_int_equal(begin_put(&a, 655360), 0);
-    feed(&a, UINT64_MAX, SIZE_MAX); /* its functions never answer */
-    assert_int_equal(begin_put(&b, 655360), 0);
-    assert_false(ask_for_room(&b));
-    fake_pass((uint64_t)(fake.proxy.config->invoke_timeout + fake.proxy.config->node_timeout));
-    assert_int_equal(b.ready, 1);
-    assert_int_equal(b.result, IC_ETIMEOUT);
-    ic_put_free(b.put);
-    finish(&a);
-}
-
-/* Writes again what was withdrawn, and the rest of the value; what is stored is right. */
-static void write_again(struct client *c, struct ic_buf *bytes)
-{
-    assert_int_equal(ic_put_write(c->put, ic_buf_slice(bytes)), bytes->len);
-    ic_buf_deinit(bytes);
-    do {
-        fake_run();
-    } while (feed(c, UINT64_MAX, SIZE_MAX) > 0);
-    ic_put_seal(c->put, 0);
-    fake_run();
-    assert_int_equal(c->result, 0);
-    check_chunks(c->object);
-}
-
-/* Whoever is waited for, and leaves a stripe's memory unfilled, loses it, but nothing else. */
-static void test_memory_is_withdrawn_from_who_stalls(void **state)
-{
-    (void)state;
-    struct client a;
-    struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    assert_int_equal(begin_put(&a, 2 * 655360 + 9), 0);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* it holds nothing */
-    assert_int_equal(feed(&a, 1000, SIZE_MAX), 1000);
-    fake_pass(49);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* and has just begun */
-    fake_pass(1);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
-    assert_int_equal(bytes.len, 1000);
-    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
-    assert_int_equal(ic_put_write(a.put, ic_buf_slice(&bytes)), 1000);
-    ic_buf_consume(&bytes, 1000);
-    assert_int_equal(feed(&a, 654360, SIZE_MAX), 654360); /* the next one begins */
-    fake_pass(50);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
-    assert_int_equal(bytes.len, 0);
-    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
-    assert_int_equal(feed(&a, 655360, SIZE_MAX), 655360);
-    fake_run();
-    assert_int_equal(feed(&a, 4, SIZE_MAX), 4);
-    fake_pass(50);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 9);
-    assert_int_equal(bytes.len, 4);
-    write_again(&a, &bytes);
-    finish(&a);
-}
-
-/* How soon a client will have filled a stripe is told by how it has gone on lately. */
-static void test_pace_of_a_client(void **state)
-{
-    (void)state;
-    struct client a;
-    struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
-    feed(&a, 400000, SIZE_MAX);
-    fake_pass(50);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* 32 ms */
-    feed(&a, 200000, SIZE_MAX);
-    fake_pass(100);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* 28 ms */
-    feed(&a, 30000, SIZE_MAX);
-    fake_pass(100);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360); /* 85 ms */
-    assert_int_equal(bytes.len, 630000);
-    write_again(&a, &bytes);
-    finish(&a);
-}
-
-/* What waits for nodes is nobody's fault: it stays. */
-static void test_no_memory_is_withdrawn_from_what_is_under_way(void **state)
-{
-    (void)state;
-    struct client a;
-    struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    fake.script = never;
-    assert_int_equal(begin_put(&a, 2 * 655360), 0);
-    feed(&a, 655360 + 1000, SIZE_MAX);
-    fake_pass(1000);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
-    fake.script = NULL;
-    fake_run();
-    ic_alloc_fail_at(1);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* nor what there is no other memory for */
-    ic_alloc_fail_at(0);
-    feed(&a, UINT64_MAX, SIZE_MAX);
-    fake_pass(1000);
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* all is there */
-    assert_true(ic_put_fast_enough(a.put, 0, 1 << 20));
-    finish(&a);
-}
-
-static void test_rate_of_a_client(void **state)
-{
-    (void)state;
-    struct client a;
-    fake_begin(10, 2, 65536, 1 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
-    assert_true(ic_put_fast_enough(a.put, 4, 1000)); /* collected, not written yet */
-    fake_pass(10000);
-    assert_false(ic_put_fast_enough(a.put, 10003, 1000));
-    assert_true(ask_for_room(&a));
-    feed(&a, 10003, SIZE_MAX);
-    for (int s = 0; s <= 10; s++) {
-        assert_true(ic_put_fast_enough(a.put, 0, 1000));
-        feed(&a, 1000, SIZE_MAX);
-        fake_pass(1000);
-    }
-    assert_true(ic_put_fast_enough(a.put, 0, 1000));
-    feed(&a, 8000, SIZE_MAX);
-    fake_pass(8000);
-    assert_true(ic_put_fast_enough(a.put, 0, 1000)); /* nine seconds */
-    fake_pass(1000);
-    assert_false(ic_put_fast_enough(a.put, 0, 1000));
-    fake_pass(60000);
-    assert_true(ic_put_fast_enough(a.put, 0, 0));
-    feed(&a, UINT64_MAX, SIZE_MAX);
-    fake_pass(60000);
-    assert_true(ic_put_fast_enough(a.put, 0, 1000)); /* it has sent all */
-    finish(&a);
-}
-
 static void test_no_memory_anywhere(void **state)
 {
     (void)state;
@@ -740,12 +585,6 @@ int main(void)
         cmocka_unit_test(test_a_recall_that_has_to_wait),
         cmocka_unit_test(test_write_deadline_at_the_seals),
         cmocka_unit_test(test_write_deadline_in_the_body),
-        cmocka_unit_test(test_admission),
-        cmocka_unit_test(test_admission_has_a_deadline),
-        cmocka_unit_test(test_memory_is_withdrawn_from_who_stalls),
-        cmocka_unit_test(test_pace_of_a_client),
-        cmocka_unit_test(test_no_memory_is_withdrawn_from_what_is_under_way),
-        cmocka_unit_test(test_rate_of_a_client),
         cmocka_unit_test(test_no_memory_anywhere),
         cmocka_unit_test(test_random_lives),
     };

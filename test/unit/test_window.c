@@ -80,7 +80,7 @@ static void test_each_use_has_a_part_of_its_own(void **state)
     assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 200 << 10, 0), 1);
     assert_int_equal(admit_for(&write[1], IC_WINDOW_WRITE, 100 << 10, 1), 0);
     uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop);
-    assert_int_equal(ic_window_waited_ms(fake.proxy.window, now_ms), 700);
+    assert_int_equal(ic_window_waited_ms(fake.proxy.window, IC_WINDOW_READ, now_ms), 700);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(admit_for(&small[i], IC_WINDOW_WRITE, 16 << 10, 2), 1);
     }
@@ -92,7 +92,7 @@ static void test_each_use_has_a_part_of_its_own(void **state)
     ic_window_leave(&read[0]);
     fake_run();
     assert_int_equal(told[7], 1);
-    assert_int_equal(ic_window_waited_ms(fake.proxy.window, now_ms + 900), 0);
+    assert_int_equal(ic_window_waited_ms(fake.proxy.window, IC_WINDOW_READ, now_ms + 900), 0);
     for (int i = 1; i < 8; i++) {
         ic_window_leave(&read[i]);
     }
