@@ -10,17 +10,20 @@
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 
+#include <limits.h>
+
 struct ic_queued_command {
     struct ic_list node; /* in session->queued */
     const struct ic_command *command;
     uint32_t argc;
-    size_t bytes;         /* of this, its arguments included */
-    struct ic_arg argv[]; /* their bytes lie behind */
+    size_t bytes;        /* of this, its arguments included */
+    struct ic_arg *argv; /* they lie behind, and behind them their bytes; but if */
+    bool apart;          /* a block of their own */
 };
 
 enum {
-    WATCH_UNITS = 2,       /* of work, of a key */
-    DROPPED_AT_ONCE = 100, /* drafts of a command */
+    WATCH_UNITS = 2, /* of work, of a key */
+    AT_ONCE = 100,   /* arguments of a command whose drafts are dropped in the same turn */
 };
 
 struct session_watch {
@@ -82,6 +85,7 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     q->command = c->command;
     q->argc = c->argc;
     q->bytes = bytes;
+    q->argv = (struct ic_arg *)(q + 1);
     uint8_t *to = (uint8_t *)&q->argv[c->argc];
     for (uint32_t i = 0; i < c->argc; i++) {
         struct ic_slice from = c->argv[i].bytes;
@@ -95,22 +99,35 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     return q;
 }
 
-/* Drops drafts of Q, MOST of them; when there are no more it is freed. Returns how many it was. */
-static unsigned free_queued(struct ic_store *store, struct ic_queued_command *q, unsigned most)
+/* Drops drafts of ARGV from its end on, as many as are MOST steps' work. Returns how many that
+ * was, and makes ARGC what is left. */
+static unsigned drop_drafts(struct ic_store *store, const struct ic_arg *argv, uint32_t *argc,
+                            unsigned most)
 {
-    unsigned dropped = 0;
-    while (q->argc > 0 && dropped < most) {
-        struct ic_object *draft = q->argv[--q->argc].draft;
+    unsigned dropped = 0, looked = 0;
+    while (*argc > 0 && dropped + looked / IC_TURNS_ARGUMENTS < most) {
+        struct ic_object *draft = argv[--*argc].draft;
+        looked++;
         if (draft != NULL) {
             ic_store_drop(store, draft);
             dropped++;
         }
     }
+    return dropped + looked / IC_TURNS_ARGUMENTS;
+}
+
+/* Drops drafts of Q, and frees it when it has no more, within about MOST steps; returns how many.
+ */
+static unsigned free_queued(struct ic_store *store, struct ic_queued_command *q, unsigned most)
+{
+    unsigned steps = drop_drafts(store, q->argv, &q->argc, most);
     if (q->argc == 0) {
         ic_list_remove(&q->node);
+        ic_free(q->apart ? q->argv : NULL);
         ic_free(q);
+        steps++;
     }
-    return dropped;
+    return steps < most ? steps : most;
 }
 
 static void free_watch(struct ic_store *store, struct session_watch *w)
@@ -120,22 +137,23 @@ static void free_watch(struct ic_store *store, struct session_watch *w)
     ic_free(w);
 }
 
-bool ic_transaction_free_some(struct ic_sessions *all, unsigned most)
+unsigned ic_transaction_free_some(struct ic_sessions *all, unsigned most)
 {
     struct ic_store *store = all->proxy->store;
-    while (most > 0) {
-        unsigned dropped = 0;
+    unsigned done = 0;
+    while (done < most) {
         if (!ic_list_empty(&all->old_queued)) {
-            dropped = free_queued(
-                store, IC_CONTAINER(all->old_queued.next, struct ic_queued_command, node), most);
+            done += free_queued(store,
+                                IC_CONTAINER(all->old_queued.next, struct ic_queued_command, node),
+                                most - done);
         } else if (!ic_list_empty(&all->old_watches)) {
             free_watch(store, IC_CONTAINER(all->old_watches.next, struct session_watch, link));
+            done++;
         } else {
-            return false;
+            break;
         }
-        most -= dropped > 0 ? dropped : 1;
     }
-    return true;
+    return done;
 }
 
 /* What is left for later, which may be much, has nothing to do with the session any more. */
@@ -145,29 +163,29 @@ static void free_later(struct ic_session *s, struct ic_list *from, struct ic_lis
     ic_sessions_chores(s->sessions);
 }
 
-void ic_transaction_drop_drafts(struct ic_session *s, struct ic_arg *argv, uint32_t argc)
+static void free_one_later(struct ic_session *s, struct ic_queued_command *q)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < argc; i++) {
-        count += argv[i].draft != NULL;
-    }
-    struct ic_queued_command *q = NULL;
-    if (count > DROPPED_AT_ONCE) {
-        q = ic_calloc(1, sizeof(*q) + count * sizeof(struct ic_arg));
-    }
-    for (uint32_t i = 0; i < argc; i++) {
-        struct ic_object *draft = argv[i].draft;
-        argv[i].draft = NULL;
-        if (draft != NULL && q != NULL) {
-            q->argv[q->argc++].draft = draft;
-        } else if (draft != NULL) {
-            ic_store_drop(s->proxy->store, draft);
-        }
-    }
+    ic_list_push_back(&s->sessions->old_queued, &q->node);
+    ic_sessions_chores(s->sessions);
+}
+
+void ic_transaction_drop_arguments(struct ic_session *s)
+{
+    uint32_t argc = s->argv_cap;
+    struct ic_queued_command *q = argc > AT_ONCE ? ic_calloc(1, sizeof(*q)) : NULL;
     if (q != NULL) {
-        ic_list_push_back(&s->sessions->old_queued, &q->node);
-        ic_sessions_chores(s->sessions);
+        *q = (struct ic_queued_command){.argv = s->argv, .argc = argc, .apart = true};
+        free_one_later(s, q);
+    } else {
+        drop_drafts(s->proxy->store, s->argv, &argc, UINT_MAX);
+        if (s->argv_cap > 0 && s->argv_cap <= IC_SESSION_ARGV_KEPT) {
+            memset(s->argv, 0, s->argv_cap * sizeof(*s->argv));
+            return;
+        }
+        ic_free(s->argv);
     }
+    s->argv = NULL;
+    s->argv_cap = 0;
 }
 
 void ic_transaction_drop_queue(struct ic_session *s)
@@ -360,8 +378,11 @@ static void run_queue(struct ic_call *c, struct exec *e)
         }
         e->inner.command = NULL;
         ic_list_remove(&q->node);
-        ic_transaction_drop_drafts(s, q->argv, q->argc);
-        ic_free(q);
+        if (q->argc > AT_ONCE) {
+            free_one_later(s, q);
+        } else {
+            free_queued(c->proxy->store, q, UINT_MAX);
+        }
         more = ic_call_goes_on_alone(c, 0);
     }
 }

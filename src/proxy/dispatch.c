@@ -25,7 +25,8 @@ enum {
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
     CHANGE_UNITS = 3,           /* of work: a key changed, journal included, */
-    PUT_UNITS = 8,              /* or a value stored */
+    PUT_UNITS = 8,              /* or a value stored, */
+    GIVE_UP_UNITS = 2,          /* or one that is under way given up */
 };
 
 /* ---- refusing ---- */
@@ -276,19 +277,43 @@ void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
     end_call(s, c);
 }
 
+static bool make_room(struct ic_session *s, uint32_t argc)
+{
+    if (argc <= s->argv_cap) {
+        return true;
+    }
+    uint32_t cap = 2 * s->argv_cap < s->parser.total ? 2 * s->argv_cap : s->parser.total;
+    cap = cap > argc ? cap : argc;
+    struct ic_arg *argv = ic_realloc(s->argv, cap * sizeof(*argv));
+    if (argv == NULL) {
+        return false;
+    }
+    memset(argv + s->argv_cap, 0, (cap - s->argv_cap) * sizeof(*argv));
+    s->argv = argv;
+    s->argv_cap = cap;
+    return true;
+}
+
+struct ic_arg *ic_dispatch_argument(struct ic_session *s, uint32_t index)
+{
+    return make_room(s, index + 1) ? &s->argv[index] : NULL;
+}
+
+/* Few are under way at a time, and what drafts there are is dropped in turns to come if they are
+ * many. */
 static void drop_values(struct ic_session *s)
 {
     IC_LIST_EACH (node, &s->values) {
+        count_work(s, GIVE_UP_UNITS);
         ic_value_free(IC_CONTAINER(node, struct ic_value, node));
     }
-    s->streaming = NULL;
-    s->sealing = 0;
+    s->drafts_bytes = 0;
+    ic_transaction_drop_arguments(s);
 }
 
 void ic_dispatch_drop(struct ic_session *s)
 {
     drop_values(s);
-    ic_transaction_drop_drafts(s, s->argv, s->call.argc);
     drop_job(&s->call);
     s->call.argc = 0;
     s->command = NULL;
@@ -337,11 +362,6 @@ static void finish(struct ic_session *s)
         ic_reply_hold(&s->reply);
         ic_timer_start(&s->delay, s->delay_ms);
         s->delay_ms = 0;
-    }
-    if (s->argv_cap > IC_SESSION_ARGV_KEPT) {
-        ic_free(s->argv);
-        s->argv = NULL;
-        s->argv_cap = 0;
     }
     ic_session_charge(s);
 }
@@ -452,11 +472,7 @@ static void give_up_work(struct ic_session *s)
 /* Everything it needs is there. */
 static void run(struct ic_session *s, struct ic_call *c)
 {
-    IC_LIST_EACH (node, &s->values) {
-        struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
-        c->argv[v->index].draft = ic_value_take(v);
-        c->argv[v->index].dollars = v->dollars;
-    }
+    s->drafts_bytes = 0; /* they are the command's */
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);
         count_work(s, 1);
@@ -490,18 +506,13 @@ bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 static bool take_arguments(struct ic_session *s)
 {
     uint32_t argc = s->parser.argc;
-    if (argc > s->argv_cap) {
-        struct ic_arg *argv = ic_realloc(s->argv, argc * sizeof(*argv));
-        if (argv == NULL) {
-            ic_session_end(s, "out of memory");
-            return false;
-        }
-        s->argv = argv;
-        s->argv_cap = argc;
+    if (!make_room(s, argc)) {
+        ic_session_end(s, "out of memory");
+        return false;
     }
     count_work(s, argc / IC_TURNS_ARGUMENTS);
-    for (uint32_t i = 0; i < argc; i++) {
-        s->argv[i] = (struct ic_arg){.bytes = ic_resp_arg(&s->parser, i)};
+    for (uint32_t i = 0; i < argc; i++) { /* their drafts may be there */
+        s->argv[i].bytes = ic_resp_arg(&s->parser, i);
     }
     s->call = (struct ic_call){.proxy = s->proxy,
                                .session = s,
@@ -604,6 +615,9 @@ static bool put_inline_values(struct ic_session *s)
     struct ic_call *c = &s->call;
     for (; s->inline_next < c->argc && s->value_error == 0; s->inline_next++) {
         uint32_t key, i = s->inline_next;
+        if (s->sealing >= IC_SESSION_SEALING_MAX) {
+            return false;
+        }
         if (i == 0 || !ic_command_is_value(c->command, i, c->argc, &key)) {
             continue;
         }
@@ -629,10 +643,6 @@ static bool put_inline_values(struct ic_session *s)
 /* C was answered with an error after its request was complete: it ran, and has failed. */
 static void tally_failed(struct ic_session *s, struct ic_call *c)
 {
-    IC_LIST_EACH (node, &s->values) {
-        const struct ic_value *v = IC_CONTAINER(node, struct ic_value, node);
-        c->argv[v->index].dollars = v->dollars;
-    }
     ic_tally(s, c, (uint64_t)((int64_t)ic_clock_mono_us() - s->begun_us), s->command_mark);
 }
 

@@ -33,7 +33,7 @@ enum {
 static bool may_work(struct ic_session *s)
 {
     if (s->gone || s->state != IC_SESSION_READING || s->waiting != NULL ||
-        ic_reply_full(&s->reply)) {
+        s->sealing >= IC_SESSION_SEALING_MAX || ic_reply_full(&s->reply)) {
         return false;
     }
     bool may = ic_turns_may_work(&s->sessions->turns, &s->worker);
@@ -44,6 +44,17 @@ static bool may_work(struct ic_session *s)
 }
 
 /* ---- reading ---- */
+
+/* A value has all its bytes. Of MSET it is sealed while the next ones arrive, so that no value
+ * waits for window memory while one before it keeps some. */
+static void end_value(struct ic_session *s)
+{
+    struct ic_value *v = s->streaming;
+    s->streaming = NULL;
+    if (s->command->value_step != 0) {
+        ic_value_seal(v, 0);
+    }
+}
 
 /* The argument that begins is a value for argument KEY. */
 static void begin_value(struct ic_session *s, uint32_t key)
@@ -62,7 +73,10 @@ static void begin_value(struct ic_session *s, uint32_t key)
     }
     ic_turns_worked(&s->sessions->turns, &s->worker, VALUE_UNITS);
     ic_resp_stream(r);
-    s->streaming = v->left > 0 ? v : NULL;
+    s->streaming = v;
+    if (v->left == 0) {
+        end_value(s);
+    }
 }
 
 /* The argument that begins is a key, as far as the arguments before it tell. */
@@ -98,17 +112,6 @@ static void begin_argument(struct ic_session *s)
         ic_resp_skip(r);
     }
     ic_session_charge(s);
-}
-
-/* A value has all its bytes. Of MSET it is sealed while the next ones arrive, so that no value
- * waits for window memory while one before it keeps some. */
-static void end_value(struct ic_session *s)
-{
-    struct ic_value *v = s->streaming;
-    s->streaming = NULL;
-    if (s->command->value_step != 0) {
-        ic_value_seal(v, 0);
-    }
 }
 
 /* Moves the body that begins IN to its put. False: no room now. */
@@ -577,13 +580,15 @@ bool ic_sessions_evict(struct ic_sessions *all)
     size_t limit = ic_client_memory_limit(all->proxy->config);
     char why[128];
     struct ic_client_charge *victim = ic_client_memory_victim(&all->memory, limit);
-    for (int i = 0; i < EVICT_SLICE && victim != NULL; i++) {
+    bool enough = false;
+    for (int i = 0; i < EVICT_SLICE && victim != NULL && !enough; i++) {
         struct ic_session *s = IC_CONTAINER(victim, struct ic_session, charge);
         snprintf(why, sizeof(why), "evicted: it takes %zu bytes, all clients %zu of %zu",
                  victim->bytes, all->memory.total, limit);
         all->stats.evicted_clients++;
         ic_session_end(s, why);
         victim = ic_client_memory_victim(&all->memory, limit);
+        enough = ic_turns_used_up(&all->turns);
     }
     return victim != NULL;
 }

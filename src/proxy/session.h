@@ -38,6 +38,7 @@ enum {
     IC_SESSION_ARGV_KEPT = 8,     /* arguments an idle connection keeps room for */
     IC_SESSION_PATIENCE_MS = 100, /* replies wait and none goes out for so long: more may wait */
     IC_SESSION_LINGER_MS = 2000,  /* last replies of a closing connection */
+    IC_SESSION_SEALING_MAX = 500, /* values of a request that are sealed at a time */
     IC_SESSION_STALL_MS = 30000,  /* a value that is not continued for so long: closed */
 };
 
@@ -84,9 +85,9 @@ struct ic_session {
     struct ic_resp parser;
     struct ic_buf rest;               /* bytes read that could not be worked on yet */
     const struct ic_command *command; /* as soon as its name is there */
-    struct ic_list values;            /* of struct ic_value, in order */
+    struct ic_list values;            /* of struct ic_value, in order: not drafts yet */
     size_t values_bytes;              /* of these, and of their puts */
-    uint64_t drafts_bytes;            /* of those that are drafts, in the pool */
+    uint64_t drafts_bytes;            /* of those that are, in the pool */
     struct ic_value *streaming;       /* whose body is being read, or NULL */
     struct ic_value *waiting;         /* whose first bytes wait for window memory, or NULL */
     size_t streaming_room;            /* bytes of the last `room` that are the value's */
@@ -112,8 +113,8 @@ struct ic_session {
     bool closing; /* while WORKING: CLOSING comes after it */
     struct ic_call call;
     uint32_t inline_next; /* first argument of an inline request not looked at for a value */
-    struct ic_arg *argv;
-    uint32_t argv_cap;
+    struct ic_arg *argv;  /* with the drafts of a request that is being read, too */
+    uint32_t argv_cap;    /* what is not of a request is zero */
     int64_t begun_us;
     uint64_t delay_ms;
     uint64_t exec_units; /* of work, by what EXEC has run */
@@ -165,11 +166,12 @@ void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
 void ic_transaction_init(struct ic_session *s);
 /* MULTI: keeps S's request, its drafts included, for EXEC. */
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
-/* The drafts of ARGV are dropped: many of them in turns to come, if there is memory for that. */
-void ic_transaction_drop_drafts(struct ic_session *s, struct ic_arg *argv, uint32_t argc);
-/* Of what transactions have left, MOST are freed: queued commands, drafts, watches. False: that was
- * all. */
-bool ic_transaction_free_some(struct ic_sessions *all, unsigned most);
+/* S's arguments are forgotten, and their drafts dropped: many of them in turns to come, if there is
+ * memory for that. */
+void ic_transaction_drop_arguments(struct ic_session *s);
+/* Of what transactions and requests have left, MOST are freed: queued commands, drafts, watches.
+ * Returns how many; fewer than MOST: that was all. */
+unsigned ic_transaction_free_some(struct ic_sessions *all, unsigned most);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
  */
 void ic_transaction_drop_queue(struct ic_session *s);

@@ -255,15 +255,19 @@ static void on_tick(void *ctx)
     ic_timer_start(&all->tick, soon || cuts == CUTS_MAX ? SOON_MS : TICK_MS);
 }
 
+/* What clients have left, as much as a turn takes. False: that was all. */
+static bool free_some(struct ic_sessions *all)
+{
+    unsigned done = ic_transaction_free_some(all, CHORES_SLICE);
+    ic_turns_worked(&all->turns, &all->chores, done);
+    return done == CHORES_SLICE;
+}
+
 static void do_chores(void *ctx)
 {
     struct ic_sessions *all = ctx;
     bool more = ic_sessions_evict(all);
-    if (ic_transaction_free_some(all, CHORES_SLICE)) {
-        ic_turns_worked(&all->turns, &all->chores, CHORES_SLICE);
-        more = true;
-    }
-    if (more) {
+    if (free_some(all) || more) {
         ic_turns_line_up(&all->turns, &all->chores);
     }
 }
@@ -271,7 +275,7 @@ static void do_chores(void *ctx)
 void ic_sessions_chores(struct ic_sessions *all)
 {
     bool in_line = !ic_list_empty(&all->chores.node);
-    if (!in_line && ic_transaction_free_some(all, CHORES_SLICE)) {
+    if (!in_line && (ic_turns_used_up(&all->turns) || free_some(all))) {
         ic_turns_line_up(&all->turns, &all->chores);
     }
 }
@@ -412,7 +416,7 @@ void ic_sessions_close(struct ic_sessions *all)
     while (!ic_list_empty(&all->leaving)) { /* what one does alone comes to its end */
         ic_session_leave(IC_CONTAINER(all->leaving.next, struct ic_session, node));
     }
-    while (ic_transaction_free_some(all, CHORES_SLICE)) {
+    while (ic_transaction_free_some(all, CHORES_SLICE) > 0) {
     }
     ic_worker_leave(&all->chores);
 }

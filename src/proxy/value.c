@@ -52,7 +52,7 @@ static void count_memory(struct ic_value *v, size_t memory)
 
 static void count_all(struct ic_value *v)
 {
-    count_memory(v, sizeof(*v) + (v->put == NULL ? 0 : ic_put_memory(v->put)) + v->head.cap);
+    count_memory(v, sizeof(*v) + ic_put_memory(v->put) + v->head.cap);
 }
 
 /* The put has the head, or needs it no more. */
@@ -89,28 +89,35 @@ static void on_resume(void *ctx)
     ic_session_continue(v->session);
 }
 
+/* V's draft is its argument's. IC_ENOMEM: it goes with V. */
+static int give_draft(struct ic_value *v, struct ic_arg *arg)
+{
+    if (arg == NULL) {
+        return IC_ENOMEM;
+    }
+    arg->draft = ic_put_take(v->put);
+    v->session->drafts_bytes += v->size;
+    ic_books_set(v->session->proxy->books, v->size);
+    return 0;
+}
+
 static void on_ready(void *ctx, int result)
 {
     struct ic_value *v = ctx;
     struct ic_session *s = v->session;
+    bool in_the_middle = s->streaming == v;
+    struct ic_arg *arg = ic_dispatch_argument(s, v->index);
     if (result == 0) {
-        v->draft = ic_put_take(v->put);
-        s->drafts_bytes += v->size;
-        ic_books_set(s->proxy->books, v->size);
-    } else {
+        result = give_draft(v, arg);
+    }
+    if (result < 0) {
         note_error(v, result, ic_slice(NULL, 0));
     }
-    v->dollars = ic_put_dollars(v->put);
-    ic_put_free(v->put);
-    v->put = NULL;
-    end_head(v);
-    count_memory(v, sizeof(*v));
-    if (v->sealing) {
-        v->sealing = false;
-        s->sealing--;
+    if (arg != NULL) {
+        arg->dollars = ic_put_dollars(v->put);
     }
-    if (s->streaming == v) { /* it failed in the middle: what is left is thrown away */
-        s->streaming = NULL;
+    ic_value_free(v);
+    if (in_the_middle) { /* it failed: what is left is thrown away */
         ic_resp_skip_rest(&s->parser);
         ic_dispatch_refuse(s);
     }
@@ -157,23 +164,14 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
 
 void ic_value_free(struct ic_value *v)
 {
+    struct ic_session *s = v->session;
+    s->sealing -= v->sealing;
+    s->streaming = s->streaming == v ? NULL : s->streaming;
     ic_list_remove(&v->node);
     end_head(v);
     count_memory(v, 0);
     ic_put_free(v->put);
-    struct ic_object *draft = ic_value_take(v);
-    if (draft != NULL) {
-        ic_store_drop(v->session->proxy->store, draft);
-    }
     ic_free(v);
-}
-
-struct ic_object *ic_value_take(struct ic_value *v)
-{
-    struct ic_object *draft = v->draft;
-    v->session->drafts_bytes -= draft == NULL ? 0 : v->size;
-    v->draft = NULL;
-    return draft;
 }
 
 bool ic_value_wants_head(const struct ic_value *v)
@@ -183,7 +181,7 @@ bool ic_value_wants_head(const struct ic_value *v)
 
 size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max)
 {
-    return v->put == NULL ? 0 : ic_put_room(v->put, iov, max);
+    return ic_put_room(v->put, iov, max);
 }
 
 void ic_value_received(struct ic_value *v, size_t length)
@@ -195,7 +193,7 @@ void ic_value_received(struct ic_value *v, size_t length)
 
 size_t ic_value_withdraw(struct ic_value *v)
 {
-    size_t stripe = v->put == NULL || v->head_wanted > 0 ? 0 : ic_put_withdraw(v->put, &v->head);
+    size_t stripe = v->head_wanted > 0 ? 0 : ic_put_withdraw(v->put, &v->head);
     if (stripe == 0) {
         return 0;
     }
@@ -207,14 +205,14 @@ size_t ic_value_withdraw(struct ic_value *v)
 
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
-    return v->put == NULL || ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
+    return ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
 }
 
 uint64_t ic_value_upload_bytes(const struct ic_value *v)
 {
     double rest_ms =
         (double)(now_ms(v) - v->begun_ms) * (double)v->left / (double)(v->size - v->left + 1);
-    return v->put != NULL && rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
+    return rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
@@ -236,9 +234,6 @@ static size_t write_head(struct ic_value *v, struct ic_slice bytes)
 size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
 {
     size_t length = bytes.len < v->left ? bytes.len : (size_t)v->left, written = 0;
-    if (v->put == NULL) {
-        return 0;
-    }
     if (v->head_wanted > 0) {
         written = write_head(v, ic_slice(bytes.data, length));
     }
@@ -252,7 +247,7 @@ size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
 void ic_value_seal(struct ic_value *v, int64_t expires_ms)
 {
     assert(v->left == 0);
-    if (v->put != NULL && !v->sealing) {
+    if (!v->sealing) {
         v->sealing = true;
         v->session->sealing++;
         v->expires_ms = expires_ms;

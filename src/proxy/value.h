@@ -1,6 +1,7 @@
 /*
  * value.h - one argument of a request that is a value: streamed into the pool while it
- * arrives, sealed when what decides about it is known, and then a draft.
+ * arrives, sealed when what decides about it is known, and then a draft, which is the argument's
+ * (command.h): of the value itself nothing is left.
  *
  *   begin --body--> complete --seal--> sealing --ready--> draft (or the session's value_error)
  *
@@ -23,11 +24,9 @@ enum { IC_VALUE_HEAD_BYTES = 64 << 10 };
 struct ic_value {
     struct ic_list node; /* in session->values */
     struct ic_session *session;
-    struct ic_put *put;      /* NULL: it failed, or is taken */
-    struct ic_object *draft; /* owned until the command takes it */
-    uint32_t index;          /* of the argument */
-    double dollars;          /* what storing it cost */
-    uint64_t size, left;     /* bytes; those that have not come yet */
+    struct ic_put *put;
+    uint32_t index;      /* of the argument */
+    uint64_t size, left; /* bytes; those that have not come yet */
     uint64_t begun_ms;
     size_t memory;      /* of the session's values_bytes */
     struct ic_buf head; /* the next bytes; what lies before `moved` is the put's */
@@ -41,6 +40,7 @@ struct ic_value {
  * why, and the body is to be skipped. */
 struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
                                 uint64_t size);
+/* What V holds is given back; the draft it has become, if it has, is none of it. */
 void ic_value_free(struct ic_value *v);
 /* The next bytes are to be written (ic_value_write): they go to the head. */
 bool ic_value_wants_head(const struct ic_value *v);
@@ -51,13 +51,11 @@ void ic_value_received(struct ic_value *v, size_t length);
  * given back (ic_put_withdraw), and what came is a head again, which is complete when twice as much
  * has come. Returns how many bytes were copied; the session is to be charged for them. */
 size_t ic_value_withdraw(struct ic_value *v);
-/* As ic_put_fast_enough; fine if the put has failed. */
+/* As ic_put_fast_enough. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
 /* Bytes of the pool that were claimed for V, which is streaming, if its end is not near at its
  * client's pace so far; 0 else. */
 uint64_t ic_value_upload_bytes(const struct ic_value *v);
-/* V's draft, the caller's from now on, or NULL. */
-struct ic_object *ic_value_take(struct ic_value *v);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
  * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be
  * read. */

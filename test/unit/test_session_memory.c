@@ -281,6 +281,35 @@ static void test_idle_connections_take_little(void **state)
     settle(0);
 }
 
+static int hold_seals(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_SEAL;
+}
+
+/* A value takes more while it is sealed than what is left of it: only some are at a time. */
+static void test_values_of_one_request_are_sealed_by_and_by(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 * IC_SESSION_SEALING_MAX };
+    static char text[COUNT * 30];
+    int fd = dial();
+    size_t length = (size_t)sprintf(text, "*%d\r\n$4\r\nMSET\r\n", 2 * COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        length += (size_t)sprintf(text + length, "$5\r\nk%04d\r\n$0\r\n\r\n", i);
+    }
+    script = hold_seals;
+    give(fd, text, length);
+    struct ic_session *s = first_session();
+    for (int i = 0; i < 1000; i++) {
+        turn();
+    }
+    assert_int_equal(s->sealing, IC_SESSION_SEALING_MAX);
+    script = NULL;
+    expect(fd, "+OK\r\n");
+    close(fd);
+    settle(0);
+}
+
 #define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -292,6 +321,7 @@ int main(void)
         session_test(test_the_largest_is_evicted),
         session_test(test_requests_too_large_for_memory),
         session_test(test_idle_connections_take_little),
+        session_test(test_values_of_one_request_are_sealed_by_and_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

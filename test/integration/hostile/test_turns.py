@@ -259,6 +259,64 @@ def test_values_that_come_to_nothing_are_dropped_in_many_turns(cluster, end):
         wait_until(lambda: client.info("pool")["drafts"] == 0, "they are dropped")
 
 
+def drafts_in(said):
+    return int(said.split(b"\r\ndrafts:")[1].split(b"\r")[0])
+
+
+def upload(cluster, s, request, count):
+    """All but the last argument of REQUEST has come, and what came are COUNT drafts."""
+    s.sendall(request[:request.rindex(b"$")])
+    wait_until(lambda: cluster.redis().info("pool")["drafts"] == count, "they are drafts")
+
+
+@pytest.mark.parametrize("end", ["close", "kill", "refuse"])
+def test_values_whose_request_does_not_end_are_dropped_in_many_turns(cluster, end):
+    client, count = cluster.redis(), 40_000
+    request = encode("MSET", *(word for i in range(count + 1) for word in (f"v{i}", "")))
+    with cluster.socket() as s, cluster.socket() as other:
+        number = ask(s, encode("CLIENT", "ID"))[1:-2]
+        upload(cluster, s, request, count)
+        if end == "refuse":
+            client.config_set("client-query-buffer-limit", "1mb")
+            said = ask(s, request[request.rindex(b"$"):], encode("INFO", "pool"))
+            client.config_set("client-query-buffer-limit", "128mb")
+            assert b"-ERR the request takes more memory than client-query-buffer-limit" in said
+        elif end == "kill":
+            said = ask(other, encode("CLIENT", "KILL", "ID", number), encode("INFO", "pool"))
+            assert said.startswith(b":1\r\n")
+        else:
+            s.close()
+            said = ask(other, encode("INFO", "pool"))
+            while drafts_in(said) == count:
+                said = ask(other, encode("INFO", "pool"))
+        assert 0 < drafts_in(said) < count
+        wait_until(lambda: client.info("pool")["drafts"] == 0, "they are dropped")
+
+
+def test_clients_that_end_at_once_share_the_turns(cluster):
+    """Each of them leaves as much as a turn takes, and 50 could be ended in one."""
+    client, clients, count = cluster.redis(), 50, 1500
+    request = encode("MSET", *(word for i in range(count + 1) for word in (f"v{i}", "")))
+    crowd = [cluster.socket() for _ in range(clients)]
+    for i, s in enumerate(crowd, 1):
+        upload(cluster, s, request, i * count)
+    with cluster.socket() as other:
+        before = client.info("stats")["eventloop_cycles"]
+        ask(other, encode("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+        wait_until(lambda: client.info("pool")["drafts"] == 0, "they are dropped")
+        assert client.info("stats")["eventloop_cycles"] - before > clients * count / 10_000
+    for s in crowd:
+        s.close()
+
+
+def test_a_request_of_many_small_values_takes_little_memory(cluster):
+    client, count = cluster.redis(), 20_000
+    client.config_set("client-query-buffer-limit", "8mb")
+    assert client.mset({f"v{i}": "" for i in range(count)})
+    client.config_set("client-query-buffer-limit", "128mb")
+    assert client.delete(*(f"v{i}" for i in range(count))) == count
+
+
 def clients_of(cluster, name, count):
     sockets = [cluster.socket() for _ in range(count)]
     for i, s in enumerate(sockets):
