@@ -181,7 +181,8 @@ $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 
 # ---- run --------------------------------------------------------------------
 # More settings: make start UP="--functions 32 --memory 512mb", words as a shell reads them. Those
-# that tell the folder are noted, a line for each start, so that `make stop` ends all of them.
+# that tell the folder are noted, a line for each start that succeeds, so that `make stop` ends all of
+# them. What does not end (status 1) stays noted; words that tell no folder any more (status 2) do not.
 UP ?=
 started := $(BUILD)/started
 start stop: private SHELL := /bin/bash
@@ -191,13 +192,16 @@ read_up := eval "words=($$UP)"; place=(); \
 	    --dir|--config) place+=("$${words[@]:i:2}");; \
 	    --dir=*|--config=*) place+=("$${words[i]}");; esac; done; note=$${place[*]@Q}
 start: all
-	@$(read_up); echo "$$note" >>$(started); $(BUILD)/infinicache up "$${words[@]}"
+	@$(read_up); $(BUILD)/infinicache up "$${words[@]}" && echo "$$note" >>$(started)
 stop:
 	@[ -x $(BUILD)/infinicache ] || exit 0; touch $(started); $(read_up); \
 	if [ -n "$$note" ]; then \
 	    $(BUILD)/infinicache down "$${place[@]}" && { grep -vxF -e "$$note" $(started) >$(started).left; mv $(started).left $(started); }; \
 	elif [ -s $(started) ]; then \
-	    sort -ru $(started) | while read -r place; do eval "$(BUILD)/infinicache down $$place" || exit 1; done && rm -f $(started); \
+	    failed=0; : >$(started).left; \
+	    while read -r place; do eval "$(BUILD)/infinicache down $$place" </dev/null || { \
+	        [ $$? -eq 2 ] || echo "$$place" >>$(started).left; failed=1; }; done < <(sort -ru $(started)); \
+	    mv $(started).left $(started); [ -s $(started) ] || rm $(started); exit $$failed; \
 	else $(BUILD)/infinicache down; fi
 
 install: all

@@ -413,6 +413,24 @@ def test_make_stop_ends_what_make_start_started(new_cluster, tmp_path, words):
     leaves_nothing(c)
 
 
+def test_make_stop_ends_the_others_of_what_make_start_started(new_cluster, tmp_path):
+    """A start that failed is not among them, nor does one whose words are good no more hide another."""
+    c = new_cluster(up=False)
+    note = tmp_path / "started"
+    (tmp_path / "z.conf").write_text("")
+    for words in ("--dir", f"--dir {tmp_path / 'z.conf'}"):
+        assert make("start", f"UP={words}", f"started={note}").returncode != 0
+    started = make("start", f"UP={shlex.join(c.arguments(functions=12))}", f"started={note}")
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert len(note.read_text().splitlines()) == 1
+    note.write_text(f"'--config' '{tmp_path / 'gone.conf'}'\n" + note.read_text() + "'--dir'\n")
+    stopped = make("stop", f"started={note}")
+    assert stopped.returncode != 0 and "InfiniCache is down." in stopped.stdout
+    assert "gone.conf" in stopped.stderr and "--dir needs a value" in stopped.stderr
+    assert not note.exists(), "what cannot be is told once"
+    leaves_nothing(c)
+
+
 def test_down_ends_what_is_frozen(new_cluster):
     c = new_cluster()
     pids = [c.pid_of("proxy"), c.pid_of("platform"), *(r["pid"] for r in c.instances())]
