@@ -223,6 +223,29 @@ static void test_reuse_and_trim(void **state)
     fake_end();
 }
 
+/* Whoever waits is helped by what its own use gives back, and by that of another only if that has
+ * more than its part: 192 of 1024 KB. */
+static void test_who_helps_those_who_wait(void **state)
+{
+    (void)state;
+    struct ic_grant read[2] = {0}, write[2] = {0};
+    begin(1 << 20);
+    struct ic_window *w = fake.proxy.window;
+    uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop) + 300;
+    assert_int_equal(admit_for(&read[0], IC_WINDOW_READ, 100 << 10, 0), 1);
+    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 700 << 10, 1), 1);
+    assert_int_equal(admit_for(&write[1], IC_WINDOW_WRITE, 100 << 10, 2), 0);
+    assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_WRITE, now_ms), 300);
+    assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_READ, now_ms), 0);
+    assert_int_equal(admit_for(&read[1], IC_WINDOW_READ, 100 << 10, 3), 1);
+    assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_READ, now_ms), 300);
+    for (int i = 0; i < 2; i++) {
+        ic_window_leave(&write[i]);
+        ic_window_leave(&read[i]);
+    }
+    fake_end();
+}
+
 static void count_waiting(void *ctx)
 {
     ++*(int *)ctx;
@@ -286,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_no_growth_while_others_wait),
         cmocka_unit_test(test_the_large_one_has_its_turn),
         cmocka_unit_test(test_reuse_and_trim),
+        cmocka_unit_test(test_who_helps_those_who_wait),
         cmocka_unit_test(test_waiting_is_told),
         cmocka_unit_test(test_no_memory),
     };
