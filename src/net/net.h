@@ -112,7 +112,10 @@ void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms);
  */
 int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *owner) IC_MUST_USE;
 size_t ic_stream_queued(const struct ic_stream *s); /* bytes not yet given to the kernel */
-extern const size_t ic_stream_bytes;                /* the memory of a stream that queues nothing */
+/* Of what was written the bytes that have not come to the peer's system, as far as ours knows:
+ * these and those that the kernel has taken, which may be megabytes. Asks the kernel. */
+size_t ic_stream_unacknowledged(const struct ic_stream *s);
+extern const size_t ic_stream_bytes; /* the memory of a stream that queues nothing */
 /* Memory that what is queued keeps, but for buffers of a pool, which are counted there. */
 size_t ic_stream_memory(const struct ic_stream *s);
 void ic_stream_resume(struct ic_stream *s); /* `room` will be asked again */

@@ -216,6 +216,12 @@ static size_t room(const struct ic_sim_link *link, const struct ic_sim_pipe *pip
     return taken < link->quality.buffer_bytes ? link->quality.buffer_bytes - taken : 0;
 }
 
+size_t ic_sim_unacknowledged(const struct ic_sim_link *link, int side)
+{
+    const struct ic_sim_pipe *pipe = &link->side[!side].in;
+    return pipe->len - pipe->arrived + pipe->vanished;
+}
+
 bool ic_sim_writable(const struct ic_sim_link *link, int side)
 {
     return link->side[side].error < 0 || room(link, &link->side[!side].in) > 0;

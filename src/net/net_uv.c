@@ -22,8 +22,10 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -281,6 +283,12 @@ int64_t ic_transport_receive(struct ic_stream *stream, const struct iovec *iov, 
         return IC_EBUSY;
     }
     return got < 0 ? ic_error_from_errno(errno) : got;
+}
+
+size_t ic_transport_unacknowledged(const struct ic_stream *stream)
+{
+    int bytes = 0; /* tcp(7); an error is a connection that has none any more */
+    return ioctl(socket_of(stream)->fd, SIOCOUTQ, &bytes) == 0 ? (size_t)bytes : 0;
 }
 
 /* 0: it is connected, or the error. */

@@ -120,6 +120,11 @@ size_t ic_stream_queued(const struct ic_stream *s)
     return s->queue.bytes;
 }
 
+size_t ic_stream_unacknowledged(const struct ic_stream *s)
+{
+    return s->queue.bytes + ic_transport_unacknowledged(s);
+}
+
 size_t ic_stream_memory(const struct ic_stream *s)
 {
     return s->queue.memory;

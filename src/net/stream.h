@@ -63,6 +63,8 @@ struct ic_turn *ic_loop_turn(struct ic_loop *loop);
 int64_t ic_transport_send(struct ic_stream *s, const struct iovec *iov, size_t count);
 /* Bytes, 0 at their end, IC_EBUSY if none are there yet, or an error. */
 int64_t ic_transport_receive(struct ic_stream *s, const struct iovec *iov, size_t count);
+/* Of the bytes taken those that have not come to the peer's system. */
+size_t ic_transport_unacknowledged(const struct ic_stream *s);
 /* What it wants may have changed. */
 void ic_transport_watch(struct ic_stream *s);
 /* It wants nothing any more: closed or freed. */

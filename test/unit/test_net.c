@@ -21,7 +21,7 @@ struct fixture {
     uint8_t *got;           /* by the server */
     size_t got_len, pause_at;
     int server_error, client_error, closed_calls;
-    bool late;
+    bool late, keeps_client;
 };
 
 static void on_deadline(void *ctx)
@@ -105,8 +105,10 @@ static void client_connected(void *ctx)
                          0);
         at += len;
     }
-    ic_stream_free_after_write(f->client, DEADLINE_MS);
-    f->client = NULL;
+    if (!f->keeps_client) {
+        ic_stream_free_after_write(f->client, DEADLINE_MS);
+        f->client = NULL;
+    }
 }
 
 static void client_closed(void *ctx, int error)
@@ -189,6 +191,39 @@ static void test_pause_and_resume(void **state)
     connect_client(&f, ic_listener_port(f.listener));
     ic_loop_run(f.loop);
     assert_memory_equal(f.got, f.payload->data, PAYLOAD_BYTES);
+    end(&f);
+}
+
+/* What the kernel has taken counts as long as it has not come to the other end. */
+static void watch_unacknowledged(void *ctx)
+{
+    struct fixture *f = ctx;
+    size_t waits = ic_stream_unacknowledged(f->client);
+    assert_true(waits >= ic_stream_queued(f->client) && waits <= PAYLOAD_BYTES - f->got_len);
+    if (waits == 0) {
+        ic_loop_stop(f->loop);
+        return;
+    }
+    if (f->pause_at != SIZE_MAX) {
+        assert_true(waits > PAYLOAD_BYTES / 2); /* no system has room for more */
+        f->pause_at = SIZE_MAX;
+        ic_stream_resume(f->server);
+    }
+    ic_timer_start(&f->resume, 1);
+}
+
+static void test_unacknowledged(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    f.pause_at = 1000;
+    f.keeps_client = true;
+    ic_timer_init(&f.resume, f.loop, watch_unacknowledged, &f);
+    connect_client(&f, ic_listener_port(f.listener));
+    ic_loop_run(f.loop);
+    ic_stream_free(f.client);
+    ic_stream_free(f.server);
     end(&f);
 }
 
@@ -291,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_transfer),
         leak_test(test_pause_and_resume),
+        leak_test(test_unacknowledged),
         leak_test(test_lingering_when_the_loop_stops),
         leak_test(test_refused),
         leak_test(test_address_in_use),
