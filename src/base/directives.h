@@ -111,7 +111,8 @@ X(ENUM, hedge, "hedge", "adaptive", 0, 0, "off|adaptive|always", P, RUNTIME, \
 X(TIME, write_deadline, "write-deadline", "5s", 10, 300000, "", P, RUNTIME, \
   "A SET is answered after this although some parity chunks are not sealed.") \
 X(SIZE, min_read_rate, "min-read-rate", "64kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
-  "A client that reads an object slower than so many bytes per second is cut; 0: never. What it sends meanwhile " \
+  "A client that reads an object, or its last replies, slower than so many bytes per second on average is cut; 0: never. " \
+  "What its system has acknowledged counts, bursts of up to 3 MiB included. What it sends meanwhile " \
   "counts as well: a pipeline may be sent whole before the first reply is read.") \
 X(SIZE, min_write_rate, "min-write-rate", "1kb", 0, INT64_C(1) << 32, "", P, RUNTIME, \
   "A client that sends a value slower than so many bytes per second, over ten seconds in which nothing but the " \

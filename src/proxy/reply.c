@@ -323,9 +323,9 @@ uint64_t ic_reply_pinned(const struct ic_reply *r)
     return r->pinned - (r->get == NULL ? 0 : first_part(r)->object->size);
 }
 
-uint64_t ic_reply_sent(const struct ic_reply *r)
+uint64_t ic_reply_acknowledged(const struct ic_reply *r)
 {
-    return r->bytes_out - ic_stream_queued(r->stream);
+    return r->bytes_out - ic_stream_unacknowledged(r->stream);
 }
 
 size_t ic_reply_memory(const struct ic_reply *r)
@@ -448,7 +448,7 @@ static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end
 static bool begin_object(struct ic_reply *r, struct part *p)
 {
     r->begun = false;
-    r->slow_since_ms = 0;
+    r->pace.looked_ms = 0;
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
@@ -511,50 +511,32 @@ void ic_reply_drained(struct ic_reply *r)
 /* Buffers of the window are in the stream, or wait until there is room. */
 static bool holds_window(const struct ic_reply *r)
 {
-    return ic_stream_queued(r->stream) > 0 && (r->get != NULL || ic_reply_sent(r) < r->object_end);
+    size_t queued = ic_stream_queued(r->stream);
+    return queued > 0 && (r->get != NULL || r->bytes_out - queued < r->object_end);
 }
 
-/* Bytes of an object, or behind which one waits, are in the stream: the client is to read. */
-static bool holds_object(const struct ic_reply *r)
+/* The client alone is waited for. */
+static bool is_to_be_read(const struct ic_reply *r, bool last)
 {
-    return holds_window(r) || (ic_stream_queued(r->stream) > 0 && r->objects > 0);
+    return ic_stream_queued(r->stream) > 0 && (last || r->objects > 0 || holds_window(r));
 }
 
+/* The system, once full, takes nothing before a third of what it has is gone. */
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
 {
-    uint64_t elapsed_ms = now_ms - r->slow_since_ms;
-    if (!holds_window(r) || r->slow_since_ms == 0 || elapsed_ms < IC_REPLY_PACE_MS) {
+    if (!holds_window(r)) {
         return 0;
     }
-    uint64_t read = ic_reply_sent(r) - r->slow_mark;
-    return read == 0 ? UINT64_MAX : elapsed_ms * ic_stream_queued(r->stream) / read;
+    size_t queued = ic_stream_queued(r->stream), all = ic_stream_unacknowledged(r->stream);
+    return ic_read_pace_ms(&r->pace, now_ms, r->bytes_out - all, queued + (all - queued) / 3);
 }
 
-bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received)
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received,
+                          bool last)
 {
-    uint64_t sent = ic_reply_sent(r);
-    if (!holds_object(r) || sent != r->unread_mark) {
-        r->unread_since_ms = now_ms;
-        r->unread_mark = sent;
-    }
-    if (!holds_object(r)) {
-        r->slow_since_ms = 0;
+    if (!is_to_be_read(r, last)) {
+        r->pace.looked_ms = 0;
         return true;
     }
-    if (r->slow_since_ms == 0) {
-        r->slow_since_ms = now_ms;
-        r->slow_mark = sent;
-        r->received_mark = received;
-        return true;
-    }
-    uint64_t elapsed_ms = now_ms - r->slow_since_ms;
-    if (elapsed_ms < IC_REPLY_RATE_WINDOW_MS) {
-        return true;
-    }
-    uint64_t moved = sent - r->slow_mark + received - r->received_mark;
-    r->slow_since_ms = now_ms;
-    r->slow_mark = sent;
-    r->received_mark = received;
-    return rate == 0 ||
-           (moved * 1000 >= rate * elapsed_ms && now_ms - r->unread_since_ms < IC_REPLY_UNREAD_MS);
+    return ic_read_pace_fast_enough(&r->pace, now_ms, ic_reply_acknowledged(r), received, rate);
 }

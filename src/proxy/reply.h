@@ -19,6 +19,7 @@
 
 #include "base/list.h"
 #include "proto/resp.h"
+#include "proxy/read_pace.h"
 
 struct ic_get;
 struct ic_object;
@@ -29,9 +30,6 @@ enum {
     IC_REPLY_KEYS_MAX = 16 << 20,   /* bytes of the keys that KEYS finds */
     IC_REPLY_QUEUE_MAX = 512 << 10, /* bytes in the stream: then nothing is added; the allowance */
     IC_REPLY_PART_MIN = 16 << 10,   /* bytes that wait longer are put away in pieces of this size */
-    IC_REPLY_RATE_WINDOW_MS = 5000, /* over which min-read-rate is measured */
-    IC_REPLY_UNREAD_MS = 600000,    /* who reads nothing for so long is slow, whatever it sends */
-    IC_REPLY_PACE_MS = 1000,        /* sooner nothing is said about a client's pace */
 };
 
 /*
@@ -74,8 +72,7 @@ struct ic_reply {
     uint64_t bytes_out; /* given to the stream, ever */
     uint64_t
         object_end; /* of them the last byte in a buffer of the window: until there it is held */
-    uint64_t slow_since_ms, slow_mark, received_mark; /* when min-read-rate was measured last */
-    uint64_t unread_since_ms, unread_mark;            /* when bytes were last seen to go out */
+    struct ic_read_pace pace;
 };
 
 struct ic_reply_mark {
@@ -126,19 +123,19 @@ void ic_reply_allow_more(struct ic_reply *r);
 /* Bytes of the objects that wait for those before them, or for the end of a hold: they stay in the
  * pool, whatever becomes of their keys. */
 uint64_t ic_reply_pinned(const struct ic_reply *r);
-/* Bytes the system has taken, ever. */
-uint64_t ic_reply_sent(const struct ic_reply *r);
+/* Bytes that have come to the client's system, ever; asks ours. */
+uint64_t ic_reply_acknowledged(const struct ic_reply *r);
 /* Memory that waits to be sent; but for objects' bytes, which the window counts. */
 size_t ic_reply_memory(const struct ic_reply *r);
 /* The stream's queue has become empty. */
 void ic_reply_drained(struct ic_reply *r);
-/* How long the client, at its pace, will need to read what it holds of the window; 0: it holds
- * nothing, or its pace is not known yet; UINT64_MAX: it reads nothing. */
+/* How long the client, at its pace, will need to read so much that what it holds of the window is
+ * given back; 0: it holds nothing, or its pace is not known yet; UINT64_MAX: it reads nothing. */
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms);
 /* Call about every second; RECEIVED bytes have come from the client, ever. False: it holds an
- * object or buffers of one, and what it has read and sent in IC_REPLY_RATE_WINDOW_MS is less than
- * RATE bytes per second, or it has read nothing in IC_REPLY_UNREAD_MS. Who sends a whole pipeline
- * before the first reply is read is not slow. */
-bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received);
+ * object or buffers of one, or anything if these are the LAST replies to it, and is slower than
+ * RATE (read_pace.h). Who sends a whole pipeline before the first reply is read is not slow. */
+bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received,
+                          bool last);
 
 #endif

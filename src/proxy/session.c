@@ -183,7 +183,7 @@ static void on_patience(void *ctx)
 {
     struct ic_session *s = ctx;
     if (ic_reply_full(&s->reply) && ic_stream_queued(s->stream) > 0 &&
-        ic_reply_sent(&s->reply) == s->patience_mark) {
+        ic_reply_acknowledged(&s->reply) == s->patience_mark) {
         ic_reply_allow_more(&s->reply);
     }
     ic_session_continue(s);
@@ -193,7 +193,7 @@ static void on_patience(void *ctx)
 static void watch_reader(struct ic_session *s)
 {
     if (ic_reply_full(&s->reply) && !s->patience.armed) {
-        s->patience_mark = ic_reply_sent(&s->reply);
+        s->patience_mark = ic_reply_acknowledged(&s->reply);
         ic_timer_start(&s->patience, IC_SESSION_PATIENCE_MS);
     }
 }
@@ -210,11 +210,12 @@ static void work_on_rest(struct ic_session *s)
     }
 }
 
-/* A connection that is closing ends when its replies are the stream's; one whose client sends no
- * more is closing when everything it sent is worked on. */
+/* A connection that is closing ends when its replies are the system's, which delivers them; one
+ * whose client sends no more is closing when everything it sent is answered. */
 static void end_if_done(struct ic_session *s)
 {
-    if (s->gone || s->reply.holds > 0 || !ic_reply_empty(&s->reply)) {
+    if (s->gone || s->reply.holds > 0 || !ic_reply_empty(&s->reply) ||
+        ic_stream_queued(s->stream) > 0) {
         return;
     }
     if (s->ended && s->state == IC_SESSION_READING && s->rest.len == 0) {
@@ -480,11 +481,7 @@ void ic_session_end(struct ic_session *s, const char *why)
     } else {
         ic_session_leave(s);
     }
-    if (why == NULL && s->state == IC_SESSION_CLOSING) {
-        ic_stream_free_after_write(s->stream, IC_SESSION_LINGER_MS);
-    } else {
-        ic_stream_free(s->stream);
-    }
+    ic_stream_free(s->stream);
 }
 
 bool ic_session_leave(struct ic_session *s)

@@ -37,9 +37,9 @@ enum {
         16 << 10,                 /* watches and queues leave room for the command that ends them */
     IC_SESSION_ARGV_KEPT = 8,     /* arguments an idle connection keeps room for */
     IC_SESSION_PATIENCE_MS = 100, /* replies wait and none goes out for so long: more may wait */
-    IC_SESSION_LINGER_MS = 2000,  /* last replies of a closing connection */
     IC_SESSION_SEALING_MAX = 500, /* values of a request that are sealed at a time */
-    IC_SESSION_STALL_MS = 30000,  /* a value that is not continued for so long: closed */
+    IC_SESSION_LINGER_MS = 2000,  /* the words to a client that is not taken */
+    IC_SESSION_STALL_MS = 30000,  /* a value not continued, last replies not read: closed */
 };
 
 enum ic_session_state {
@@ -104,9 +104,8 @@ struct ic_session {
     struct ic_client_charge charge;
     uint64_t soft_since_ms; /* above the soft limit of its class; 0: it is not */
     struct ic_timer patience;
-    uint64_t patience_mark; /* bytes that had gone out when `patience` was started */
-    uint64_t tick_ms,
-        tick_mark; /* bytes that had gone out at a tick, the last that saw them move */
+    uint64_t patience_mark;      /* bytes acknowledged when `patience` was started */
+    uint64_t tick_ms, tick_mark; /* the last tick that saw more of them acknowledged */
 
     /* The command being executed. */
     struct ic_worker worker;

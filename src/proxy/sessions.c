@@ -67,17 +67,19 @@ static int load_password(struct ic_sessions *all, char *why)
     return password == NULL ? 0 : ic_buf_append_str(&all->password, password);
 }
 
-/* Replies wait that are the last ones, and none has gone out for so long as they may take. */
+/* The last replies to the client wait, and it has read nothing of them for so long as it may. */
 static bool leaves_last_replies(struct ic_session *s, uint64_t now_ms)
 {
-    uint64_t sent = ic_reply_sent(&s->reply);
-    if (ic_stream_queued(s->stream) == 0 || sent != s->tick_mark) {
-        s->tick_mark = sent;
+    if (ic_stream_queued(s->stream) == 0 || (!s->ended && s->state != IC_SESSION_CLOSING)) {
+        s->tick_ms = now_ms;
+        return false;
+    }
+    uint64_t read = ic_reply_acknowledged(&s->reply);
+    if (read != s->tick_mark) {
+        s->tick_mark = read;
         s->tick_ms = now_ms;
     }
-    uint64_t idle_ms = now_ms - s->tick_ms;
-    return s->state == IC_SESSION_CLOSING ? idle_ms >= IC_SESSION_LINGER_MS
-                                          : s->ended && idle_ms >= IC_SESSION_STALL_MS;
+    return now_ms - s->tick_ms >= IC_SESSION_STALL_MS;
 }
 
 /* Why S is to be closed now, or NULL. */
@@ -85,7 +87,8 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
 {
     const struct ic_config *c = s->proxy->config;
     uint64_t idle_ms = now_ms - s->active_ms;
-    if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate, s->bytes_in)) {
+    if (!ic_reply_fast_enough(&s->reply, now_ms, (uint64_t)c->min_read_rate, s->bytes_in,
+                              s->state == IC_SESSION_CLOSING)) {
         return "it reads slower than min-read-rate";
     }
     if (leaves_last_replies(s, now_ms)) {

@@ -171,11 +171,12 @@ void sim_crowd_one(struct sim_crowd *c)
     }
 }
 
-void sim_crowd_all(struct sim_crowd *c, enum sim_loiter what, uint64_t pace)
+void sim_crowd_some(struct sim_crowd *c, uint32_t most, enum sim_loiter what, uint64_t pace)
 {
-    for (uint32_t i = 0; i < SIM_CROWD_MAX; i++) {
+    for (uint32_t i = 0; i < SIM_CROWD_MAX && most > 0; i++) {
         if (c->member[i].what == SIM_AWAY) {
             come(&c->member[i], what, pace, true);
+            most--;
         }
     }
 }

@@ -49,8 +49,8 @@ struct sim_crowd {
 void sim_crowd_init(struct sim_crowd *c, struct sim_world *w);
 /* One that is away does WHAT, at a pace of its own, and leaves when it likes. */
 void sim_crowd_one(struct sim_crowd *c);
-/* All that are away do WHAT at PACE bytes a step, until they are cut (or have stored). */
-void sim_crowd_all(struct sim_crowd *c, enum sim_loiter what, uint64_t pace);
+/* Of those that are away MOST do WHAT at PACE bytes a step, until they are cut (or have stored). */
+void sim_crowd_some(struct sim_crowd *c, uint32_t most, enum sim_loiter what, uint64_t pace);
 /* All leave at once. */
 void sim_crowd_leave(struct sim_crowd *c);
 /* How many are not away. */

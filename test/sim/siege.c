@@ -17,6 +17,10 @@ enum {
     PATIENCE_MS = 15000, /* of requests that wait for the window */
     PACE = 2000,         /* bytes a step: nobody comes to an end */
     LEAST_RATE = 64 << 10,
+    STEADY_READERS = 2,                /* none waits for the window */
+    STEADY_RATE = 4 << 10,             /* so slow that no value comes to its end */
+    STEADY_PACE = STEADY_RATE * 5 / 8, /* bytes a step, two of which a second are a little more */
+    STEADY_US = 20 * 1000000,
     POOL_BYTES = 1 << 20,    /* no more than a stripe of each of a crowd */
     LITTLE_BYTES = 20 << 10, /* less than a sixteenth of it */
     MAKE_ROOM_US = 1100000,  /* one goes a second */
@@ -47,7 +51,7 @@ static uint64_t large(struct sim_world *w)
 static void take_places(struct sim_world *w, enum sim_loiter what, uint64_t pace)
 {
     uint64_t cut = count_cut(w);
-    sim_crowd_all(&w->crowd, what, pace);
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, pace);
     sim_world_run_for(w, COME_US, NULL);
     if (!sim_world_run_for(w, PLACE_US, nobody_waits)) {
         sim_violation("whoever waits for the window gets nothing of those that hardly go on");
@@ -88,7 +92,7 @@ static void store_beside(struct sim_world *w, uint32_t key)
 {
     bool stored = false;
     w->host.config->maxmemory = POOL_BYTES;
-    sim_crowd_all(&w->crowd, SIM_UPLOADING, PACE);
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_UPLOADING, PACE);
     sim_world_run_for(w, COME_US, NULL);
     for (int i = 0; i < SIM_CROWD_MAX && !stored; i++) {
         stored = sim_verdict_ask(w, SIM_SET, key, LITTLE_BYTES);
@@ -103,10 +107,22 @@ static void store_beside(struct sim_world *w, uint32_t key)
 
 static void must_be_cut(struct sim_world *w, enum sim_loiter what)
 {
-    sim_crowd_all(&w->crowd, what, PACE);
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
     if (!sim_world_run_for(w, GONE_US, all_are_away)) {
         sim_violation("clients that are slower than the least rate go on");
     }
+}
+
+static void must_not_be_cut(struct sim_world *w)
+{
+    w->host.config->min_read_rate = STEADY_RATE;
+    uint64_t cut = count_cut(w), waited = w->lines.waited[IC_WINDOW_READ];
+    sim_crowd_some(&w->crowd, STEADY_READERS, SIM_READING, STEADY_PACE);
+    sim_world_run_for(w, STEADY_US, NULL);
+    if (count_cut(w) != cut && w->lines.waited[IC_WINDOW_READ] == waited) {
+        sim_violation("readers just above the least rate are cut");
+    }
+    disperse(w);
 }
 
 void sim_siege(struct sim_world *w)
@@ -124,12 +140,13 @@ void sim_siege(struct sim_world *w)
     serve_beside(w, SIM_GET, key);
     sim_verdict_serve(w, SIM_SET, key, large(w));
     disperse(w);
-    sim_crowd_all(&w->crowd, SIM_STORING, 0);
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_STORING, 0);
     sim_world_run_for(w, PLACE_US, all_are_away);
     take_places(w, SIM_READING, 0);
     serve_beside(w, SIM_SET, key);
     sim_verdict_serve(w, SIM_GET, key, 0);
     disperse(w);
+    must_not_be_cut(w);
     config->min_read_rate = config->min_write_rate = LEAST_RATE;
     must_be_cut(w, SIM_UPLOADING);
     must_be_cut(w, SIM_READING);

@@ -6,6 +6,7 @@
  *                               a SET does, but succeeds
  *   readers that do not read:   the other way round
  *   uploads that have the pool: some go when somebody finds no room there
+ *   readers just above the least rate: stay
  *   both below the least rate:  are cut though nobody waits
  */
 #ifndef IC_SIM_SIEGE_H

@@ -206,3 +206,59 @@ def test_readers_below_the_least_rate_are_cut(read):
         wait_until(lambda: client.info("stats")["ic_cut_clients"] == SLOW, "all of them are cut")
         assert all(map(is_closed, slow.sockets))
     assert "slower than min-read-rate" in read.logs()
+
+
+class Steady(threading.Thread):
+    """Asks with REQUEST for LENGTH bytes, reads QUICK of them as fast as it can, then STEADY of them at
+    RATE bytes a second, and then the rest, whatever there is, at once."""
+
+    def __init__(self, cluster, request, length, steady, quick=0, rate=83 * KB, receive_buffer=None):
+        super().__init__(daemon=True)
+        self.socket, self.said = socket.socket(), bytearray()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", cluster.port))
+        self.socket.settimeout(60)
+        self.socket.sendall(request)
+        self.length, self.quick, self.steady, self.rate = length, quick, quick + steady, rate
+        self.start()
+
+    def read_up_to(self, length, part):
+        more = self.socket.recv(min(part, length - len(self.said))) if len(self.said) < length else b""
+        self.said += more
+        return more != b""
+
+    def run(self):
+        pause = threading.Event()
+        with self.socket, contextlib.suppress(ConnectionError):
+            while self.read_up_to(self.quick, MB):
+                pass
+            while self.read_up_to(self.steady, self.rate // 20):
+                pause.wait(0.05)
+            while self.read_up_to(self.length, MB):
+                pass
+
+    def end(self):
+        self.join()
+        return bytes(self.said)
+
+
+def test_readers_just_above_the_least_rate_are_not_cut(filled):
+    """What their system takes for them goes in steps, of a sixteenth of its buffer: all at once, and
+    for seconds nothing; the proxy's takes megabytes at once, and more when a third of it has gone."""
+    want = b"$%d\r\n" % len(BIG) + BIG + b"\r\n"
+    steady = [Steady(filled, b"GET big\r\n", len(want), MB, quick, receive_buffer=buffer)
+              for buffer in (None, 16 * KB) for quick in (0, 10 * MB)]
+    assert [reader.end() == want for reader in steady] == [True] * 4
+    assert filled.redis().info("stats")["ic_cut_clients"] == 0
+
+
+def test_last_replies_reach_a_steady_reader(filled):
+    """Of so many lengths some end where the proxy's system takes no more for seconds."""
+    client, steady = filled.redis(), {}
+    for length in range(2 * MB, 6 * MB, 400 * KB):
+        client.set(f"l:{length}", BIG[:length])
+        want = b"$%d\r\n" % length + BIG[:length] + b"\r\n+OK\r\n"
+        steady[want] = Steady(filled, f"GET l:{length}\r\nQUIT\r\n".encode(), len(want), 300 * KB,
+                              receive_buffer=16 * KB)
+    assert [reader.end() == want for want, reader in steady.items()] == [True] * len(steady)
