@@ -84,9 +84,10 @@ static bool resolve(struct ic_call *c, char *why)
     return c->command != NULL;
 }
 
-static void say_misconf(const struct ic_session *s, char *why)
+static void say_misconf(const struct ic_session *s, bool part_done, char *why)
 {
-    snprintf(why, REASON_MAX, "-MISCONF Errors writing to the journal: %s",
+    snprintf(why, REASON_MAX, "-MISCONF Errors writing to the journal%s: %s",
+             part_done ? " (a part of the command may have been done)" : "",
              ic_store_failure(s->proxy->store));
 }
 
@@ -112,7 +113,7 @@ static bool say_value_error(const struct ic_session *s, char *why)
         return false;
     case IC_EIO:
         if (!ic_store_writable(s->proxy->store)) {
-            say_misconf(s, why);
+            say_misconf(s, false, why);
             return false;
         }
         break;
@@ -158,7 +159,7 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
         snprintf(why, REASON_MAX, "a key is longer than max-key-size (%lld bytes)",
                  (long long)s->proxy->config->max_key_size);
     } else if (writes(s, c->command) && !ic_store_writable(s->proxy->store)) {
-        say_misconf(s, why);
+        say_misconf(s, false, why);
     } else if (is_loading(s) && (c->command->flags & IC_COMMAND_LOADING) == 0) {
         ic_unavailable_loading(s->proxy->functions, why);
     } else {
@@ -277,28 +278,6 @@ void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
     end_call(s, c);
 }
 
-static bool make_room(struct ic_session *s, uint32_t argc)
-{
-    if (argc <= s->argv_cap) {
-        return true;
-    }
-    uint32_t cap = 2 * s->argv_cap < s->parser.total ? 2 * s->argv_cap : s->parser.total;
-    cap = cap > argc ? cap : argc;
-    struct ic_arg *argv = ic_realloc(s->argv, cap * sizeof(*argv));
-    if (argv == NULL) {
-        return false;
-    }
-    memset(argv + s->argv_cap, 0, (cap - s->argv_cap) * sizeof(*argv));
-    s->argv = argv;
-    s->argv_cap = cap;
-    return true;
-}
-
-struct ic_arg *ic_dispatch_argument(struct ic_session *s, uint32_t index)
-{
-    return make_room(s, index + 1) ? &s->argv[index] : NULL;
-}
-
 /* Few are under way at a time, and what drafts there are is dropped in turns to come if they are
  * many. */
 static void drop_values(struct ic_session *s)
@@ -373,6 +352,7 @@ static void hold_replies(struct ic_session *s)
     if (s->commits++ == 0) {
         s->commit_mark = s->command_mark;
         s->commit_replies = 0;
+        s->part_done = s->part_done && s->state == IC_SESSION_WORKING;
         ic_reply_hold(&s->reply);
     }
 }
@@ -401,6 +381,7 @@ static void hold_if_unsettled(struct ic_session *s, const struct ic_call *c)
 static void begin_work(struct ic_session *s)
 {
     s->closing = s->state == IC_SESSION_CLOSING;
+    s->part_done = false;
     s->state = IC_SESSION_WORKING;
     ic_reply_hold(&s->reply);
 }
@@ -506,7 +487,7 @@ bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total)
 static bool take_arguments(struct ic_session *s)
 {
     uint32_t argc = s->parser.argc;
-    if (!make_room(s, argc)) {
+    if (ic_session_argument(s, argc - 1) == NULL) {
         ic_session_end(s, "out of memory");
         return false;
     }
@@ -714,25 +695,27 @@ static void on_commit(void *ctx, int result)
 {
     struct ic_session *s = ctx;
     s->commit_failed = s->commit_failed || result < 0;
+    s->part_done = s->part_done ||
+                   (result >= 0 && s->state == IC_SESSION_WORKING && writes(s, s->call.command));
     if (--s->commits > 0 || s->gone) {
         return;
     }
     if (s->commit_failed) {
         /* What was answered since may rest on changes that were undone: none of it goes out. */
-        char why[REASON_MAX];
-        say_misconf(s, why);
         if (s->state == IC_SESSION_WORKING) {
             give_up_work(s);
         }
         ic_reply_rewind(&s->reply, s->commit_mark);
         for (unsigned i = 0; i < s->commit_replies; i++) {
+            char why[REASON_MAX];
+            say_misconf(s, s->part_done && i == 0, why);
             ic_stats_error(&s->sessions->stats, why);
             ic_resp_error(&s->reply.out, why);
         }
         /* A MULTI or what it queued is among them: a client that was told so must not have it run.
          */
         s->dirty_exec = s->dirty_exec || s->multi;
-        s->commit_failed = false;
+        s->commit_failed = s->part_done = false;
     }
     ic_reply_release(&s->reply);
     ic_session_continue(s);
@@ -762,7 +745,7 @@ bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t c
         char why[REASON_MAX];
         snprintf(why, sizeof(why), "%s", ic_error_text(result));
         if (result == IC_EIO) {
-            say_misconf(s, why);
+            say_misconf(s, s->part_done && !s->in_exec, why);
         }
         ic_reply_rewind(&s->reply, s->call_mark);
         ic_call_error(c, why);

@@ -11,9 +11,6 @@
 void ic_dispatch_name(struct ic_session *s, struct ic_slice name);
 /* The values of a request for s->command with TOTAL arguments are worth reading. */
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total);
-/* Argument INDEX of the request being read, which is a value: for its draft. NULL: out of memory.
- */
-struct ic_arg *ic_dispatch_argument(struct ic_session *s, uint32_t index);
 /* A value failed (s->value_error) although the request is still being read: replies at once, so
  * that a client that listens need not send the rest; what comes of it is thrown away. */
 void ic_dispatch_refuse(struct ic_session *s);

@@ -512,6 +512,23 @@ void ic_session_kill(struct ic_session *s, const struct ic_session *by)
 
 /* ---- what it takes ---- */
 
+struct ic_arg *ic_session_argument(struct ic_session *s, uint32_t index)
+{
+    if (index < s->argv_cap) {
+        return &s->argv[index];
+    }
+    uint32_t cap = 2 * s->argv_cap < s->parser.total ? 2 * s->argv_cap : s->parser.total;
+    cap = cap > index ? cap : index + 1;
+    struct ic_arg *argv = ic_realloc(s->argv, cap * sizeof(*argv));
+    if (argv == NULL) {
+        return NULL;
+    }
+    memset(argv + s->argv_cap, 0, (cap - s->argv_cap) * sizeof(*argv));
+    s->argv = argv;
+    s->argv_cap = cap;
+    return &s->argv[index];
+}
+
 bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice value)
 {
     size_t before = *text == NULL ? 0 : strlen(*text) + 1;

@@ -126,6 +126,7 @@ struct ic_session {
     unsigned commits;        /* not answered yet */
     unsigned commit_replies; /* commands since the first of them */
     bool commit_failed;
+    bool part_done; /* of the command that takes many turns a part is in the journal */
     struct ic_reply_mark commit_mark;
     struct ic_reply reply;
     struct ic_reap reap;
@@ -184,6 +185,8 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
 void ic_session_end(struct ic_session *s, const char *why);
 /* What the session waited for may have come: goes on with what was read, then reads on. */
 void ic_session_continue(struct ic_session *s);
+/* Argument INDEX of the request being read: room for it, and its draft. NULL: out of memory. */
+struct ic_arg *ic_session_argument(struct ic_session *s, uint32_t index);
 /* Bytes of its arguments, queued commands and watched keys; of a request being read as much as it
  * takes when it runs. */
 size_t ic_session_query_bytes(const struct ic_session *s);

@@ -106,7 +106,7 @@ static void on_ready(void *ctx, int result)
     struct ic_value *v = ctx;
     struct ic_session *s = v->session;
     bool in_the_middle = s->streaming == v;
-    struct ic_arg *arg = ic_dispatch_argument(s, v->index);
+    struct ic_arg *arg = ic_session_argument(s, v->index);
     if (result == 0) {
         result = give_draft(v, arg);
     }

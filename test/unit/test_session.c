@@ -290,6 +290,34 @@ static void test_journal_that_fails_before_multi(void **state)
     settle(0);
 }
 
+/* What takes many turns is in the journal in parts. */
+static void test_journal_that_fails_within_a_command(void **state)
+{
+    (void)state;
+    enum { COUNT = 400 };
+    static char text[COUNT * 30];
+    int fd = dial();
+    ask(fd, "CONFIG SET turn-work 100\r\n", "+OK\r\n");
+    size_t length = (size_t)sprintf(text, "*%d\r\n$4\r\nMSET\r\n", 2 * COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        length += (size_t)sprintf(text + length, "$5\r\nk%04d\r\n$0\r\n\r\n", i);
+    }
+    give(fd, text, length);
+    while (ic_store_count(world.store) == 0) {
+        turn();
+    }
+    world_fail_disk(true);
+    expect(fd,
+           "-MISCONF Errors writing to the journal (a part of the command may have been done): ");
+    skip_line(fd);
+    assert_in_range(ic_store_count(world.store), 1, COUNT - 1);
+    ask(fd, "DEL k0000\r\n", "-MISCONF Errors writing to the journal: ");
+    skip_line(fd);
+    world_fail_disk(false);
+    close(fd);
+    settle(0);
+}
+
 static void test_journal_that_fails(void **state)
 {
     (void)state;
@@ -629,6 +657,7 @@ int main(void)
         session_test(test_object_that_cannot_be_read),
         session_test(test_clients_that_leave),
         session_test(test_journal_that_fails),
+        session_test(test_journal_that_fails_within_a_command),
         session_test(test_journal_that_fails_behind_an_object),
         session_test(test_journal_that_fails_before_others),
         session_test(test_journal_that_fails_before_multi),
