@@ -367,15 +367,26 @@ static int end(void **state)
     return 0;
 }
 
-static int dial(void)
+/* The system keeps about RECEIVE_BYTES for it, if it does not read; 0: as many as it likes. Said
+ * before it connects: what has been promised to the peer cannot be taken back. */
+static int dial_narrow(int receive_bytes)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons(ic_sessions_port(proxy.sessions)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (receive_bytes > 0) {
+        assert_int_equal(
+            setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes), 0);
+    }
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
+}
+
+static int dial(void)
+{
+    return dial_narrow(0);
 }
 
 static uint64_t clock_ms(void)

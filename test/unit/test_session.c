@@ -468,8 +468,7 @@ static void test_small_values_nobody_reads(void **state)
     (void)state;
     enum { COUNT = 60000, BATCH = 1000, SIZE = 100, REPLY = SIZE + 8 };
     static char request[SIZE + 100], gets[BATCH * 7], reply[BATCH * REPLY], want[BATCH * REPLY];
-    int fd = dial(), narrow = 64 << 10;
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof narrow), 0);
+    int fd = dial_narrow(64 << 10);
     give(fd, request, make_set(request, "k", SIZE));
     expect(fd, "+OK\r\n");
     for (size_t i = 0; i < BATCH; i++) {
