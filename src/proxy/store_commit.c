@@ -92,15 +92,12 @@ static struct ic_journal_place journal_place(const struct ic_store *s,
     return place;
 }
 
-int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
+static int put_object(struct ic_store *s, const struct ic_object *o, uint64_t size,
+                      struct ic_journal_place *place)
 {
-    struct ic_journal_place place[IC_PLACEMENT_MAX];
-    for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        place[i] = journal_place(s, &o->place[i]);
-    }
     struct ic_journal_object record = {
         .id = o->id,
-        .size = o->size,
+        .size = size,
         .version = o->version,
         .unit = o->unit,
         .key_len = o->key_len,
@@ -111,22 +108,22 @@ int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
     return ic_journal_put_object(s->setup.journal, &record);
 }
 
+int ic_store_journal_object(struct ic_store *s, const struct ic_object *o)
+{
+    struct ic_journal_place place[IC_PLACEMENT_MAX];
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        place[i] = journal_place(s, &o->place[i]);
+    }
+    return put_object(s, o, o->size, place);
+}
+
 int ic_store_journal_evicted(struct ic_store *s, const struct ic_object *o)
 {
     struct ic_journal_place place[IC_PLACEMENT_MAX] = {0};
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         place[i].function = IC_FUNCTION_NONE;
     }
-    struct ic_journal_object record = {
-        .id = o->id,
-        .version = o->version,
-        .unit = o->unit,
-        .key_len = o->key_len,
-        .data = o->data,
-        .parity = o->parity,
-        .place = place,
-    };
-    return ic_journal_put_object(s->setup.journal, &record);
+    return put_object(s, o, 0, place);
 }
 
 int ic_store_delete_hidden(struct ic_store *s)
