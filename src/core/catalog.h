@@ -88,6 +88,39 @@ struct ic_object {
     struct ic_chunk_place place[]; /* data + parity */
 };
 
+static inline size_t ic_object_chunks(const struct ic_object *o)
+{
+    return (size_t)o->data + o->parity;
+}
+
+/* What objects take of the pool, in its two measures. */
+struct ic_pool_use {
+    uint64_t values; /* bytes of values, as `maxmemory` counts them */
+    uint64_t chunks; /* bytes on the functions: ic_chunk_cost of each chunk */
+};
+
+/* Of a draft, what came of it so far. */
+static inline struct ic_pool_use ic_object_use(const struct ic_object *o)
+{
+    return (struct ic_pool_use){
+        .values = o->state == IC_OBJECT_DRAFT ? o->draft.bytes : o->size,
+        .chunks = o->chunk_cost * ic_object_chunks(o),
+    };
+}
+
+static inline void ic_pool_use_add(struct ic_pool_use *sum, struct ic_pool_use more)
+{
+    sum->values += more.values;
+    sum->chunks += more.chunks;
+}
+
+static inline void ic_pool_use_subtract(struct ic_pool_use *sum, struct ic_pool_use less)
+{
+    assert(sum->values >= less.values && sum->chunks >= less.chunks);
+    sum->values -= less.values;
+    sum->chunks -= less.chunks;
+}
+
 /* One key. */
 struct ic_entry {
     struct ic_map_node map_node;

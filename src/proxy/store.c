@@ -177,7 +177,7 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
     }
     bool enters = before != IC_OBJECT_COMMITTED && !o->evicted;
     if (enters) {
-        uint64_t bytes = o->chunk_cost * ic_object_chunks(o);
+        uint64_t bytes = ic_object_use(o).chunks;
         uint64_t name = ic_catalog_hash(s->catalog, ic_entry_key(e));
         int result = ic_eviction_insert(s->eviction, &o->policy, bytes, name);
         if (result < 0) {

@@ -116,11 +116,6 @@ static inline const struct ic_config *ic_store_config(const struct ic_store *s)
     return s->setup.config;
 }
 
-static inline size_t ic_object_chunks(const struct ic_object *o)
-{
-    return (size_t)o->data + o->parity;
-}
-
 /* Keys of the current set show O, which has some: all of an object's keys are in the same set. */
 static inline bool ic_store_is_current(const struct ic_store *s, const struct ic_object *o)
 {

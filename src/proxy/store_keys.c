@@ -285,7 +285,7 @@ struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms)
 uint64_t ic_store_memory_usage(const struct ic_store *s, const struct ic_entry *e)
 {
     (void)s;
-    return e->object->chunk_cost * ic_object_chunks(e->object) + ic_catalog_entry_memory(e);
+    return ic_object_use(e->object).chunks + ic_catalog_entry_memory(e);
 }
 
 /* ---- by and by --------------------------------------------------------------- */
