@@ -100,7 +100,7 @@ static void part_free(struct ic_reply *r, struct part *p)
         ic_buf_unref(p->bytes);
     } else {
         r->objects--;
-        r->pinned -= p->object->size;
+        ic_pool_use_subtract(&r->pinned, ic_object_use(p->object));
         ic_store_unpin(r->proxy->store, p->object);
     }
     close_one(r, p->bill);
@@ -221,7 +221,7 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
     ic_store_pin(r->proxy->store, object);
     r->objects++;
-    r->pinned += object->size;
+    ic_pool_use_add(&r->pinned, ic_object_use(object));
     push_part(r, p);
     return true;
 }
@@ -318,9 +318,13 @@ void ic_reply_allow_more(struct ic_reply *r)
     r->allowance = 2 * ic_reply_memory(r);
 }
 
-uint64_t ic_reply_pinned(const struct ic_reply *r)
+struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
 {
-    return r->pinned - (r->get == NULL ? 0 : first_part(r)->object->size);
+    struct ic_pool_use use = r->pinned;
+    if (r->get != NULL) {
+        ic_pool_use_subtract(&use, ic_object_use(first_part(r)->object));
+    }
+    return use;
 }
 
 uint64_t ic_reply_acknowledged(const struct ic_reply *r)

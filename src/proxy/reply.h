@@ -18,6 +18,7 @@
 #define IC_PROXY_REPLY_H
 
 #include "base/list.h"
+#include "core/catalog.h"
 #include "proto/resp.h"
 #include "proxy/read_pace.h"
 
@@ -56,12 +57,12 @@ struct ic_reply {
     void (*changed)(void *ctx);                 /* something went out: there may be room again */
     void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
     void *ctx;
-    struct ic_buf tail;   /* written by handlers, not yet a part */
-    struct ic_list parts; /* before it */
-    uint64_t parts_made;  /* ever */
-    size_t parts_memory;  /* with their bills' */
-    uint64_t pinned;      /* bytes of the objects that are parts */
-    size_t limit;         /* of parts and tail */
+    struct ic_buf tail;        /* written by handlers, not yet a part */
+    struct ic_list parts;      /* before it */
+    uint64_t parts_made;       /* ever */
+    size_t parts_memory;       /* with their bills' */
+    struct ic_pool_use pinned; /* by the objects that are parts */
+    size_t limit;              /* of parts and tail */
     size_t allowance;
     unsigned part_count;
     unsigned objects;
@@ -120,9 +121,9 @@ bool ic_reply_empty(const struct ic_reply *r);
 bool ic_reply_full(const struct ic_reply *r);
 /* It is full, and the client does not read: twice as much may wait. */
 void ic_reply_allow_more(struct ic_reply *r);
-/* Bytes of the objects that wait for those before them, or for the end of a hold: they stay in the
- * pool, whatever becomes of their keys. */
-uint64_t ic_reply_pinned(const struct ic_reply *r);
+/* Of the objects that wait for those before them, or for the end of a hold: they stay in the pool,
+ * whatever becomes of their keys. */
+struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r);
 /* Bytes that have come to the client's system, ever; asks ours. */
 uint64_t ic_reply_acknowledged(const struct ic_reply *r);
 /* Memory that waits to be sent; but for objects' bytes, which the window counts. */

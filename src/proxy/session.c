@@ -543,7 +543,7 @@ uint64_t ic_session_pool_bytes(const struct ic_session *s)
 {
     uint64_t values = s->drafts_bytes;
     values += s->streaming == NULL ? 0 : ic_value_upload_bytes(s->streaming);
-    return ic_reply_pinned(&s->reply) + s->queued_pool_bytes + (s->refused ? 0 : values);
+    return ic_reply_pool_use(&s->reply).values + s->queued_pool_bytes + (s->refused ? 0 : values);
 }
 
 size_t ic_session_query_bytes(const struct ic_session *s)
