@@ -8,6 +8,9 @@
  * that is new, 2 MB of one that has grown to the 32 MB that Linux gives at most by itself. In any
  * one window a steady reader may thus be seen to read nothing, or much. So time is a credit: every
  * byte is worth the time it may take at the least rate; nobody saves more than a step is worth.
+ *
+ *   zeroed --asked--> waited for, at first with a whole credit --stop--> stopped: time stands still
+ *                         '<------------- asked, or to go on ---------------'
  */
 #ifndef IC_PROXY_READ_PACE_H
 #define IC_PROXY_READ_PACE_H
@@ -28,7 +31,9 @@ struct ic_read_pace {
     uint64_t read_mark, received_mark; /* bytes by then */
     uint64_t credit_ms;                /* it may go on doing nothing for so long */
     uint64_t read_ms;                  /* when it was last seen to read */
-    uint64_t window_ms, window_mark;   /* since when its pace is measured */
+    uint64_t stopped_ms;               /* since when others are waited for; 0: it is */
+    uint64_t window_ms, window_mark;   /* since when its pace will be measured, and */
+    uint64_t before_ms, before_mark;   /* since when it is */
 };
 
 /* Call about every second while the client is waited for. READ and RECEIVED: bytes it has read and
@@ -36,6 +41,10 @@ struct ic_read_pace {
  * do), or has read nothing for IC_READ_PACE_UNREAD_MS. */
 bool ic_read_pace_fast_enough(struct ic_read_pace *p, uint64_t now_ms, uint64_t read,
                               uint64_t received, uint64_t rate);
+/* From NOW on others than the client are waited for, until it goes on: this time is not the
+ * client's. Again and again, or of one that was never waited for: nothing. */
+void ic_read_pace_stop(struct ic_read_pace *p, uint64_t now_ms);
+void ic_read_pace_go_on(struct ic_read_pace *p, uint64_t now_ms);
 /* How long it will take BYTES more at its pace; 0: that is not known yet; UINT64_MAX: for ever. */
 uint64_t ic_read_pace_ms(const struct ic_read_pace *p, uint64_t now_ms, uint64_t read,
                          uint64_t bytes);

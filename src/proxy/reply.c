@@ -339,8 +339,14 @@ size_t ic_reply_memory(const struct ic_reply *r)
 
 /* ---- sending ---- */
 
+static uint64_t loop_ms(const struct ic_reply *r)
+{
+    return ic_loop_now_ms(r->proxy->loop);
+}
+
 static bool send_bytes(struct ic_reply *r, struct ic_slice bytes, struct ic_buf *owner)
 {
+    ic_read_pace_go_on(&r->pace, loop_ms(r));
     r->bytes_out += bytes.len;
     r->proxy->sessions->stats.bytes_out += bytes.len;
     if (ic_stream_write(r->stream, bytes, owner) != 0) {
@@ -452,7 +458,6 @@ static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end
 static bool begin_object(struct ic_reply *r, struct part *p)
 {
     r->begun = false;
-    r->pace.looked_ms = 0;
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
@@ -503,6 +508,7 @@ void ic_reply_pump(struct ic_reply *r)
 
 void ic_reply_drained(struct ic_reply *r)
 {
+    ic_read_pace_stop(&r->pace, loop_ms(r));
     if (r->paused) {
         r->paused = false;
         ic_get_resume(r->get);
@@ -538,9 +544,12 @@ uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received,
                           bool last)
 {
-    if (!is_to_be_read(r, last)) {
-        r->pace.looked_ms = 0;
-        return true;
+    if (is_to_be_read(r, last)) {
+        return ic_read_pace_fast_enough(&r->pace, now_ms, ic_reply_acknowledged(r), received, rate);
     }
-    return ic_read_pace_fast_enough(&r->pace, now_ms, ic_reply_acknowledged(r), received, rate);
+    ic_read_pace_stop(&r->pace, now_ms);
+    if (r->pace.looked_ms != 0 && ic_stream_unacknowledged(r->stream) == 0) {
+        r->pace = (struct ic_read_pace){0};
+    }
+    return true;
 }

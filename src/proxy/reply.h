@@ -135,7 +135,8 @@ void ic_reply_drained(struct ic_reply *r);
 uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms);
 /* Call about every second; RECEIVED bytes have come from the client, ever. False: it holds an
  * object or buffers of one, or anything if these are the LAST replies to it, and is slower than
- * RATE (read_pace.h). Who sends a whole pipeline before the first reply is read is not slow. */
+ * RATE (read_pace.h), from object to object until it has read all. Who sends a whole pipeline
+ * before the first reply is read is not slow. */
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received,
                           bool last);
 

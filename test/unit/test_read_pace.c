@@ -92,6 +92,55 @@ static void test_how_long_it_will_take(void **state)
     assert_true(ic_read_pace_ms(&p, 1001, 100, 1000) == UINT64_MAX);
 }
 
+/* While others are waited for its time stands still, and what it reads meanwhile counts. */
+static void test_time_of_others(void **state)
+{
+    (void)state;
+    struct ic_read_pace p = {0};
+    uint64_t now_ms = 1, read = 0;
+    assert_true(ic_read_pace_fast_enough(&p, now_ms, read, 0, RATE));
+    for (int i = 0; i < 100; i++) {
+        ic_read_pace_stop(&p, now_ms + LOOK_MS / 10);
+        ic_read_pace_stop(&p, now_ms + LOOK_MS / 5); /* it has stopped */
+        ic_read_pace_go_on(&p, now_ms += LOOK_MS);
+        ic_read_pace_go_on(&p, now_ms + 1);
+        read += RATE / 9;
+        assert_true(ic_read_pace_fast_enough(&p, now_ms, read, 0, RATE));
+    }
+    assert_in_range(ic_read_pace_ms(&p, now_ms, read, 1000 * (uint64_t)RATE), 900000, 900100);
+    ic_read_pace_stop(&p, now_ms);
+    assert_in_range(ic_read_pace_ms(&p, 2 * now_ms, read, 1000 * (uint64_t)RATE), 900000, 900100);
+    now_ms = 2 * now_ms; /* to be asked is to be waited for */
+    assert_true(ic_read_pace_fast_enough(&p, now_ms, read, 0, RATE));
+    assert_false(ic_read_pace_fast_enough(&p, now_ms + 100 * LOOK_MS, read, 0, RATE));
+}
+
+/* Who has not been waited for yet has all of its credit when it is. */
+static void test_others_were_waited_for_before(void **state)
+{
+    (void)state;
+    struct ic_read_pace p = {0};
+    ic_read_pace_stop(&p, 1000);
+    ic_read_pace_go_on(&p, 100000);
+    assert_true(ic_read_pace_fast_enough(&p, 200000, 0, 0, RATE));
+    assert_true(
+        ic_read_pace_fast_enough(&p, 200000 + IC_READ_PACE_CREDIT_MS - LOOK_MS, 0, 0, RATE));
+    assert_false(ic_read_pace_fast_enough(&p, 200000 + IC_READ_PACE_CREDIT_MS + 1, 0, 0, RATE));
+}
+
+/* At every moment, however often its time is counted anew. */
+static void test_its_pace_stays_known(void **state)
+{
+    (void)state;
+    struct ic_read_pace p = {0};
+    for (uint64_t ms = 1; ms < 60000; ms += 10) {
+        assert_true(ic_read_pace_fast_enough(&p, ms, ms * RATE / 1000, 0, RATE));
+        if (ms > IC_READ_PACE_KNOWN_MS) {
+            assert_in_range(ic_read_pace_ms(&p, ms, ms * RATE / 1000, RATE), 990, 1010);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +151,9 @@ int main(void)
         cmocka_unit_test(test_any_rate_will_do),
         cmocka_unit_test(test_who_sends),
         cmocka_unit_test(test_how_long_it_will_take),
+        cmocka_unit_test(test_time_of_others),
+        cmocka_unit_test(test_others_were_waited_for_before),
+        cmocka_unit_test(test_its_pace_stays_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

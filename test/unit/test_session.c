@@ -486,12 +486,62 @@ static void test_small_values_nobody_reads(void **state)
         turn();
     }
     assert_int_equal(ic_window_stats(proxy.window).used, 0);
-    assert_true(ic_reply_fast_enough(&s->reply, 1000, 1000, 0, false));
-    assert_int_equal(ic_reply_hold_ms(&s->reply, 3000), 0); /* of what others wait for */
+    uint64_t now_ms = ic_loop_now_ms(proxy.loop);
+    assert_true(ic_reply_fast_enough(&s->reply, now_ms, 1000, 0, false));
+    assert_int_equal(ic_reply_hold_ms(&s->reply, now_ms + 2000), 0); /* of what others wait for */
     for (int i = 0; i < COUNT / BATCH; i++) {
         assert_int_equal(take_reply(fd, reply, sizeof reply), sizeof reply);
         assert_memory_equal(reply, want, sizeof reply);
     }
+    close(fd);
+    settle(0);
+}
+
+static int no_reads(const struct ic_node_request *r)
+{
+    return r->op == IC_NODE_READ;
+}
+
+/* The client reads until S does not wait for it. Returns how much. */
+static size_t read_until_stopped(const struct ic_session *s, int fd)
+{
+    static char out[REPLY_MAX];
+    size_t got = 0;
+    for (uint64_t until = clock_ms() + DEADLINE_MS; s->reply.pace.stopped_ms == 0; turn()) {
+        ssize_t more = recv(fd, out, sizeof out, 0);
+        got += more > 0 ? (size_t)more : 0;
+        assert_true(clock_ms() < until);
+    }
+    return got;
+}
+
+/* What functions take is not the client's time. */
+static void test_functions_are_waited_for(void **state)
+{
+    (void)state;
+    enum { COUNT = 40, SIZE = 300000, REPLY = SIZE + 11 };
+    static char request[REPLY_MAX], rest[COUNT * REPLY];
+    int fd = dial_narrow(64 << 10);
+    give(fd, request, make_set(request, "k", SIZE));
+    expect(fd, "+OK\r\n");
+    for (int i = 0; i < COUNT; i++) {
+        give(fd, "GET k\r\n", 7);
+    }
+    struct ic_session *s = first_session();
+    while (ic_stream_queued(s->stream) <= IC_REPLY_QUEUE_MAX) {
+        turn();
+    }
+    assert_true(ic_reply_fast_enough(&s->reply, ic_loop_now_ms(proxy.loop), 1, 0, false));
+    script = no_reads;
+    size_t got = read_until_stopped(s, fd);
+    assert_int_equal(ic_stream_queued(s->stream), 0);
+    uint64_t before = s->reply.bytes_out;
+    script = NULL;
+    while (s->reply.bytes_out == before) {
+        turn();
+    }
+    assert_int_equal(s->reply.pace.stopped_ms, 0);
+    assert_int_equal(take_reply(fd, rest, COUNT * REPLY - got), COUNT * REPLY - got);
     close(fd);
     settle(0);
 }
@@ -666,6 +716,7 @@ int main(void)
         session_test(test_pipeline_sent_before_read),
         session_test(test_nobody_reads),
         session_test(test_small_values_nobody_reads),
+        session_test(test_functions_are_waited_for),
         session_test(test_long_arguments),
         session_test(test_slow_log_tells_the_cost),
         session_test(test_budget_that_is_spent),

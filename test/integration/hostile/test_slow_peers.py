@@ -253,6 +253,19 @@ def test_readers_just_above_the_least_rate_are_not_cut(filled):
     assert filled.redis().info("stats")["ic_cut_clients"] == 0
 
 
+def test_readers_of_many_objects_are_cut_as_those_of_one(filled):
+    """Each object is soon through, and the next is no reason to wait for its reader anew."""
+    client, value, count = filled.redis(), BIG[:100 * KB], 400
+    client.set("short", value)
+    client.config_set("min-read-rate", "1mb")
+    want = (b"$%d\r\n" % len(value) + value + b"\r\n") * count
+    steady = [Steady(filled, b"GET short\r\n" * count, len(want), len(want), rate=400 * KB,
+                     receive_buffer=64 * KB) for _ in range(4)]
+    wait_until(lambda: client.info("stats")["ic_cut_clients"] == len(steady), "all of them are cut")
+    assert all(want.startswith(reader.end()) for reader in steady)
+    assert "slower than min-read-rate" in filled.logs()
+
+
 def test_last_replies_reach_a_steady_reader(filled):
     """Of so many lengths some end where the proxy's system takes no more for seconds."""
     client, steady = filled.redis(), {}
