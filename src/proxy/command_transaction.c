@@ -192,7 +192,7 @@ void ic_transaction_drop_queue(struct ic_session *s)
 {
     s->queued_count = 0;
     s->queued_bytes = 0;
-    s->queued_pool_bytes = 0;
+    s->queued_use = (struct ic_pool_use){0};
     free_later(s, &s->queued, &s->sessions->old_queued);
 }
 
@@ -226,8 +226,10 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
             return;
         }
         for (uint32_t i = 0; i < c->argc; i++) {
-            s->queued_pool_bytes += c->argv[i].draft == NULL ? 0 : c->argv[i].draft->size;
-            c->argv[i].draft = NULL; /* the queue's now */
+            if (c->argv[i].draft != NULL) {
+                ic_pool_use_add(&s->queued_use, ic_object_use(c->argv[i].draft));
+                c->argv[i].draft = NULL; /* the queue's now */
+            }
         }
         ic_list_push_back(&s->queued, &q->node);
         s->queued_count++;
@@ -362,7 +364,7 @@ static void run_queue(struct ic_call *c, struct exec *e)
     e->begun = true;
     s->multi = false;
     s->in_exec = true;
-    s->queued_pool_bytes = 0;
+    s->queued_use = (struct ic_pool_use){0};
     bool more = true;
     while (more && !ic_list_empty(&s->queued)) {
         struct ic_queued_command *q = IC_CONTAINER(s->queued.next, struct ic_queued_command, node);

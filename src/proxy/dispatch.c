@@ -286,7 +286,7 @@ static void drop_values(struct ic_session *s)
         count_work(s, GIVE_UP_UNITS);
         ic_value_free(IC_CONTAINER(node, struct ic_value, node));
     }
-    s->drafts_bytes = 0;
+    s->drafts_use = (struct ic_pool_use){0};
     ic_transaction_drop_arguments(s);
 }
 
@@ -453,7 +453,7 @@ static void give_up_work(struct ic_session *s)
 /* Everything it needs is there. */
 static void run(struct ic_session *s, struct ic_call *c)
 {
-    s->drafts_bytes = 0; /* they are the command's */
+    s->drafts_use = (struct ic_pool_use){0}; /* they are the command's */
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);
         count_work(s, 1);
@@ -544,6 +544,7 @@ void ic_dispatch_refuse(struct ic_session *s)
     reject(s, &s->call, why);
     end_reply(s);
     s->refused = true;
+    drop_values(s); /* what follows is skipped */
 }
 
 void ic_dispatch_refuse_query(struct ic_session *s)
@@ -554,7 +555,6 @@ void ic_dispatch_refuse_query(struct ic_session *s)
              "the request takes more memory than client-query-buffer-limit (%lld bytes)",
              (long long)s->proxy->config->client_query_buffer_limit);
     ic_dispatch_refuse(s);
-    drop_values(s);
     ic_transaction_drop_queue(s);
 }
 

@@ -79,6 +79,7 @@ struct ic_put {
 static void fail(struct ic_put *put, int error, bool on_callers_stack);
 static uint64_t due_ms(const struct ic_put *put);
 static void start_deadline(struct ic_put *put);
+static void leave_window(struct ic_put *put);
 static void on_write_done(struct ic_node_request *r, int result);
 static void on_seal_done(struct ic_node_request *r, int result);
 
@@ -90,6 +91,12 @@ static uint32_t quorum(const struct ic_put *put)
 static uint64_t now_ms(const struct ic_put *put)
 {
     return ic_loop_now_ms(put->proxy->loop);
+}
+
+/* Every byte of the value has come. */
+static bool has_all(const struct ic_put *put)
+{
+    return put->next_stripe == put->layout.stripes && put->filling == NULL;
 }
 
 static size_t stripe_bytes(const struct ic_put *put, uint64_t index)
@@ -116,8 +123,9 @@ static void release_stripe(struct stripe *s)
     assert(s->pending == 0);
     ic_list_remove(&s->node);
     put->stripe_count--;
-    if (put->filling == s) {
-        put->filling = NULL;
+    put->filling = put->filling == s ? NULL : put->filling;
+    if (put->stripe_count == 0 && has_all(put)) { /* it will need no more */
+        leave_window(put);
     }
     ic_buf_unref(s->buf);
     s->buf = NULL;
@@ -369,11 +377,8 @@ static void chunk_failed(struct ic_put *put, uint16_t i, int error)
 static bool recall_chunk(struct ic_put *put, uint16_t i)
 {
     struct chunk *c = &put->chunk[i];
-    if (c->recall.waits) {
-        return true;
-    }
-    if (c->recalls == RECALLS_MAX) {
-        return false;
+    if (c->recall.waits || c->recalls == RECALLS_MAX) {
+        return c->recall.waits;
     }
     c->recalls++;
     ic_recall_begin(&c->recall, put->object->place[i].function, put->object->place[i].instance);
@@ -480,8 +485,8 @@ static uint64_t admission_limit_ms(const struct ic_put *put)
 /* The next bytes are the client's to send. */
 static bool waits_for_client(const struct ic_put *put)
 {
-    bool complete = put->next_stripe == put->layout.stripes && put->filling == NULL;
-    return put->state == PUT_FILLING && put->admitted && !put->blocked && !complete;
+    bool ready = put->admitted ? !put->blocked : !put->queued; /* to take them */
+    return put->state == PUT_FILLING && ready && !has_all(put);
 }
 
 /* When the oldest stripe's chunks are late; UINT64_MAX: none is under way. */
@@ -501,10 +506,8 @@ static uint64_t due_ms(const struct ic_put *put)
     if (put->state == PUT_SEALING) {
         return put->started_ms + (uint64_t)put->proxy->config->write_deadline;
     }
-    if (!put->admitted) {
-        return put->queued ? put->started_ms + admission_limit_ms(put) : UINT64_MAX;
-    }
-    return stripe_due_ms(put);
+    uint64_t admission_ms = put->queued ? put->started_ms + admission_limit_ms(put) : UINT64_MAX;
+    return put->admitted ? stripe_due_ms(put) : admission_ms;
 }
 
 static void start_deadline(struct ic_put *put)
@@ -559,7 +562,7 @@ static void leave_window(struct ic_put *put)
 static bool stalls(struct ic_put *put)
 {
     const struct stripe *s = put->filling;
-    return waits_for_client(put) && put->stripe_count == (s != NULL) &&
+    return put->admitted && waits_for_client(put) && put->stripe_count == (s != NULL) &&
            ic_pace_stalls(&put->pace, now_ms(put), s == NULL ? 0 : s->filled,
                           s == NULL ? 1 : s->length - s->filled);
 }
@@ -581,8 +584,8 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
 
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
 {
-    bool waits = waits_for_client(put) || (put->state == PUT_FILLING && !put->queued);
-    return ic_pace_fast_enough(&put->pace, now_ms(put), waits, put->received + ahead, rate);
+    return ic_pace_fast_enough(&put->pace, now_ms(put), waits_for_client(put),
+                               put->received + ahead, rate);
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -670,13 +673,10 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
 size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
 {
     struct stripe *s = put->filling;
-    if (put->state != PUT_FILLING || max == 0) {
+    if (put->state != PUT_FILLING || max == 0 || has_all(put)) {
         return 0;
     }
     if (s == NULL) {
-        if (put->next_stripe == put->layout.stripes) {
-            return 0;
-        }
         bool yields = put->served && ic_window_stats(put->proxy->window).waiting > 0;
         if (yields && put->stripe_count == 0) { /* else when nodes have the stripes there are */
             leave_window(put);
@@ -727,7 +727,7 @@ void ic_put_seal(struct ic_put *put, int64_t expires_ms)
     if (put->state != PUT_FILLING) {
         return;
     }
-    assert(put->next_stripe == put->layout.stripes && put->filling == NULL);
+    assert(has_all(put));
     bool empty = put->layout.stripes == 0;
     int result = empty ? ic_store_claim(put->proxy->store, put->object, 0) : 0;
     if (result < 0) {
@@ -764,9 +764,9 @@ double ic_put_dollars(const struct ic_put *put)
     return put->dollars;
 }
 
-uint64_t ic_put_pool_bytes(const struct ic_put *put)
+struct ic_pool_use ic_put_pool_use(const struct ic_put *put)
 {
-    return put->object == NULL ? 0 : put->object->draft.bytes;
+    return put->object == NULL ? (struct ic_pool_use){0} : ic_object_use(put->object);
 }
 
 size_t ic_put_memory(const struct ic_put *put)

@@ -20,11 +20,11 @@
 
 #include "base/error.h"
 #include "base/slice.h"
+#include "core/catalog.h"
 
 #include <stdbool.h>
 #include <sys/uio.h>
 
-struct ic_object;
 struct ic_buf;
 struct ic_proxy;
 struct ic_put;
@@ -73,9 +73,9 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes);
 /* Call about every second. AHEAD: bytes that are received and not written yet. False: the client,
  * while it was waited for, has sent less than RATE bytes per second for ten seconds. */
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate);
-double ic_put_dollars(const struct ic_put *put);      /* what its requests cost so far */
-uint64_t ic_put_pool_bytes(const struct ic_put *put); /* of the pool, which it has claimed */
-size_t ic_put_memory(const struct ic_put *put);       /* its own, without buffers and draft */
-void ic_put_free(struct ic_put *put);                 /* NULL is fine */
+double ic_put_dollars(const struct ic_put *put);              /* what its requests cost so far */
+struct ic_pool_use ic_put_pool_use(const struct ic_put *put); /* what it has claimed */
+size_t ic_put_memory(const struct ic_put *put); /* its own, without buffers and draft */
+void ic_put_free(struct ic_put *put);           /* NULL is fine */
 
 #endif

@@ -539,11 +539,25 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
     return true;
 }
 
-uint64_t ic_session_pool_bytes(const struct ic_session *s)
+const struct ic_value *ic_session_open_value(const struct ic_session *s)
 {
-    uint64_t values = s->drafts_bytes;
-    values += s->streaming == NULL ? 0 : ic_value_upload_bytes(s->streaming);
-    return ic_reply_pool_use(&s->reply).values + s->queued_pool_bytes + (s->refused ? 0 : values);
+    if (s->state != IC_SESSION_READING || ic_list_empty(&s->values)) {
+        return NULL;
+    }
+    const struct ic_value *last = IC_CONTAINER(s->values.prev, struct ic_value, node);
+    return last->sealing ? NULL : last;
+}
+
+struct ic_pool_use ic_session_pool_use(const struct ic_session *s)
+{
+    struct ic_pool_use use = s->drafts_use;
+    const struct ic_value *open = ic_session_open_value(s);
+    ic_pool_use_add(&use, s->queued_use);
+    ic_pool_use_add(&use, ic_reply_pool_use(&s->reply));
+    if (open != NULL) {
+        ic_pool_use_add(&use, ic_value_kept(open));
+    }
+    return use;
 }
 
 size_t ic_session_query_bytes(const struct ic_session *s)

@@ -39,7 +39,8 @@ enum {
     IC_SESSION_PATIENCE_MS = 100, /* replies wait and none goes out for so long: more may wait */
     IC_SESSION_SEALING_MAX = 500, /* values of a request that are sealed at a time */
     IC_SESSION_LINGER_MS = 2000,  /* the words to a client that is not taken */
-    IC_SESSION_STALL_MS = 30000,  /* a value not continued, last replies not read: closed */
+    IC_SESSION_STALL_MS = 30000,  /* a request with a value not continued, last replies not read:
+                                     closed */
 };
 
 enum ic_session_state {
@@ -76,9 +77,9 @@ struct ic_session {
     struct ic_list queued; /* of struct ic_queued_command */
     uint32_t queued_count;
     size_t queued_bytes;
-    uint64_t queued_pool_bytes; /* of its values */
-    struct ic_map watches;      /* of struct session_watch, by key; */
-    struct ic_list watch_list;  /* and in order */
+    struct ic_pool_use queued_use; /* of its values */
+    struct ic_map watches;         /* of struct session_watch, by key; */
+    struct ic_list watch_list;     /* and in order */
     size_t watched_bytes;
 
     /* The request being read. */
@@ -87,7 +88,7 @@ struct ic_session {
     const struct ic_command *command; /* as soon as its name is there */
     struct ic_list values;            /* of struct ic_value, in order: not drafts yet */
     size_t values_bytes;              /* of these, and of their puts */
-    uint64_t drafts_bytes;            /* of those that are, in the pool */
+    struct ic_pool_use drafts_use;    /* of those that are */
     struct ic_value *streaming;       /* whose body is being read, or NULL */
     struct ic_value *waiting;         /* whose first bytes wait for window memory, or NULL */
     size_t streaming_room;            /* bytes of the last `room` that are the value's */
@@ -193,9 +194,12 @@ size_t ic_session_query_bytes(const struct ic_session *s);
 /* MORE of these would still be within client-query-buffer-limit. */
 bool ic_session_query_fits(const struct ic_session *s, size_t more);
 size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
-/* Bytes of the pool that others cannot have because of S: values of its transaction or of a request
- * that is not complete, and those that wait to be sent to it. */
-uint64_t ic_session_pool_bytes(const struct ic_session *s);
+/* What others cannot have of the pool because of S: values of its transaction or of a request that
+ * is not complete, and those that wait to be sent to it. */
+struct ic_pool_use ic_session_pool_use(const struct ic_session *s);
+/* The value of a request that is not complete: streaming, or complete and not sealed. NULL: none.
+ */
+const struct ic_value *ic_session_open_value(const struct ic_session *s);
 /* Of clients that are gone, S is freed, or so much of it as a turn takes; what it does alone goes
  * on first. False: there is more. */
 bool ic_session_leave(struct ic_session *s);

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/pool.h"
+#include "proxy/functions.h"
 #include "proxy/proxy.h"
 #include "proxy/value.h"
 #include "proxy/window.h"
@@ -28,8 +30,10 @@ enum {
     CUT_MS = 100,             /* between two of them */
     HOLD_MS = 5000,           /* who gives back what it holds within this, at its pace, is not */
     HOLDERS_MAX = 16,         /* clients that one tick closes for what they keep of the pool */
-    POOL_SHARE = 16,          /* so much of the pool is much for one client to keep */
 };
+
+static const double MUCH = 1.0 / 16; /* of the pool is much for one client to keep, */
+static const double MOST = 1.0 / 2;  /* and this for all of them */
 
 static void set_run_id(struct ic_sessions *all)
 {
@@ -82,6 +86,13 @@ static bool leaves_last_replies(struct ic_session *s, uint64_t now_ms)
     return now_ms - s->tick_ms >= IC_SESSION_STALL_MS;
 }
 
+/* The rest of a request is its client's to send, and values of it are in the pool. */
+static bool leaves_request(const struct ic_session *s)
+{
+    bool holds = ic_session_open_value(s) != NULL || s->drafts_use.chunks > 0;
+    return holds && s->state == IC_SESSION_READING && !s->starved;
+}
+
 /* Why S is to be closed now, or NULL. */
 static const char *fault(struct ic_session *s, uint64_t now_ms)
 {
@@ -97,8 +108,8 @@ static const char *fault(struct ic_session *s, uint64_t now_ms)
     if (s->streaming != NULL && !ic_value_fast_enough(s->streaming, (uint64_t)c->min_write_rate)) {
         return "it writes slower than min-write-rate";
     }
-    if (s->streaming != NULL && !s->starved && idle_ms > IC_SESSION_STALL_MS) {
-        return "it does not continue a value";
+    if (leaves_request(s) && idle_ms > IC_SESSION_STALL_MS) {
+        return "it does not continue a request with a value";
     }
     if (c->timeout_s > 0 && idle_ms > (uint64_t)c->timeout_s * 1000 &&
         s->state == IC_SESSION_READING && s->streaming == NULL && ic_reply_empty(&s->reply) &&
@@ -177,37 +188,64 @@ static void on_waiting(void *ctx)
     }
 }
 
+/* The whole pool: no values where `maxmemory` does not bound them. */
+static struct ic_pool_use whole_pool(const struct ic_sessions *all)
+{
+    const struct ic_pool *pool = ic_functions_pool(all->proxy->functions);
+    struct ic_pool_use whole = {.values = (uint64_t)all->proxy->config->maxmemory};
+    for (uint32_t i = 0; i < ic_pool_count(pool); i++) {
+        whole.chunks += ic_pool_capacity(pool, (uint16_t)i);
+    }
+    return whole;
+}
+
+/* What USE is of the WHOLE, by the measure by which it is more. */
+static double part_of(struct ic_pool_use whole, struct ic_pool_use use)
+{
+    double chunks = (double)use.chunks / (double)(whole.chunks + 1);
+    double values = whole.values > 0 ? (double)use.values / (double)whole.values : 0;
+    return chunks > values ? chunks : values;
+}
+
 /* Who keeps the most of the pool to themselves, those with most first. */
 struct holders {
     struct ic_session *session[HOLDERS_MAX];
-    uint64_t bytes[HOLDERS_MAX];
+    double part[HOLDERS_MAX]; /* of the pool */
     unsigned count;
-    uint64_t kept; /* bytes, by all clients */
+    struct ic_pool_use kept; /* by all clients */
 };
 
-static void add_holder(struct holders *h, struct ic_session *s, uint64_t bytes)
+static void add_holder(struct holders *h, struct ic_session *s, double part)
 {
     unsigned at = h->count < HOLDERS_MAX ? h->count++ : HOLDERS_MAX - 1;
-    for (; at > 0 && h->bytes[at - 1] < bytes; at--) {
+    for (; at > 0 && h->part[at - 1] < part; at--) {
         h->session[at] = h->session[at - 1];
-        h->bytes[at] = h->bytes[at - 1];
+        h->part[at] = h->part[at - 1];
     }
     h->session[at] = s;
-    h->bytes[at] = bytes;
+    h->part[at] = part;
 }
 
-static struct holders find_holders(const struct ic_sessions *all)
+static struct holders find_holders(const struct ic_sessions *all, struct ic_pool_use whole)
 {
     struct holders h = {0};
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        uint64_t bytes = ic_session_pool_bytes(s);
-        h.kept += bytes;
-        if (bytes > 0 && (h.count < HOLDERS_MAX || bytes > h.bytes[HOLDERS_MAX - 1])) {
-            add_holder(&h, s, bytes);
+        struct ic_pool_use use = ic_session_pool_use(s);
+        double part = part_of(whole, use);
+        ic_pool_use_add(&h.kept, use);
+        if (part > 0 && (h.count < HOLDERS_MAX || part > h.part[HOLDERS_MAX - 1])) {
+            add_holder(&h, s, part);
         }
     }
     return h;
+}
+
+void ic_sessions_note_no_room(struct ic_sessions *all, struct ic_pool_use use)
+{
+    if (all->no_room.chunks == 0 || use.chunks < all->no_room.chunks) {
+        all->no_room = use;
+    }
 }
 
 /*
@@ -219,23 +257,24 @@ static struct holders find_holders(const struct ic_sessions *all)
  */
 static bool relieve_pool(struct ic_sessions *all)
 {
-    const struct ic_config *c = all->proxy->config;
-    uint64_t pool = (uint64_t)(c->maxmemory > 0 ? c->maxmemory : c->functions * c->memory);
-    uint64_t wanted = all->no_room, much = pool / POOL_SHARE, least = much > wanted ? much : wanted;
-    struct holders h = find_holders(all);
-    bool crowd = h.kept > pool / 2 && wanted <= much;
-    all->no_room = UINT64_MAX;
-    for (unsigned i = 0; i < h.count && (crowd || h.bytes[i] > least); i++) {
+    struct ic_pool_use whole = whole_pool(all), no_room = all->no_room;
+    double asked = part_of(whole, no_room), wanted = asked, least = asked > MUCH ? asked : MUCH;
+    struct holders h = find_holders(all, whole);
+    bool crowd = part_of(whole, h.kept) > MOST && asked <= MUCH;
+    all->no_room = (struct ic_pool_use){0};
+    for (unsigned i = 0; i < h.count && (crowd || h.part[i] > least); i++) {
         cut(h.session[i], "it keeps values in the pool, and there is no room for those of others");
-        if (h.bytes[i] >= wanted) {
+        if (h.part[i] >= wanted) {
             return false;
         }
-        wanted -= h.bytes[i];
+        wanted -= h.part[i];
     }
     if (crowd && h.count == HOLDERS_MAX) {
-        all->no_room = wanted;
+        double rest = wanted / asked;
+        all->no_room.values = (uint64_t)(rest * (double)no_room.values);
+        all->no_room.chunks = (uint64_t)(rest * (double)no_room.chunks);
     }
-    return all->no_room < UINT64_MAX;
+    return all->no_room.chunks > 0;
 }
 
 static void on_tick(void *ctx)
@@ -244,7 +283,7 @@ static void on_tick(void *ctx)
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     unsigned cuts = 0;
     ic_stats_sample(&all->stats, now_ms);
-    bool soon = all->no_room < UINT64_MAX && relieve_pool(all);
+    bool soon = all->no_room.chunks > 0 && relieve_pool(all);
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
         const char *why = cuts == CUTS_MAX ? NULL : fault(s, now_ms);
@@ -329,7 +368,6 @@ struct ic_sessions *ic_sessions_new(struct ic_proxy *proxy, char *why)
         return NULL;
     }
     all->proxy = proxy;
-    all->no_room = UINT64_MAX;
     ic_list_init(&all->list);
     ic_map_init(&all->by_id, 0, id_matches); /* ids are ours */
     ic_client_memory_init(&all->memory);

@@ -23,9 +23,9 @@ struct ic_sessions {
     struct ic_stats stats;
     struct ic_turns turns;
     struct ic_worker chores;
-    uint64_t attack_logged_ms; /* when a client that speaks HTTP was logged; 0: never */
-    uint64_t no_room; /* bytes of the smallest value that found none in the pool since the last
-                         tick; UINT64_MAX: all did */
+    uint64_t attack_logged_ms;  /* when a client that speaks HTTP was logged; 0: never */
+    struct ic_pool_use no_room; /* of the smallest value that found none in the pool since the last
+                                   tick; no chunks: all did */
     struct ic_timer tick, relieve;
     uint64_t reader_cut_ms;  /* when a slow reader was last cut for others; 0: never */
     struct ic_buf password;  /* len 0: none is needed */
@@ -38,6 +38,9 @@ struct ic_sessions {
 void ic_sessions_chores(struct ic_sessions *all);
 /* More clients have to be closed for maxmemory-clients, in turns to come. */
 void ic_sessions_evict_on(struct ic_sessions *all);
+/* A value that would take USE of the pool found no room there: who keeps much of it is looked for.
+ */
+void ic_sessions_note_no_room(struct ic_sessions *all, struct ic_pool_use use);
 /* The time for what expires by itself: now, or that of the command that goes alone (turns.h). */
 int64_t ic_sessions_wall_ms(const struct ic_sessions *all);
 /* NULL: there is none (any more). */

@@ -353,6 +353,13 @@ static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice 
     p->chunks = (uint32_t)row->data + row->parity;
 }
 
+struct ic_pool_use ic_store_use(const struct ic_store *s, struct ic_slice key, uint64_t size)
+{
+    struct plan p;
+    plan_init(s, &p, key, size);
+    return (struct ic_pool_use){.values = size, .chunks = p.cost * p.chunks};
+}
+
 void ic_store_fill_candidates(struct ic_store *s)
 {
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {

@@ -14,7 +14,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { NEAR_MS = 5000 };
+enum {
+    NEAR_MS = 5000,
+    PACE_MS = 5000, /* over which a client's pace is measured, */
+    KNOWN_MS = 500, /* before which nothing is said about it */
+};
 
 static uint64_t now_ms(const struct ic_value *v)
 {
@@ -25,8 +29,8 @@ static uint64_t now_ms(const struct ic_value *v)
 static void note_error(struct ic_value *v, int result, struct ic_slice key)
 {
     struct ic_session *s = v->session;
-    if (result == IC_ENOSPC && v->size < s->sessions->no_room) {
-        s->sessions->no_room = v->size;
+    if (result == IC_ENOSPC) {
+        ic_sessions_note_no_room(s->sessions, ic_store_use(s->proxy->store, key, v->size));
     }
     if (s->value_error == 0) {
         s->value_error = result;
@@ -41,6 +45,13 @@ static void note_error(struct ic_value *v, int result, struct ic_slice key)
                                   sizeof(s->value_why));
         }
     }
+}
+
+/* LENGTH bytes of it have come. */
+static void count_bytes(struct ic_value *v, size_t length)
+{
+    v->left -= length;
+    v->mark_ms = v->left == 0 ? now_ms(v) : v->mark_ms;
 }
 
 /* V takes so much memory from now on. */
@@ -96,7 +107,7 @@ static int give_draft(struct ic_value *v, struct ic_arg *arg)
         return IC_ENOMEM;
     }
     arg->draft = ic_put_take(v->put);
-    v->session->drafts_bytes += v->size;
+    ic_pool_use_add(&v->session->drafts_use, ic_object_use(arg->draft));
     ic_books_set(v->session->proxy->books, v->size);
     return 0;
 }
@@ -105,7 +116,7 @@ static void on_ready(void *ctx, int result)
 {
     struct ic_value *v = ctx;
     struct ic_session *s = v->session;
-    bool in_the_middle = s->streaming == v;
+    bool incomplete = s->state == IC_SESSION_READING, body = s->streaming != NULL;
     struct ic_arg *arg = ic_session_argument(s, v->index);
     if (result == 0) {
         result = give_draft(v, arg);
@@ -117,8 +128,10 @@ static void on_ready(void *ctx, int result)
         arg->dollars = ic_put_dollars(v->put);
     }
     ic_value_free(v);
-    if (in_the_middle) { /* it failed: what is left is thrown away */
-        ic_resp_skip_rest(&s->parser);
+    if (result < 0 && incomplete) { /* the rest of the request is thrown away */
+        if (body) {
+            ic_resp_skip_rest(&s->parser);
+        }
         ic_dispatch_refuse(s);
     }
     ic_session_continue(s);
@@ -142,8 +155,9 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
         s->value_error = error;
         return NULL;
     }
-    *v = (struct ic_value){.session = s, .index = index, .size = size, .left = size};
-    v->begun_ms = now_ms(v);
+    *v = (struct ic_value){
+        .session = s, .index = index, .size = size, .left = size, .mark_left = size};
+    v->mark_ms = now_ms(v);
     v->head_wanted = size < IC_VALUE_HEAD_BYTES ? (size_t)size : IC_VALUE_HEAD_BYTES;
     ic_buf_init(&v->head);
     ic_list_init(&v->node);
@@ -187,7 +201,7 @@ size_t ic_value_room(struct ic_value *v, struct iovec *iov, size_t max)
 void ic_value_received(struct ic_value *v, size_t length)
 {
     assert(length <= v->left);
-    v->left -= length;
+    count_bytes(v, length);
     ic_put_received(v->put, length);
 }
 
@@ -205,14 +219,20 @@ size_t ic_value_withdraw(struct ic_value *v)
 
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
+    if (v->session->starved || now_ms(v) - v->mark_ms >= PACE_MS) {
+        v->mark_ms = now_ms(v);
+        v->mark_left = v->left;
+    }
     return ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
 }
 
-uint64_t ic_value_upload_bytes(const struct ic_value *v)
+struct ic_pool_use ic_value_kept(const struct ic_value *v)
 {
-    double rest_ms =
-        (double)(now_ms(v) - v->begun_ms) * (double)v->left / (double)(v->size - v->left + 1);
-    return rest_ms > NEAR_MS ? ic_put_pool_bytes(v->put) : 0;
+    double elapsed_ms = (double)(now_ms(v) - v->mark_ms);
+    double came = (double)(v->mark_left - v->left);
+    double rest_ms = v->left == 0 ? elapsed_ms : elapsed_ms * (double)v->left / (came + 1);
+    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > NEAR_MS && v->session->waiting != v;
+    return keeps ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
@@ -240,7 +260,7 @@ size_t ic_value_write(struct ic_value *v, struct ic_slice bytes)
     if (v->head_wanted == 0) {
         written += ic_put_write(v->put, ic_slice(bytes.data + written, length - written));
     }
-    v->left -= written;
+    count_bytes(v, written);
     return written;
 }
 

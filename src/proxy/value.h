@@ -25,12 +25,12 @@ struct ic_value {
     struct ic_list node; /* in session->values */
     struct ic_session *session;
     struct ic_put *put;
-    uint32_t index;      /* of the argument */
-    uint64_t size, left; /* bytes; those that have not come yet */
-    uint64_t begun_ms;
-    size_t memory;      /* of the session's values_bytes */
-    struct ic_buf head; /* the next bytes; what lies before `moved` is the put's */
-    size_t head_wanted; /* bytes of it; 0: the put has all of them */
+    uint32_t index;              /* of the argument */
+    uint64_t size, left;         /* bytes; those that have not come yet */
+    uint64_t mark_ms, mark_left; /* since when its pace is measured; at its end, when it came */
+    size_t memory;               /* of the session's values_bytes */
+    struct ic_buf head;          /* the next bytes; what lies before `moved` is the put's */
+    size_t head_wanted;          /* bytes of it; 0: the put has all of them */
     size_t moved;
     bool sealing;
     int64_t expires_ms; /* for the seal */
@@ -51,11 +51,11 @@ void ic_value_received(struct ic_value *v, size_t length);
  * given back (ic_put_withdraw), and what came is a head again, which is complete when twice as much
  * has come. Returns how many bytes were copied; the session is to be charged for them. */
 size_t ic_value_withdraw(struct ic_value *v);
-/* As ic_put_fast_enough. */
+/* As ic_put_fast_enough; of a V that is streaming. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
-/* Bytes of the pool that were claimed for V, which is streaming, if its end is not near at its
- * client's pace so far; 0 else. */
-uint64_t ic_value_upload_bytes(const struct ic_value *v);
+/* What was claimed of the pool for V, which is streaming or complete, and not sealed, if its client
+ * will keep it for long: at its pace of the last seconds, or as it has kept what is complete. */
+struct ic_pool_use ic_value_kept(const struct ic_value *v);
 /* Takes bytes by copy; fewer than there are: the session is continued when there is room. While the
  * head is complete and has not gone to the put the session's `waiting` is V: nothing more is to be
  * read. */

@@ -63,7 +63,7 @@ static void on_step(void *ctx)
     }
     if (l->what == SIM_UPLOADING) {
         send_value(l, l->pace < l->left ? l->pace : l->left - 1); /* it never comes to an end */
-    } else if (l->pace > 0) {
+    } else if (l->what == SIM_READING && l->pace > 0) {
         l->reads = true;
         ic_stream_resume(l->stream);
     }
@@ -80,6 +80,9 @@ static void connected(void *ctx)
         send_value(l, l->left);
         send_bytes(l, ic_slice_str("\r\n"));
         return;
+    case SIM_UNENDED:
+        send_value(l, l->left);
+        break;
     case SIM_UPLOADING: /* who stays asks for its place at once, not when more has come */
         send_value(l, (l->stays ? (uint64_t)IC_WINDOW_SMALL_BYTES : 0) + 1 +
                           sim_below(l->world, l->left / 8));
@@ -159,7 +162,7 @@ void sim_crowd_init(struct sim_crowd *c, struct sim_world *w)
 
 void sim_crowd_one(struct sim_crowd *c)
 {
-    static const enum sim_loiter whats[] = {SIM_STORING, SIM_UPLOADING, SIM_UPLOADING, SIM_READING};
+    static const enum sim_loiter whats[] = {SIM_STORING, SIM_UPLOADING, SIM_UNENDED, SIM_READING};
     static const uint64_t paces[] = {0, 100, 2000, 40000};
     for (uint32_t i = 0; i < SIM_CROWD_MAX; i++) {
         struct sim_loiterer *l = &c->member[i];

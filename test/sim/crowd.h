@@ -3,7 +3,8 @@
  * value and dribble, or ask for one and hardly read it; some stall, some leave in the middle.
  *
  *   AWAY --come--> STORING: a value of its own, the whole ---answered---> AWAY
- *        --come--> UPLOADING: a part of one at once, then a little now and then --.
+ *        --come--> UNENDED: the same but for the end of its request -------------.
+ *        --come--> UPLOADING: a part of one at once, then a little now and then --+
  *        --come--> READING: asks for its value, then reads a little now and then --+-> AWAY
  *                                          cut, or it has had enough -------------'
  *
@@ -21,7 +22,7 @@ enum {
     SIM_CROWD_READ_BYTES = 16 << 10, /* at once, at most */
 };
 
-enum sim_loiter { SIM_AWAY, SIM_STORING, SIM_UPLOADING, SIM_READING };
+enum sim_loiter { SIM_AWAY, SIM_STORING, SIM_UNENDED, SIM_UPLOADING, SIM_READING };
 
 struct sim_world;
 

@@ -56,7 +56,7 @@ static void take_places(struct sim_world *w, enum sim_loiter what, uint64_t pace
     if (!sim_world_run_for(w, PLACE_US, nobody_waits)) {
         sim_violation("whoever waits for the window gets nothing of those that hardly go on");
     }
-    if (what == SIM_UPLOADING && count_cut(w) != cut) {
+    if (what != SIM_READING && count_cut(w) != cut) {
         sim_violation("uploads that only have to give way are cut");
     }
 }
@@ -86,13 +86,13 @@ static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint
     }
 }
 
-/* Uploads that hardly go on have the pool: who finds no room there has it soon, when those of them
- * have gone that take what others gave back. */
-static void store_beside(struct sim_world *w, uint32_t key)
+/* Uploads that hardly go on, or never end, have the pool: who finds no room there has it soon, when
+ * those of them have gone that take what others gave back. */
+static void store_beside(struct sim_world *w, enum sim_loiter what, uint32_t key)
 {
     bool stored = false;
     w->host.config->maxmemory = POOL_BYTES;
-    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_UPLOADING, PACE);
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
     sim_world_run_for(w, COME_US, NULL);
     for (int i = 0; i < SIM_CROWD_MAX && !stored; i++) {
         stored = sim_verdict_ask(w, SIM_SET, key, LITTLE_BYTES);
@@ -140,6 +140,9 @@ void sim_siege(struct sim_world *w)
     serve_beside(w, SIM_GET, key);
     sim_verdict_serve(w, SIM_SET, key, large(w));
     disperse(w);
+    take_places(w, SIM_UNENDED, 0);
+    sim_verdict_serve(w, SIM_SET, key, large(w));
+    disperse(w);
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_STORING, 0);
     sim_world_run_for(w, PLACE_US, all_are_away);
     take_places(w, SIM_READING, 0);
@@ -149,7 +152,9 @@ void sim_siege(struct sim_world *w)
     must_not_be_cut(w);
     config->min_read_rate = config->min_write_rate = LEAST_RATE;
     must_be_cut(w, SIM_UPLOADING);
+    must_be_cut(w, SIM_UNENDED);
     must_be_cut(w, SIM_READING);
     config->min_write_rate = 0;
-    store_beside(w, key); /* the last: it costs the crowd its values */
+    store_beside(w, SIM_UPLOADING, key); /* the last: these cost the crowd its values */
+    store_beside(w, SIM_UNENDED, key);
 }

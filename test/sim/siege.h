@@ -5,6 +5,7 @@
  *   uploads that hardly go on:  a GET costs none of them its place, reads have a part of their own;
  *                               a SET does, but succeeds
  *   readers that do not read:   the other way round
+ *   values without the end of their request: hold nothing of the window, and not for ever the pool
  *   uploads that have the pool: some go when somebody finds no room there
  *   readers just above the least rate: stay
  *   both below the least rate:  are cut though nobody waits

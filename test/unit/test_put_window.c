@@ -211,6 +211,32 @@ static void test_no_memory_is_withdrawn_from_what_is_under_way(void **state)
     finish(&a);
 }
 
+/* All is on its nodes: what the client has still to say of it takes no memory, however long. */
+static void test_a_value_that_is_whole_needs_no_memory(void **state)
+{
+    (void)state;
+    struct client a;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&a, 655360 + 9), 0);
+    feed(&a, UINT64_MAX, SIZE_MAX);
+    assert_true(ic_window_stats(fake.proxy.window).used > 0);
+    fake_run();
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+    assert_int_equal(ic_window_stats(fake.proxy.window).admitted, 0);
+    fake_pass(60000);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
+    assert_true(ic_put_fast_enough(a.put, 0, 1 << 20));
+    fake_pass(60000);
+    assert_true(ic_put_fast_enough(a.put, 0, 1 << 20));
+    ic_put_seal(a.put, 0);
+    fake_run();
+    assert_int_equal(a.result, 0);
+    check_chunks(a.object);
+    finish(&a);
+}
+
 static void test_rate_of_a_client(void **state)
 {
     (void)state;
@@ -251,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_a_stripe_without_an_end),
         cmocka_unit_test(test_who_waits_comes_after_a_stripe),
         cmocka_unit_test(test_no_memory_is_withdrawn_from_what_is_under_way),
+        cmocka_unit_test(test_a_value_that_is_whole_needs_no_memory),
         cmocka_unit_test(test_rate_of_a_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,15 @@ static void test_bytes_are_counted(void **state)
     assert_int_equal(stats->bytes_out, 12);
 }
 
+/* The rest of a line of a reply. */
+static void expect_line(int fd)
+{
+    char byte = '\0';
+    while (byte != '\n') {
+        assert_int_equal(take_reply(fd, &byte, 1), 1);
+    }
+}
+
 static void test_value_that_fails_in_the_middle(void **state)
 {
     (void)state;
@@ -76,11 +85,7 @@ static void test_value_that_fails_in_the_middle(void **state)
     size_t length = make_set(request, "k", 200000);
     give(fd, request, length / 2);
     expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
-    char rest[64];
-    size_t got = take_reply(fd, rest, 1);
-    while (got == 1 && rest[0] != '\n') {
-        got = take_reply(fd, rest, 1);
-    }
+    expect_line(fd);
     give(fd, request + length / 2, length - length / 2);
     script = NULL;
     ask(fd, "GET k\r\n", "$3\r\nold\r\n"); /* in step, and nothing is left of the value */
@@ -89,13 +94,44 @@ static void test_value_that_fails_in_the_middle(void **state)
     script = refuse_writes;
     ask(fd, "SET k new\r\n", "-UNAVAILABLE");
     script = NULL;
-    take_reply(fd, rest, 1);
-    while (rest[0] != '\n') {
-        take_reply(fd, rest, 1);
-    }
+    expect_line(fd);
     ask(fd, "EXEC\r\nGET k\r\n",
         "-EXECABORT Transaction discarded because of previous errors.\r\n$3\r\nold\r\n");
     close(fd);
+}
+
+/* One value of a request fails: it is answered at once, and none of its values stays, whether the
+ * next one is being read or what comes behind the last is waited for. */
+static void test_value_that_fails_before_the_end(void **state)
+{
+    (void)state;
+    static char request[REPLY_MAX];
+    static const char *const after[] = {"$1\r\nb\r\n$4\r\nha", "$1\r\nb", "$1"};
+    static const char *const rest[] = {"lf\r\nGET k\r\n", "\r\n$0\r\n\r\nGET k\r\n",
+                                       "\r\nb\r\n$1\r\nx\r\nGET k\r\n"};
+    int fd = dial();
+    for (int i = 0; i < 3; i++) {
+        script = refuse_writes;
+        size_t length = (size_t)sprintf(request, "*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$70000\r\n");
+        memset(request + length, 'v', 70000);
+        length += 70000;
+        length += (size_t)sprintf(request + length, "\r\n%s", after[i]);
+        give(fd, request, length);
+        expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
+        expect_line(fd);
+        script = NULL;
+        assert_int_equal(ic_store_stats(world.store).drafts, 0);
+        ask(fd, rest[i], "$-1\r\n");
+    }
+    script = refuse_writes;
+    size_t length = make_set(request, "k", 70000);
+    give(fd, request, length - 2);
+    expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
+    expect_line(fd);
+    script = NULL;
+    ask(fd, "\r\nGET k\r\n", "$-1\r\n");
+    close(fd);
+    settle(0);
 }
 
 static void test_too_big_is_refused_at_once(void **state)
@@ -701,6 +737,7 @@ int main(void)
         session_test(test_pipeline_in_order),
         session_test(test_bytes_are_counted),
         session_test(test_value_that_fails_in_the_middle),
+        session_test(test_value_that_fails_before_the_end),
         session_test(test_too_big_is_refused_at_once),
         session_test(test_too_big_is_read_past),
         session_test(test_object_that_cannot_be_read),

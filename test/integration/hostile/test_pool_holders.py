@@ -1,6 +1,7 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
-that is never executed, as replies that are not sent for long, or in uploads without an end. When others find no room they lose
-them, and whoever keeps little does not."""
+that is never executed, as replies that are not sent for long, in uploads without an end, or in
+requests that lack their last bytes. When others find no room they lose them, and whoever keeps
+little does not."""
 import contextlib
 
 import pytest
@@ -48,6 +49,13 @@ def wait_for_replies(cluster, client, stack):
     wait_until(lambda: client.info("everything")["pool_dead_bytes"] == KEPT * len(VALUE), "they are kept")
 
 
+def leave_the_end(cluster, client, stack):
+    """A SET of 80 MB that lacks the end of its last line."""
+    s = stack.enter_context(cluster.socket())
+    s.sendall(encode("SET", "unfinished", VALUE * KEPT)[:-2])
+    wait_until(lambda: client.info("everything")["pool_draft_bytes"] >= KEPT * len(VALUE), "all of it has come")
+
+
 def is_stored(client, value):
     try:
         return client.set("stored", value)
@@ -56,14 +64,16 @@ def is_stored(client, value):
         return False
 
 
-@pytest.mark.parametrize("how", ["queued", "waited for"])
+@pytest.mark.parametrize("how", ["queued", "waited for", "not ended"])
 def test_who_keeps_much_of_the_pool_gives_way(cluster, small, how):
     with contextlib.ExitStack() as stack:
         modest = queue(cluster, stack, MB, 1)
         if how == "queued":
             queue(cluster, stack, len(VALUE), KEPT)
-        else:
+        elif how == "waited for":
             wait_for_replies(cluster, small, stack)
+        else:
+            leave_the_end(cluster, small, stack)
         large = VALUE * 3
         wait_until(lambda: is_stored(small, large), "there is room")
         assert small.get("stored") == large
@@ -106,6 +116,33 @@ def test_of_many_that_keep_a_little_no_more_go_than_must(cluster, small):
         wait_until(lambda: is_stored(small, value), "there is room")
         assert small.get("stored") == value
         assert len(value) // each <= small.info("everything")["ic_cut_clients"] - cut <= len(value) // each + 1
+
+
+def test_what_many_small_values_take_is_counted(new_cluster):
+    """Each value of less than 256 KB takes three times its size of the functions: 384 MB are full of
+    125 MB."""
+    cluster = new_cluster(functions=3, memory="128mb", options={"code-table": "*:1+2"})
+    client, each = cluster.redis(), 1250 * KB
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            with contextlib.suppress(AssertionError):  # there was no room
+                queue(cluster, stack, each, 1)
+        with pytest.raises(redis.RedisError, match="maxmemory"):
+            for i in range(100):
+                client.set(f"stored{i}", VALUE[:each])
+        wait_until(lambda: is_stored(client, VALUE[:each]), "there is room")
+        assert client.info("everything")["ic_cut_clients"] >= 1
+
+
+def test_a_request_that_is_refused_keeps_nothing(cluster, small):
+    """It hears why as soon as it is known, and sends no more."""
+    with cluster.socket() as s:
+        s.sendall(b"*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$%d\r\n" % (KEPT * len(VALUE)) + VALUE * KEPT +
+                  b"\r\n$1\r\nb\r\n$%d\r\n" % (5 << 30))
+        assert s.recv(1000).startswith(b"-ERR")
+        wait_until(lambda: small.info("everything")["drafts"] == 0, "its first value is given up")
+        assert small.set("stored", VALUE * 3)
+        assert "%s:%d" % s.getsockname() in [row["addr"] for row in small.client_list()]
 
 
 def test_asking_for_too_much_takes_it_from_nobody(cluster, small):

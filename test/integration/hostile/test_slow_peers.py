@@ -113,6 +113,27 @@ def test_announcing_a_value_holds_no_memory(filled):
         assert client.set("large", BIG) and client.get("large") == BIG
 
 
+@pytest.mark.parametrize("option", [b"", b"$2\r\nEX\r\n"], ids=["the last line's end", "an option's number"])
+@pytest.mark.parametrize("size", [64 * KB, 1_000_000])
+def test_values_whose_requests_do_not_end_hold_no_memory(filled, size, option):
+    """All of the value is there, and on its functions; what is missing is a few bytes behind it."""
+    client, value, count = filled.redis(), BIG[:size], min(40 * MB // size, 400)
+    rest = b"$4\r\n1000\r\n" if option else b"\r\n"
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(filled.socket()) for _ in range(count)]
+        for i, s in enumerate(crowd):
+            s.sendall(b"*%d\r\n$3\r\nSET\r\n$4\r\nw%03d\r\n$%d\r\n" % (5 if option else 3, i, size) + value +
+                      (b"\r\n" + option if option else b""))
+        wait_until(lambda: client.info("everything")["pool_draft_bytes"] == count * size, "all of them have come")
+        wait_until(lambda: client.info("everything")["ic_window_requests"] == 0, "none holds memory")
+        client.set("honest", BIG)
+        assert client.get("honest") == BIG
+        for s in crowd:
+            s.sendall(rest)
+        assert all(s.recv(100) == b"+OK\r\n" for s in crowd)
+    assert client.get("w000") == client.get(f"w{count - 1:03}") == value
+
+
 def test_short_values_that_are_not_read_hold_no_memory(filled):
     client = filled.redis()
     client.set("short", b"v" * 60_000)
