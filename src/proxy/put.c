@@ -5,11 +5,11 @@
 #include "code/rs.h"
 #include "code/unit_crc.h"
 #include "proxy/chunk_write.h"
-#include "proxy/pace.h"
 #include "proxy/proxy.h"
 #include "proxy/recall.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
+#include "proxy/write_pace.h"
 
 #include <assert.h>
 
@@ -63,7 +63,7 @@ struct ic_put {
     uint64_t next_stripe;
     uint64_t started_ms; /* of waiting for admission, then of sealing */
     uint64_t received;   /* bytes */
-    struct ic_pace pace;
+    struct ic_write_pace pace;
     uint32_t stripe_count;
     uint32_t sealed, failed; /* chunks */
     double dollars;          /* of the requests answered */
@@ -164,7 +164,7 @@ static struct stripe *open_stripe(struct ic_put *put)
     put->stripe_count++;
     put->filling = s;
     put->served = true;
-    ic_pace_begin(&put->pace, now_ms(put));
+    ic_write_pace_begin(&put->pace, now_ms(put));
     ic_list_push_back(&put->stripes, &s->node);
     return s;
 }
@@ -340,7 +340,7 @@ static void resume_if_blocked(struct ic_put *put)
     if (put->blocked && put->state == PUT_FILLING && put->admitted && may_open(put)) {
         put->blocked = false;
         put->pace.window_ms = 0;
-        ic_pace_begin(&put->pace, now_ms(put));
+        ic_write_pace_begin(&put->pace, now_ms(put));
         start_deadline(put);
         put->handler->resume(put->ctx);
     }
@@ -563,8 +563,8 @@ static bool stalls(struct ic_put *put)
 {
     const struct stripe *s = put->filling;
     return put->admitted && waits_for_client(put) && put->stripe_count == (s != NULL) &&
-           ic_pace_stalls(&put->pace, now_ms(put), s == NULL ? 0 : s->filled,
-                          s == NULL ? 1 : s->length - s->filled);
+           ic_write_pace_stalls(&put->pace, now_ms(put), s == NULL ? 0 : s->filled,
+                                s == NULL ? 1 : s->length - s->filled);
 }
 
 size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
@@ -584,8 +584,8 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
 
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
 {
-    return ic_pace_fast_enough(&put->pace, now_ms(put), waits_for_client(put),
-                               put->received + ahead, rate);
+    return ic_write_pace_fast_enough(&put->pace, now_ms(put), waits_for_client(put),
+                                     put->received + ahead, rate);
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -595,7 +595,7 @@ static void on_grant_ready(void *ctx)
     struct ic_put *put = ctx;
     if (put->state == PUT_FILLING) {
         put->admitted = true;
-        ic_pace_begin(&put->pace, now_ms(put));
+        ic_write_pace_begin(&put->pace, now_ms(put));
         start_deadline(put);
         resume_if_blocked(put);
     }
@@ -616,7 +616,7 @@ static bool queue_for_memory(struct ic_put *put)
     put->queued = true;
     put->admitted = result == 1;
     put->started_ms = now_ms(put);
-    ic_pace_begin(&put->pace, now_ms(put));
+    ic_write_pace_begin(&put->pace, now_ms(put));
     start_deadline(put);
     return true;
 }

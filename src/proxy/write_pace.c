@@ -1,4 +1,4 @@
-#include "proxy/pace.h"
+#include "proxy/write_pace.h"
 
 enum {
     SILENCE_MS = 20,        /* who is waited for so long, and sends nothing, stalls */
@@ -7,13 +7,13 @@ enum {
     RATE_WINDOW_MS = 10000, /* over which a rate is measured */
 };
 
-void ic_pace_begin(struct ic_pace *p, uint64_t now_ms)
+void ic_write_pace_begin(struct ic_write_pace *p, uint64_t now_ms)
 {
     p->begun_ms = p->looked_ms = now_ms;
     p->looked_bytes = 0;
 }
 
-bool ic_pace_stalls(struct ic_pace *p, uint64_t now_ms, uint64_t bytes, uint64_t rest)
+bool ic_write_pace_stalls(struct ic_write_pace *p, uint64_t now_ms, uint64_t bytes, uint64_t rest)
 {
     uint64_t elapsed_ms = now_ms - p->looked_ms, came = bytes - p->looked_bytes;
     if (elapsed_ms < SILENCE_MS || (came > 0 && elapsed_ms < STALL_MS)) {
@@ -24,8 +24,8 @@ bool ic_pace_stalls(struct ic_pace *p, uint64_t now_ms, uint64_t bytes, uint64_t
     return elapsed_ms * rest >= STALL_MS * came || now_ms - p->begun_ms >= TURN_MS;
 }
 
-bool ic_pace_fast_enough(struct ic_pace *p, uint64_t now_ms, bool its_turn, uint64_t received,
-                         uint64_t rate)
+bool ic_write_pace_fast_enough(struct ic_write_pace *p, uint64_t now_ms, bool its_turn,
+                               uint64_t received, uint64_t rate)
 {
     if (rate == 0 || !its_turn || p->window_ms == 0) {
         p->window_ms = its_turn ? now_ms : 0;
