@@ -16,6 +16,7 @@ enum {
     POLICIES = sizeof policies / sizeof policies[0],
     HITS_CARRIED_MAX = 3, /* as many as any policy but gdsf counts */
 };
+enum away { AWAY_NOT, AWAY_PINNED, AWAY_DUE }; /* from the policy's order, in a list beside it */
 
 /*
  * `inside` of a node is 1 + the kind of the order it is in, 0: in none. A change carries nodes from
@@ -38,6 +39,8 @@ static struct ic_eviction_order *order_new(int kind)
     struct ic_eviction_order *o = ic_calloc(1, policies[kind]->size);
     if (o != NULL) {
         o->policy = policies[kind];
+        ic_list_init(&o->aside);
+        ic_list_init(&o->due);
         o->policy->init(o);
     }
     return o;
@@ -115,10 +118,39 @@ int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uin
     return result;
 }
 
+static void push_away(struct ic_eviction_order *o, struct ic_eviction_node *node, enum away away,
+                      bool first)
+{
+    struct ic_list *list = away == AWAY_PINNED ? &o->aside : &o->due;
+    node->away = (uint8_t)away;
+    if (first) {
+        ic_list_push_front(list, &node->link);
+    } else {
+        ic_list_push_back(list, &node->link);
+    }
+}
+
+/* NODE, which is away, is in the policy's order again. IC_ENOMEM: it stays where it is. */
+static int rejoin(struct ic_eviction_order *o, struct ic_eviction_node *node)
+{
+    enum away away = (enum away)node->away;
+    ic_list_remove(&node->link);
+    int result = o->policy->give_back(o, node);
+    if (result < 0) {
+        push_away(o, node, away, false);
+        return result;
+    }
+    node->away = AWAY_NOT;
+    return 0;
+}
+
 void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node)
 {
-    if (node->inside) {
-        struct ic_eviction_order *o = order_of(e, node);
+    if (!node->inside) {
+        return;
+    }
+    struct ic_eviction_order *o = order_of(e, node);
+    if (node->away == AWAY_NOT || rejoin(o, node) >= 0) {
         o->policy->access(o, node);
     }
 }
@@ -132,32 +164,68 @@ void ic_eviction_missed(struct ic_eviction *e, uint64_t name)
 
 void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node)
 {
-    if (node->inside) {
-        struct ic_eviction_order *o = order_of(e, node);
-        o->policy->remove(o, node);
-        node->inside = 0;
+    if (!node->inside) {
+        return;
     }
+    struct ic_eviction_order *o = order_of(e, node);
+    if (node->away == AWAY_NOT) {
+        o->policy->remove(o, node);
+    } else {
+        ic_list_remove(&node->link);
+        node->away = AWAY_NOT;
+        if (o->policy->taken_away != NULL) {
+            o->policy->taken_away(o, node);
+        }
+    }
+    node->inside = 0;
+}
+
+/* ---- victims ---------------------------------------------------------------- */
+
+static struct ic_eviction_node *victim_of(struct ic_eviction_order *o)
+{
+    struct ic_list *due = ic_list_pop_front(&o->due);
+    return due != NULL ? ic_eviction_of(due) : o->policy->victim(o);
 }
 
 struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e)
 {
-    struct ic_eviction_node *node = e->to->policy->victim(e->to);
+    struct ic_eviction_node *node = victim_of(e->to);
     if (node == NULL && e->from != NULL) {
-        node = e->from->policy->victim(e->from);
+        node = victim_of(e->from);
     }
     if (node != NULL) {
         node->home = node->inside;
         node->inside = 0;
+        node->away = AWAY_NOT;
     }
     return node;
 }
 
-void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node)
+/* The victim NODE stays. Returns what it is away from. */
+static struct ic_eviction_order *keep(struct ic_eviction *e, struct ic_eviction_node *node)
 {
     assert(!node->inside && node->home != 0);
     node->inside = node->home;
-    struct ic_eviction_order *o = order_of(e, node);
-    o->policy->give_back(o, node);
+    return order_of(e, node);
+}
+
+void ic_eviction_set_aside(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    push_away(keep(e, node), node, AWAY_PINNED, false);
+}
+
+void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    push_away(keep(e, node), node, AWAY_DUE, true);
+}
+
+void ic_eviction_release(struct ic_eviction *e, struct ic_eviction_node *node)
+{
+    if (node->inside && node->away == AWAY_PINNED) {
+        ic_list_remove(&node->link);
+        push_away(order_of(e, node), node, AWAY_DUE, false);
+    }
 }
 
 /* ---- change ----------------------------------------------------------------- */
@@ -186,7 +254,17 @@ int ic_eviction_change(struct ic_eviction *e, int kind)
     return 0;
 }
 
-/* From `from` to `to`, with its hits. */
+/* Of those in O one that is away, or else was there longest; NULL: there is none. */
+static struct ic_eviction_node *take_oldest(struct ic_eviction_order *o)
+{
+    struct ic_list *link = ic_list_pop_front(&o->due);
+    if (link == NULL) {
+        link = ic_list_pop_front(&o->aside);
+    }
+    return link != NULL ? ic_eviction_of(link) : o->policy->oldest(o);
+}
+
+/* From `from` to `to`, with its hits; if it is away, into the order, whose victim it will be. */
 static int carry(struct ic_eviction *e, struct ic_eviction_node *node)
 {
     uint32_t hits = node->frequency;
@@ -195,9 +273,8 @@ static int carry(struct ic_eviction *e, struct ic_eviction_node *node)
     ic_list_init(&node->link);
     int result = e->to->policy->insert(e->to, node);
     if (result < 0) {
-        node->frequency = hits;
-        e->from->policy->give_back(e->from, node);
-        node->inside = before.inside;
+        *node = before;
+        push_away(e->from, node, before.away == AWAY_PINNED ? AWAY_PINNED : AWAY_DUE, true);
         return result;
     }
     node->inside = (uint8_t)(1 + e->kind);
@@ -210,7 +287,7 @@ static int carry(struct ic_eviction *e, struct ic_eviction_node *node)
 int ic_eviction_change_some(struct ic_eviction *e, uint32_t most)
 {
     for (uint32_t i = 0; i < most && e->from != NULL; i++) {
-        struct ic_eviction_node *node = e->from->policy->oldest(e->from);
+        struct ic_eviction_node *node = take_oldest(e->from);
         if (node == NULL) {
             order_free(e->from);
             e->from = NULL;

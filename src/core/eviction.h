@@ -3,8 +3,14 @@
  * five policies, one file each (eviction_gdsf.c, ...). Pure: a policy sees inserts,
  * hits and removals, and names a victim.
  *
- *     insert --> [ policy's order ] --victim--> evicted, or returned (pinned)
- *     access ------^        '--------remove--> overwritten, deleted, expired
+ *     insert, access --> [ policy's order ] --victim--> evicted
+ *                          ^    |       '------remove--> overwritten, deleted, expired
+ *                       access  pinned victim
+ *                          |    v
+ *                         [ aside ] --released--> [ due ] --the next victim--> evicted
+ *
+ * So a victim that is pinned is looked at once, and not again before it is used or released. What
+ * is due is in the order again when it is used, too.
  *
  *   gdsf    Greedy Dual Size Frequency (Cherkasova 1998): least L + frequency / size first, but
  *           first what nobody has asked for during a time that is learnt
@@ -33,6 +39,7 @@ struct ic_eviction_node {
     uint32_t frequency;       /* hits, saturating */
     uint8_t queue;            /* s3fifo: which one */
     uint8_t inside, home;     /* which policy has it, 0: none; had it, when it was a victim */
+    uint8_t away;             /* out of the policy's order, which has it still: why */
 };
 
 struct ic_eviction;
@@ -44,15 +51,19 @@ void ic_eviction_free(struct ic_eviction *e); /* the nodes stay their owner's; N
 /* NODE is zeroed or was removed. IC_ENOMEM: not inserted. */
 int ic_eviction_insert(struct ic_eviction *e, struct ic_eviction_node *node, uint64_t size,
                        uint64_t name) IC_MUST_USE;
-void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node); /* a hit */
+/* A hit. What is set aside or due is in the policy's order again, if there is memory for it. */
+void ic_eviction_access(struct ic_eviction *e, struct ic_eviction_node *node);
 /* A read of NAME found nothing: if it was evicted, that may have been too early. */
 void ic_eviction_missed(struct ic_eviction *e, uint64_t name);
 void ic_eviction_remove(struct ic_eviction *e, struct ic_eviction_node *node); /* if inside */
-/*
- * Takes the next victim out; NULL: nothing there. The owner evicts it, or returns it (it is pinned)
- * once it has found another.
+/* Takes the next victim out; NULL: there is none. The owner evicts it, sets it aside or returns it.
  */
 struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e);
+/* The victim NODE is pinned: it is none before it is used, or released. */
+void ic_eviction_set_aside(struct ic_eviction *e, struct ic_eviction_node *node);
+/* NODE is pinned no more: if it was set aside it is due, behind those that are already. */
+void ic_eviction_release(struct ic_eviction *e, struct ic_eviction_node *node);
+/* The victim NODE could not be evicted: it is the next one again. */
 void ic_eviction_return(struct ic_eviction *e, struct ic_eviction_node *node);
 uint64_t ic_eviction_memory(const struct ic_eviction *e); /* bytes beyond the nodes */
 

@@ -55,9 +55,10 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     return NULL;
 }
 
-static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static int give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_back(&clock_of(e)->ring, &node->link);
+    return 0;
 }
 
 static struct ic_eviction_node *oldest(struct ic_eviction_order *e)

@@ -20,8 +20,6 @@
  */
 #include "core/eviction_policy.h"
 
-#include <assert.h>
-
 enum { GHOSTS = 4096 }; /* a power of two; 64 KiB */
 
 static const double TURNOVERS_MIN = 1;   /* patience: what lru gives everything */
@@ -40,7 +38,7 @@ struct gdsf {
     struct ic_list used; /* last first */
     double age;          /* L */
     uint64_t clock;      /* bytes that came, less those that their owner took away; one per use */
-    uint64_t bytes;      /* there */
+    uint64_t bytes;      /* there, but for victims that stayed */
     double patience;     /* bytes, as of `faded` on the clock */
     uint64_t faded;
     struct ghost ghost[GHOSTS];
@@ -172,10 +170,15 @@ static void take(struct gdsf *g, struct ic_eviction_node *node)
     g->bytes -= node->size;
 }
 
+static void taken_away(struct ic_eviction_order *e, const struct ic_eviction_node *node)
+{
+    gdsf_of(e)->clock -= node->size;
+}
+
 static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     take(gdsf_of(e), node);
-    gdsf_of(e)->clock -= node->size;
+    taken_away(e, node);
 }
 
 static struct ic_eviction_node *victim(struct ic_eviction_order *e)
@@ -194,14 +197,16 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     return node;
 }
 
-/* It is pinned, so it is in use. */
-static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
+/* `used` is still the time of its last use, for `access` to learn from. */
+static int give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     struct gdsf *g = gdsf_of(e);
     int result = ic_heap_insert(&g->heap, &node->heap);
-    assert(result >= 0); /* it was in there, so the heap has room */
-    ic_list_push_front(&g->used, &node->link);
-    g->bytes += node->size;
+    if (result >= 0) {
+        ic_list_push_front(&g->used, &node->link);
+        g->bytes += node->size;
+    }
+    return result;
 }
 
 static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
@@ -225,6 +230,7 @@ const struct ic_eviction_policy ic_eviction_gdsf = {
     .remove = remove_node,
     .victim = victim,
     .give_back = give_back,
+    .taken_away = taken_away,
     .oldest = oldest,
     .missed = missed,
 };

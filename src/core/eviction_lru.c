@@ -50,10 +50,10 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     return node;
 }
 
-/* It is pinned, so it is in use. */
-static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static int give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_push_front(&lru_of(e)->used, &node->link);
+    return 0;
 }
 
 const struct ic_eviction_policy ic_eviction_lru = {

@@ -7,8 +7,12 @@
 
 #include "core/eviction.h"
 
-struct ic_eviction_order { /* the first of each policy's own struct */
+/* The first of each policy's own struct. The lists are eviction.c's: what is in one of them was a
+ * victim, so the policy knows nothing of it until it is given back. */
+struct ic_eviction_order {
     const struct ic_eviction_policy *policy;
+    struct ic_list aside; /* pinned */
+    struct ic_list due;   /* pinned no more: they go first, the first first */
 };
 
 /*
@@ -29,7 +33,10 @@ struct ic_eviction_policy {
     void (*access)(struct ic_eviction_order *e, struct ic_eviction_node *node);
     void (*remove)(struct ic_eviction_order *e, struct ic_eviction_node *node);
     struct ic_eviction_node *(*victim)(struct ic_eviction_order *e); /* taken out; NULL: empty */
-    void (*give_back)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    /* A victim stayed, and was used: `access` follows. IC_ENOMEM: it is not inside. */
+    int (*give_back)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    /* A victim stayed, and its owner took it away. NULL: that is the same as its eviction. */
+    void (*taken_away)(struct ic_eviction_order *e, const struct ic_eviction_node *node);
     /* Of those inside one that came, or was used, longest ago, at the cost of a removal; NULL:
      * empty. */
     struct ic_eviction_node *(*oldest)(struct ic_eviction_order *e);

@@ -152,9 +152,10 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     return node != NULL ? node : victim_small(s);
 }
 
-static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static int give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     push(s3fifo_of(e), node, QUEUE_MAIN);
+    return 0;
 }
 
 /* First all of small, then of main, where nothing is that was not used. */

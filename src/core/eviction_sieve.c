@@ -66,10 +66,11 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     }
 }
 
-/* Back to where the hand took it from, passed over. */
-static void give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
+/* To where the hand stands, passed over. */
+static int give_back(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     ic_list_insert_after(sieve_of(e)->hand, &node->link);
+    return 0;
 }
 
 static struct ic_eviction_node *oldest(struct ic_eviction_order *e)

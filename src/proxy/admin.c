@@ -127,6 +127,7 @@ static struct figures gather(const struct ic_proxy *p)
     X(counter, "keyspace_hits_total",       store.hits,                  "Reads that found their key.") \
     X(counter, "keyspace_misses_total",     store.misses,                "Reads that did not.")     \
     X(counter, "evicted_keys_total",        store.evicted,               "Keys evicted to make room.") \
+    X(counter, "eviction_set_aside_total",  store.set_aside,             "Victims of eviction that were pinned, by a reply that is not sent for one.") \
     X(counter, "abandoned_sets_total",      store.abandoned,             "SETs of which a value was begun and not stored.") \
     X(counter, "abandoned_evicted_keys_total", store.abandoned_keys,     "Keys evicted for what had come of these.") \
     X(counter, "abandoned_evicted_bytes_total", store.abandoned_bytes,   "Bytes of these keys' values.") \

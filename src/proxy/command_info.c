@@ -247,6 +247,7 @@ static void write_stats(struct report *r)
     number(r, "pubsub_channels", 0);
     number(r, "pubsub_patterns", 0);
     number(r, "total_error_replies", s->error_replies);
+    number(r, "ic_eviction_set_aside", store.set_aside);
     number(r, "ic_purged_keys", store.purged);
     number(r, "ic_cut_clients", s->connections_cut);
     number(r, "ic_abandoned_sets", store.abandoned);

@@ -297,6 +297,9 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins > 0);
     o->pins--;
+    if (o->pins == 0) {
+        ic_eviction_release(s->eviction, &o->policy);
+    }
     ic_store_bury_if_dead(s, o);
 }
 

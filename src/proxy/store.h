@@ -408,6 +408,7 @@ void ic_store_instance_gone(struct ic_store *s, uint16_t function, uint32_t seri
 struct ic_store_stats {
     uint64_t hits, misses;     /* keyspace_hits, keyspace_misses */
     uint64_t expired, evicted; /* expired_keys, evicted_keys */
+    uint64_t set_aside;        /* victims that could not be evicted, as they were pinned */
     uint64_t purged;           /* keys lost because more than p chunks were */
     uint64_t lost_chunks;      /* of committed objects */
     uint64_t degraded_reads;   /* that had to rebuild what was not held */

@@ -142,29 +142,33 @@ static bool evict(struct ic_store *s, struct ic_object *o)
     return true;
 }
 
+/* Evicting what is pinned would free nothing until its readers are done: it is not looked at again
+ * before. NULL: there is no other. */
+static struct ic_object *next_victim(struct ic_store *s)
+{
+    struct ic_eviction_node *node;
+    while ((node = ic_eviction_victim(s->eviction)) != NULL) {
+        struct ic_object *o = IC_CONTAINER(node, struct ic_object, policy);
+        if (o->pins == 0) {
+            return o;
+        }
+        ic_eviction_set_aside(s->eviction, node);
+        s->stats.set_aside++;
+    }
+    return NULL;
+}
+
 bool ic_store_evict_one(struct ic_store *s)
 {
-    struct ic_list pinned;
-    ic_list_init(&pinned);
-    struct ic_eviction_node *node;
-    struct ic_object *o = NULL;
-    while ((node = ic_eviction_victim(s->eviction)) != NULL) {
-        o = IC_CONTAINER(node, struct ic_object, policy);
-        if (o->pins == 0) {
-            break;
-        }
-        /* Evicting it would free nothing until its readers are done. */
-        ic_list_push_back(&pinned, &node->link);
+    struct ic_object *o = next_victim(s);
+    if (o == NULL) {
+        return false;
     }
-    bool evicted = node != NULL && evict(s, o);
-    if (node != NULL && !evicted) {
-        ic_eviction_return(s->eviction, node);
+    if (!evict(s, o)) {
+        ic_eviction_return(s->eviction, &o->policy);
+        return false;
     }
-    struct ic_list *link;
-    while ((link = ic_list_pop_front(&pinned)) != NULL) {
-        ic_eviction_return(s->eviction, IC_CONTAINER(link, struct ic_eviction_node, link));
-    }
-    return evicted;
+    return true;
 }
 
 static struct ic_object *first_leaving(const struct ic_store *s)

@@ -4,6 +4,7 @@
 #include "proxy/proxy.h"
 #include "proxy/session.h"
 #include "proxy/sessions.h"
+#include "proxy/store.h"
 #include "proxy/window.h"
 #include "sim/report.h"
 #include "sim/verdict.h"
@@ -105,6 +106,29 @@ static void store_beside(struct sim_world *w, enum sim_loiter what, uint32_t key
     disperse(w);
 }
 
+static bool is_within_maxmemory(const struct sim_world *w)
+{
+    return ic_store_stats(w->host.proxy->store).bytes <= (uint64_t)w->host.config->maxmemory;
+}
+
+/* Everything is to go while readers that stall pin some of it: that goes when they have left. */
+static void evict_beside(struct sim_world *w)
+{
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_STORING, 0);
+    sim_world_run_for(w, PLACE_US, all_are_away);
+    w->host.config->min_read_rate = 0;
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_READING, 0);
+    sim_world_run_for(w, COME_US, NULL);
+    w->host.config->maxmemory = 1;
+    sim_world_run_for(w, REST_US, NULL);
+    sim_crowd_leave(&w->crowd);
+    if (!sim_world_run_for(w, GONE_US, is_within_maxmemory)) {
+        sim_violation("%llu bytes can never be evicted",
+                      (unsigned long long)ic_store_stats(w->host.proxy->store).bytes);
+    }
+    w->host.config->maxmemory = 0;
+}
+
 static void must_be_cut(struct sim_world *w, enum sim_loiter what)
 {
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
@@ -155,6 +179,7 @@ void sim_siege(struct sim_world *w)
     must_be_cut(w, SIM_UNENDED);
     must_be_cut(w, SIM_READING);
     config->min_write_rate = 0;
-    store_beside(w, SIM_UPLOADING, key); /* the last: these cost the crowd its values */
+    store_beside(w, SIM_UPLOADING, key); /* these cost the crowd its values, */
     store_beside(w, SIM_UNENDED, key);
+    evict_beside(w); /* and this everybody theirs */
 }

@@ -9,6 +9,7 @@
  *   uploads that have the pool: some go when somebody finds no room there
  *   readers just above the least rate: stay
  *   both below the least rate:  are cut though nobody waits
+ *   readers that stall:         what they pin is evicted when they have left
  */
 #ifndef IC_SIM_SIEGE_H
 #define IC_SIM_SIEGE_H

@@ -187,6 +187,79 @@ static void test_evicted_in_slices(void **state)
     world_deinit(w);
 }
 
+/* COUNT objects called PREFIX0, ..., that are being read from now on, or are no more. */
+static void pin_many(struct world *w, struct ic_object **o, const char *prefix, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s%d", prefix, i);
+        o[i] = world_object(w, key);
+        ic_store_pin(w->store, o[i]);
+    }
+}
+
+static void unpin_many(struct world *w, struct ic_object **o, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ic_store_unpin(w->store, o[i]);
+    }
+    world_check(w);
+}
+
+static uint64_t set_aside(struct world *w)
+{
+    return ic_store_stats(w->store).set_aside;
+}
+
+/* However many evictions come, a victim that is pinned is looked at once; then it goes first. */
+static void test_pinned_are_looked_at_once(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"gdsf", "sieve", "s3fifo", "lru", "clock"};
+    enum { PINNED = 20 };
+    for (size_t i = 0; i < 5; i++) {
+        struct world *w = start(policies[i]);
+        struct ic_object *o[PINNED];
+        set_many(w, "old", PINNED, SIZE);
+        pin_many(w, o, "old", PINNED);
+        set_many(w, "new", 50, SIZE);
+        assert_in_range(set_aside(w), 1, PINNED);
+        assert_true(there(w, "old0") && there(w, "old19"));
+        assert_int_equal(ic_store_count(w->store), ROOM / SIZE);
+        unpin_many(w, o, PINNED);
+        set_many(w, "last", PINNED, SIZE);
+        assert_false(there(w, "old0") || there(w, "old19"));
+        assert_true(there(w, "new49"));
+        world_deinit(w);
+    }
+}
+
+/* Of what is set aside some is deleted, overwritten, read; the policy changes; all is evictable in
+ * the end, once. */
+static void test_changes_of_what_is_set_aside(void **state)
+{
+    (void)state;
+    struct world *w = start("sieve");
+    struct ic_object *o[10];
+    set_many(w, "pinned", 10, SIZE);
+    pin_many(w, o, "pinned", 10);
+    set_many(w, "k", 30, SIZE);
+    assert_int_equal(set_aside(w), 10);
+    assert_int_equal(world_change(w, IC_CHANGE_DELETE, "pinned0", NULL, 0), 0);
+    set_many(w, "pinned", 2, SIZE);
+    assert_true(world_get(w, "pinned2") != 0);
+    use(w, "eviction", "gdsf");
+    world_tick(w);
+    assert_true(world_get(w, "pinned3") != 0);
+    set_many(w, "new", 30, SIZE);
+    assert_true(there(w, "pinned2") && there(w, "pinned9"));
+    unpin_many(w, o, 10);
+    use(w, "maxmemory", "1");
+    world_tick(w);
+    assert_int_equal(ic_store_count(w->store), 0);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +270,8 @@ int main(void)
         leak_test(test_change_in_slices),
         leak_test(test_change_without_memory),
         leak_test(test_evicted_in_slices),
+        leak_test(test_pinned_are_looked_at_once),
+        leak_test(test_changes_of_what_is_set_aside),
     };
     return cmocka_run_group_tests_name("store eviction", tests, NULL, NULL);
 }

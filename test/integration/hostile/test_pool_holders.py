@@ -1,7 +1,7 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
 that is never executed, as replies that are not sent for long, in uploads without an end, or in
 requests that lack their last bytes. When others find no room they lose them, and whoever keeps
-little does not."""
+little does not. Nor does it cost the others work that eviction passes over what is kept."""
 import contextlib
 
 import pytest
@@ -169,3 +169,41 @@ def test_a_transaction_without_room_keeps_nothing(cluster, small):
         assert small.set("stored", VALUE * 3)
         s.sendall(b"EXEC\r\n")
         assert s.recv(100).startswith(b"-EXECABORT")
+
+
+OLD, FILL = [f"old{i}" for i in range(2000)], [f"fill{i}" for i in range(1000)]
+
+
+def is_kept(client):
+    return any(int(row["oll"]) > len(OLD) for row in client.client_list())
+
+
+@pytest.fixture
+def pinning(cluster, small):
+    """A client keeps all of OLD, which would be the first to go, in a reply that it does not read."""
+    small.set("large", VALUE * 2)
+    small.mset(dict.fromkeys(OLD, VALUE[:100]))
+    small.mset(dict.fromkeys(FILL, VALUE[:100]))
+    small.mget(FILL)
+    small.config_set("maxmemory", small.info("everything")["pool_object_bytes"])
+    with cluster.socket() as s:
+        s.sendall(encode("CLIENT", "NO-TOUCH", "ON") + encode("MGET", "large", *OLD))
+        wait_until(lambda: is_kept(small), "it keeps them")
+        yield s
+
+
+def test_what_is_pinned_is_looked_at_once(small, pinning):
+    """However many SETs look for something to evict."""
+    before = small.info("everything")
+    for i in range(20):
+        assert small.set(f"new{i}", VALUE[:3000])
+    after = small.info("everything")
+    assert after["evicted_keys"] - before["evicted_keys"] == 600
+    assert 0 < after["ic_eviction_set_aside"] - before["ic_eviction_set_aside"] <= len(OLD) + 1
+    assert small.exists("large", *OLD) == 1 + len(OLD)
+    others = FILL + [f"new{i}" for i in range(20)]
+    left = small.exists(*others)
+    pinning.close()
+    wait_until(lambda: not is_kept(small), "nothing is pinned any more")
+    assert small.set("new", VALUE[:3000])
+    assert small.exists("large", *OLD) <= len(OLD) and small.exists(*others) == left, "it goes before any others"

@@ -1,0 +1,384 @@
+/*
+ * test_eviction_pinned.c - victims that are pinned: each policy sets them aside, has them back in
+ * its order when they are used, and gives them away first when they are released. Against a model
+ * that knows only who is there and who is pinned, with changes of the policy and no memory.
+ */
+#include "core/eviction.h"
+
+#include "base/config.h"
+#include "base/random.h"
+#include "unit/unit.h"
+
+#include <string.h>
+
+enum { OBJECTS = 80, SIZE = 10 };
+
+struct object {
+    struct ic_eviction_node node;
+    bool pinned;
+};
+
+struct world {
+    struct ic_eviction *e;
+    struct object object[OBJECTS];
+    uint64_t looks;   /* victims that were asked for */
+    uint64_t entered; /* times that one came into an order, or was released */
+};
+
+static struct world *start(int kind)
+{
+    static struct world w;
+    memset(&w, 0, sizeof w);
+    w.e = ic_eviction_new(kind);
+    assert_non_null(w.e);
+    return &w;
+}
+
+static void insert(struct world *w, int i, uint64_t size)
+{
+    assert_int_equal(ic_eviction_insert(w->e, &w->object[i].node, size, (uint64_t)i), 0);
+    w->entered++;
+}
+
+static void unpin(struct world *w, int i)
+{
+    w->object[i].pinned = false;
+    ic_eviction_release(w->e, &w->object[i].node);
+    w->entered++;
+}
+
+/* The number of the object that goes, -1: none can. */
+static int evict(struct world *w)
+{
+    struct ic_eviction_node *node;
+    while ((node = ic_eviction_victim(w->e)) != NULL) {
+        struct object *o = IC_CONTAINER(node, struct object, node);
+        w->looks++;
+        if (!o->pinned) {
+            return (int)(o - w->object);
+        }
+        ic_eviction_set_aside(w->e, node);
+    }
+    return -1;
+}
+
+/* All of them, those of the first PINNED pinned. */
+static struct world *start_full(int kind, int pinned)
+{
+    struct world *w = start(kind);
+    for (int i = 0; i < OBJECTS; i++) {
+        insert(w, i, SIZE);
+        w->object[i].pinned = i < pinned;
+    }
+    return w;
+}
+
+static void test_looked_at_once(void **state)
+{
+    (void)state;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        struct world *w = start_full(kind, 40);
+        for (int i = 40; i < OBJECTS; i++) {
+            assert_int_equal(evict(w), i);
+        }
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(evict(w), -1);
+        }
+        assert_int_equal(w->looks, OBJECTS);
+        ic_eviction_free(w->e);
+    }
+}
+
+/* Whoever was a victim and was not used since is the next one, in the order of their releases. */
+static void test_released_go_first(void **state)
+{
+    (void)state;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        struct world *w = start_full(kind, 4);
+        assert_int_equal(evict(w), 4);
+        unpin(w, 2);
+        unpin(w, 0);
+        unpin(w, 0); /* again: nothing happens */
+        unpin(w, 9); /* never was a victim */
+        struct ic_eviction_node *node = ic_eviction_victim(w->e);
+        assert_ptr_equal(node, &w->object[2].node);
+        ic_eviction_return(w->e, node); /* it could not be evicted */
+        assert_int_equal(evict(w), 2);
+        assert_int_equal(evict(w), 0);
+        assert_int_equal(evict(w), 5);
+        ic_eviction_free(w->e);
+    }
+}
+
+/* It is in the order again, as what was used; removed, it is in none. */
+static void test_used_and_removed_while_aside(void **state)
+{
+    (void)state;
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        struct world *w = start_full(kind, 4);
+        assert_int_equal(evict(w), 4);
+        ic_eviction_access(w->e, &w->object[0].node);
+        unpin(w, 0);
+        unpin(w, 1);
+        ic_eviction_access(w->e, &w->object[1].node);
+        ic_eviction_remove(w->e, &w->object[2].node);
+        assert_false(w->object[2].node.inside);
+        unpin(w, 3);
+        ic_eviction_remove(w->e, &w->object[3].node);
+        assert_int_equal(w->object[0].node.frequency, 1);
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(evict(w), 5 + i);
+        }
+        bool seen[OBJECTS] = {false};
+        for (int i; (i = evict(w)) != -1;) {
+            assert_false(seen[i]);
+            seen[i] = true;
+        }
+        assert_true(seen[0] && seen[1] && !seen[2] && !seen[3] && seen[OBJECTS - 1]);
+        ic_eviction_free(w->e);
+    }
+}
+
+/* COUNT times all that is there, but for what is aside. PINNED is not among it. */
+static void turn_over(struct world *w, int count, int pinned)
+{
+    for (int i = 0; i < count * OBJECTS; i++) {
+        int gone = evict(w);
+        assert_int_not_equal(gone, pinned);
+        insert(w, gone, SIZE);
+    }
+}
+
+/* gdsf learns from the use of a tiny one that was aside how long it was idle. */
+static void test_idle_time_is_kept(void **state)
+{
+    (void)state;
+    struct world *w = start(IC_EVICTION_GDSF);
+    insert(w, 0, 1);
+    w->object[0].pinned = true;
+    for (int i = 1; i < OBJECTS; i++) {
+        insert(w, i, SIZE);
+    }
+    turn_over(w, 3, 0);
+    assert_true(w->looks > 3 * OBJECTS); /* it was a victim */
+    ic_eviction_access(w->e, &w->object[0].node);
+    unpin(w, 0);
+    turn_over(w, 3, 0);
+    ic_eviction_free(w->e);
+}
+
+/* A large one was aside and is used: its bytes are those of a turnover again until it is evicted,
+ * and so a tiny one that nobody reads goes in its turn. */
+static void test_bytes_are_kept(void **state)
+{
+    (void)state;
+    struct world *w = start(IC_EVICTION_GDSF);
+    insert(w, 0, 1000);
+    insert(w, 1, SIZE);
+    w->object[0].pinned = true;
+    assert_int_equal(evict(w), 1);
+    ic_eviction_access(w->e, &w->object[0].node);
+    unpin(w, 0);
+    assert_int_equal(evict(w), 0);
+    for (int i = 0; i < OBJECTS; i++) {
+        insert(w, i, i == 0 ? 1 : SIZE);
+    }
+    for (int i = 0; i < 3 * OBJECTS && w->object[0].node.inside; i++) {
+        int gone = evict(w);
+        if (gone != 0) {
+            insert(w, gone, SIZE);
+        }
+    }
+    assert_false(w->object[0].node.inside);
+    ic_eviction_free(w->e);
+}
+
+/* Overwriting what is pinned is no turnover, either. */
+static void test_overwrites_age_nothing(void **state)
+{
+    (void)state;
+    struct world *w = start_full(IC_EVICTION_GDSF, 1);
+    assert_int_equal(evict(w), 1);
+    insert(w, 1, SIZE);
+    uint64_t used = w->object[1].node.used;
+    ic_eviction_remove(w->e, &w->object[0].node);
+    insert(w, 0, SIZE);
+    assert_int_equal(w->object[0].node.used, used + 1); /* one for the use */
+    ic_eviction_free(w->e);
+}
+
+static void test_change(void **state)
+{
+    (void)state;
+    for (int from = IC_EVICTION_GDSF; from <= IC_EVICTION_CLOCK; from++) {
+        for (int to = IC_EVICTION_GDSF; to <= IC_EVICTION_CLOCK; to++) {
+            struct world *w = start_full(from, 5);
+            assert_int_equal(evict(w), 5);
+            assert_int_equal(ic_eviction_change(w->e, to), 0);
+            assert_int_equal(ic_eviction_change_some(w->e, 3), from != to);
+            unpin(w, 1); /* carried over */
+            unpin(w, 4); /* not yet, or never */
+            int first = evict(w);
+            assert_true(first == 1 || first == 4);
+            assert_int_equal(evict(w), 5 - first);
+            while (ic_eviction_change_some(w->e, 7) == 1) {
+            }
+            for (int i = 6; i < OBJECTS; i++) {
+                assert_int_equal(evict(w), i);
+            }
+            assert_int_equal(evict(w), -1);
+            unpin(w, 0);
+            assert_int_equal(evict(w), 0);
+            ic_eviction_free(w->e);
+        }
+    }
+}
+
+/* Inserts from FIRST on for as long as that takes no memory. Returns the first that did not. */
+static int fill(struct world *w, int first)
+{
+    int result = 0;
+    for (; result >= 0; first++) {
+        assert_true(first < OBJECTS);
+        ic_alloc_fail_at(1);
+        result = ic_eviction_insert(w->e, &w->object[first].node, SIZE, 0);
+        ic_alloc_fail_at(0);
+    }
+    return first - 1;
+}
+
+/* gdsf's heap cannot grow: what is aside stays there, and goes first when it is released. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct world *w = start(IC_EVICTION_GDSF);
+    insert(w, 0, SIZE);
+    int count = fill(w, 1);
+    w->object[0].pinned = w->object[1].pinned = true;
+    assert_int_equal(evict(w), 2);
+    assert_int_equal(fill(w, count), count + 3);
+    ic_alloc_fail_at(1);
+    ic_eviction_access(w->e, &w->object[0].node);
+    unpin(w, 0);
+    assert_int_equal(evict(w), 0);
+    assert_int_equal(evict(w), 3); /* now there is room */
+    ic_eviction_access(w->e, &w->object[1].node);
+    ic_alloc_fail_at(0);
+    unpin(w, 1);
+    assert_int_equal(evict(w), 4);
+    ic_eviction_free(w->e);
+}
+
+/* gdsf takes nothing over: what is aside stays aside, all else goes when it is its turn. */
+static void test_no_memory_for_a_change(void **state)
+{
+    (void)state;
+    struct world *w = start_full(IC_EVICTION_LRU, 1);
+    assert_int_equal(evict(w), 1);
+    assert_int_equal(ic_eviction_change(w->e, IC_EVICTION_GDSF), 0);
+    static const int goes[] = {2, 0, 3}; /* the first is pinned at first */
+    for (int i = 0; i < 3; i++) {
+        ic_alloc_fail_at(1);
+        assert_int_equal(ic_eviction_change_some(w->e, 1), IC_ENOMEM);
+        ic_alloc_fail_at(0);
+        assert_int_equal(evict(w), goes[i]);
+        unpin(w, 0);
+    }
+    ic_eviction_free(w->e);
+}
+
+static int random_one(struct ic_rng *rng)
+{
+    return (int)ic_rng_below(rng, OBJECTS);
+}
+
+/* Exactly one of those that can go does, at the price of looks that came in before. */
+static void evict_and_check(struct world *w)
+{
+    bool possible = false;
+    for (int i = 0; i < OBJECTS; i++) {
+        possible |= w->object[i].node.inside && !w->object[i].pinned;
+    }
+    int i = evict(w);
+    assert_int_equal(i != -1, possible);
+    assert_true(i == -1 || (!w->object[i].node.inside && !w->object[i].pinned));
+    assert_true(w->looks <= w->entered);
+}
+
+static void change_some(struct world *w, struct ic_rng *rng)
+{
+    if (ic_rng_below(rng, 4) == 0) {
+        int result = ic_eviction_change(w->e, (int)ic_rng_below(rng, IC_EVICTION_CLOCK + 1));
+        assert_true(result == 0 || result == IC_EBUSY);
+    }
+    bool short_of_memory = ic_rng_below(rng, 3) == 0;
+    ic_alloc_fail_at(short_of_memory ? 1 + ic_rng_below(rng, 3) : 0);
+    int result = ic_eviction_change_some(w->e, (uint32_t)ic_rng_below(rng, 20));
+    ic_alloc_fail_at(0);
+    assert_true(result >= 0 || (short_of_memory && result == IC_ENOMEM));
+    w->entered += 20;
+}
+
+static void step(struct world *w, struct ic_rng *rng)
+{
+    int i = random_one(rng);
+    struct object *o = &w->object[i];
+    uint64_t what = ic_rng_below(rng, 20);
+    if (what == 0) {
+        change_some(w, rng);
+    } else if (!o->node.inside) {
+        o->pinned = false;
+        insert(w, i, 1 + ic_rng_below(rng, 100));
+    } else if (what < 6) {
+        ic_eviction_access(w->e, &o->node);
+        w->entered++;
+    } else if (what < 8) {
+        ic_eviction_remove(w->e, &o->node);
+    } else if (what < 14 && o->pinned) {
+        unpin(w, i);
+    } else if (what < 14) {
+        o->pinned = true;
+    } else {
+        evict_and_check(w);
+    }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct ic_rng rng;
+        ic_rng_init(&rng, seed);
+        struct world *w = start((int)(seed % (IC_EVICTION_CLOCK + 1)));
+        for (int i = 0; i < 5000; i++) {
+            step(w, &rng);
+        }
+        int inside = 0, went = 0;
+        for (int i = 0; i < OBJECTS; i++) {
+            inside += w->object[i].node.inside != 0;
+            unpin(w, i);
+        }
+        while (evict(w) != -1) {
+            went++;
+        }
+        assert_int_equal(went, inside);
+        ic_eviction_free(w->e);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        leak_test(test_looked_at_once),
+        leak_test(test_released_go_first),
+        leak_test(test_used_and_removed_while_aside),
+        leak_test(test_idle_time_is_kept),
+        leak_test(test_bytes_are_kept),
+        leak_test(test_overwrites_age_nothing),
+        leak_test(test_change),
+        leak_test(test_no_memory),
+        leak_test(test_no_memory_for_a_change),
+        leak_test(test_random),
+    };
+    return cmocka_run_group_tests_name("eviction_pinned", tests, NULL, NULL);
+}
