@@ -42,9 +42,10 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     s->eviction = ic_eviction_new(setup->config->eviction);
     s->candidate = ic_calloc(functions, sizeof *s->candidate);
     s->evictable = ic_calloc(functions, sizeof *s->evictable);
+    s->pinned = ic_calloc(functions, sizeof *s->pinned);
     s->uncopied = ic_calloc(functions, sizeof *s->uncopied);
     if (s->catalog == NULL || s->eviction == NULL || s->candidate == NULL || s->evictable == NULL ||
-        s->uncopied == NULL) {
+        s->pinned == NULL || s->uncopied == NULL) {
         goto fail;
     }
     *out = s;
@@ -89,6 +90,7 @@ void ic_store_free(struct ic_store *s)
     ic_buf_deinit(&s->owed);
     ic_free(s->candidate);
     ic_free(s->evictable);
+    ic_free(s->pinned);
     ic_free(s->uncopied);
     ic_free(s);
 }
@@ -119,6 +121,9 @@ static void count_place(struct ic_store *s, const struct ic_object *o, uint16_t 
         return;
     }
     count_bytes(&s->evictable[place->function], o->chunk_cost, add);
+    if (o->pins > 0) {
+        count_bytes(&s->pinned[place->function], o->chunk_cost, add);
+    }
     if (place->backup == 0 || (place->marks & IC_PLACE_COPYING) != 0) {
         count_bytes(&s->uncopied[place->function], o->chunk_cost, add);
     } else {
@@ -153,6 +158,9 @@ static void count_places(struct ic_store *s, struct ic_object *o, bool add)
 {
     assert(o->counted != add);
     o->counted = add;
+    if (o->pins > 0) {
+        count_bytes(&s->pinned_bytes, o->size, add);
+    }
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         count_place(s, o, (uint16_t)i, add);
     }
@@ -286,10 +294,24 @@ void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o)
     }
 }
 
+/* O, which is in the figures, gets its first pin, or loses its last. */
+static void count_pinned(struct ic_store *s, const struct ic_object *o, bool add)
+{
+    count_bytes(&s->pinned_bytes, o->size, add);
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        const struct ic_chunk_place *place = &o->place[i];
+        if (place->state == IC_CHUNK_HELD) {
+            count_bytes(&s->pinned[place->function], o->chunk_cost, add);
+        }
+    }
+}
+
 void ic_store_pin(struct ic_store *s, struct ic_object *o)
 {
-    (void)s;
     assert(o->pins < UINT32_MAX);
+    if (o->pins == 0 && o->counted) {
+        count_pinned(s, o, true);
+    }
     o->pins++;
 }
 
@@ -297,7 +319,8 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins > 0);
     o->pins--;
-    if (o->pins == 0) {
+    if (o->pins == 0 && o->counted) {
+        count_pinned(s, o, false);
         ic_eviction_release(s->eviction, &o->policy);
     }
     ic_store_bury_if_dead(s, o);
@@ -377,7 +400,9 @@ void ic_store_fill_candidates(struct ic_store *s)
     }
 }
 
-uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost)
+/* Functions of s->candidate that would have room for COST if everything that can be evicted, sooner
+ * or later, were: less than are needed, and evicting would empty the cache in vain. */
+static uint32_t possible_functions(const struct ic_store *s, uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
@@ -396,11 +421,11 @@ int ic_store_check_limits(const struct ic_store *s, uint64_t size)
 {
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
     if (most != 0) {
-        uint64_t fixed = s->draft_bytes + s->dead_bytes + size;
+        uint64_t fixed = s->draft_bytes + s->dead_bytes + s->pinned_bytes + size;
         if (fixed > most) {
             return IC_ENOSPC;
         }
-        if (fixed + ic_catalog_bytes(s->catalog) > most) {
+        if (fixed + ic_catalog_bytes(s->catalog) - s->pinned_bytes > most) {
             return IC_EBUSY;
         }
     }
@@ -419,7 +444,7 @@ static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *fu
     ic_store_fill_candidates(s);
     int result =
         ic_placement_choose(s->candidate, count, p->cost, p->chunks, s->setup.rng, function, NULL);
-    if (result != IC_ENOSPC || ic_store_possible_functions(s, p->cost) < p->chunks) {
+    if (result != IC_ENOSPC || possible_functions(s, p->cost) < p->chunks) {
         return result;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -26,6 +26,12 @@ static bool is_writing(const struct ic_object *o, size_t i)
     return o->place[i].state == IC_CHUNK_WRITING;
 }
 
+/* What FUNCTION has room for now if everything that can be evicted now were. */
+static uint64_t possible_now(const struct ic_store *s, uint16_t function, uint64_t room)
+{
+    return room + s->evictable[function] - s->pinned[function];
+}
+
 /* Room for MORE bytes on the function of each chunk that is being written: 0, IC_EBUSY something
  * must go, IC_ENOSPC nothing that can go would do. */
 static int room_where_it_is(const struct ic_store *s, const struct ic_object *o, uint64_t more)
@@ -37,7 +43,7 @@ static int room_where_it_is(const struct ic_store *s, const struct ic_object *o,
         if (!is_writing(o, i) || room >= more) {
             continue;
         }
-        if (room + s->evictable[function] < more) {
+        if (possible_now(s, function, room) < more) {
             return IC_ENOSPC;
         }
         result = IC_EBUSY;
@@ -55,20 +61,29 @@ static bool all_have_room(const struct ic_store *s, const struct ic_object *o, u
     return true;
 }
 
+/* Of s->candidate, those that can have no room for WHOLE, sooner or later, have none from now on.
+ * Returns how many of the others can have it for COST now. */
+static uint32_t keep_possible(struct ic_store *s, uint64_t whole, uint64_t cost)
+{
+    uint32_t could = 0;
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        struct ic_candidate *c = &s->candidate[i];
+        bool in_time = c->room + s->evictable[i] >= whole;
+        could += in_time && possible_now(s, (uint16_t)i, c->room) >= cost;
+        c->room = in_time ? c->room : 0;
+    }
+    return could;
+}
+
 /* The first claim, of COST: nothing is on any function yet, so others may do as well, if they can
  * have room for the whole chunk. As above. */
 static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
 {
     uint16_t function[IC_PLACEMENT_MAX];
     uint32_t chunks = (uint32_t)ic_object_chunks(o), count = ic_pool_count(s->setup.pool);
-    uint64_t whole = cost_of(o, o->chunk_length);
     ic_store_fill_candidates(s);
-    if (ic_store_possible_functions(s, whole) < chunks) {
+    if (keep_possible(s, cost_of(o, o->chunk_length), cost) < chunks) {
         return IC_ENOSPC;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        struct ic_candidate *c = &s->candidate[i];
-        c->room = c->room + s->evictable[i] >= whole ? c->room : 0;
     }
     if (all_have_room(s, o, cost)) {
         return 0;

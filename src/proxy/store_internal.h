@@ -78,12 +78,13 @@ struct ic_store {
     struct ic_code_table codes;
     uint64_t next_id;
     struct ic_candidate *candidate; /* one per function; scratch */
-    uint64_t *evictable;            /* bytes per function that eviction could free */
-    uint64_t *uncopied;             /* of these: on one instance only */
-    uint64_t copies;                /* chunks on two instances */
-    uint32_t unjournalled;          /* copies whose record has not been committed */
-    struct ic_list drafts;          /* of struct ic_object */
-    struct ic_map watches;          /* of struct ic_watch, leaders */
+    uint64_t *evictable;   /* bytes per function that eviction could free, sooner or later */
+    uint64_t *pinned;      /* of these: not before the last pin of their objects goes */
+    uint64_t *uncopied;    /* of these: on one instance only */
+    uint64_t copies;       /* chunks on two instances */
+    uint32_t unjournalled; /* copies whose record has not been committed */
+    struct ic_list drafts; /* of struct ic_object */
+    struct ic_map watches; /* of struct ic_watch, leaders */
     uint64_t flushes;
 
     /* this turn's, see store_commit.c; arrays in buffers */
@@ -103,6 +104,7 @@ struct ic_store {
     uint64_t sweep_cursor;
     uint64_t probed_ms;
     uint64_t draft_bytes, dead_bytes, draft_count;
+    uint64_t pinned_bytes; /* of COMMITTED objects that are pinned */
     struct ic_store_stats stats;
 
     struct ic_rebuild *rebuild; /* lists are gathered here; NULL: they are compared */
@@ -126,7 +128,8 @@ static inline bool ic_store_is_current(const struct ic_store *s, const struct ic
 /* ---- store.c ---------------------------------------------------------------- */
 
 uint64_t ic_store_next_id(struct ic_store *s);
-/* The only function that changes a place. Keeps `evictable`, `uncopied` and `copies` right. */
+/* The only function that changes a place. Keeps `evictable`, `pinned`, `uncopied` and `copies`
+ * right. */
 void ic_store_put_place(struct ic_store *s, struct ic_object *o, uint16_t chunk,
                         struct ic_chunk_place place);
 /* The same with a single instance, or none. */
@@ -150,9 +153,6 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o);
 /* Buries O if it is DEAD and not pinned. */
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
 
-/* Functions of s->candidate that would have room for COST if everything that can be evicted were:
- * less than are needed, and evicting would empty the cache in vain. */
-uint32_t ic_store_possible_functions(const struct ic_store *s, uint64_t cost);
 /* `catalog-memory` is passed. */
 bool ic_store_catalog_is_full(const struct ic_store *s);
 /* `maxmemory` and `catalog-memory` with MORE bytes of drafts: 0 within them, IC_EBUSY something

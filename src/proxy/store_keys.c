@@ -189,7 +189,7 @@ bool ic_store_relieve(struct ic_store *s)
 bool ic_store_evict_some(struct ic_store *s)
 {
     for (int i = 0; i < IC_STORE_EVICT_SLICE; i++) {
-        if (ic_store_check_limits(s, 0) != IC_EBUSY || !ic_store_relieve(s)) {
+        if (ic_store_check_limits(s, 0) == 0 || !ic_store_relieve(s)) {
             return false;
         }
     }

@@ -590,9 +590,42 @@ static inline void world_check_node(struct world *w, uint16_t i, const struct wo
     }
 }
 
+struct world_sum { /* of committed objects */
+    uint64_t evictable[WORLD_FUNCTIONS], pinned[WORLD_FUNCTIONS], pinned_bytes;
+};
+
+static inline void world_add_object(struct ic_object *o, void *ctx)
+{
+    struct world_sum *sum = ctx;
+    if (o->state != IC_OBJECT_COMMITTED || o->evicted) {
+        return;
+    }
+    sum->pinned_bytes += o->pins > 0 ? o->size : 0;
+    for (uint16_t i = 0; i < o->data + o->parity; i++) {
+        uint16_t function = o->place[i].function;
+        if (o->place[i].state == IC_CHUNK_HELD) {
+            sum->evictable[function] += o->chunk_cost;
+            sum->pinned[function] += o->pins > 0 ? o->chunk_cost : 0;
+        }
+    }
+}
+
+/* The figures of what can be evicted are those of the objects. */
+static inline void world_check_evictable(struct world *w)
+{
+    struct world_sum sum = {0};
+    ic_catalog_object_each(w->store->catalog, world_add_object, &sum);
+    assert_int_equal(w->store->pinned_bytes, sum.pinned_bytes);
+    for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
+        assert_int_equal(w->store->evictable[i], sum.evictable[i]);
+        assert_int_equal(w->store->pinned[i], sum.pinned[i]);
+    }
+}
+
 /* Each instance's live + condemned + in flight is what its node holds. */
 static inline void world_check(struct world *w)
 {
+    world_check_evictable(w);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
         world_check_node(w, i, &w->node[i]);
         world_check_node(w, i, &w->peer[i]);

@@ -234,6 +234,75 @@ static void test_pinned_are_looked_at_once(void **state)
     }
 }
 
+/* Nothing is evicted for what then finds no room because the others are pinned: of `maxmemory`, */
+static void test_nothing_goes_in_vain(void **state)
+{
+    (void)state;
+    struct world *w = start("lru");
+    struct ic_object *o[25], *draft;
+    set_many(w, "pinned", 25, SIZE);
+    set_many(w, "k", 5, SIZE);
+    pin_many(w, o, "pinned", 25);
+    assert_int_equal(world_draft(w, "large", 6 * SIZE, &draft), IC_ENOSPC);
+    assert_int_equal(ic_store_count(w->store), 30);
+    assert_true(world_set(w, "small", 5 * SIZE, 0) > 0);
+    unpin_many(w, o, 25);
+    assert_true(world_set(w, "large", 6 * SIZE, 0) > 0);
+    world_deinit(w);
+}
+
+/* nor of the functions. What comes later may have its room by then, though. */
+static void test_nothing_goes_in_vain_on_functions(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"code-table", "*:1+1", "unit-size", "64", NULL};
+    struct world *w = &world;
+    struct ic_object *o[40], *draft;
+    world_init(w, 3, 10000, set);
+    world_hello_all(w);
+    set_many(w, "k", 40, 800);
+    uint64_t evicted = ic_store_stats(w->store).evicted;
+    assert_int_equal(ic_store_count(w->store), 40 - evicted);
+    int count = 0;
+    for (int i = 0; i < 40; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "k%d", i);
+        if (there(w, key)) {
+            o[count] = world_object(w, key);
+            ic_store_pin(w->store, o[count++]);
+        }
+    }
+    ic_store_unpin(w->store, o[--count]);
+    assert_int_equal(ic_store_draft(w->store, ic_slice_str("large"), 7000, &draft), 0);
+    assert_int_equal(ic_store_claim(w->store, draft, 7000), IC_ENOSPC);
+    assert_int_equal(ic_store_stats(w->store).evicted, evicted);
+    unpin_many(w, o, count);
+    assert_int_equal(ic_store_claim(w->store, draft, 7000), 0);
+    assert_true(ic_store_stats(w->store).evicted > evicted);
+    ic_store_drop(w->store, draft);
+    world_check(w);
+    world_deinit(w);
+}
+
+/* `maxmemory` is less than what is pinned: all else goes, and then these, when they can. */
+static void test_less_than_is_pinned(void **state)
+{
+    (void)state;
+    struct world *w = start("gdsf");
+    struct ic_object *o[10];
+    set_many(w, "pinned", 10, SIZE);
+    set_many(w, "k", 20, SIZE);
+    pin_many(w, o, "pinned", 10);
+    use(w, "maxmemory", "3000");
+    world_tick(w);
+    assert_int_equal(ic_store_count(w->store), 10);
+    unpin_many(w, o, 10);
+    world_tick(w);
+    assert_int_equal(ic_store_count(w->store), 3);
+    world_check(w);
+    world_deinit(w);
+}
+
 /* Of what is set aside some is deleted, overwritten, read; the policy changes; all is evictable in
  * the end, once. */
 static void test_changes_of_what_is_set_aside(void **state)
@@ -271,6 +340,9 @@ int main(void)
         leak_test(test_change_without_memory),
         leak_test(test_evicted_in_slices),
         leak_test(test_pinned_are_looked_at_once),
+        leak_test(test_nothing_goes_in_vain),
+        leak_test(test_nothing_goes_in_vain_on_functions),
+        leak_test(test_less_than_is_pinned),
         leak_test(test_changes_of_what_is_set_aside),
     };
     return cmocka_run_group_tests_name("store eviction", tests, NULL, NULL);

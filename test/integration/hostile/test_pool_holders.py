@@ -1,7 +1,7 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
 that is never executed, as replies that are not sent for long, in uploads without an end, or in
 requests that lack their last bytes. When others find no room they lose them, and whoever keeps
-little does not. Nor does it cost the others work that eviction passes over what is kept."""
+little does not. Nor does it cost the others work or keys that eviction passes over what is kept."""
 import contextlib
 
 import pytest
@@ -207,3 +207,11 @@ def test_what_is_pinned_is_looked_at_once(small, pinning):
     wait_until(lambda: not is_kept(small), "nothing is pinned any more")
     assert small.set("new", VALUE[:3000])
     assert small.exists("large", *OLD) <= len(OLD) and small.exists(*others) == left, "it goes before any others"
+
+
+def test_what_is_pinned_costs_the_others_nothing(small, pinning):
+    """Nothing is evicted for a value that would find no room even then."""
+    keys = small.dbsize()
+    with pytest.raises(redis.RedisError, match="maxmemory"):
+        small.set("stored", VALUE)
+    assert small.dbsize() == keys and small.exists(*FILL) == len(FILL)
