@@ -2,7 +2,7 @@
 #
 #   make           build/infinicache and build/bootstrap
 #   make start     platform, functions and proxy on this machine; make stop ends them
-#   make check     the quick loop: warnings, unit tests, include directions, sizes
+#   make check     the quick loop: warnings, unit tests, include directions, sizes, whether the mutants fit
 #   make test      everything, on a fresh machine too
 #   make asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      each fuzzer for FUZZ_SECONDS (300)
@@ -33,7 +33,7 @@ SUBMAKE  = @+$(MAKE) --no-print-directory $(if $(V),,-s) $(PARALLEL)
 
 .DELETE_ON_ERROR:
 .PHONY: all packages test-packages start stop check test bench hostile acceptance asan fuzz format install clean \
-        unit integration sim sim-soak sim-seeds sim-mutants fuzz-corpus clang-check format-check includes sizes clients
+        unit integration sim sim-soak sim-seeds sim-mutants mutants-fit fuzz-corpus clang-check format-check includes sizes clients
 .DEFAULT_GOAL := all
 
 # ---- packages ---------------------------------------------------------------
@@ -219,7 +219,7 @@ MUTANT_SEEDS ?= 600
 formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c bench/*.c)
 
 check: test-packages all
-	$(SUBMAKE) clang-check format-check includes sizes
+	$(SUBMAKE) clang-check format-check includes sizes mutants-fit
 	$(SUBMAKE) unit
 	$(SUBMAKE) sim-seeds
 
@@ -235,7 +235,9 @@ sim: packages
 	$(SUBMAKE) sim-seeds
 sim-seeds: $(BUILD)/sim
 	@$< $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(SEEDS))
-# Deliberate bugs; each must be found.
+# Deliberate bugs; each must be found, and fit the sources.
+mutants-fit:
+	@test/sim/mutants fit
 sim-mutants: packages
 	$(SUBMAKE) $(BUILD)/sim
 	@test/sim/mutants $(BUILD) $(MUTANT_SEEDS) $(MUTANT) -- $(CC) $(filter-out -MMD -MP,$(CFLAGS)) -- \
