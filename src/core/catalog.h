@@ -79,6 +79,7 @@ struct ic_object {
     uint32_t unit;
     uint32_t key_len; /* of the key in its seals */
     uint32_t pins;
+    uint32_t replies;      /* of the pins: parts of replies, which clients are to read */
     uint16_t data, parity; /* d, p */
     uint8_t state;         /* enum ic_object_state */
     uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */

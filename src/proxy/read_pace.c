@@ -75,10 +75,10 @@ void ic_read_pace_go_on(struct ic_read_pace *p, uint64_t now_ms)
 uint64_t ic_read_pace_ms(const struct ic_read_pace *p, uint64_t now_ms, uint64_t read,
                          uint64_t bytes)
 {
-    uint64_t elapsed_ms = (p->stopped_ms != 0 ? p->stopped_ms : now_ms) - p->before_ms;
-    if (p->looked_ms == 0 || elapsed_ms < IC_READ_PACE_KNOWN_MS) {
+    uint64_t elapsed_ms = now_ms - p->before_ms;
+    if (p->looked_ms == 0 || p->stopped_ms != 0 || elapsed_ms < IC_READ_PACE_KNOWN_MS) {
         return 0;
     }
     uint64_t moved = read - p->before_mark;
-    return moved == 0 ? UINT64_MAX : elapsed_ms * bytes / moved;
+    return moved == 0 ? UINT64_MAX : (elapsed_ms * bytes + moved - 1) / moved;
 }

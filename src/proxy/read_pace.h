@@ -45,7 +45,8 @@ bool ic_read_pace_fast_enough(struct ic_read_pace *p, uint64_t now_ms, uint64_t 
  * client's. Again and again, or of one that was never waited for: nothing. */
 void ic_read_pace_stop(struct ic_read_pace *p, uint64_t now_ms);
 void ic_read_pace_go_on(struct ic_read_pace *p, uint64_t now_ms);
-/* How long it will take BYTES more at its pace; 0: that is not known yet; UINT64_MAX: for ever. */
+/* How long it will take BYTES more, of which there are some, at its pace. 0: that is not known yet,
+ * or others are waited for; UINT64_MAX: for ever. */
 uint64_t ic_read_pace_ms(const struct ic_read_pace *p, uint64_t now_ms, uint64_t read,
                          uint64_t bytes);
 

@@ -24,6 +24,7 @@ enum {
     COPY_MAX = 2048,                         /* shorter bytes are copied into the stream's blocks */
     OBJECT_COPY_MAX = IC_WINDOW_SMALL_BYTES, /* and objects: what is small waits for no reader, */
     OBJECT_COPY_LIMIT = 2 * IC_REPLY_QUEUE_MAX, /* if so much may wait: copies are counted */
+    SHARES_MAX = 100, /* parts whose shares are looked at; those behind count as its alone */
 };
 
 struct part {
@@ -101,7 +102,7 @@ static void part_free(struct ic_reply *r, struct part *p)
     } else {
         r->objects--;
         ic_pool_use_subtract(&r->pinned, ic_object_use(p->object));
-        ic_store_unpin(r->proxy->store, p->object);
+        ic_store_unpin_reply(r->proxy->store, p->object);
     }
     close_one(r, p->bill);
     ic_free(p);
@@ -219,7 +220,7 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
     }
     *p = (struct part){
         .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
-    ic_store_pin(r->proxy->store, object);
+    ic_store_pin_reply(r->proxy->store, object);
     r->objects++;
     ic_pool_use_add(&r->pinned, ic_object_use(object));
     push_part(r, p);
@@ -318,15 +319,6 @@ void ic_reply_allow_more(struct ic_reply *r)
     r->allowance = 2 * ic_reply_memory(r);
 }
 
-struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
-{
-    struct ic_pool_use use = r->pinned;
-    if (r->get != NULL) {
-        ic_pool_use_subtract(&use, ic_object_use(first_part(r)->object));
-    }
-    return use;
-}
-
 uint64_t ic_reply_acknowledged(const struct ic_reply *r)
 {
     return r->bytes_out - ic_stream_unacknowledged(r->stream);
@@ -400,6 +392,7 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
     if (!r->begun && !send_header(r, length)) {
         return;
     }
+    r->given += bytes.len;
     r->object_end = copied ? r->object_end : r->bytes_out + bytes.len;
     if (send_bytes(r, bytes, copied ? NULL : owner) && !copied && !r->paused &&
         ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX) {
@@ -458,6 +451,7 @@ static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end
 static bool begin_object(struct ic_reply *r, struct part *p)
 {
     r->begun = false;
+    r->given = 0;
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
@@ -529,6 +523,46 @@ static bool holds_window(const struct ic_reply *r)
 static bool is_to_be_read(const struct ic_reply *r, bool last)
 {
     return ic_stream_queued(r->stream) > 0 && (last || r->objects > 0 || holds_window(r));
+}
+
+/* Of what O takes of the pool, as much for each of the replies that pin it. */
+static struct ic_pool_use share_of(const struct ic_object *o)
+{
+    struct ic_pool_use use = ic_object_use(o);
+    return (struct ic_pool_use){use.values / o->replies, use.chunks / o->replies};
+}
+
+/* P stays for long: the stream is to be given REST bytes until it has all of P, and the client has
+ * READ so many, ever. */
+static bool is_kept(const struct ic_reply *r, const struct part *p, uint64_t rest, uint64_t read)
+{
+    uint64_t ms = ic_read_pace_ms(&r->pace, loop_ms(r), read, rest);
+    bool is_being_sent = r->get != NULL && p == first_part(r);
+    return ms == 0 ? !is_being_sent : ms > IC_SESSION_NEAR_MS;
+}
+
+struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
+{
+    struct ic_pool_use use = r->pinned;
+    if (r->objects == 0) {
+        return use;
+    }
+    uint64_t read = ic_reply_acknowledged(r), end = 0, given = r->get == NULL ? 0 : r->given;
+    unsigned looked_at = 0;
+    IC_LIST_EACH (node, &r->parts) {
+        const struct part *p = IC_CONTAINER(node, struct part, node);
+        if (looked_at++ == SHARES_MAX) {
+            break;
+        }
+        end += p->object == NULL ? p->bytes->len : p->length;
+        if (p->object != NULL) {
+            ic_pool_use_subtract(&use, ic_object_use(p->object));
+        }
+        if (p->object != NULL && is_kept(r, p, end - given, read)) {
+            ic_pool_use_add(&use, share_of(p->object));
+        }
+    }
+    return use;
 }
 
 /* The system, once full, takes nothing before a third of what it has is gone. */

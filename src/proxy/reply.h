@@ -69,6 +69,7 @@ struct ic_reply {
     unsigned holds;     /* while not 0 nothing goes out */
     struct ic_get *get; /* fetches the first part */
     bool begun;         /* its header is sent */
+    uint64_t given;     /* bytes of it, to the stream */
     bool paused;
     uint64_t bytes_out; /* given to the stream, ever */
     uint64_t
@@ -121,8 +122,13 @@ bool ic_reply_empty(const struct ic_reply *r);
 bool ic_reply_full(const struct ic_reply *r);
 /* It is full, and the client does not read: twice as much may wait. */
 void ic_reply_allow_more(struct ic_reply *r);
-/* Of the objects that wait for those before them, or for the end of a hold: they stay in the pool,
- * whatever becomes of their keys. */
+/*
+ * What the client keeps of the pool, where nothing can evict it: objects that wait for those before
+ * them, or for the end of a hold, and the one that is being sent if it is known that the client is
+ * slow. Whatever it will be through with within IC_SESSION_NEAR_MS, at its pace, does not count. An
+ * object that many replies are to send is shared out among them: all of them together keep it once,
+ * so who reads what is popular keeps little, and to cut one of them would free nothing.
+ */
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r);
 /* Bytes that have come to the client's system, ever; asks ours. */
 uint64_t ic_reply_acknowledged(const struct ic_reply *r);

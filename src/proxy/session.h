@@ -41,6 +41,7 @@ enum {
     IC_SESSION_LINGER_MS = 2000,  /* the words to a client that is not taken */
     IC_SESSION_STALL_MS = 30000,  /* a request with a value not continued, last replies not read:
                                      closed */
+    IC_SESSION_NEAR_MS = 5000,    /* who gives back within this what others want is left alone */
 };
 
 enum ic_session_state {

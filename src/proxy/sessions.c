@@ -27,8 +27,7 @@ enum {
     RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
     WAIT_MS = 250,            /* for who has waited so long slow readers are cut */
-    CUT_MS = 100,             /* between two of them */
-    HOLD_MS = 5000,           /* who gives back what it holds within this, at its pace, is not */
+    CUT_MS = 100,             /* between two of them; who is near its end is not */
     HOLDERS_MAX = 16,         /* clients that one tick closes for what they keep of the pool */
 };
 
@@ -149,7 +148,7 @@ static bool withdraw_uploads(struct ic_sessions *all)
 /* The reader that would keep its window memory the longest, at its pace, loses it. */
 static void cut_slowest_reader(struct ic_sessions *all, uint64_t now_ms)
 {
-    uint64_t longest_ms = HOLD_MS;
+    uint64_t longest_ms = IC_SESSION_NEAR_MS;
     struct ic_session *slowest = NULL;
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);

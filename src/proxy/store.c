@@ -326,6 +326,19 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o)
     ic_store_bury_if_dead(s, o);
 }
 
+void ic_store_pin_reply(struct ic_store *s, struct ic_object *o)
+{
+    ic_store_pin(s, o);
+    o->replies++;
+}
+
+void ic_store_unpin_reply(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->replies > 0);
+    o->replies--;
+    ic_store_unpin(s, o);
+}
+
 void ic_store_plan_place(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint16_t function)
 {
     assert(o->place[chunk].state == IC_CHUNK_LOST);

@@ -208,6 +208,9 @@ void ic_store_journal_copies(struct ic_store *s);
 /* A pinned version's chunks stay although it is dead. Drafts need no pin. */
 void ic_store_pin(struct ic_store *s, struct ic_object *o);
 void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one may free O */
+/* The same for a part of a reply. */
+void ic_store_pin_reply(struct ic_store *s, struct ic_object *o);
+void ic_store_unpin_reply(struct ic_store *s, struct ic_object *o);
 
 /* ---- repair (store_repair.c) -------------------------------------------------- */
 

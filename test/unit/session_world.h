@@ -438,7 +438,7 @@ static void expect(int fd, const char *reply)
     }
 }
 
-static void ask(int fd, const char *request, const char *reply)
+static inline void ask(int fd, const char *request, const char *reply)
 {
     give(fd, request, strlen(request));
     expect(fd, reply);

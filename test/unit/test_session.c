@@ -470,118 +470,6 @@ static void test_pipeline_sent_before_read(void **state)
     settle(0);
 }
 
-/* Objects that nobody reads wait as objects: their bytes are not fetched. */
-static void test_nobody_reads(void **state)
-{
-    (void)state;
-    static char request[REPLY_MAX];
-    int fd = dial();
-    size_t length = make_set(request, "k", 300000);
-    give(fd, request, length);
-    expect(fd, "+OK\r\n");
-    ssize_t sent = 0;
-    for (int i = 0; i < 2000; i++) {
-        sent = send(fd, "GET k\r\nECHO abcdefgh\r\n", 22, MSG_NOSIGNAL);
-        turn();
-    }
-    assert_true(sent == 22 || sent == -1);
-    struct ic_session *s = first_session();
-    assert_true(ic_stream_queued(s->stream) <= 2 * IC_REPLY_QUEUE_MAX);
-    assert_true(s->charge.bytes <= IC_REPLY_QUEUE_MAX + 300000);
-    /* Who sends on is not slow, who does neither is. */
-    uint64_t received = s->bytes_in;
-    assert_true(ic_reply_fast_enough(&s->reply, 1000, 1000, received, false));
-    assert_true(ic_reply_fast_enough(&s->reply, 7000, 1000, received + 6000, false));
-    assert_false(ic_reply_fast_enough(&s->reply, 13000, 1000, received + 6000, false));
-    assert_true(ic_reply_hold_ms(&s->reply, 15000) == UINT64_MAX);
-    close(fd);
-    settle(0);
-}
-
-/* Small values wait as copies, which the client is charged with, and leave the window to others. */
-static void test_small_values_nobody_reads(void **state)
-{
-    (void)state;
-    enum { COUNT = 60000, BATCH = 1000, SIZE = 100, REPLY = SIZE + 8 };
-    static char request[SIZE + 100], gets[BATCH * 7], reply[BATCH * REPLY], want[BATCH * REPLY];
-    int fd = dial_narrow(64 << 10);
-    give(fd, request, make_set(request, "k", SIZE));
-    expect(fd, "+OK\r\n");
-    for (size_t i = 0; i < BATCH; i++) {
-        memcpy(gets + i * 7, "GET k\r\n", 7);
-        memcpy(want + i * REPLY, "$100\r\n", 6);
-        memcpy(want + i * REPLY + 6, strstr(request, "\r\n$100\r\n") + 8, SIZE + 2);
-    }
-    for (int i = 0; i < COUNT / BATCH; i++) {
-        give(fd, gets, sizeof gets);
-    }
-    struct ic_session *s = first_session();
-    for (uint64_t until = clock_ms() + DEADLINE_MS;
-         s->reply.get != NULL || ic_stream_queued(s->stream) <= IC_REPLY_QUEUE_MAX;) {
-        assert_true(clock_ms() < until);
-        turn();
-    }
-    assert_int_equal(ic_window_stats(proxy.window).used, 0);
-    uint64_t now_ms = ic_loop_now_ms(proxy.loop);
-    assert_true(ic_reply_fast_enough(&s->reply, now_ms, 1000, 0, false));
-    assert_int_equal(ic_reply_hold_ms(&s->reply, now_ms + 2000), 0); /* of what others wait for */
-    for (int i = 0; i < COUNT / BATCH; i++) {
-        assert_int_equal(take_reply(fd, reply, sizeof reply), sizeof reply);
-        assert_memory_equal(reply, want, sizeof reply);
-    }
-    close(fd);
-    settle(0);
-}
-
-static int no_reads(const struct ic_node_request *r)
-{
-    return r->op == IC_NODE_READ;
-}
-
-/* The client reads until S does not wait for it. Returns how much. */
-static size_t read_until_stopped(const struct ic_session *s, int fd)
-{
-    static char out[REPLY_MAX];
-    size_t got = 0;
-    for (uint64_t until = clock_ms() + DEADLINE_MS; s->reply.pace.stopped_ms == 0; turn()) {
-        ssize_t more = recv(fd, out, sizeof out, 0);
-        got += more > 0 ? (size_t)more : 0;
-        assert_true(clock_ms() < until);
-    }
-    return got;
-}
-
-/* What functions take is not the client's time. */
-static void test_functions_are_waited_for(void **state)
-{
-    (void)state;
-    enum { COUNT = 40, SIZE = 300000, REPLY = SIZE + 11 };
-    static char request[REPLY_MAX], rest[COUNT * REPLY];
-    int fd = dial_narrow(64 << 10);
-    give(fd, request, make_set(request, "k", SIZE));
-    expect(fd, "+OK\r\n");
-    for (int i = 0; i < COUNT; i++) {
-        give(fd, "GET k\r\n", 7);
-    }
-    struct ic_session *s = first_session();
-    while (ic_stream_queued(s->stream) <= IC_REPLY_QUEUE_MAX) {
-        turn();
-    }
-    assert_true(ic_reply_fast_enough(&s->reply, ic_loop_now_ms(proxy.loop), 1, 0, false));
-    script = no_reads;
-    size_t got = read_until_stopped(s, fd);
-    assert_int_equal(ic_stream_queued(s->stream), 0);
-    uint64_t before = s->reply.bytes_out;
-    script = NULL;
-    while (s->reply.bytes_out == before) {
-        turn();
-    }
-    assert_int_equal(s->reply.pace.stopped_ms, 0);
-    assert_int_equal(take_reply(fd, rest, COUNT * REPLY - got), COUNT * REPLY - got);
-    close(fd);
-    settle(0);
-}
-
 static void test_long_arguments(void **state)
 {
     (void)state;
@@ -751,9 +639,6 @@ int main(void)
         session_test(test_reply_modes_and_ends),
         session_test(test_half_closed),
         session_test(test_pipeline_sent_before_read),
-        session_test(test_nobody_reads),
-        session_test(test_small_values_nobody_reads),
-        session_test(test_functions_are_waited_for),
         session_test(test_long_arguments),
         session_test(test_slow_log_tells_the_cost),
         session_test(test_budget_that_is_spent),

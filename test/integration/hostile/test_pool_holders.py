@@ -1,14 +1,18 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
-that is never executed, as replies that are not sent for long, in uploads without an end, or in
-requests that lack their last bytes. When others find no room they lose them, and whoever keeps
-little does not. Nor does it cost the others work or keys that eviction passes over what is kept."""
+that is never executed, as replies that are not sent for long or are read slowly, in uploads
+without an end, or in requests that lack their last bytes. When others find no room they lose them,
+and whoever keeps little does not. Nor does it cost the others work or keys that eviction passes over
+what is kept."""
 import contextlib
+import socket
+import struct
 
 import pytest
 import redis
 
 from harness import noise, wait_until
 from resp_wire import encode
+from test_slow_peers import Steady
 
 KB, MB = 1 << 10, 1 << 20
 STRIPE = 10 * 64 * KB  # of a large value
@@ -62,6 +66,13 @@ def is_stored(client, value):
     except redis.RedisError as error:
         assert "maxmemory" in str(error)
         return False
+
+
+def looks(client, seconds):
+    """Again and again while the proxy, which looks at its clients each second, does so."""
+    begun = client.info("server")["uptime_in_seconds"]
+    while client.info("server")["uptime_in_seconds"] < begun + seconds:
+        yield
 
 
 @pytest.mark.parametrize("how", ["queued", "waited for", "not ended"])
@@ -145,11 +156,54 @@ def test_a_request_that_is_refused_keeps_nothing(cluster, small):
         assert "%s:%d" % s.getsockname() in [row["addr"] for row in small.client_list()]
 
 
+def read_slowly(cluster, stack, key, length):
+    """A client that takes more than a minute for the value of KEY, and is not below min-read-rate."""
+    def stop():
+        with contextlib.suppress(OSError):  # it was cut
+            reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reader.socket.shutdown(socket.SHUT_RDWR)
+        reader.end()
+
+    reader = Steady(cluster, encode("GET", key), length, length, receive_buffer=16 * KB)
+    stack.callback(stop)
+    return reader
+
+
+def test_a_slow_reader_of_much_gives_way(cluster, small):
+    """Of one value, which is being sent to it all the time."""
+    cut, value = small.info("everything")["ic_cut_clients"], VALUE * 2
+    with contextlib.ExitStack() as stack:
+        for i in range(4):
+            small.set(f"read{i}", value + VALUE[:3 * MB])
+            read_slowly(cluster, stack, f"read{i}", len(value) + 3 * MB)
+        with pytest.raises(redis.RedisError, match="maxmemory"):
+            small.set("stored", VALUE)
+        wait_until(lambda: is_stored(small, VALUE), "there is room")
+        assert small.get("stored") == VALUE
+        assert small.info("everything")["ic_cut_clients"] == cut + 1
+
+
+def test_readers_of_one_value_keep_it_once(cluster, small):
+    """It is larger than what any other client keeps, but is no more for being read by many."""
+    cut, value, each = small.info("everything")["ic_cut_clients"], VALUE[:6 * MB], 4 * MB
+    with contextlib.ExitStack() as stack:
+        small.set("popular", value)
+        readers = [read_slowly(cluster, stack, "popular", len(value)) for _ in range(12)]
+        for _ in range(23):
+            queue(cluster, stack, each, 1)
+        for _ in looks(small, 3):
+            pass  # their pace is known
+        with pytest.raises(redis.RedisError, match="maxmemory"):
+            small.set("stored", value)
+        wait_until(lambda: is_stored(small, value), "there is room")
+        assert small.info("everything")["ic_cut_clients"] == cut + 2
+        assert all(reader.is_alive() for reader in readers)
+
+
 def test_asking_for_too_much_takes_it_from_nobody(cluster, small):
     with contextlib.ExitStack() as stack:
         s = queue(cluster, stack, len(VALUE), 3)
-        begun = small.info("server")["uptime_in_seconds"]
-        while small.info("server")["uptime_in_seconds"] < begun + 3:  # they look each second
+        for _ in looks(small, 3):
             with cluster.socket() as greedy:
                 greedy.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$%d\r\n" % (90 * MB))
                 assert greedy.recv(1000).startswith(b"-OOM")
