@@ -550,10 +550,12 @@ const struct ic_value *ic_session_open_value(const struct ic_session *s)
 
 struct ic_pool_use ic_session_pool_use(const struct ic_session *s)
 {
-    struct ic_pool_use use = s->drafts_use;
+    struct ic_pool_use use = s->queued_use;
     const struct ic_value *open = ic_session_open_value(s);
-    ic_pool_use_add(&use, s->queued_use);
     ic_pool_use_add(&use, ic_reply_pool_use(&s->reply));
+    if (s->state == IC_SESSION_READING) { /* else it waits for us */
+        ic_pool_use_add(&use, s->drafts_use);
+    }
     if (open != NULL) {
         ic_pool_use_add(&use, ic_value_kept(open));
     }
