@@ -113,6 +113,11 @@ static struct part *first_part(const struct ic_reply *r)
     return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.next, struct part, node);
 }
 
+static struct part *last_part(const struct ic_reply *r)
+{
+    return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.prev, struct part, node);
+}
+
 void ic_reply_stop(struct ic_reply *r)
 {
     ic_get_free(r->get);
@@ -240,13 +245,14 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
         return;
     }
     r->tail.len = 0;
-    IC_LIST_EACH (node, &r->parts) {
-        struct part *p = IC_CONTAINER(node, struct part, node);
+    struct part *p = last_part(r);
+    while (p != NULL && p->number > mark.parts) {
         if (p->number == mark.parts + 1 && p->bytes != NULL && mark.length > 0) {
             p->bytes->len = mark.length;
-        } else if (p->number > mark.parts) {
-            part_free(r, p);
+            return;
         }
+        part_free(r, p);
+        p = last_part(r);
     }
 }
 
