@@ -87,21 +87,26 @@ static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint
     }
 }
 
-/* Uploads that hardly go on, or never end, have the pool: who finds no room there has it soon, when
- * those of them have gone that take what others gave back. */
-static void store_beside(struct sim_world *w, enum sim_loiter what, uint32_t key)
+/* WHO has the pool: who finds no room there has it soon, when those of them have gone that take
+ * what others gave back. */
+static void must_make_room(struct sim_world *w, const char *who, uint32_t key)
 {
     bool stored = false;
-    w->host.config->maxmemory = POOL_BYTES;
-    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
-    sim_world_run_for(w, COME_US, NULL);
     for (int i = 0; i < SIM_CROWD_MAX && !stored; i++) {
         stored = sim_verdict_ask(w, SIM_SET, key, LITTLE_BYTES);
         sim_world_run_for(w, MAKE_ROOM_US, NULL);
     }
     if (!stored) {
-        sim_violation("uploads that hardly go on keep the pool to themselves");
+        sim_violation("%s keep the pool to themselves", who);
     }
+}
+
+static void store_beside(struct sim_world *w, enum sim_loiter what, uint32_t key)
+{
+    w->host.config->maxmemory = POOL_BYTES;
+    sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
+    sim_world_run_for(w, COME_US, NULL);
+    must_make_room(w, "uploads that hardly go on, or never end,", key);
     w->host.config->maxmemory = 0;
     disperse(w);
 }
@@ -111,8 +116,9 @@ static bool is_within_maxmemory(const struct sim_world *w)
     return ic_store_stats(w->host.proxy->store).bytes <= (uint64_t)w->host.config->maxmemory;
 }
 
-/* Everything is to go while readers that stall pin some of it: that goes when they have left. */
-static void evict_beside(struct sim_world *w)
+/* Everything is to go while readers that stall pin some of it: that goes when others find no room,
+ * or when they have left. */
+static void evict_beside(struct sim_world *w, uint32_t key)
 {
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_STORING, 0);
     sim_world_run_for(w, PLACE_US, all_are_away);
@@ -121,6 +127,12 @@ static void evict_beside(struct sim_world *w)
     sim_world_run_for(w, COME_US, NULL);
     w->host.config->maxmemory = 1;
     sim_world_run_for(w, REST_US, NULL);
+    uint64_t pinned = ic_store_stats(w->host.proxy->store).bytes;
+    if (pinned > POOL_BYTES / 2) { /* else what is asked for may be too much for them */
+        w->host.config->maxmemory = (int64_t)pinned;
+        must_make_room(w, "readers that stall", key);
+        w->host.config->maxmemory = 1;
+    }
     sim_crowd_leave(&w->crowd);
     if (!sim_world_run_for(w, GONE_US, is_within_maxmemory)) {
         sim_violation("%llu bytes can never be evicted",
@@ -181,5 +193,5 @@ void sim_siege(struct sim_world *w)
     config->min_write_rate = 0;
     store_beside(w, SIM_UPLOADING, key); /* these cost the crowd its values, */
     store_beside(w, SIM_UNENDED, key);
-    evict_beside(w); /* and this everybody theirs */
+    evict_beside(w, key); /* and this everybody theirs */
 }
