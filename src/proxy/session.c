@@ -258,6 +258,7 @@ void ic_session_continue(struct ic_session *s)
     }
     watch_reader(s);
     if (may_work(s) && s->rest.len == 0) {
+        s->starved = false; /* until it turns out that there is no room for what has come */
         ic_stream_resume(s->stream);
     }
 }
