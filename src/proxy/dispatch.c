@@ -399,14 +399,30 @@ static bool needs_keys(const struct ic_call *c)
            c->command->handler == ic_command_exec || c->command->handler == ic_command_watch;
 }
 
-/* The command begins, or goes on, unless another is alone with the keys: then it waits. */
+/* The keys are another's alone, or C is much work and the turn's is done: true, it waits. */
+static bool must_wait(struct ic_session *s, const struct ic_call *c)
+{
+    struct ic_turns *turns = &s->sessions->turns;
+    uint64_t units = c->argc + (c->command->handler == ic_command_exec ? s->queued_count : 0);
+    bool enters = ic_turns_may_enter(turns, &s->worker);
+    if (!needs_keys(c) || (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, units)))) {
+        return false;
+    }
+    if (s->state != IC_SESSION_WORKING) {
+        begin_work(s);
+    }
+    if (enters) {
+        ic_turns_line_up(turns, &s->worker);
+    } else {
+        ic_turns_wait(turns, &s->worker);
+    }
+    return true;
+}
+
+/* The command begins, or goes on, unless it must wait. */
 static void execute(struct ic_session *s, struct ic_call *c)
 {
-    if (needs_keys(c) && !ic_turns_may_enter(&s->sessions->turns, &s->worker)) {
-        if (s->state != IC_SESSION_WORKING) {
-            begin_work(s);
-        }
-        ic_turns_wait(&s->sessions->turns, &s->worker);
+    if (must_wait(s, c)) {
         return;
     }
     if (!c->begun) {

@@ -68,11 +68,12 @@ bool ic_turns_used_up(struct ic_turns *t)
     return t->used >= (uint64_t)*t->budget;
 }
 
-static bool has_left(struct ic_turns *t, const struct ic_worker *w, uint64_t shares)
+/* When it has used MORE of this turn, too. */
+static bool has_left(struct ic_turns *t, const struct ic_worker *w, uint64_t more, uint64_t shares)
 {
     look_at_turn(t);
     uint64_t used = w->turn == t->turn ? w->used : 0;
-    return used <= (uint64_t)*t->budget / shares;
+    return used + more <= (uint64_t)*t->budget / shares;
 }
 
 uint64_t ic_turns_exec_units(const struct ic_turns *t)
@@ -83,12 +84,17 @@ uint64_t ic_turns_exec_units(const struct ic_turns *t)
 
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
 {
-    return has_left(t, w, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_SHARES);
+    return has_left(t, w, 0, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_SHARES);
 }
 
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w)
 {
-    return has_left(t, w, IC_TURNS_ALONE);
+    return has_left(t, w, 0, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_ALONE);
+}
+
+bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units)
+{
+    return !ic_turns_used_up(t) || has_left(t, w, units, IC_TURNS_LEAST);
 }
 
 void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w)
@@ -143,7 +149,11 @@ void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
     if (ic_list_empty(&t->line)) {
         ic_timer_start(&t->next, 0);
     }
-    ic_list_push_back(&t->line, &w->node);
+    if (t->alone == w) { /* the others wait for it */
+        ic_list_push_front(&t->line, &w->node);
+    } else {
+        ic_list_push_back(&t->line, &w->node);
+    }
     t->lined_up++;
 }
 

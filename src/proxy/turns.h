@@ -10,7 +10,8 @@
  * its place between two turns (ic_call_goes_on).
  *
  * A command that must see, or change, all its keys at one moment goes alone if it takes many turns:
- * until it is over whoever needs keys waits, and all others (PING, INFO ...) go on.
+ * until it is over whoever needs keys waits, and all others (PING, INFO ...) go on. It is the first
+ * of the line, and where many begin such commands at once most of them wait for a later turn.
  *
  * Work is counted in units, not measured: one is a command, or a key looked at, and takes less than
  * a microsecond or two; `turn-work` of them are a turn's.
@@ -66,6 +67,8 @@ uint64_t ic_turns_exec_units(const struct ic_turns *t);
 /* W has not used up its share of this turn; who goes alone, or is about to, has a larger one. */
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w);
+/* W may begin what takes UNITS: little, or this turn is not used up yet. */
+bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 /* No more is to be begun in this turn that can wait. */
 bool ic_turns_used_up(struct ic_turns *t);

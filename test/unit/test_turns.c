@@ -75,6 +75,56 @@ static void test_a_turn_has_a_bounded_part_of_it(void **state)
     end(&b);
 }
 
+/* The same of one command that must not be seen half done. */
+static void go_alone(void *ctx)
+{
+    struct job *j = ctx;
+    struct ic_turns *t = &j->bench->turns;
+    if (!ic_turns_may_enter(t, &j->worker)) {
+        ic_turns_wait(t, &j->worker);
+        return;
+    }
+    if (!ic_turns_may_begin(t, &j->worker, j->left)) {
+        ic_turns_line_up(t, &j->worker);
+        return;
+    }
+    while (j->left > 0) {
+        ic_turns_worked(t, &j->worker, 1);
+        if (--j->left > 0 && !ic_turns_may_work_alone(t, &j->worker)) {
+            ic_turns_go_alone(t, &j->worker);
+            ic_turns_line_up(t, &j->worker);
+            return;
+        }
+    }
+    ic_turns_end_alone(t, &j->worker);
+    j->done_in = t->turn;
+    if (--j->bench->busy == 0) {
+        ic_loop_stop(j->bench->loop);
+    }
+}
+
+/* However many begin one at once; and whoever is in the middle of his comes first. */
+static void test_who_goes_alone_has_no_turn_for_itself(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b.job[i].worker.go = go_alone;
+        b.job[i].left = 400;
+        go_alone(&b.job[i]);
+    }
+    uint64_t turn = b.turns.turn;
+    assert_in_range(b.turns.used, BUDGET, BUDGET + 2); /* three have begun, the last is alone */
+    ic_loop_run(b.loop);
+    assert_in_range(b.turns.most_used, BUDGET, BUDGET + 2);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        assert_true(i == 0 || b.job[i - 1].done_in <= b.job[i].done_in);
+        assert_in_range(b.job[i].done_in, turn, turn + 2 * WORKERS * 400 / BUDGET);
+    }
+    end(&b);
+}
+
 static void test_who_wants_little_is_served_at_once(void **state)
 {
     (void)state;
@@ -117,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_a_turn_has_a_bounded_part_of_it),
+        leak_test(test_who_goes_alone_has_no_turn_for_itself),
         leak_test(test_who_wants_little_is_served_at_once),
         leak_test(test_one_that_leaves_is_not_called),
     };

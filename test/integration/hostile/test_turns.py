@@ -176,6 +176,27 @@ def test_a_long_transaction_takes_many_turns(cluster, small_turns):
     assert turns > queued + 50
 
 
+@pytest.mark.parametrize("request_args", [encode("MGET", *MANY_KEYS[:300]), encode("DEL", *MANY_KEYS[:300]),
+                                          exec_of([encode("EXISTS", "many0")] * 300)],
+                         ids=["MGET", "DEL", "EXEC"])
+def test_many_clients_with_a_few_hundred_keys_each_share_the_turns(cluster, small_turns, request_args):
+    """All of them ask in the same moment."""
+    many_keys(cluster, "many", 300)
+    client, crowd = cluster.redis(), [cluster.socket() for _ in range(100)]
+    client.config_set("turn-work", 1000)
+    before = client.info("stats")["total_net_input_bytes"]
+    for s in crowd:
+        s.sendall(request_args[:-1])
+    wait_until(lambda: client.info("stats")["total_net_input_bytes"] - before > 100 * (len(request_args) - 1), "all have come")
+    client.config_resetstat()
+    for s in crowd:
+        s.sendall(request_args[-1:])
+    for s in crowd:
+        ask(s)
+        s.close()
+    assert 1000 <= client.info("stats")["ic_turn_work_max"] < 2500
+
+
 ENOUGH = b"-ERR the transaction has taken too much work, see turn-work\r\n"
 
 
