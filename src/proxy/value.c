@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 enum {
-    NEAR_MS = 5000,
     PACE_MS = 5000, /* over which a client's pace is measured, */
     KNOWN_MS = 500, /* before which nothing is said about it */
 };
@@ -231,7 +230,7 @@ struct ic_pool_use ic_value_kept(const struct ic_value *v)
     double elapsed_ms = (double)(now_ms(v) - v->mark_ms);
     double came = (double)(v->mark_left - v->left);
     double rest_ms = v->left == 0 ? elapsed_ms : elapsed_ms * (double)v->left / (came + 1);
-    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > NEAR_MS && v->session->waiting != v;
+    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > IC_SESSION_NEAR_MS && v->session->waiting != v;
     return keeps ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 
