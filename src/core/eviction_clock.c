@@ -34,7 +34,7 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
     node->frequency += node->frequency < UINT32_MAX; /* any hit is a mark */
 }
 
-static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static void take(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
     ic_list_remove(&node->link);
@@ -72,7 +72,7 @@ const struct ic_eviction_policy ic_eviction_clock = {
     .init = init,
     .insert = insert,
     .access = access_node,
-    .remove = remove_node,
+    .take = take,
     .victim = victim,
     .give_back = give_back,
     .oldest = oldest,

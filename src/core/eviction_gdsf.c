@@ -38,7 +38,7 @@ struct gdsf {
     struct ic_list used; /* last first */
     double age;          /* L */
     uint64_t clock;      /* bytes that came, less those that their owner took away; one per use */
-    uint64_t bytes;      /* there, but for victims that stayed */
+    uint64_t bytes;      /* there, but for what is away */
     double patience;     /* bytes, as of `faded` on the clock */
     uint64_t faded;
     struct ghost ghost[GHOSTS];
@@ -163,8 +163,9 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
     ic_heap_moved(&g->heap, &node->heap);
 }
 
-static void take(struct gdsf *g, struct ic_eviction_node *node)
+static void take(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
+    struct gdsf *g = gdsf_of(e);
     ic_heap_remove(&g->heap, &node->heap);
     ic_list_remove(&node->link);
     g->bytes -= node->size;
@@ -173,12 +174,6 @@ static void take(struct gdsf *g, struct ic_eviction_node *node)
 static void taken_away(struct ic_eviction_order *e, const struct ic_eviction_node *node)
 {
     gdsf_of(e)->clock -= node->size;
-}
-
-static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
-{
-    take(gdsf_of(e), node);
-    taken_away(e, node);
 }
 
 static struct ic_eviction_node *victim(struct ic_eviction_order *e)
@@ -193,7 +188,7 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     } else {
         return NULL;
     }
-    take(g, node);
+    take(e, node);
     return node;
 }
 
@@ -216,7 +211,7 @@ static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
         return NULL;
     }
     struct ic_eviction_node *node = ic_eviction_of(g->used.prev);
-    take(g, node);
+    take(e, node);
     return node;
 }
 
@@ -227,7 +222,7 @@ const struct ic_eviction_policy ic_eviction_gdsf = {
     .more_memory = more_memory,
     .insert = insert,
     .access = access_node,
-    .remove = remove_node,
+    .take = take,
     .victim = victim,
     .give_back = give_back,
     .taken_away = taken_away,

@@ -33,7 +33,7 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
     ic_list_push_front(&lru_of(e)->used, &node->link);
 }
 
-static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static void take(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     (void)e;
     ic_list_remove(&node->link);
@@ -61,7 +61,7 @@ const struct ic_eviction_policy ic_eviction_lru = {
     .init = init,
     .insert = insert,
     .access = access_node,
-    .remove = remove_node,
+    .take = take,
     .victim = victim,
     .give_back = give_back,
     .oldest = victim,

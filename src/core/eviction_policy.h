@@ -8,11 +8,11 @@
 #include "core/eviction.h"
 
 /* The first of each policy's own struct. The lists are eviction.c's: what is in one of them was a
- * victim, so the policy knows nothing of it until it is given back. */
+ * victim or taken, so the policy knows nothing of it until it is given back. */
 struct ic_eviction_order {
     const struct ic_eviction_policy *policy;
     struct ic_list aside; /* pinned */
-    struct ic_list due;   /* pinned no more: they go first, the first first */
+    struct ic_list due;   /* they go first, the first first */
 };
 
 /*
@@ -31,11 +31,12 @@ struct ic_eviction_policy {
     uint64_t (*more_memory)(const struct ic_eviction_order *e); /* beside SIZE; NULL: none */
     int (*insert)(struct ic_eviction_order *e, struct ic_eviction_node *node);
     void (*access)(struct ic_eviction_order *e, struct ic_eviction_node *node);
-    void (*remove)(struct ic_eviction_order *e, struct ic_eviction_node *node);
+    void (*take)(struct ic_eviction_order *e, struct ic_eviction_node *node); /* out */
     struct ic_eviction_node *(*victim)(struct ic_eviction_order *e); /* taken out; NULL: empty */
-    /* A victim stayed, and was used: `access` follows. IC_ENOMEM: it is not inside. */
+    /* What was a victim or taken is in the order again; after a use `access` follows. IC_ENOMEM: it
+     * is not inside. */
     int (*give_back)(struct ic_eviction_order *e, struct ic_eviction_node *node);
-    /* A victim stayed, and its owner took it away. NULL: that is the same as its eviction. */
+    /* What was a victim or taken was removed by its owner. NULL: that is as its eviction. */
     void (*taken_away)(struct ic_eviction_order *e, const struct ic_eviction_node *node);
     /* Of those inside one that came, or was used, longest ago, at the cost of a removal; NULL:
      * empty. */

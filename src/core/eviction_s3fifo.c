@@ -80,8 +80,9 @@ static void push(struct s3fifo *s, struct ic_eviction_node *node, uint8_t queue)
     ic_list_push_front(&s->queue[queue], &node->link);
 }
 
-static void take(struct s3fifo *s, struct ic_eviction_node *node)
+static void take(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
+    struct s3fifo *s = s3fifo_of(e);
     s->bytes[node->queue] -= node->size;
     s->main_count -= node->queue == QUEUE_MAIN;
     ic_list_remove(&node->link);
@@ -102,18 +103,13 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
     }
 }
 
-static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
-{
-    take(s3fifo_of(e), node);
-}
-
 /* The oldest of the small queue that was used at most once; others go to main. NULL: none. */
 static struct ic_eviction_node *victim_small(struct s3fifo *s)
 {
     for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_SMALL]); passed++) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_SMALL].prev);
         bool used = node->frequency > 1 && passed < IC_EVICTION_PASSED_MAX;
-        take(s, node);
+        take(&s->base, node);
         if (!used) {
             ghost_put(s, node->name);
             return node;
@@ -128,7 +124,7 @@ static struct ic_eviction_node *victim_main(struct s3fifo *s)
     for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_MAIN]); passed++) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_MAIN].prev);
         uint32_t hits = node->frequency;
-        take(s, node);
+        take(&s->base, node);
         if (hits == 0 || passed == IC_EVICTION_PASSED_MAX) {
             return node;
         }
@@ -165,7 +161,7 @@ static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
     for (int queue = QUEUE_SMALL; queue <= QUEUE_MAIN; queue++) {
         if (!ic_list_empty(&s->queue[queue])) {
             struct ic_eviction_node *node = ic_eviction_of(s->queue[queue].prev);
-            take(s, node);
+            take(e, node);
             node->frequency += queue == QUEUE_MAIN;
             return node;
         }
@@ -178,7 +174,7 @@ const struct ic_eviction_policy ic_eviction_s3fifo = {
     .init = init,
     .insert = insert,
     .access = access_node,
-    .remove = remove_node,
+    .take = take,
     .victim = victim,
     .give_back = give_back,
     .oldest = oldest,

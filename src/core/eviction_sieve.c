@@ -37,7 +37,7 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
     node->frequency += node->frequency < UINT32_MAX; /* any hit is a mark */
 }
 
-static void remove_node(struct ic_eviction_order *e, struct ic_eviction_node *node)
+static void take(struct ic_eviction_order *e, struct ic_eviction_node *node)
 {
     struct sieve *sieve = sieve_of(e);
     if (sieve->hand == &node->link) {
@@ -58,7 +58,7 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
         }
         struct ic_eviction_node *node = ic_eviction_of(sieve->hand);
         if (node->frequency == 0 || passed == IC_EVICTION_PASSED_MAX) {
-            remove_node(e, node);
+            take(e, node);
             return node;
         }
         node->frequency = 0;
@@ -80,7 +80,7 @@ static struct ic_eviction_node *oldest(struct ic_eviction_order *e)
         return NULL;
     }
     struct ic_eviction_node *node = ic_eviction_of(sieve->queue.prev);
-    remove_node(e, node);
+    take(e, node);
     return node;
 }
 
@@ -89,7 +89,7 @@ const struct ic_eviction_policy ic_eviction_sieve = {
     .init = init,
     .insert = insert,
     .access = access_node,
-    .remove = remove_node,
+    .take = take,
     .victim = victim,
     .give_back = give_back,
     .oldest = oldest,

@@ -39,7 +39,7 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     ic_buf_init(&s->owed);
     ic_store_watch_init(s, ic_rng_next(setup->rng));
     s->catalog = ic_catalog_new(ic_rng_next(setup->rng));
-    s->eviction = ic_eviction_new(setup->config->eviction);
+    s->eviction = ic_eviction_new(setup->config->eviction, IC_STORE_REACH_MAX);
     s->candidate = ic_calloc(functions, sizeof *s->candidate);
     s->evictable = ic_calloc(functions, sizeof *s->evictable);
     s->pinned = ic_calloc(functions, sizeof *s->pinned);
@@ -192,6 +192,9 @@ int ic_store_attach(struct ic_store *s, struct ic_entry *e, struct ic_object *o)
             restore_account(o, before, draft);
             return result;
         }
+        if (o->pins > 0) {
+            ic_eviction_pin(s->eviction, &o->policy);
+        }
         count_places(s, o, true);
     }
     int result = ic_catalog_attach(s->catalog, e, o);
@@ -311,6 +314,7 @@ void ic_store_pin(struct ic_store *s, struct ic_object *o)
     assert(o->pins < UINT32_MAX);
     if (o->pins == 0 && o->counted) {
         count_pinned(s, o, true);
+        ic_eviction_pin(s->eviction, &o->policy);
     }
     o->pins++;
 }

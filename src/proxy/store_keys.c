@@ -142,30 +142,23 @@ static bool evict(struct ic_store *s, struct ic_object *o)
     return true;
 }
 
-/* Evicting what is pinned would free nothing until its readers are done: it is not looked at again
- * before. NULL: there is no other. */
-static struct ic_object *next_victim(struct ic_store *s)
+/* NULL: there is none that is not pinned. */
+static struct ic_eviction_node *next_victim(struct ic_store *s)
 {
-    struct ic_eviction_node *node;
-    while ((node = ic_eviction_victim(s->eviction)) != NULL) {
-        struct ic_object *o = IC_CONTAINER(node, struct ic_object, policy);
-        if (o->pins == 0) {
-            return o;
-        }
-        ic_eviction_set_aside(s->eviction, node);
-        s->stats.set_aside++;
-    }
-    return NULL;
+    uint64_t before = ic_eviction_set_aside(s->eviction);
+    struct ic_eviction_node *node = ic_eviction_victim(s->eviction);
+    s->stats.set_aside += ic_eviction_set_aside(s->eviction) - before;
+    return node;
 }
 
 bool ic_store_evict_one(struct ic_store *s)
 {
-    struct ic_object *o = next_victim(s);
-    if (o == NULL) {
+    struct ic_eviction_node *node = next_victim(s);
+    if (node == NULL) {
         return false;
     }
-    if (!evict(s, o)) {
-        ic_eviction_return(s->eviction, &o->policy);
+    if (!evict(s, IC_CONTAINER(node, struct ic_object, policy))) {
+        ic_eviction_return(s->eviction, node);
         return false;
     }
     return true;

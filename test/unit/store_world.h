@@ -592,6 +592,7 @@ static inline void world_check_node(struct world *w, uint16_t i, const struct wo
 
 struct world_sum { /* of committed objects */
     uint64_t evictable[WORLD_FUNCTIONS], pinned[WORLD_FUNCTIONS], pinned_bytes;
+    uint32_t in_reach; /* pinned, and not set aside by the eviction */
 };
 
 static inline void world_add_object(struct ic_object *o, void *ctx)
@@ -601,6 +602,8 @@ static inline void world_add_object(struct ic_object *o, void *ctx)
         return;
     }
     sum->pinned_bytes += o->pins > 0 ? o->size : 0;
+    assert_int_equal(o->policy.pinned, o->pins > 0);
+    sum->in_reach += o->policy.pinned && o->policy.away < IC_EVICTION_ASIDE;
     for (uint16_t i = 0; i < o->data + o->parity; i++) {
         uint16_t function = o->place[i].function;
         if (o->place[i].state == IC_CHUNK_HELD) {
@@ -616,6 +619,7 @@ static inline void world_check_evictable(struct world *w)
     struct world_sum sum = {0};
     ic_catalog_object_each(w->store->catalog, world_add_object, &sum);
     assert_int_equal(w->store->pinned_bytes, sum.pinned_bytes);
+    assert_int_equal(ic_eviction_in_reach(w->store->eviction), sum.in_reach);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
         assert_int_equal(w->store->evictable[i], sum.evictable[i]);
         assert_int_equal(w->store->pinned[i], sum.pinned[i]);

@@ -227,7 +227,7 @@ static void test_memory_per_object(void **state)
     (void)state;
     enum { OBJECTS = 20000, BYTES_MAX = 430 };
     struct ic_catalog *c = ic_catalog_new(1);
-    struct ic_eviction *eviction = ic_eviction_new(IC_EVICTION_GDSF);
+    struct ic_eviction *eviction = ic_eviction_new(IC_EVICTION_GDSF, 0);
     struct mallinfo2 before = mallinfo2();
     uint64_t counted = ic_catalog_memory(c) + ic_eviction_memory(eviction);
     for (uint64_t i = 0; i < OBJECTS; i++) {

@@ -234,6 +234,31 @@ static void test_pinned_are_looked_at_once(void **state)
     }
 }
 
+/* However many are pinned, one eviction looks at a bounded number; so it is when all are used. */
+static void test_looks_are_bounded(void **state)
+{
+    (void)state;
+    enum { PINNED = IC_STORE_REACH_MAX + 100 };
+    static struct ic_object *o[PINNED];
+    struct world *w = start("gdsf");
+    use(w, "maxmemory", "0");
+    set_many(w, "old", PINNED, 1);
+    set_many(w, "new", 3, 1);
+    pin_many(w, o, "old", PINNED);
+    assert_int_equal(set_aside(w), 0);
+    assert_true(ic_store_evict_one(w->store));
+    assert_in_range(set_aside(w), 1, IC_STORE_REACH_MAX);
+    for (int i = 0; i < PINNED; i++) {
+        ic_eviction_access(w->store->eviction, &o[i]->policy);
+    }
+    world_check(w);
+    uint64_t before = set_aside(w);
+    assert_true(ic_store_evict_one(w->store));
+    assert_true(set_aside(w) - before <= IC_STORE_REACH_MAX);
+    unpin_many(w, o, PINNED);
+    world_deinit(w);
+}
+
 /* Nothing is evicted for what then finds no room because the others are pinned: of `maxmemory`, */
 static void test_nothing_goes_in_vain(void **state)
 {
@@ -340,6 +365,7 @@ int main(void)
         leak_test(test_change_without_memory),
         leak_test(test_evicted_in_slices),
         leak_test(test_pinned_are_looked_at_once),
+        leak_test(test_looks_are_bounded),
         leak_test(test_nothing_goes_in_vain),
         leak_test(test_nothing_goes_in_vain_on_functions),
         leak_test(test_less_than_is_pinned),
