@@ -6,8 +6,10 @@ void ic_client_memory_init(struct ic_client_memory *m)
 {
     *m = (struct ic_client_memory){0};
     for (size_t i = 0; i < IC_CLIENT_MEMORY_BUCKETS; i++) {
-        ic_list_init(&m->bucket[false][i]);
-        ic_list_init(&m->bucket[true][i]);
+        for (size_t by = 0; by < IC_CLIENT_MEASURES; by++) {
+            ic_list_init(&m->bucket[false][by][i]);
+            ic_list_init(&m->bucket[true][by][i]);
+        }
     }
 }
 
@@ -17,32 +19,45 @@ static int bucket_of(size_t bytes)
 }
 
 /* C takes BYTES, 0 as well, in the totals. */
-static void count(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes)
+static void count(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes,
+                  size_t withdrawn)
 {
     m->total += bytes - c->bytes;
     m->spared += c->spared ? bytes - c->bytes : 0;
+    m->withdrawn[c->spared] += withdrawn - c->withdrawn;
     c->bytes = bytes;
+    c->withdrawn = withdrawn;
+}
+
+static bool same_buckets(const struct ic_client_charge *c, size_t bytes, size_t withdrawn)
+{
+    return bucket_of(bytes) == bucket_of(c->bytes) &&
+           bucket_of(bytes - withdrawn) == bucket_of(c->bytes - c->withdrawn);
 }
 
 void ic_client_memory_charge(struct ic_client_memory *m, struct ic_client_charge *c, size_t bytes,
-                             bool spared)
+                             size_t withdrawn, bool spared)
 {
-    assert(bytes > 0);
-    if (c->bytes > 0 && spared == c->spared && bucket_of(bytes) == bucket_of(c->bytes)) {
-        count(m, c, bytes);
+    assert(bytes > withdrawn);
+    if (c->bytes > 0 && spared == c->spared && same_buckets(c, bytes, withdrawn)) {
+        count(m, c, bytes, withdrawn);
         return;
     }
     ic_client_memory_leave(m, c);
     c->spared = spared;
-    count(m, c, bytes);
-    ic_list_push_back(&m->bucket[spared][bucket_of(bytes)], &c->node);
+    count(m, c, bytes, withdrawn);
+    ic_list_push_back(&m->bucket[spared][IC_CLIENT_WHOLE][bucket_of(bytes)],
+                      &c->node[IC_CLIENT_WHOLE]);
+    ic_list_push_back(&m->bucket[spared][IC_CLIENT_CHOSEN][bucket_of(bytes - withdrawn)],
+                      &c->node[IC_CLIENT_CHOSEN]);
 }
 
 void ic_client_memory_leave(struct ic_client_memory *m, struct ic_client_charge *c)
 {
     if (c->bytes > 0) {
-        count(m, c, 0);
-        ic_list_remove(&c->node);
+        count(m, c, 0, 0);
+        ic_list_remove(&c->node[IC_CLIENT_WHOLE]);
+        ic_list_remove(&c->node[IC_CLIENT_CHOSEN]);
     }
 }
 
@@ -52,11 +67,13 @@ struct ic_client_charge *ic_client_memory_victim(const struct ic_client_memory *
         return NULL;
     }
     bool spared = m->total - m->spared <= limit / 2;
-    const struct ic_list *bucket = &m->bucket[spared][IC_CLIENT_MEMORY_BUCKETS - 1];
+    size_t all = spared ? m->spared : m->total - m->spared;
+    enum ic_client_measure by = m->withdrawn[spared] > all / 2 ? IC_CLIENT_WHOLE : IC_CLIENT_CHOSEN;
+    const struct ic_list *bucket = &m->bucket[spared][by][IC_CLIENT_MEMORY_BUCKETS - 1];
     while (ic_list_empty(bucket)) { /* they take more than 0 bytes: one is not empty */
         bucket--;
     }
-    return IC_CONTAINER(bucket->next, struct ic_client_charge, node);
+    return IC_CONTAINER(bucket->next - by, struct ic_client_charge, node); /* of node[0] */
 }
 
 void ic_client_memory_note(struct ic_client_memory *m, uint64_t now_ms, size_t input, size_t output)

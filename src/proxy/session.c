@@ -584,6 +584,14 @@ size_t ic_session_memory(const struct ic_session *s)
            ic_reply_memory(&s->reply) + s->call.job_memory;
 }
 
+/* Bytes of it that were withdrawn: only the last value can have a head that large. */
+static size_t withdrawn_memory(const struct ic_session *s)
+{
+    return ic_list_empty(&s->values)
+               ? 0
+               : ic_value_withdrawn(IC_CONTAINER(s->values.prev, struct ic_value, node));
+}
+
 static struct ic_output_limit output_limit(const struct ic_session *s)
 {
     return ic_output_limits_of(&s->proxy->config->client_output_buffer_limit, IC_CLIENT_NORMAL);
@@ -632,7 +640,8 @@ bool ic_session_charge(struct ic_session *s)
     }
     size_t limit = ic_client_memory_limit(s->proxy->config), hard = (size_t)output_limit(s).hard;
     size_t before = s->charge.bytes;
-    ic_client_memory_charge(memory, &s->charge, ic_session_memory(s), s->no_evict);
+    ic_client_memory_charge(memory, &s->charge, ic_session_memory(s), withdrawn_memory(s),
+                            s->no_evict);
     ic_reply_set_limit(&s->reply, hard > 0 && hard < limit ? hard : limit);
     if (s->charge.bytes <= before) {
         return true;

@@ -216,6 +216,11 @@ size_t ic_value_withdraw(struct ic_value *v)
     return v->head.len;
 }
 
+size_t ic_value_withdrawn(const struct ic_value *v)
+{
+    return v->head.cap > IC_VALUE_HEAD_BYTES ? v->head.cap - IC_VALUE_HEAD_BYTES : 0;
+}
+
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
     if (v->session->starved || now_ms(v) - v->mark_ms >= PACE_MS) {

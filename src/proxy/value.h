@@ -51,6 +51,8 @@ void ic_value_received(struct ic_value *v, size_t length);
  * given back (ic_put_withdraw), and what came is a head again, which is complete when twice as much
  * has come. Returns how many bytes were copied; the session is to be charged for them. */
 size_t ic_value_withdraw(struct ic_value *v);
+/* Bytes that V takes because of that, beyond IC_VALUE_HEAD_BYTES: not what its client chose. */
+size_t ic_value_withdrawn(const struct ic_value *v);
 /* As ic_put_fast_enough; of a V that is streaming. */
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate);
 /* What was claimed of the pool for V, which is streaming or complete, and not sealed, if its client

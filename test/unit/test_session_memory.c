@@ -4,6 +4,7 @@
  */
 #include "proxy/session.h"
 
+#include "proxy/value.h"
 #include "unit/session_world.h"
 
 static void set(const char *name, const char *value)
@@ -310,6 +311,46 @@ static void test_values_of_one_request_are_sealed_by_and_by(void **state)
     settle(0);
 }
 
+/* What others needed of an upload that stalls is counted, but does not make its client the largest.
+ */
+static void test_an_upload_that_gave_way_is_not_evicted(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000000, CAME = 400000, KEY = 60000 };
+    static char value[CAME], key[KEY];
+    set("unit-size", "256kb"); /* a stripe has twice that */
+    set("max-key-size", "64kb");
+    set("maxmemory-clients", "1mb");
+    int upload = dial();
+    settle(1);
+    struct ic_session *s = first_session();
+    say(upload, "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$1000000\r\n");
+    give(upload, value, CAME);
+    for (uint64_t until = clock_ms() + DEADLINE_MS;
+         s->streaming == NULL || s->streaming->left + CAME != SIZE;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+    for (uint64_t until = clock_ms() + DEADLINE_MS; ic_value_withdraw(s->streaming) == 0;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+    assert_true(ic_session_charge(s));
+    assert_true(s->charge.bytes > CAME);
+    for (int i = 0; proxy.sessions->stats.evicted_clients == 0; i++) {
+        int fd = dial();
+        assert_true(i < 100);
+        for (int j = 0; j < 3 && proxy.sessions->stats.evicted_clients == 0; j++) {
+            say(fd, "*2\r\n$5\r\nWATCH\r\n$60000\r\n");
+            key[0] = (char)('0' + j);
+            give(fd, key, KEY);
+            ask(fd, "\r\n", "+OK\r\n");
+        }
+    }
+    assert_false(s->gone);
+    close(upload);
+}
+
 #define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -319,6 +360,7 @@ int main(void)
         session_test(test_output_limits),
         session_test(test_a_transaction_with_long_replies),
         session_test(test_the_largest_is_evicted),
+        session_test(test_an_upload_that_gave_way_is_not_evicted),
         session_test(test_requests_too_large_for_memory),
         session_test(test_idle_connections_take_little),
         session_test(test_values_of_one_request_are_sealed_by_and_by),
