@@ -275,6 +275,14 @@ static struct ic_eviction_node *next_of(struct ic_eviction_order *o)
     return due != NULL ? ic_eviction_of(due) : o->policy->victim(o);
 }
 
+static void begin_search(struct ic_eviction *e)
+{
+    e->to->passes = IC_EVICTION_PASSED_MAX;
+    if (e->from != NULL) {
+        e->from->passes = IC_EVICTION_PASSED_MAX;
+    }
+}
+
 static struct ic_eviction_node *next(struct ic_eviction *e)
 {
     struct ic_eviction_node *node = next_of(e->to);
@@ -284,6 +292,7 @@ static struct ic_eviction_node *next(struct ic_eviction *e)
 struct ic_eviction_node *ic_eviction_victim(struct ic_eviction *e)
 {
     struct ic_eviction_node *node;
+    begin_search(e);
     while ((node = next(e)) != NULL && node->pinned) {
         leave_reach(e);
         e->set_aside++;

@@ -44,9 +44,9 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
 {
     struct ic_list *ring = &clock_of(e)->ring;
     struct ic_list *link;
-    for (int passed = 0; (link = ic_list_pop_front(ring)) != NULL; passed++) {
+    for (; (link = ic_list_pop_front(ring)) != NULL; e->passes--) {
         struct ic_eviction_node *node = ic_eviction_of(link);
-        if (node->frequency == 0 || passed == IC_EVICTION_PASSED_MAX) {
+        if (node->frequency == 0 || e->passes == 0) {
             return node;
         }
         node->frequency = 0;

@@ -13,13 +13,14 @@ struct ic_eviction_order {
     const struct ic_eviction_policy *policy;
     struct ic_list aside; /* pinned */
     struct ic_list due;   /* they go first, the first first */
+    uint32_t passes;      /* that are left to the search for a victim */
 };
 
 /*
- * Objects that one call passes over because they were used, at most: then the next one goes, used
- * or not. Where so many in a row were used nearly all were, and who comes first says little. Some
- * 0.4 us each, out of the processor's caches: with a million objects a whole round would take 400
- * ms.
+ * Objects that the search for a victim passes over because they were used, at most, however many
+ * pinned ones come between: then the next one goes, used or not. Where so many were used nearly all
+ * were, and who comes first says little. Some 0.4 us each, out of the processor's caches: with a
+ * million objects a whole round would take 400 ms.
  */
 enum { IC_EVICTION_PASSED_MAX = 2000 };
 

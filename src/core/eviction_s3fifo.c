@@ -106,9 +106,9 @@ static void access_node(struct ic_eviction_order *e, struct ic_eviction_node *no
 /* The oldest of the small queue that was used at most once; others go to main. NULL: none. */
 static struct ic_eviction_node *victim_small(struct s3fifo *s)
 {
-    for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_SMALL]); passed++) {
+    for (; !ic_list_empty(&s->queue[QUEUE_SMALL]); s->base.passes--) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_SMALL].prev);
-        bool used = node->frequency > 1 && passed < IC_EVICTION_PASSED_MAX;
+        bool used = node->frequency > 1 && s->base.passes > 0;
         take(&s->base, node);
         if (!used) {
             ghost_put(s, node->name);
@@ -121,11 +121,11 @@ static struct ic_eviction_node *victim_small(struct s3fifo *s)
 
 static struct ic_eviction_node *victim_main(struct s3fifo *s)
 {
-    for (int passed = 0; !ic_list_empty(&s->queue[QUEUE_MAIN]); passed++) {
+    for (; !ic_list_empty(&s->queue[QUEUE_MAIN]); s->base.passes--) {
         struct ic_eviction_node *node = ic_eviction_of(s->queue[QUEUE_MAIN].prev);
         uint32_t hits = node->frequency;
         take(&s->base, node);
-        if (hits == 0 || passed == IC_EVICTION_PASSED_MAX) {
+        if (hits == 0 || s->base.passes == 0) {
             return node;
         }
         push(s, node, QUEUE_MAIN);

@@ -52,12 +52,12 @@ static struct ic_eviction_node *victim(struct ic_eviction_order *e)
     if (ic_list_empty(&sieve->queue)) {
         return NULL;
     }
-    for (int passed = 0;; passed++) {
+    for (;; e->passes--) {
         if (sieve->hand == &sieve->queue) {
             sieve->hand = sieve->queue.prev;
         }
         struct ic_eviction_node *node = ic_eviction_of(sieve->hand);
-        if (node->frequency == 0 || passed == IC_EVICTION_PASSED_MAX) {
+        if (node->frequency == 0 || e->passes == 0) {
             take(e, node);
             return node;
         }

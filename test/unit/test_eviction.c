@@ -311,6 +311,34 @@ static void test_bounded_looks(void **state)
     }
 }
 
+/* All were used but for some that are pinned, which stop a call again and again: so it is, too. */
+static void test_bounded_looks_beside_pins(void **state)
+{
+    (void)state;
+    enum { MANY = 20000, EVERY = 100 };
+    static struct ic_eviction_node node[MANY];
+    for (int kind = IC_EVICTION_GDSF; kind <= IC_EVICTION_CLOCK; kind++) {
+        memset(node, 0, sizeof node);
+        struct ic_eviction *e = ic_eviction_new(kind, MANY);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(ic_eviction_insert(e, &node[i], 10, (uint64_t)i), 0);
+            for (int use = 0; i % EVERY != 0 && use < 4; use++) {
+                ic_eviction_access(e, &node[i]);
+            }
+        }
+        for (int i = 0; i < MANY; i += EVERY) {
+            ic_eviction_pin(e, &node[i]);
+        }
+        assert_non_null(ic_eviction_victim(e));
+        int touched = 0;
+        for (int i = 0; i < MANY; i++) {
+            touched += !node[i].pinned && (node[i].frequency < 3 || !node[i].inside);
+        }
+        assert_in_range(touched, 1, 5000);
+        ic_eviction_free(e);
+    }
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -753,6 +781,7 @@ int main(void)
         leak_test(test_gdsf_least_goes_first),
         leak_test(test_returned_victims),
         leak_test(test_bounded_looks),
+        leak_test(test_bounded_looks_beside_pins),
         leak_test(test_no_memory),
         leak_test(test_tiny_halves),
         leak_test(test_patience_is_learnt),
