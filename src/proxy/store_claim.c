@@ -61,15 +61,28 @@ static bool all_have_room(const struct ic_store *s, const struct ic_object *o, u
     return true;
 }
 
-/* Of s->candidate, those that can have no room for WHOLE, sooner or later, have none from now on.
- * Returns how many of the others can have it for COST now. */
-static uint32_t keep_possible(struct ic_store *s, uint64_t whole, uint64_t cost)
+/* Functions of s->candidate that have room for COST if everything that can be evicted now were. */
+static uint32_t possible_functions_now(const struct ic_store *s, uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        could += possible_now(s, (uint16_t)i, s->candidate[i].room) >= cost;
+    }
+    return could;
+}
+
+/* Of s->candidate, those that can have no room for WHOLE now have none from now on; or, if that
+ * would leave fewer than CHUNKS, those that can have it neither now nor later. Returns how many of
+ * the others can have it for COST now. */
+static uint32_t keep_possible(struct ic_store *s, uint64_t whole, uint64_t cost, uint32_t chunks)
+{
+    bool enough_now = possible_functions_now(s, whole) >= chunks;
+    uint32_t could = 0;
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
         struct ic_candidate *c = &s->candidate[i];
-        bool in_time = c->room + s->evictable[i] >= whole;
-        could += in_time && possible_now(s, (uint16_t)i, c->room) >= cost;
+        uint64_t now = possible_now(s, (uint16_t)i, c->room);
+        bool in_time = (enough_now ? now : c->room + s->evictable[i]) >= whole;
+        could += in_time && now >= cost;
         c->room = in_time ? c->room : 0;
     }
     return could;
@@ -82,7 +95,7 @@ static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
     uint16_t function[IC_PLACEMENT_MAX];
     uint32_t chunks = (uint32_t)ic_object_chunks(o), count = ic_pool_count(s->setup.pool);
     ic_store_fill_candidates(s);
-    if (keep_possible(s, cost_of(o, o->chunk_length), cost) < chunks) {
+    if (keep_possible(s, cost_of(o, o->chunk_length), cost, chunks) < chunks) {
         return IC_ENOSPC;
     }
     if (all_have_room(s, o, cost)) {

@@ -198,12 +198,74 @@ static void test_maxmemory_counts_what_has_come(void **state)
     world_deinit(w);
 }
 
+static bool is_on(const struct ic_object *o, uint16_t function)
+{
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        if (o->place[i].function == function) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Pins what is on FUNCTION of the objects "0" to COUNT - 1, but the first LEFT of them, which are
+ * deleted. Returns how many it has pinned: PINNED. */
+static int pin_all_on(struct world *w, uint16_t function, int count, int left,
+                      struct ic_object **pinned)
+{
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        struct ic_object *o = world_object(w, key);
+        if (!is_on(o, function)) {
+            continue;
+        }
+        if (left > 0) {
+            left--;
+            assert_true(world_change(w, IC_CHANGE_DELETE, key, NULL, 0) >= 0);
+        } else {
+            ic_store_pin(w->store, o);
+            pinned[found++] = o;
+        }
+    }
+    return found;
+}
+
+static void unpin(struct world *w, struct ic_object **pinned, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ic_store_unpin(w->store, pinned[i]);
+    }
+}
+
+/* What is free there is more than elsewhere, but nothing else will be. */
+static void test_a_function_that_is_kept_is_passed_over(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *o, *pinned[OLD_COUNT];
+    int count = pin_all_on(w, 0, OLD_COUNT, 6, pinned);
+    assert_int_equal(promise(w, 20 * STEP, &o), 0);
+    for (uint64_t came = 1; came <= 10; came++) {
+        assert_int_equal(ic_store_claim(w->store, o, came * STEP), 0);
+        assert_false(is_on(o, 0));
+    }
+    ic_store_drop(w->store, o);
+    unpin(w, pinned, count);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_a_promise_takes_nothing), leak_test(test_evicts_for_what_has_come),
-        leak_test(test_grows_in_flight),         leak_test(test_no_room_in_the_middle),
-        leak_test(test_what_can_never_fit),      leak_test(test_maxmemory_counts_what_has_come),
+        leak_test(test_a_promise_takes_nothing),
+        leak_test(test_evicts_for_what_has_come),
+        leak_test(test_grows_in_flight),
+        leak_test(test_no_room_in_the_middle),
+        leak_test(test_what_can_never_fit),
+        leak_test(test_maxmemory_counts_what_has_come),
+        leak_test(test_a_function_that_is_kept_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
