@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "proxy/functions.h"
 #include "proxy/proxy.h"
+#include "proxy/store.h"
 #include "proxy/value.h"
 #include "proxy/window.h"
 
@@ -248,30 +249,50 @@ void ic_sessions_note_no_room(struct ic_sessions *all, struct ic_pool_use use)
 }
 
 /*
+ * All together keep much: more than half of the pool, or of the tightest function that the value
+ * needs. What they keep there is what nothing can evict, without what others have of a function on
+ * the average: placement gives a full one less than others. (Who keeps values of as many chunks as
+ * that one keeps some on a function that lacks room, wherever they are.)
+ */
+static bool is_crowd(const struct ic_sessions *all, struct ic_pool_use whole,
+                     struct ic_pool_use kept, const struct ic_store_lack *lack)
+{
+    double functions = ic_pool_count(ic_functions_pool(all->proxy->functions));
+    double of_all = (double)kept.chunks, much = MOST * (double)lack->capacity;
+    double others = (double)lack->stuck_on_all > of_all ? (double)lack->stuck_on_all - of_all : 0;
+    return part_of(whole, kept) > MOST ||
+           (of_all > much && (double)lack->stuck - others / functions > much);
+}
+
+/*
  * A value found no room in the pool although everything that can be evicted were: the client that
  * keeps the most of it to itself loses it, if that is much, and not less than the value asks for.
- * When all together keep more than half of the pool, that is much, whoever has how little of it:
- * for a value that does not ask for much itself the largest go until there is room. True: more of
- * them are to go, soon.
+ * When all together keep much, whoever has how little of it: for a value that does not ask for much
+ * itself the largest go until there is room. A cut that gives nothing back at once was of one of
+ * many that keep the same, or of one who keeps very much: they are looked at anew then, since each
+ * of the many that are left keeps more. True: they are to be, soon.
  */
 static bool relieve_pool(struct ic_sessions *all)
 {
-    struct ic_pool_use whole = whole_pool(all), no_room = all->no_room;
-    double asked = part_of(whole, no_room), wanted = asked, least = asked > MUCH ? asked : MUCH;
-    struct holders h = find_holders(all, whole);
-    bool crowd = part_of(whole, h.kept) > MOST && asked <= MUCH;
-    all->no_room = (struct ic_pool_use){0};
-    for (unsigned i = 0; i < h.count && (crowd || h.part[i] > least); i++) {
-        cut(h.session[i], "it keeps values in the pool, and there is no room for those of others");
-        if (h.part[i] >= wanted) {
-            return false;
-        }
-        wanted -= h.part[i];
+    struct ic_store_lack lack = ic_store_lack(all->proxy->store, all->no_room);
+    struct ic_pool_use whole = whole_pool(all);
+    double asked = part_of(whole, all->no_room), missing = part_of(whole, lack.missing), before;
+    double least = asked > MUCH ? asked : MUCH;
+    if (missing > 0 && !ic_list_empty(&all->leaving)) {
+        return true; /* they have not given back all that they kept */
     }
-    if (crowd && h.count == HOLDERS_MAX) {
-        double rest = wanted / asked;
-        all->no_room.values = (uint64_t)(rest * (double)no_room.values);
-        all->no_room.chunks = (uint64_t)(rest * (double)no_room.chunks);
+    struct holders h = find_holders(all, whole);
+    bool crowd = asked <= MUCH && is_crowd(all, whole, h.kept, &lack), frees = missing > 0;
+    unsigned cuts = 0;
+    for (; cuts < h.count && frees && (crowd || h.part[cuts] > least); cuts++) {
+        cut(h.session[cuts],
+            "it keeps values in the pool, and there is no room for those of others");
+        before = missing;
+        missing = part_of(whole, ic_store_lack(all->proxy->store, all->no_room).missing);
+        frees = missing > 0 && missing < before;
+    }
+    if (cuts == 0 || missing == 0) {
+        all->no_room = (struct ic_pool_use){0};
     }
     return all->no_room.chunks > 0;
 }

@@ -24,8 +24,8 @@ struct ic_sessions {
     struct ic_turns turns;
     struct ic_worker chores;
     uint64_t attack_logged_ms;  /* when a client that speaks HTTP was logged; 0: never */
-    struct ic_pool_use no_room; /* of the smallest value that found none in the pool since the last
-                                   tick; no chunks: all did */
+    struct ic_pool_use no_room; /* of the smallest value that found none in the pool, and has none
+                                   yet, as far as has been looked; no chunks: all did */
     struct ic_timer tick, relieve;
     uint64_t reader_cut_ms;  /* when a slow reader was last cut for others; 0: never */
     struct ic_buf password;  /* len 0: none is needed */

@@ -126,6 +126,16 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
 /* What a draft of SIZE bytes for KEY will have taken in the end. */
 struct ic_pool_use ic_store_use(const struct ic_store *s, struct ic_slice key, uint64_t size);
+/*
+ * Why a value that would take USE finds no room. It needs as many functions as it has chunks: of
+ * those that could have the most room, the last is the tightest, and decides.
+ */
+struct ic_store_lack {
+    struct ic_pool_use missing; /* to be given back at least; zeros: there is room */
+    uint64_t stuck, capacity;   /* of the tightest: bytes that nothing can evict now, of how many */
+    uint64_t stuck_on_all;      /* the same of all functions of the pool */
+};
+struct ic_store_lack ic_store_lack(const struct ic_store *s, struct ic_pool_use use);
 /* The reason of the IC_ETOOBIG of a draft of SIZE bytes, without "ERR ". */
 void ic_store_too_big_text(const struct ic_store *s, struct ic_slice key, uint64_t size, char *why,
                            size_t why_size);

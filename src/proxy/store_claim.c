@@ -172,6 +172,59 @@ int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_b
     return 0;
 }
 
+/* ---- what a value lacks ------------------------------------------------------- */
+
+struct space { /* of a function */
+    uint64_t possible, capacity;
+};
+
+/* EMPTIEST, *COUNT of at most MOST, the emptiest first, gets ONE if it is among them. */
+static void keep_emptiest(struct space *emptiest, uint32_t *count, uint32_t most, struct space one)
+{
+    uint32_t at = *count;
+    if (at == most && emptiest[at - 1].possible >= one.possible) {
+        return;
+    }
+    at = at == most ? at - 1 : at;
+    *count = at + 1;
+    for (; at > 0 && emptiest[at - 1].possible < one.possible; at--) {
+        emptiest[at] = emptiest[at - 1];
+    }
+    emptiest[at] = one;
+}
+
+static uint64_t stuck_of(struct space f)
+{
+    return f.capacity > f.possible ? f.capacity - f.possible : 0;
+}
+
+static uint64_t missing_values(const struct ic_store *s, uint64_t size)
+{
+    uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
+    uint64_t all = s->draft_bytes + s->dead_bytes + s->pinned_bytes + size;
+    return most != 0 && all > most ? all - most : 0;
+}
+
+struct ic_store_lack ic_store_lack(const struct ic_store *s, struct ic_pool_use use)
+{
+    const struct ic_code_row *row = ic_code_table_pick(&s->codes, use.values);
+    uint32_t chunks = (uint32_t)row->data + row->parity, count = 0;
+    struct space emptiest[IC_PLACEMENT_MAX] = {0};
+    struct ic_store_lack lack = {.missing.values = missing_values(s, use.values)};
+    for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
+        struct ic_pool_space space = ic_pool_space(s->setup.pool, (uint16_t)i);
+        struct space one = {possible_now(s, (uint16_t)i, space.room), space.capacity};
+        keep_emptiest(emptiest, &count, chunks, one);
+        lack.stuck_on_all += stuck_of(one);
+    }
+    struct space tightest = emptiest[chunks - 1];
+    uint64_t cost = use.chunks / chunks;
+    lack.stuck = stuck_of(tightest);
+    lack.capacity = tightest.capacity;
+    lack.missing.chunks = tightest.possible < cost ? cost - tightest.possible : 0;
+    return lack;
+}
+
 void ic_store_drop(struct ic_store *s, struct ic_object *draft)
 {
     assert(draft->state == IC_OBJECT_DRAFT);

@@ -256,6 +256,45 @@ static void test_a_function_that_is_kept_is_passed_over(void **state)
     world_deinit(w);
 }
 
+/* Values of eight chunks need the function that is kept. */
+static void test_what_a_value_lacks(void **state)
+{
+    (void)state;
+    enum { SIZE = 120 * STEP, COUNT = 8 * 20 };
+    static const char *const code[] = {"code-table", "1mb:1+0,*:6+2", "unit-size", "64kb", NULL};
+    struct world *w = &world;
+    struct ic_object *pinned[COUNT];
+    world_init(w, 1, CAPACITY, code);
+    world_hello_all(w);
+    for (int i = 0; i < COUNT; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        assert_true(world_set(w, key, STEP, 0) > 0);
+    }
+    struct ic_pool_use use = ic_store_use(w->store, ic_slice_str("new"), SIZE);
+    struct ic_store_lack lack = ic_store_lack(w->store, use);
+    assert_int_equal(lack.missing.chunks, 0); /* all can be evicted */
+    assert_int_equal(lack.stuck, 0);
+    int count = pin_all_on(w, 3, COUNT, 0, pinned);
+    uint64_t each = pinned[0]->chunk_cost, kept = 0;
+    for (int i = 0; i < count; i++) {
+        kept += pinned[i]->chunk_cost;
+    }
+    lack = ic_store_lack(w->store, use);
+    assert_int_equal(lack.stuck, kept);
+    assert_int_equal(lack.stuck_on_all, kept);
+    assert_int_equal(lack.capacity, CAPACITY);
+    assert_true(use.chunks / 8 + kept > CAPACITY + each);
+    assert_int_equal(lack.missing.chunks, use.chunks / 8 + kept - CAPACITY);
+    assert_int_equal(lack.missing.values, 0);
+    struct ic_pool_use small = ic_store_use(w->store, ic_slice_str("new"), STEP);
+    assert_int_equal(ic_store_lack(w->store, small).stuck, 0); /* any function will do */
+    w->config->maxmemory = SIZE;
+    assert_int_equal(ic_store_lack(w->store, use).missing.values, (uint64_t)count * STEP);
+    unpin(w, pinned, count);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +305,7 @@ int main(void)
         leak_test(test_what_can_never_fit),
         leak_test(test_maxmemory_counts_what_has_come),
         leak_test(test_a_function_that_is_kept_is_passed_over),
+        leak_test(test_what_a_value_lacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

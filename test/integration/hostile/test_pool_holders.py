@@ -10,7 +10,7 @@ import struct
 import pytest
 import redis
 
-from harness import noise, wait_until
+from harness import fields, noise, wait_until
 from resp_wire import encode
 from test_slow_peers import Steady
 
@@ -41,16 +41,26 @@ def queue(cluster, stack, size, count):
     return s
 
 
-def wait_for_replies(cluster, client, stack):
-    """Eight GETs that are answered in an hour, of keys that are gone then."""
+def get_late(cluster, stack, keys):
+    """GETs that are answered in an hour, of keys that may be gone then."""
     s = stack.enter_context(cluster.socket())
-    for i in range(KEPT):
-        client.set(f"waited{i}", VALUE)
     s.sendall(b"MULTI\r\nDEBUG SLEEP 3600\r\nDEBUG SLEEP 3600\r\n" +
-              b"".join(encode("GET", f"waited{i}") for i in range(KEPT)) + b"EXEC\r\n")
-    wait_until(lambda: any("b" in row["flags"] for row in client.client_list()), "it waits")
+              b"".join(encode("GET", key) for key in keys) + b"EXEC\r\n")
+
+
+def flush_beside(client, waiting, kept):
+    """All keys go, while so many clients are WAITING for values of KEPT bytes."""
+    wait_until(lambda: sum("b" in row["flags"] for row in client.client_list()) == waiting, "they wait")
     client.flushall()
-    wait_until(lambda: client.info("everything")["pool_dead_bytes"] == KEPT * len(VALUE), "they are kept")
+    wait_until(lambda: client.info("everything")["pool_dead_bytes"] == kept, "they are kept")
+
+
+def wait_for_replies(cluster, client, stack):
+    keys = [f"waited{i}" for i in range(KEPT)]
+    for key in keys:
+        client.set(key, VALUE)
+    get_late(cluster, stack, keys)
+    flush_beside(client, 1, KEPT * len(VALUE))
 
 
 def leave_the_end(cluster, client, stack):
@@ -66,6 +76,21 @@ def is_stored(client, value):
     except redis.RedisError as error:
         assert "maxmemory" in str(error)
         return False
+
+
+def count_cut(client):
+    return client.info("everything")["ic_cut_clients"]
+
+
+def must_make_room(client, value, given_up):
+    """Who finds no room needs not ask again and again: so many clients lose what they keep, and no
+    more."""
+    cut = count_cut(client)
+    with pytest.raises(redis.RedisError, match="maxmemory"):
+        client.set("stored", value)
+    wait_until(lambda: count_cut(client) >= cut + given_up, "there is room")
+    assert client.set("stored", value) and client.get("stored") == value
+    assert count_cut(client) == cut + given_up
 
 
 def looks(client, seconds):
@@ -94,11 +119,10 @@ def test_who_keeps_much_of_the_pool_gives_way(cluster, small, how):
         assert modest.recv(100) == b"*1\r\n+OK\r\n"
 
 
-@pytest.mark.parametrize("count,stripes,given_up", [(8, 19, 1), (22, 7, 2)])
+@pytest.mark.parametrize("count,stripes,given_up", [(8, 19, 1), (39, 4, 2)])
 def test_of_slow_uploads_the_largest_give_way(cluster, small, count, stripes, given_up):
     """They have nearly all of the pool, each more than a sixteenth of it, or all of them less, and
     would have it for hours. Those whose room is needed go, the others stay."""
-    cut = small.info("everything")["ic_cut_clients"]
     sent, slow, value = stripes * STRIPE, encode("SET", "slow", VALUE * 6), VALUE[:6 * MB]
     with contextlib.ExitStack() as stack:
         small.config_set("min-write-rate", 0)
@@ -110,23 +134,17 @@ def test_of_slow_uploads_the_largest_give_way(cluster, small, count, stripes, gi
         for upload in uploads:
             upload.sendall(slow[KB:sent + KB])
         wait_until(lambda: small.info("everything")["pool_draft_bytes"] == count * sent, "they have it")
-        with pytest.raises(redis.RedisError, match="maxmemory"):
-            small.set("stored", value)
-        wait_until(lambda: is_stored(small, value), "there is room")
-        assert small.get("stored") == value
-        figures = small.info("everything")
-        assert figures["ic_cut_clients"] == cut + given_up and figures["drafts"] == count - given_up
+        for _ in looks(small, 3):
+            pass  # their pace is known
+        must_make_room(small, value, given_up)
+        assert small.info("everything")["drafts"] == count - given_up
 
 
 def test_of_many_that_keep_a_little_no_more_go_than_must(cluster, small):
-    cut = small.info("everything")["ic_cut_clients"]
-    value, each = VALUE[:6 * MB], 300 * KB
     with contextlib.ExitStack() as stack:
         for _ in range(340):
-            queue(cluster, stack, each, 1)
-        wait_until(lambda: is_stored(small, value), "there is room")
-        assert small.get("stored") == value
-        assert len(value) // each <= small.info("everything")["ic_cut_clients"] - cut <= len(value) // each + 1
+            queue(cluster, stack, 300 * KB, 1)
+        must_make_room(small, VALUE[:6 * MB], 20)
 
 
 def test_what_many_small_values_take_is_counted(new_cluster):
@@ -143,6 +161,47 @@ def test_what_many_small_values_take_is_counted(new_cluster):
                 client.set(f"stored{i}", VALUE[:each])
         wait_until(lambda: is_stored(client, VALUE[:each]), "there is room")
         assert client.info("everything")["ic_cut_clients"] >= 1
+
+
+def fill(client, value):
+    """Until something is evicted; the keys of each function, of values of one chunk."""
+    keys = {}
+    for i in range(1000):
+        client.set(f"stored{i}", value)
+        if client.info("stats")["evicted_keys"] > 0:
+            break
+    for key in client.keys():
+        chunk, = fields(client.execute_command("IC.OBJECT", key))["chunks"]
+        keys.setdefault(fields(chunk)["function"], []).append(key)
+    return keys
+
+
+def test_one_function_is_enough(new_cluster):
+    """Clients keep only what lies on one of three functions, each of them little; no value finds
+    room that has a chunk on each."""
+    cluster = new_cluster(functions=3, options={"code-table": "2mb:1+0,*:2+1"})
+    client, value, large = cluster.redis(), VALUE[:MB], VALUE
+    with contextlib.ExitStack() as stack:
+        keys = max(fill(client, value).values(), key=len)
+        groups = [keys[i:i + 12] for i in range(0, len(keys), 12)]
+        for group in groups:
+            get_late(cluster, stack, group)
+        flush_beside(client, len(groups), len(keys) * MB)
+        must_make_room(client, large, 1)
+
+
+def test_what_many_keep_is_there_until_the_last_has_gone(cluster, small):
+    """And all of those who keep one go before others, at once: nobody has to ask again."""
+    value, each = VALUE * 2 + VALUE[:4 * MB], 5
+    with contextlib.ExitStack() as stack:
+        for i in range(4):
+            small.set(f"popular{i}", value)
+        for i in range(4 * each):
+            get_late(cluster, stack, [f"popular{i % 4}"])
+        flush_beside(small, 4 * each, 4 * len(value))
+        must_make_room(small, VALUE[:6 * MB], each)
+        small.client_kill_filter(_type="normal", skipme=True)
+        wait_until(lambda: small.info("everything")["pool_dead_bytes"] == 0, "the others are gone as well")
 
 
 def test_a_request_that_is_refused_keeps_nothing(cluster, small):
@@ -171,7 +230,7 @@ def read_slowly(cluster, stack, key, length):
 
 def test_a_slow_reader_of_much_gives_way(cluster, small):
     """Of one value, which is being sent to it all the time."""
-    cut, value = small.info("everything")["ic_cut_clients"], VALUE * 2
+    cut, value = count_cut(small), VALUE * 2
     with contextlib.ExitStack() as stack:
         for i in range(4):
             small.set(f"read{i}", value + VALUE[:3 * MB])
@@ -180,23 +239,20 @@ def test_a_slow_reader_of_much_gives_way(cluster, small):
             small.set("stored", VALUE)
         wait_until(lambda: is_stored(small, VALUE), "there is room")
         assert small.get("stored") == VALUE
-        assert small.info("everything")["ic_cut_clients"] == cut + 1
+        assert count_cut(small) == cut + 1
 
 
 def test_readers_of_one_value_keep_it_once(cluster, small):
     """It is larger than what any other client keeps, but is no more for being read by many."""
-    cut, value, each = small.info("everything")["ic_cut_clients"], VALUE[:6 * MB], 4 * MB
+    value = VALUE[:6 * MB]
     with contextlib.ExitStack() as stack:
         small.set("popular", value)
         readers = [read_slowly(cluster, stack, "popular", len(value)) for _ in range(12)]
         for _ in range(23):
-            queue(cluster, stack, each, 1)
+            queue(cluster, stack, 4 * MB, 1)
         for _ in looks(small, 3):
             pass  # their pace is known
-        with pytest.raises(redis.RedisError, match="maxmemory"):
-            small.set("stored", value)
-        wait_until(lambda: is_stored(small, value), "there is room")
-        assert small.info("everything")["ic_cut_clients"] == cut + 2
+        must_make_room(small, value, 1)
         assert all(reader.is_alive() for reader in readers)
 
 
