@@ -147,7 +147,7 @@ sim_objects := $(SIM_SOURCES:%.c=$(BUILD)/obj/%.o) $(sim_net)
 # What asks the system is asked instead, and who asks for window memory is watched; what the
 # simulation defines itself (network, platform, journal, admin HTTP) is not taken from the archive.
 SIM_WRAPPED := ic_clock_mono_us ic_clock_mono_ms ic_clock_wall_us ic_clock_wall_ms \
-    ic_random_fill ic_random_u64 ic_log ic_window_admit ic_window_leave
+    ic_random_fill ic_random_u64 ic_log ic_window_admit ic_window_has_room ic_window_leave
 SIM_LINK    := $(SIM_WRAPPED:%=-Wl,--wrap=%)
 $(BUILD)/obj/test/sim/%.o: CFLAGS += -Itest
 $(BUILD)/sim: $(sim_objects) $(BUILD)/libinternal.a

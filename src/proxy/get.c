@@ -59,6 +59,12 @@ struct ic_get *ic_get_new(struct ic_proxy *p, struct ic_object *object, uint64_t
     return g;
 }
 
+uint64_t ic_get_at_once(const struct ic_proxy *p, const struct ic_object *object, uint64_t offset,
+                        uint64_t len)
+{
+    return len == 0 ? 0 : ic_reader_at_once(p, object, offset, len);
+}
+
 void ic_get_pause(struct ic_get *g)
 {
     g->tap.paused = true;

@@ -38,6 +38,10 @@ struct ic_get_handler {
  */
 struct ic_get *ic_get_new(struct ic_proxy *p, struct ic_object *object, uint64_t offset,
                           uint64_t len, const struct ic_get_handler *h, void *ctx);
+/* How many of these bytes are read next without standing in line for the window's memory: see
+ * reader.h. So what is large goes on in small pieces where there are many readers. */
+uint64_t ic_get_at_once(const struct ic_proxy *p, const struct ic_object *object, uint64_t offset,
+                        uint64_t len);
 /* No data until resume: the client does not take it as fast. What is on its way is kept in bounds.
  */
 void ic_get_pause(struct ic_get *g);

@@ -114,7 +114,7 @@ static bool take_buffers(struct ic_reader *r, struct ic_span *span, uint64_t chu
 /*
  * Asks what SPAN lacks. 0: done, or it is starved and waits for a buffer; IC_EUNAVAIL: not enough
  * chunks are left; IC_EBUSY: no memory for a span of this size (a new one, or more than one
- * stripe).
+ * stripe); IC_ETOOBIG: more than one chunk, and memory for one is reserved (stand_in_line).
  */
 static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
 {
@@ -124,6 +124,9 @@ static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
         return result;
     }
     uint64_t wanted = span->held | span->asked | span->need | more;
+    if (r->little && __builtin_popcountll(wanted) > 1) {
+        return IC_ETOOBIG;
+    }
     if (is_new &&
         !ic_window_can_take(&r->grant, span->length, (uint32_t)__builtin_popcountll(wanted))) {
         return IC_EBUSY;
@@ -139,6 +142,41 @@ static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
         ic_span_ask(span, chunk);
     }
     return 0;
+}
+
+/* Memory for a stripe is to be reserved, or, of a little read, for its unit. */
+static size_t least_window(const struct ic_reader *r)
+{
+    uint64_t stripe = ic_layout_locate(&r->layout, r->next).stripe;
+    size_t chunks = r->little ? 1 : (size_t)(r->object->data + r->object->parity);
+    return chunks * ic_window_size(ic_layout_unit(&r->layout, stripe));
+}
+
+static void on_grant_ready(void *ctx);
+
+/* IC_ENOMEM: more than the window has. */
+static int stand_in_line(struct ic_reader *r)
+{
+    int admitted = ic_window_admit(r->proxy->window, &r->grant, IC_WINDOW_READ, least_window(r),
+                                   on_grant_ready, r);
+    r->admitted = admitted > 0;
+    r->started_ms = ic_loop_now_ms(r->proxy->loop);
+    return admitted < 0 ? IC_ENOMEM : 0;
+}
+
+/* The little read needs other chunks: it begins again with memory for a stripe. IC_ENOMEM. */
+static int begin_again(struct ic_reader *r)
+{
+    IC_LIST_EACH (node, &r->spans) {
+        struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
+        r->next = span->from < r->next ? span->from : r->next;
+        drop_span(r, span);
+    }
+    ic_window_leave(&r->grant);
+    r->little = false;
+    int result = stand_in_line(r);
+    start_timer(r);
+    return result;
 }
 
 static void on_answered(struct ic_span *span, uint16_t chunk, int result);
@@ -321,6 +359,9 @@ static void open_spans(struct ic_reader *r)
         if (result == IC_EUNAVAIL && ic_reader_recall(r)) {
             result = IC_EBUSY;
         }
+        if (result == IC_ETOOBIG && (result = begin_again(r)) == 0) {
+            break; /* when it is admitted */
+        }
         if (result == IC_EBUSY && (ic_reader_recalling(r) || !part_from_paused(r))) {
             break; /* a release or a tap's progress goes on */
         }
@@ -380,6 +421,13 @@ static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
         while (shed_span(r, span)) {
         }
         result = IC_EBUSY;
+    }
+    if (result == IC_ETOOBIG) {
+        result = begin_again(r);
+        if (result < 0) {
+            fail(r, result);
+        }
+        return result == 0;
     }
     if (result == IC_EBUSY) { /* everything behind it was given up already */
         r->next = span->from;
@@ -564,11 +612,24 @@ static void on_kick(void *ctx)
 
 /* ---- joining ---------------------------------------------------------------- */
 
-static size_t least_window(const struct ic_reader *r)
+/* Where the unit of OBJECT ends in which OFFSET lies; *STRIPE: bytes of memory for its stripe. */
+static uint64_t unit_end(const struct ic_object *object, uint64_t offset, size_t *stripe)
 {
-    uint64_t stripe = ic_layout_locate(&r->layout, r->next).stripe;
-    size_t chunks = (size_t)(r->object->data + r->object->parity);
-    return chunks * ic_window_size(ic_layout_unit(&r->layout, stripe));
+    struct ic_layout l;
+    ic_layout_init(&l, object->size, object->data, object->parity, object->unit);
+    struct ic_layout_place at = ic_layout_locate(&l, offset);
+    uint32_t unit = ic_layout_unit(&l, at.stripe);
+    uint64_t end = offset + unit - at.within;
+    *stripe = (size_t)(object->data + object->parity) * ic_window_size(unit);
+    return end < object->size ? end : object->size;
+}
+
+/* Only a part of one unit is wanted, and there is no room for a stripe. */
+static bool is_little(const struct ic_proxy *p, const struct ic_object *o, const struct ic_tap *tap)
+{
+    size_t stripe;
+    return tap->chunks == 0 && tap->end <= unit_end(o, tap->at, &stripe) &&
+           !ic_window_has_room(p->window, IC_WINDOW_READ, stripe);
 }
 
 static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
@@ -590,15 +651,11 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
     r->stripes = stripes < 1                       ? 1
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
-    r->started_ms = ic_loop_now_ms(p->loop);
-    int admitted = r->rs == NULL ? IC_ENOMEM
-                                 : ic_window_admit(p->window, &r->grant, IC_WINDOW_READ,
-                                                   least_window(r), on_grant_ready, r);
-    if (admitted < 0) {
+    r->little = is_little(p, o, tap);
+    if (r->rs == NULL || stand_in_line(r) < 0) {
         ic_free(r);
         return NULL;
     }
-    r->admitted = admitted > 0;
     ic_list_init(&r->spans);
     ic_list_init(&r->taps);
     ic_timer_init(&r->timer, p->loop, on_timer, r);
@@ -630,20 +687,37 @@ static bool can_join(const struct ic_reader *r, const struct ic_object *o, const
     return tap->at >= kept && tap->at <= r->next;
 }
 
-int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap)
+/* One that TAP can join, or NULL. */
+static struct ic_reader *find_reader(const struct ic_proxy *p, const struct ic_object *object,
+                                     const struct ic_tap *tap)
 {
-    struct ic_reader *r = NULL;
     uint32_t looked_at = 0;
     IC_LIST_EACH (node, &p->readers) {
-        struct ic_reader *other = IC_CONTAINER(node, struct ic_reader, node);
-        if (can_join(other, object, tap)) {
-            r = other;
-            break;
+        struct ic_reader *r = IC_CONTAINER(node, struct ic_reader, node);
+        if (can_join(r, object, tap)) {
+            return r;
         }
         if (++looked_at == IC_READER_JOIN_SCAN_MAX) {
             break;
         }
     }
+    return NULL;
+}
+
+uint64_t ic_reader_at_once(const struct ic_proxy *p, const struct ic_object *object,
+                           uint64_t offset, uint64_t len)
+{
+    struct ic_tap tap = {.at = offset, .end = offset + len};
+    size_t stripe;
+    uint64_t end = unit_end(object, offset, &stripe);
+    bool all = end >= tap.end || ic_window_has_room(p->window, IC_WINDOW_READ, stripe) ||
+               find_reader(p, object, &tap) != NULL;
+    return all ? len : end - offset;
+}
+
+int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap)
+{
+    struct ic_reader *r = find_reader(p, object, tap);
     bool is_new = r == NULL;
     if (is_new && (r = new_reader(p, object, tap)) == NULL) {
         return IC_ENOMEM;

@@ -7,7 +7,9 @@
  *   object ----[span ][span ][span ][span ]----------> end
  *               given  complete  asked   next
  *
- * A read starts when its least window (one stripe, all d + p chunks) is reserved. Chunks: any d of
+ * A read starts when its least window (one stripe, all d + p chunks) is reserved. One of a part of
+ * a single unit, when there is no room for that, starts with the unit's chunk alone, and if that
+ * cannot be had stands in line for a stripe, holding nothing. Chunks: any d of
  * d + p, see core/read_plan.h. A chunk that fails is remembered for the rest of the read and
  * replaced at once; one that is late (`read-deadline`) too, but may still come first. If fewer than
  * d are in reach because other instances answer than those that have them, as many as are needed
@@ -53,6 +55,10 @@ enum {
 
 /* TAP (at < end) joins a read of OBJECT that is at its place, or a new one. IC_ENOMEM. */
 int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap) IC_MUST_USE;
+/* How many of LEN bytes of OBJECT from OFFSET on (LEN > 0) are read next without standing in line:
+ * all, if there is room for a stripe or a read to join, else those in OFFSET's unit. */
+uint64_t ic_reader_at_once(const struct ic_proxy *p, const struct ic_object *object,
+                           uint64_t offset, uint64_t len);
 /* TAP is told nothing any more; the last one ends the read. Fine if it is with none. */
 void ic_reader_leave(struct ic_tap *tap);
 /* TAP was paused and is not any more. */

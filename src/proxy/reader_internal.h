@@ -32,6 +32,7 @@ struct ic_reader {
     uint32_t stripes; /* per span, if memory allows */
     int error;        /* of the last chunk that failed otherwise than by loss */
     bool decoded;     /* something that could not be had was rebuilt */
+    bool little;      /* a part of one unit: memory for that one is reserved */
     bool careful;     /* the next span has one stripe: its memory is reserved */
     bool admitted, pumping, closed;
     uint8_t recalls_in_a_row;

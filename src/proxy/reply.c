@@ -394,7 +394,7 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
     struct ic_reply *r = ctx;
     uint64_t length = first_part(r)->length;
     size_t most = r->limit < OBJECT_COPY_LIMIT ? COPY_MAX : OBJECT_COPY_MAX;
-    bool copied = length <= most;
+    bool copied = r->asked <= most;
     if (!r->begun && !send_header(r, length)) {
         return;
     }
@@ -438,41 +438,47 @@ static void on_end(void *ctx, int result)
     if (p->bill != NULL) {
         p->bill->dollars += ic_get_dollars(r->get);
     }
-    if (result == 0) {
-        ic_books_get(r->proxy->books, p->length);
-    }
     ic_get_free(r->get);
     r->get = NULL;
     r->paused = false;
-    if (!end_object(r, p, result)) {
-        return;
+    if (result < 0 || r->given == p->length) {
+        if (result == 0) {
+            ic_books_get(r->proxy->books, p->length);
+        }
+        r->given = 0;
+        if (!end_object(r, p, result)) {
+            return;
+        }
+        r->begun = false;
+        part_free(r, p);
     }
-    part_free(r, p);
     ic_reply_pump(r);
     r->changed(r->ctx);
 }
 
 static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end};
 
-static bool begin_object(struct ic_reply *r, struct part *p)
+/* All of it, or its next piece. */
+static bool fetch_object(struct ic_reply *r, struct part *p)
 {
-    r->begun = false;
-    r->given = 0;
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
-    r->get = ic_get_new(r->proxy, p->object, p->offset, p->length, &get_handler, r);
+    uint64_t at = p->offset + r->given, rest = p->length - r->given;
+    r->asked = rest == 0 ? 0 : ic_get_at_once(r->proxy, p->object, at, rest);
+    r->get = ic_get_new(r->proxy, p->object, at, r->asked, &get_handler, r);
     if (r->get == NULL) {
         r->broken(r->ctx, "out of memory");
     }
     return r->get != NULL;
 }
 
-/* Nothing can be added to the stream now: an object is being sent, or its queue is long, and
- * drained will call again. */
+/* Nothing can be added to the stream now: an object is being sent, or its queue is long, or there
+ * is one and the next piece of an object follows, and drained will call again. */
 static bool must_wait(const struct ic_reply *r)
 {
-    return r->get != NULL || ic_stream_queued(r->stream) > IC_REPLY_QUEUE_MAX;
+    size_t most = r->given > 0 ? 0 : IC_REPLY_QUEUE_MAX;
+    return r->get != NULL || ic_stream_queued(r->stream) > most;
 }
 
 /* Until an object, whose bytes follow by themselves, or the end. False: the connection is broken.
@@ -482,7 +488,7 @@ static bool send_parts(struct ic_reply *r)
     struct part *p;
     while ((p = first_part(r)) != NULL && !must_wait(r)) {
         if (p->bytes == NULL) {
-            return begin_object(r, p);
+            return fetch_object(r, p);
         }
         if (!send_bytes(r, ic_buf_slice(p->bytes), p->bytes)) {
             return false;
@@ -494,7 +500,7 @@ static bool send_parts(struct ic_reply *r)
 
 void ic_reply_pump(struct ic_reply *r)
 {
-    if (r->holds > 0) {
+    if (r->holds > 0 && r->given == 0) {
         return;
     }
     if (r->out.failed) {
@@ -543,7 +549,7 @@ static struct ic_pool_use share_of(const struct ic_object *o)
 static bool is_kept(const struct ic_reply *r, const struct part *p, uint64_t rest, uint64_t read)
 {
     uint64_t ms = ic_read_pace_ms(&r->pace, loop_ms(r), read, rest);
-    bool is_being_sent = r->get != NULL && p == first_part(r);
+    bool is_being_sent = (r->get != NULL || r->given > 0) && p == first_part(r);
     return ms == 0 ? !is_being_sent : ms > IC_SESSION_NEAR_MS;
 }
 
@@ -553,7 +559,7 @@ struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
     if (r->objects == 0) {
         return use;
     }
-    uint64_t read = ic_reply_acknowledged(r), end = 0, given = r->get == NULL ? 0 : r->given;
+    uint64_t read = ic_reply_acknowledged(r), end = 0;
     unsigned looked_at = 0;
     IC_LIST_EACH (node, &r->parts) {
         const struct part *p = IC_CONTAINER(node, struct part, node);
@@ -564,7 +570,7 @@ struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
         if (p->object != NULL) {
             ic_pool_use_subtract(&use, ic_object_use(p->object));
         }
-        if (p->object != NULL && is_kept(r, p, end - given, read)) {
+        if (p->object != NULL && is_kept(r, p, end - r->given, read)) {
             ic_pool_use_add(&use, share_of(p->object));
         }
     }

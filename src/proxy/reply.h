@@ -8,7 +8,9 @@
  *
  * Memory: bytes and objects in line are counted, and bounded by the limit; a body by the stream's
  * queue (IC_REPLY_QUEUE_MAX and one segment) and by the window. What is short is copied into the
- * queue, bodies too, so that thousands of small objects hold nothing of the window.
+ * queue, bodies too, so that thousands of small objects hold nothing of the window. Nor do large
+ * ones where there is no room for a stripe: they are fetched in pieces of a unit, the next when the
+ * system has taken the last, so that nobody waits for a client that reads slowly.
  *
  * A client that reads while it sends needs little of that: so no command begins while more waits
  * than the allowance. One that sends a whole pipeline before it reads is waited for in vain: the
@@ -69,7 +71,8 @@ struct ic_reply {
     unsigned holds;     /* while not 0 nothing goes out */
     struct ic_get *get; /* fetches the first part */
     bool begun;         /* its header is sent */
-    uint64_t given;     /* bytes of it, to the stream */
+    uint64_t given;     /* bytes of it, to the stream; not 0: it goes on whatever holds the rest */
+    uint64_t asked;     /* bytes that `get` is of */
     bool paused;
     uint64_t bytes_out; /* given to the stream, ever */
     uint64_t

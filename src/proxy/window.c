@@ -269,21 +269,37 @@ static void admit_waiting(struct ic_window *w)
     }
 }
 
+static struct ic_grant asking(const struct ic_window *w, enum ic_window_use use, size_t minimum)
+{
+    return (struct ic_grant){.reserved = minimum,
+                             .use = minimum <= IC_WINDOW_SMALL_BYTES ? IC_WINDOW_SMALL : use,
+                             .since_ms = ic_loop_now_ms(w->tell.loop)};
+}
+
+static bool may_admit_now(const struct ic_window *w, const struct ic_grant *g)
+{
+    return ic_list_empty(&w->waiting[g->use]) && may_admit(w, g);
+}
+
+bool ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum)
+{
+    struct ic_grant g = asking(w, use, minimum);
+    return may_admit_now(w, &g);
+}
+
 int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx)
 {
     if (minimum > w->limit) {
         return IC_ETOOBIG;
     }
-    *g = (struct ic_grant){.window = w,
-                           .reserved = minimum,
-                           .use = minimum <= IC_WINDOW_SMALL_BYTES ? IC_WINDOW_SMALL : use,
-                           .since_ms = ic_loop_now_ms(w->tell.loop),
-                           .ready = ready,
-                           .ctx = ctx};
+    *g = asking(w, use, minimum);
+    g->window = w;
+    g->ready = ready;
+    g->ctx = ctx;
     ic_list_init(&g->node);
     ic_list_init(&g->buffers);
-    if (ic_list_empty(&w->waiting[g->use]) && may_admit(w, g)) {
+    if (may_admit_now(w, g)) {
         admit(w, g);
         return 1;
     }

@@ -69,6 +69,8 @@ void ic_window_free(struct ic_window *w);
  */
 int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
+/* MINIMUM for USE would be admitted at once. */
+bool ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
 /* The end of G's share: READY is not called any more, buffers that are still referenced count until
  * their last unref. Fine if G was never admitted. */
 void ic_window_leave(struct ic_grant *g);

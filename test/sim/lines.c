@@ -10,6 +10,8 @@ int __real_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_wind
                            size_t minimum, void (*ready)(void *ctx), void *ctx);
 int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
                            size_t minimum, void (*ready)(void *ctx), void *ctx);
+bool __real_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
+bool __wrap_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
 void __real_ic_window_leave(struct ic_grant *g);
 void __wrap_ic_window_leave(struct ic_grant *g);
 
@@ -42,6 +44,13 @@ int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_wind
         check(l);
     }
     return result;
+}
+
+bool __wrap_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum)
+{
+    bool has_room = __real_ic_window_has_room(w, use, minimum);
+    sim_world()->lines.no_room += !has_room;
+    return has_room;
 }
 
 void __wrap_ic_window_leave(struct ic_grant *g)

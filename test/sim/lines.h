@@ -16,7 +16,8 @@ struct sim_lines {
     const struct ic_window *window;        /* of this life */
     struct ic_grant *grant[SIM_LINES_MAX]; /* admitted or waiting, as they came */
     size_t count;
-    uint64_t waited[IC_WINDOW_USES]; /* how often somebody had to, in this life */
+    uint64_t waited[IC_WINDOW_USES]; /* how often somebody had to, in this life, */
+    uint64_t no_room;                /* or was told that he would, and made do with little */
 };
 
 #endif

@@ -447,6 +447,43 @@ static void test_replacement_without_memory(void **state)
     end(o);
 }
 
+/* A client keeps the memory of the only stripe there is room for; another read is of a part of a
+ * unit, for whose chunk there is. If that chunk fails it stands in line, and holds nothing. */
+static void test_a_part_of_a_unit_stands_in_no_line(void **state)
+{
+    (void)state;
+    static struct client slow, part;
+    enum { LENGTH = 2 * 65536 - 70000 };
+    for (int fails = 0; fails < 2; fails++) {
+        fake_begin(10, 2, 65536, 13 * 65536);
+        struct ic_object *o = fake_stored(1, 2000000), *other = fake_stored(2, 2000000);
+        assert_int_equal(ic_get_at_once(&fake.proxy, other, 70000, 1000000), 1000000);
+        start(&slow, o, 1, 0, 2000000);
+        slow.pause_every = 1000;
+        fake_run();
+        size_t used = ic_window_stats(fake.proxy.window).used;
+        assert_int_equal(ic_get_at_once(&fake.proxy, other, 70000, 1000000), LENGTH);
+        fake.reads = 0;
+        fake.script = fails ? fail_some : NULL;
+        failing_chunks = 2;
+        failing_after = 0;
+        failing_result = IC_EUNAVAIL;
+        start(&part, other, 2, 70000, LENGTH);
+        fake_run();
+        struct ic_window_stats stats = ic_window_stats(fake.proxy.window);
+        assert_int_equal(stats.waiting, fails);
+        assert_int_equal(stats.used, used);
+        assert_int_equal(part.ended, !fails);
+        stop(&slow);
+        fake_run();
+        assert_int_equal(part.result, 0);
+        assert_int_equal(fake.reads, fails ? 10 : 1);
+        stop(&part);
+        fake_free_object(other);
+        end(o);
+    }
+}
+
 static void test_admission_has_a_deadline(void **state)
 {
     (void)state;
@@ -538,6 +575,17 @@ static int by_dice(struct ic_node_request *r)
     return 0;
 }
 
+/* C has read a part of SIZE bytes and goes on with what can be had at once. */
+static void read_on(struct client *c, struct ic_object *o, uint64_t seed, uint64_t size)
+{
+    uint64_t at = c->end;
+    if (c->get != NULL && c->ended == 1 && c->result == 0 && at < size) {
+        release_kept(c);
+        ic_get_free(c->get);
+        start(c, o, seed, at, ic_get_at_once(&fake.proxy, o, at, size - at));
+    }
+}
+
 /* Several clients, random codes, sizes, ranges, pauses, departures, faults and little memory. */
 static void random_life(uint64_t seed, uint32_t *whole, uint32_t *failed)
 {
@@ -555,6 +603,8 @@ static void random_life(uint64_t seed, uint32_t *whole, uint32_t *failed)
         start(&c[i], o, seed, offset, i % 2 == 0 ? size : 1 + ic_rng_below(rng, size - offset));
         c[i].pause_every = i % 3 == 0 ? 0 : 1 + ic_rng_below(rng, 5000);
     }
+    stop(&c[2]);
+    start(&c[2], o, seed, 0, ic_get_at_once(&fake.proxy, o, 0, size));
     for (int turn = 0; turn < 100000 && running > 0; turn++) {
         if (!fake_step()) {
             fake.now_ms += 500;
@@ -566,6 +616,7 @@ static void random_life(uint64_t seed, uint32_t *whole, uint32_t *failed)
         }
         struct ic_window_stats stats = ic_window_stats(fake.proxy.window);
         assert_true(stats.used <= stats.limit && stats.peak <= stats.limit);
+        read_on(&c[2], o, seed, size);
         running = 0;
         for (int i = 0; i < 6; i++) {
             running += c[i].get != NULL && c[i].ended == 0;
@@ -612,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_what_slow_clients_hold_does_not_stall_others),
         cmocka_unit_test(test_little_memory),
         cmocka_unit_test(test_replacement_without_memory),
+        cmocka_unit_test(test_a_part_of_a_unit_stands_in_no_line),
         cmocka_unit_test(test_admission_has_a_deadline),
         cmocka_unit_test(test_leaving_at_any_time),
         cmocka_unit_test(test_no_memory_anywhere),
