@@ -12,7 +12,10 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum { TEXT_MAX = 1024 }; /* an error's text; longer ones are cut */
+enum {
+    TEXT_MAX = 1024,  /* an error's text; longer ones are cut */
+    ECHOED_MAX = 128, /* bytes of a name in an error, as Redis */
+};
 
 static bool name_is(const char *name, struct ic_slice text)
 {
@@ -108,6 +111,58 @@ size_t ic_command_numbers(void)
         count += ic_command_table[i].subcommand_count;
     }
     return count;
+}
+
+/* Text up to its first zero byte, as Redis prints what clients send. */
+static int printed(struct ic_slice text, size_t most)
+{
+    size_t length = text.data == NULL ? 0 : strnlen((const char *)text.data, text.len);
+    return (int)(length < most ? length : most);
+}
+
+static void say_unknown(const struct ic_call *c, char *why, size_t why_size)
+{
+    char args[ECHOED_MAX + 8];
+    size_t length = 0;
+    for (uint32_t i = 1; i < c->argc && length < ECHOED_MAX; i++) {
+        struct ic_slice arg = c->argv[i].bytes;
+        int shown = printed(arg, ECHOED_MAX - length);
+        length += (size_t)snprintf(args + length, sizeof(args) - length, "'%.*s' ", shown,
+                                   shown == 0 ? "" : (const char *)arg.data);
+    }
+    args[length < sizeof(args) ? length : sizeof(args) - 1] = '\0';
+    struct ic_slice name = c->argv[0].bytes;
+    snprintf(why, why_size, "unknown command '%.*s', with args beginning with: %s",
+             printed(name, ECHOED_MAX), (const char *)name.data, args);
+}
+
+static void say_unknown_sub(const struct ic_call *c, char *why, size_t why_size)
+{
+    char name[ECHOED_MAX] = "";
+    for (size_t i = 0; i < sizeof(name) - 1 && i < c->argv[0].bytes.len; i++) {
+        name[i] = (char)toupper(c->argv[0].bytes.data[i]);
+    }
+    struct ic_slice sub = c->argv[1].bytes;
+    snprintf(why, why_size, "unknown subcommand '%.*s'. Try %s HELP.", printed(sub, ECHOED_MAX),
+             (const char *)sub.data, name);
+}
+
+bool ic_call_resolve(struct ic_call *c, char *why, size_t why_size)
+{
+    const struct ic_command *found = ic_command_find(c->argv[0].bytes);
+    if (found == NULL) {
+        say_unknown(c, why, why_size);
+        return false;
+    }
+    c->command = found;
+    if (found->subcommand_count == 0 || c->argc == 1) {
+        return true;
+    }
+    c->command = ic_command_find_sub(found, c->argv[1].bytes);
+    if (c->command == NULL) {
+        say_unknown_sub(c, why, why_size);
+    }
+    return c->command != NULL;
 }
 
 /* ---- for the handlers ---- */

@@ -131,6 +131,9 @@ const struct ic_command *ic_command_find(struct ic_slice name);
 const struct ic_command *ic_command_find_sub(const struct ic_command *c, struct ic_slice name);
 /* Of "get" or "client|list", as COMMAND INFO takes it. */
 const struct ic_command *ic_command_find_full(struct ic_slice name);
+/* Finds the command, or subcommand, that C's arguments name. False: there is none, and WHY says so,
+ * as Redis does. */
+bool ic_call_resolve(struct ic_call *c, char *why, size_t why_size);
 bool ic_command_arity_fits(const struct ic_command *c, uint64_t argc);
 /* Argument INDEX of a request of TOTAL arguments is a streamed value; *KEY: the argument that names
  * it. */

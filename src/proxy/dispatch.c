@@ -16,73 +16,19 @@
 #include "proxy/value.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 
 enum {
     REASON_MAX = IC_UNAVAILABLE_MAX,
-    ECHOED_MAX = 128,           /* bytes of a name in an error, as Redis */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
     CHANGE_UNITS = 3,           /* of work: a key changed, journal included, */
     PUT_UNITS = 8,              /* or a value stored, */
-    GIVE_UP_UNITS = 2,          /* or one that is under way given up */
+    GIVE_UP_UNITS = 2,          /* or one that is under way given up, */
+    REPORT_UNITS = 300,         /* or what tells about the server */
 };
 
 /* ---- refusing ---- */
-
-/* Text up to its first zero byte, as Redis prints what clients send. */
-static int printed(struct ic_slice text, size_t most)
-{
-    size_t length = text.data == NULL ? 0 : strnlen((const char *)text.data, text.len);
-    return (int)(length < most ? length : most);
-}
-
-static void say_unknown(const struct ic_call *c, char *why)
-{
-    char args[ECHOED_MAX + 8];
-    size_t length = 0;
-    for (uint32_t i = 1; i < c->argc && length < ECHOED_MAX; i++) {
-        struct ic_slice arg = c->argv[i].bytes;
-        int shown = printed(arg, ECHOED_MAX - length);
-        length += (size_t)snprintf(args + length, sizeof(args) - length, "'%.*s' ", shown,
-                                   shown == 0 ? "" : (const char *)arg.data);
-    }
-    args[length < sizeof(args) ? length : sizeof(args) - 1] = '\0';
-    struct ic_slice name = c->argv[0].bytes;
-    snprintf(why, REASON_MAX, "unknown command '%.*s', with args beginning with: %s",
-             printed(name, ECHOED_MAX), (const char *)name.data, args);
-}
-
-static void say_unknown_sub(const struct ic_call *c, char *why)
-{
-    char name[ECHOED_MAX] = "";
-    for (size_t i = 0; i < sizeof(name) - 1 && i < c->argv[0].bytes.len; i++) {
-        name[i] = (char)toupper(c->argv[0].bytes.data[i]);
-    }
-    struct ic_slice sub = c->argv[1].bytes;
-    snprintf(why, REASON_MAX, "unknown subcommand '%.*s'. Try %s HELP.", printed(sub, ECHOED_MAX),
-             (const char *)sub.data, name);
-}
-
-/* Finds the command or subcommand of C. False: there is none, WHY says so. */
-static bool resolve(struct ic_call *c, char *why)
-{
-    const struct ic_command *found = ic_command_find(c->argv[0].bytes);
-    if (found == NULL) {
-        say_unknown(c, why);
-        return false;
-    }
-    c->command = found;
-    if (found->subcommand_count == 0 || c->argc == 1) {
-        return true;
-    }
-    c->command = ic_command_find_sub(found, c->argv[1].bytes);
-    if (c->command == NULL) {
-        say_unknown_sub(c, why);
-    }
-    return c->command != NULL;
-}
 
 static void say_misconf(const struct ic_session *s, bool part_done, char *why)
 {
@@ -143,7 +89,7 @@ static bool has_long_key(const struct ic_session *s, const struct ic_call *c)
 /* False: WHY says why C is refused. */
 static bool check(struct ic_session *s, struct ic_call *c, char *why)
 {
-    if (!resolve(c, why)) {
+    if (!ic_call_resolve(c, why, REASON_MAX)) {
         return false;
     }
     if (!ic_command_arity_fits(c->command, c->argc)) {
@@ -251,6 +197,18 @@ static void end_call(struct ic_session *s, struct ic_call *c)
     ic_tally(s, c, us, c->mark);
 }
 
+static bool needs_keys(const struct ic_call *c)
+{
+    return (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
+           c->command->handler == ic_command_exec || c->command->handler == ic_command_watch;
+}
+
+/* C tells about the server, or changes something about it, which takes up to half a millisecond. */
+static bool is_report(const struct ic_call *c)
+{
+    return !needs_keys(c) && (c->command->flags & IC_COMMAND_FAST) == 0;
+}
+
 bool ic_session_execute(struct ic_session *s, struct ic_call *c)
 {
     if (!c->begun) {
@@ -261,7 +219,8 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
     size_t before = s->reply.parts_memory + s->reply.tail.len;
     c->command->handler(c);
     size_t after = s->reply.parts_memory + s->reply.tail.len;
-    count_work(s, 1 + (after > before ? after - before : 0) / IC_TURNS_TEXT);
+    uint64_t text = (after > before ? after - before : 0) / IC_TURNS_TEXT;
+    count_work(s, 1 + text + (is_report(c) ? REPORT_UNITS : 0));
     if (!c->unfinished) {
         end_call(s, c);
     }
@@ -393,19 +352,21 @@ static void end_work(struct ic_session *s)
     ic_reply_release(&s->reply);
 }
 
-static bool needs_keys(const struct ic_call *c)
+/* The work of C, of which nothing is done, about. */
+static uint64_t expected_units(const struct ic_session *s, const struct ic_call *c)
 {
-    return (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
-           c->command->handler == ic_command_exec || c->command->handler == ic_command_watch;
+    if (!needs_keys(c)) {
+        return is_report(c) ? REPORT_UNITS : 0;
+    }
+    return c->argc + (c->command->handler == ic_command_exec ? s->queued_count : 0);
 }
 
 /* The keys are another's alone, or C is much work and the turn's is done: true, it waits. */
 static bool must_wait(struct ic_session *s, const struct ic_call *c)
 {
     struct ic_turns *turns = &s->sessions->turns;
-    uint64_t units = c->argc + (c->command->handler == ic_command_exec ? s->queued_count : 0);
-    bool enters = ic_turns_may_enter(turns, &s->worker);
-    if (!needs_keys(c) || (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, units)))) {
+    bool enters = !needs_keys(c) || ic_turns_may_enter(turns, &s->worker);
+    if (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, expected_units(s, c)))) {
         return false;
     }
     if (s->state != IC_SESSION_WORKING) {

@@ -67,7 +67,7 @@ static void test_bytes_are_counted(void **state)
 }
 
 /* The rest of a line of a reply. */
-static void expect_line(int fd)
+static void skip_line(int fd)
 {
     char byte = '\0';
     while (byte != '\n') {
@@ -85,7 +85,7 @@ static void test_value_that_fails_in_the_middle(void **state)
     size_t length = make_set(request, "k", 200000);
     give(fd, request, length / 2);
     expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
-    expect_line(fd);
+    skip_line(fd);
     give(fd, request + length / 2, length - length / 2);
     script = NULL;
     ask(fd, "GET k\r\n", "$3\r\nold\r\n"); /* in step, and nothing is left of the value */
@@ -94,7 +94,7 @@ static void test_value_that_fails_in_the_middle(void **state)
     script = refuse_writes;
     ask(fd, "SET k new\r\n", "-UNAVAILABLE");
     script = NULL;
-    expect_line(fd);
+    skip_line(fd);
     ask(fd, "EXEC\r\nGET k\r\n",
         "-EXECABORT Transaction discarded because of previous errors.\r\n$3\r\nold\r\n");
     close(fd);
@@ -118,7 +118,7 @@ static void test_value_that_fails_before_the_end(void **state)
         length += (size_t)sprintf(request + length, "\r\n%s", after[i]);
         give(fd, request, length);
         expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
-        expect_line(fd);
+        skip_line(fd);
         script = NULL;
         assert_int_equal(ic_store_stats(world.store).drafts, 0);
         ask(fd, rest[i], "$-1\r\n");
@@ -127,7 +127,7 @@ static void test_value_that_fails_before_the_end(void **state)
     size_t length = make_set(request, "k", 70000);
     give(fd, request, length - 2);
     expect(fd, "-UNAVAILABLE the value cannot be stored now: ");
-    expect_line(fd);
+    skip_line(fd);
     script = NULL;
     ask(fd, "\r\nGET k\r\n", "$-1\r\n");
     close(fd);
@@ -264,14 +264,6 @@ static void test_journal_that_fails_behind_an_object(void **state)
     world_fail_disk(false);
     close(fd);
     settle(0);
-}
-
-static void skip_line(int fd)
-{
-    char c = 0;
-    while (c != '\n') {
-        take_reply(fd, &c, 1);
-    }
 }
 
 /* Another client that looks in the same turn is not told of what is undone at its end, whether that

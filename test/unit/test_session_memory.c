@@ -110,6 +110,7 @@ static void test_a_transaction_with_long_replies(void **state)
     (void)state;
     int fd = dial();
     set("maxmemory-clients", "1mb");
+    set("turn-work", "1000000"); /* or it gets errors, which are short */
     ask(fd, "SET k v\r\nMULTI\r\n", "+OK\r\n+OK\r\n");
     for (int i = 0; i < 1000; i++) {
         ask(fd, "COMMAND\r\nGET k\r\n", "+QUEUED\r\n+QUEUED\r\n");

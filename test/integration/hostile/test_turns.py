@@ -177,9 +177,10 @@ def test_a_long_transaction_takes_many_turns(cluster, small_turns):
 
 
 @pytest.mark.parametrize("request_args", [encode("MGET", *MANY_KEYS[:300]), encode("DEL", *MANY_KEYS[:300]),
-                                          exec_of([encode("EXISTS", "many0")] * 300)],
-                         ids=["MGET", "DEL", "EXEC"])
-def test_many_clients_with_a_few_hundred_keys_each_share_the_turns(cluster, small_turns, request_args):
+                                          exec_of([encode("EXISTS", "many0")] * 300), encode("INFO", "everything"),
+                                          encode("COMMAND", "DOCS"), encode("LATENCY", "HISTOGRAM")],
+                         ids=["MGET", "DEL", "EXEC", "INFO", "COMMAND", "LATENCY"])
+def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_turns, request_args):
     """All of them ask in the same moment."""
     many_keys(cluster, "many", 300)
     client, crowd = cluster.redis(), [cluster.socket() for _ in range(100)]
