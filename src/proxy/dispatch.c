@@ -422,6 +422,8 @@ static void give_up_work(struct ic_session *s)
     if (s->call.begun) {
         s->call.failed = true;
         end_call(s, &s->call);
+    } else if (s->call.command->handler == ic_command_exec) { /* it would have ended with it */
+        ic_transaction_discard(s);
     }
     end_work(s);
     finish(s);
