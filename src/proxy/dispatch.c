@@ -22,7 +22,7 @@ enum {
     REASON_MAX = IC_UNAVAILABLE_MAX,
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
-    CHANGE_UNITS = 3,           /* of work: a key changed, journal included, */
+    CHANGE_UNITS = 6,           /* of work: a key changed, journal included, */
     PUT_UNITS = 8,              /* or a value stored, */
     GIVE_UP_UNITS = 2,          /* or one that is under way given up, */
     REPORT_UNITS = 300,         /* or what tells about the server */
