@@ -386,11 +386,13 @@ struct ic_watch {
     struct ic_map_node group_node; /* of the first watch of a key; private */
     struct ic_list same;           /* the other watches of the key; private */
     struct ic_slice key;
-    bool leader; /* private */
-    bool dirty;  /* the key has changed since: written, deleted, expired, evicted or flushed */
+    uint64_t changes;      /* of the first watch: how often its key has changed; private */
+    uint64_t seen;         /* changes when it was watched */
+    uint64_t flushes;      /* and flushes of everything */
+    bool leader;           /* it is the first; private */
+    bool removed;          /* of the first: the last change left no such key; private */
     bool expired_at_watch; /* it was expired already then: its removal does not count */
-    bool present;          /* there was such a key, */
-    uint64_t flushes;      /* after so many flushes */
+    bool present;          /* there was such a key */
 };
 /* IC_ENOMEM: not watched. */
 int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key,

@@ -1,7 +1,9 @@
 #include "proxy/store_internal.h"
 
 /*
- * Watches of one key: the first is in the map, the others hang on its `same` list.
+ * Watches of one key: the first is in the map, the others hang on its `same` list. It counts what
+ * changes the key, and the others remember how far it had counted, so that a change costs the same
+ * however many watch.
  *
  *     map --> leader --same--> watch --same--> watch
  */
@@ -21,6 +23,12 @@ void ic_store_watch_init(struct ic_store *s, uint64_t seed)
     ic_map_init(&s->watches, seed, watch_matches);
 }
 
+static struct ic_watch *find_leader(const struct ic_store *s, struct ic_slice key)
+{
+    struct ic_map_node *node = ic_map_find(&s->watches, key);
+    return node == NULL ? NULL : watch_of(node);
+}
+
 int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, int64_t wall_ms)
 {
     struct ic_entry *e = ic_catalog_find(s->catalog, key);
@@ -34,9 +42,10 @@ int ic_store_watch(struct ic_store *s, struct ic_watch *w, struct ic_slice key, 
     if (unreadable) {
         ic_store_remove_unreadable(s, e); /* now, so that it is no change later */
     }
-    struct ic_map_node *leader = ic_map_find(&s->watches, key);
+    struct ic_watch *leader = find_leader(s, key);
     if (leader != NULL) {
-        ic_list_push_back(&watch_of(leader)->same, &w->same);
+        w->seen = leader->changes;
+        ic_list_push_back(&leader->same, &w->same);
     } else {
         int result = ic_map_insert(&s->watches, &w->group_node, key);
         if (result < 0) {
@@ -61,53 +70,38 @@ void ic_store_unwatch(struct ic_store *s, struct ic_watch *w)
     struct ic_watch *next = IC_CONTAINER(w->same.next, struct ic_watch, same);
     ic_list_remove(&w->same);
     next->leader = true;
+    next->changes = w->changes;
+    next->removed = w->removed;
     int result = ic_map_insert(&s->watches, &next->group_node, next->key);
     (void)result; /* cannot fail: the map has had nodes, so it has its table */
 }
 
-/* False: its key may still change. */
-static bool touch_one(struct ic_watch *w, bool present)
-{
-    if (w->expired_at_watch && !present) {
-        w->expired_at_watch = false; /* its removal is no change; what comes later is */
-    } else {
-        w->dirty = true;
-    }
-    return w->dirty;
-}
-
-/* Those that are dirty need not be told again, however many they are and however often it changes.
- */
-static void touch_group(struct ic_store *s, struct ic_watch *leader, bool present)
-{
-    bool all = touch_one(leader, present);
-    IC_LIST_EACH (node, &leader->same) {
-        all &= touch_one(IC_CONTAINER(node, struct ic_watch, same), present);
-    }
-    if (all) {
-        ic_map_remove(&s->watches, &leader->group_node);
-        leader->leader = false;
-    }
-}
-
 void ic_store_touched(struct ic_store *s, struct ic_slice key)
 {
-    struct ic_map_node *leader = ic_map_find(&s->watches, key);
+    struct ic_watch *leader = find_leader(s, key);
     if (leader != NULL) {
-        touch_group(s, watch_of(leader), ic_catalog_find(s->catalog, key) != NULL);
+        leader->changes++;
+        leader->removed = ic_catalog_find(s->catalog, key) == NULL;
     }
 }
 
-/* A watched key that was not there has changed only if it came since, and then its watch is dirty
- * already. */
+/* A watched key that was not there has changed only if it came since, and that was counted. */
 void ic_store_touched_all(struct ic_store *s)
 {
     s->flushes++;
 }
 
+/* Its key was written, deleted, expired or evicted. */
+static bool has_changed(const struct ic_store *s, const struct ic_watch *w)
+{
+    const struct ic_watch *leader = find_leader(s, w->key);
+    bool only_removed = leader->changes == w->seen + 1 && leader->removed;
+    return leader->changes != w->seen && !(w->expired_at_watch && only_removed);
+}
+
 bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t wall_ms)
 {
-    if (w->dirty || (w->present && w->flushes != s->flushes)) {
+    if (has_changed(s, w) || (w->present && w->flushes != s->flushes)) {
         return true;
     }
     const struct ic_entry *e = ic_catalog_find(s->catalog, w->key);
