@@ -103,9 +103,10 @@ static void must_make_room(struct sim_world *w, const char *who, uint32_t key)
     }
 }
 
-static void store_beside(struct sim_world *w, enum sim_loiter what, uint32_t key)
+static void store_beside(struct sim_world *w, enum sim_loiter what, uint64_t pool_bytes,
+                         uint32_t key)
 {
-    w->host.config->maxmemory = POOL_BYTES;
+    w->host.config->maxmemory = (int64_t)pool_bytes;
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
     sim_world_run_for(w, COME_US, NULL);
     must_make_room(w, "uploads that hardly go on, or never end,", key);
@@ -203,7 +204,8 @@ void sim_siege(struct sim_world *w)
     must_be_cut(w, SIM_UNENDED);
     must_be_cut(w, SIM_READING);
     config->min_write_rate = 0;
-    store_beside(w, SIM_UPLOADING, key); /* these cost the crowd its values, */
-    store_beside(w, SIM_UNENDED, key);
+    store_beside(w, SIM_UPLOADING, POOL_BYTES, key); /* these cost the crowd its values, */
+    store_beside(w, SIM_UNENDED, POOL_BYTES, key);
+    store_beside(w, SIM_UNENDED, SIM_CROWD_MAX * w->crowd.value_bytes + LITTLE_BYTES / 2, key);
     evict_beside(w, key); /* and this everybody theirs */
 }
