@@ -51,16 +51,6 @@ static int room_where_it_is(const struct ic_store *s, const struct ic_object *o,
     return result;
 }
 
-static bool all_have_room(const struct ic_store *s, const struct ic_object *o, uint64_t cost)
-{
-    for (size_t i = 0; i < ic_object_chunks(o); i++) {
-        if (s->candidate[o->place[i].function].room < cost) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Functions of s->candidate that have room for COST if everything that can be evicted now were. */
 static uint32_t possible_functions_now(const struct ic_store *s, uint64_t cost)
 {
@@ -89,7 +79,8 @@ static uint32_t keep_possible(struct ic_store *s, uint64_t whole, uint64_t cost,
 }
 
 /* The first claim, of COST: nothing is on any function yet, so others may do as well, if they can
- * have room for the whole chunk. As above. */
+ * have room for the whole chunk, and what is by far emptier does better: much may have been
+ * promised to the same ones at once. As above. */
 static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
 {
     uint16_t function[IC_PLACEMENT_MAX];
@@ -98,8 +89,8 @@ static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
     if (keep_possible(s, cost_of(o, o->chunk_length), cost, chunks) < chunks) {
         return IC_ENOSPC;
     }
-    if (all_have_room(s, o, cost)) {
-        return 0;
+    for (size_t i = 0; i < chunks; i++) {
+        s->candidate[o->place[i].function].awake = true; /* it was woken for this */
     }
     int result =
         ic_placement_choose(s->candidate, count, cost, chunks, s->setup.rng, function, NULL);

@@ -70,6 +70,39 @@ static void test_a_promise_takes_nothing(void **state)
     world_deinit(w);
 }
 
+/* Four of eight functions are awake, so that all are promised a place there; what comes of it is
+ * spread over all. */
+static void test_many_promised_at_once_are_spread(void **state)
+{
+    (void)state;
+    static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64kb", NULL};
+    enum { MANY = 40, EACH = MANY * 4 / 8 };
+    struct world *w = &world;
+    struct ic_object *draft[MANY];
+    world_init(w, 1, CAPACITY, code);
+    world_hello_all(w);
+    for (uint16_t i = 0; i < 4; i++) {
+        ic_pool_event(w->pool, i, IC_POOL_HELLO, w->now_ms, 0);
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(promise(w, OLD, &draft[i]), 0);
+        for (int k = 0; k < 4; k++) {
+            assert_true(draft[i]->place[k].function < 4);
+        }
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ic_store_claim(w->store, draft[i], STEP), 0);
+    }
+    for (uint16_t i = 0; i < 8; i++) {
+        assert_in_range(ic_pool_function(w->pool, i)->planned, (EACH - 3) * draft[0]->chunk_cost,
+                        (EACH + 3) * draft[0]->chunk_cost);
+    }
+    for (int i = 0; i < MANY; i++) {
+        ic_store_drop(w->store, draft[i]);
+    }
+    world_deinit(w);
+}
+
 /* What is evicted follows what has come, and is named when it was in vain. */
 static void test_evicts_for_what_has_come(void **state)
 {
@@ -299,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_a_promise_takes_nothing),
+        leak_test(test_many_promised_at_once_are_spread),
         leak_test(test_evicts_for_what_has_come),
         leak_test(test_grows_in_flight),
         leak_test(test_no_room_in_the_middle),
