@@ -174,6 +174,11 @@ static void a_crash_is_told_at_once(void **s)
     close_world(&w);
 }
 
+static bool is_cut_off(void *ctx)
+{
+    return ic_functions_status(((struct world *)ctx)->f, 0, 0) != IC_STATUS_AWAKE;
+}
+
 /* Whoever comes when a node has died, but before its Invoke's answer tells so, has not failed. */
 static void whoever_comes_before_a_crash_is_told_is_served(void **s)
 {
@@ -186,7 +191,7 @@ static void whoever_comes_before_a_crash_is_told_is_served(void **s)
     put(&w, 6);
     struct fake_node *n = node0(&w);
     fake_hang_up(n);
-    fake_run_for(&w.fake, 5);
+    fake_run(&w.fake, is_cut_off, &w);
     struct ask write;
     prepare_write(&w, &write, 7);
     submit(&w, &write);
