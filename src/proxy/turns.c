@@ -12,11 +12,15 @@ static void look_at_turn(struct ic_turns *t)
     }
 }
 
-/* Those of NOW that were not served are the first of the line. */
+/* Those of NOW that were not served are the first of the line, but for who is alone. */
 static void put_back(struct ic_turns *t, struct ic_list *now)
 {
     ic_list_move_all(&t->line, now);
     ic_list_move_all(now, &t->line);
+    if (t->alone != NULL && !ic_list_empty(&t->alone->node)) {
+        ic_list_remove(&t->alone->node);
+        ic_list_push_front(&t->line, &t->alone->node);
+    }
     if (!ic_list_empty(&t->line)) {
         ic_timer_start(&t->next, 0);
     }

@@ -125,6 +125,24 @@ static void test_who_goes_alone_has_no_turn_for_itself(void **state)
     end(&b);
 }
 
+/* Others in line, who need no keys, do not come between the turns of who is alone. */
+static void test_who_is_alone_has_a_part_of_each_turn(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b.job[i].left = 5000;
+        b.job[i].worker.go = i == 0 ? go_alone : go;
+        b.job[i].worker.go(&b.job[i]);
+    }
+    uint64_t turn = b.turns.turn;
+    ic_loop_run(b.loop);
+    assert_in_range(b.job[0].done_in, turn, turn + 5000 / (BUDGET / IC_TURNS_ALONE) + 1);
+    assert_true(b.job[WORKERS - 1].done_in > 3 * b.job[0].done_in - 2 * turn);
+    end(&b);
+}
+
 static void test_who_wants_little_is_served_at_once(void **state)
 {
     (void)state;
@@ -168,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_a_turn_has_a_bounded_part_of_it),
         leak_test(test_who_goes_alone_has_no_turn_for_itself),
+        leak_test(test_who_is_alone_has_a_part_of_each_turn),
         leak_test(test_who_wants_little_is_served_at_once),
         leak_test(test_one_that_leaves_is_not_called),
     };
