@@ -13,6 +13,7 @@
 enum {
     COME_US = 5 * 1000000,   /* until all of a crowd have come, and some wait */
     PLACE_US = 60 * 1000000, /* until nobody waits: readers that are too slow are cut, one by one */
+    FREE_US = 15 * 1000000,  /* until what has come is on its functions; sooner than it is cut */
     GONE_US = 120 * 1000000, /* until whoever is too slow has been found out */
     REST_US = 3 * 1000000,
     PATIENCE_MS = 15000, /* of requests that wait for the window */
@@ -31,6 +32,11 @@ enum {
 static bool nobody_waits(const struct sim_world *w)
 {
     return ic_window_stats(w->host.proxy->window).waiting == 0;
+}
+
+static bool nobody_has_a_place(const struct sim_world *w)
+{
+    return ic_window_stats(w->host.proxy->window).admitted == 0;
 }
 
 static bool all_are_away(const struct sim_world *w)
@@ -190,6 +196,9 @@ void sim_siege(struct sim_world *w)
     sim_verdict_serve(w, SIM_SET, key, large(w));
     disperse(w);
     take_places(w, SIM_UNENDED, 0);
+    if (!sim_world_run_for(w, FREE_US, nobody_has_a_place)) {
+        sim_violation("values that have come keep a place in the window");
+    }
     sim_verdict_serve(w, SIM_SET, key, large(w));
     disperse(w);
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, SIM_STORING, 0);
