@@ -22,7 +22,8 @@
 
 enum {
     VALUE_UNITS = 16,   /* of work: a value that begins */
-    END_UNITS = 40,     /* a connection that ends */
+    END_UNITS = 40,     /* a connection that ends, */
+    END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
     PARTS_A_UNIT = 8,
@@ -467,7 +468,8 @@ void ic_session_end(struct ic_session *s, const char *why)
                (unsigned long long)s->id, s->peer, why);
     }
     s->gone = true;
-    ic_turns_worked(&s->sessions->turns, &s->worker, END_UNITS);
+    ic_turns_worked(&s->sessions->turns, &s->worker,
+                    END_UNITS + ic_stream_unacknowledged(s->stream) / END_BYTES);
     ic_timer_stop(&s->delay);
     ic_timer_stop(&s->patience);
     ic_worker_leave(&s->worker);

@@ -21,7 +21,7 @@
 
 enum {
     TICK_MS = 1000,
-    CUTS_MAX = 200, /* clients that one tick closes; the next comes soon then: */
+    CUTS_LEAST = 10, /* clients that one tick closes in any turn; the next comes soon then: */
     SOON_MS = 10,
     CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn */
     PASSWORD_MAX = 4096,
@@ -302,11 +302,13 @@ static void on_tick(void *ctx)
     struct ic_sessions *all = ctx;
     uint64_t now_ms = ic_loop_now_ms(all->proxy->loop);
     unsigned cuts = 0;
+    bool enough = false;
     ic_stats_sample(&all->stats, now_ms);
     bool soon = all->no_room.chunks > 0 && relieve_pool(all);
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);
-        const char *why = cuts == CUTS_MAX ? NULL : fault(s, now_ms);
+        enough = cuts >= CUTS_LEAST && ic_turns_used_up(&all->turns);
+        const char *why = enough ? NULL : fault(s, now_ms);
         if (why != NULL) {
             cut(s, why);
             cuts++;
@@ -314,7 +316,7 @@ static void on_tick(void *ctx)
             ic_session_check_output(s);
         }
     }
-    ic_timer_start(&all->tick, soon || cuts == CUTS_MAX ? SOON_MS : TICK_MS);
+    ic_timer_start(&all->tick, soon || enough ? SOON_MS : TICK_MS);
 }
 
 /* What clients have left, as much as a turn takes. False: that was all. */

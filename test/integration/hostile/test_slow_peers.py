@@ -289,6 +289,21 @@ class Steady(threading.Thread):
         return bytes(self.said)
 
 
+def test_many_are_cut_in_many_turns(read):
+    """What the system keeps for a connection is a part of what its end costs."""
+    client = read.redis()
+    client.config_set("turn-work", 100)
+    client.config_set("min-read-rate", 0)
+    with readers(read, rate=0) as slow, readers(read, rate=0) as more:
+        wait_until(lambda: sum(int(row["omem"]) > 0 for row in client.client_list()) >= 2 * SLOW, "all of them have begun")
+        slow.ended.set()
+        more.ended.set()
+        client.config_resetstat()
+        client.config_set("min-read-rate", "64kb")
+        wait_until(lambda: client.info("stats")["ic_cut_clients"] == 2 * SLOW, "all of them are cut")
+        assert client.info("stats")["ic_turn_work_max"] < 3000
+
+
 def test_readers_just_above_the_least_rate_are_not_cut(filled):
     """What their system takes for them goes in steps, of a sixteenth of its buffer: all at once, and
     for seconds nothing; the proxy's takes megabytes at once, and more when a third of it has gone."""
