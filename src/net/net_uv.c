@@ -29,7 +29,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTEN_BACKLOG = 4096 };
+enum {
+    LISTEN_BACKLOG = 4096,
+    SEND_TURN_BYTES = 16 << 20,  /* to sockets that have room again, in a turn; then only */
+    SEND_SMALL_BYTES = 16 << 10, /* who has so little queued is not left to the next */
+};
 
 struct ic_loop {
     uv_loop_t uv;
@@ -39,6 +43,8 @@ struct ic_loop {
     struct ic_turn turn;
     struct ic_list moved; /* sockets of which something else may have to be watched */
     uint64_t turns;       /* ever */
+    uint64_t sent_turn;   /* in which */
+    size_t sent;          /* bytes went to sockets that have room again */
     struct ic_loop_figures figures;
     uint64_t ended_ns, idle_ns; /* when the last turn ended; how long it had slept by then */
     uint64_t now_ms;
@@ -305,6 +311,23 @@ static int connect_result(const struct socket *s)
     return error == 0 ? 0 : ic_error_from_errno(error);
 }
 
+/* Thousands may begin to read at once: poll tells of those that are left again in the next turn. */
+static void flush_again(struct ic_stream *stream)
+{
+    struct ic_loop *loop = stream->loop;
+    size_t before = ic_stream_queued(stream);
+    if (loop->sent_turn != loop->turns) {
+        loop->sent_turn = loop->turns;
+        loop->sent = 0;
+    }
+    if (loop->sent >= SEND_TURN_BYTES && before > SEND_SMALL_BYTES) {
+        return;
+    }
+    ic_stream_flush(stream);
+    size_t after = ic_stream_queued(stream); /* it may have been filled again */
+    loop->sent += after < before ? before - after : before;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct socket *s = poll->data;
@@ -318,7 +341,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         ic_stream_connected(stream, connect_result(s));
     } else {
         if ((events & UV_WRITABLE) != 0) {
-            ic_stream_flush(stream);
+            flush_again(stream);
         }
         if ((events & UV_READABLE) != 0 && ic_stream_wants_read(stream)) {
             ic_stream_read(stream);
