@@ -278,7 +278,7 @@ static void end_reply(struct ic_session *s)
     if (silent) {
         ic_reply_rewind(&s->reply, s->command_mark);
     }
-    s->commit_replies += !silent;
+    s->commit_replies += !silent && !s->reply_skip_next; /* CLIENT REPLY SKIP itself has none */
 }
 
 /* The request is answered. */

@@ -300,6 +300,37 @@ static void test_journal_that_fails_before_others(void **state)
     settle(0);
 }
 
+/* A change, what is SILENT and an ECHO, while the journal fails: ERRORS are told. */
+static void fail_before_silence(const char *silent, int errors)
+{
+    char text[128];
+    int fd = dial();
+    ask(fd, "SET k old\r\n", "+OK\r\n");
+    world_fail_disk(true);
+    give(fd, text, (size_t)sprintf(text, "DEL k\r\n%sECHO one\r\n", silent));
+    for (; errors > 0; errors--) {
+        expect(fd, "-MISCONF Errors");
+        skip_line(fd);
+    }
+    world_fail_disk(false);
+    ask(fd, "ECHO two\r\n", "$3\r\ntwo\r\n");
+    close(fd);
+    settle(0);
+}
+
+/* It has no reply, nor has what comes after it: each of the others has one error. */
+static void test_journal_that_fails_before_skip(void **state)
+{
+    (void)state;
+    fail_before_silence("CLIENT REPLY SKIP\r\nGET none\r\n", 2);
+}
+
+static void test_journal_that_fails_before_off(void **state)
+{
+    (void)state;
+    fail_before_silence("CLIENT REPLY OFF\r\nGET none\r\nCLIENT REPLY ON\r\n", 3);
+}
+
 static void test_journal_that_fails_before_multi(void **state)
 {
     (void)state;
@@ -626,6 +657,8 @@ int main(void)
         session_test(test_journal_that_fails_within_a_command),
         session_test(test_journal_that_fails_behind_an_object),
         session_test(test_journal_that_fails_before_others),
+        session_test(test_journal_that_fails_before_skip),
+        session_test(test_journal_that_fails_before_off),
         session_test(test_journal_that_fails_before_multi),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
