@@ -359,8 +359,8 @@ static void open_spans(struct ic_reader *r)
         if (result == IC_EUNAVAIL && ic_reader_recall(r)) {
             result = IC_EBUSY;
         }
-        if (result == IC_ETOOBIG && (result = begin_again(r)) == 0) {
-            break; /* when it is admitted */
+        if (result == IC_ETOOBIG && (result = begin_again(r)) == 0 && !r->admitted) {
+            break; /* when it is */
         }
         if (result == IC_EBUSY && (ic_reader_recalling(r) || !part_from_paused(r))) {
             break; /* a release or a tap's progress goes on */

@@ -484,6 +484,29 @@ static void test_a_part_of_a_unit_stands_in_no_line(void **state)
     }
 }
 
+/* The same, but the memory for a stripe has come free when it turns out to be needed. */
+static void test_a_part_of_a_unit_begins_again_at_once(void **state)
+{
+    (void)state;
+    static struct client slow, part;
+    fake_begin(10, 2, 65536, 13 * 65536);
+    struct ic_object *o = fake_stored(1, 2000000), *other = fake_stored(2, 2000000);
+    start(&slow, o, 1, 0, 2000000);
+    slow.pause_every = 1000;
+    fake_run();
+    fake_kill(other->place[1].function);
+    start(&part, other, 2, 70000, 1000);
+    ic_get_free(slow.get);
+    slow.get = NULL;
+    release_kept(&slow);
+    fake_run();
+    assert_int_equal(part.ended, 1);
+    assert_int_equal(part.result, 0);
+    stop(&part);
+    fake_free_object(other);
+    end(o);
+}
+
 static void test_admission_has_a_deadline(void **state)
 {
     (void)state;
@@ -664,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_little_memory),
         cmocka_unit_test(test_replacement_without_memory),
         cmocka_unit_test(test_a_part_of_a_unit_stands_in_no_line),
+        cmocka_unit_test(test_a_part_of_a_unit_begins_again_at_once),
         cmocka_unit_test(test_admission_has_a_deadline),
         cmocka_unit_test(test_leaving_at_any_time),
         cmocka_unit_test(test_no_memory_anywhere),
