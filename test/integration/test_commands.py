@@ -179,7 +179,9 @@ def test_clients(cluster, client):
     other.ping()
     listed = {c["id"]: c for c in client.client_list()}
     assert listed[str(client.client_id())]["name"] == "me"
-    assert client.client_kill_filter(_id=other.client_id()) == 1
+    killed = str(other.client_id())
+    assert client.client_kill_filter(_id=killed) == 1
+    wait_until(lambda: killed not in [c["id"] for c in client.client_list()], "its connection is closed")
     assert other.ping(), "redis-py connects again"
 
 

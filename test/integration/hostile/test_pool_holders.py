@@ -10,7 +10,7 @@ import struct
 import pytest
 import redis
 
-from harness import fields, noise, wait_until
+from harness import fields, measures_memory, noise, wait_until
 from resp_wire import encode
 from test_slow_peers import Steady
 
@@ -147,6 +147,7 @@ def test_of_many_that_keep_a_little_no_more_go_than_must(cluster, small):
         must_make_room(small, VALUE[:6 * MB], 20)
 
 
+@measures_memory
 def test_what_many_small_values_take_is_counted(new_cluster):
     """Each value of less than 256 KB takes three times its size of the functions: 384 MB are full of
     125 MB."""
@@ -176,6 +177,7 @@ def fill(client, value):
     return keys
 
 
+@measures_memory
 def test_one_function_is_enough(new_cluster):
     """Clients keep only what lies on one of three functions, each of them little; no value finds
     room that has a chunk on each."""
