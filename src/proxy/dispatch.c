@@ -582,8 +582,7 @@ static bool put_inline_values(struct ic_session *s)
             continue;
         }
         struct ic_slice bytes = c->argv[i].bytes;
-        struct ic_value *v =
-            ic_list_empty(&s->values) ? NULL : IC_CONTAINER(s->values.prev, struct ic_value, node);
+        struct ic_value *v = ic_session_last_value(s);
         if (v == NULL || v->index != i) {
             v = ic_value_begin(s, i, c->argv[key].bytes, bytes.len);
         }

@@ -144,12 +144,22 @@ static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
     return 0;
 }
 
+/* What CHUNKS units of the stripe take of the window in which OFFSET lies. */
+static size_t units_memory(const struct ic_layout *l, uint64_t offset, size_t chunks)
+{
+    uint64_t stripe = ic_layout_locate(l, offset).stripe;
+    return chunks * ic_window_size(ic_layout_unit(l, stripe));
+}
+
+static size_t stripe_memory(const struct ic_layout *l, uint64_t offset)
+{
+    return units_memory(l, offset, (size_t)(l->data + l->parity));
+}
+
 /* Memory for a stripe is to be reserved, or, of a little read, for its unit. */
 static size_t least_window(const struct ic_reader *r)
 {
-    uint64_t stripe = ic_layout_locate(&r->layout, r->next).stripe;
-    size_t chunks = r->little ? 1 : (size_t)(r->object->data + r->object->parity);
-    return chunks * ic_window_size(ic_layout_unit(&r->layout, stripe));
+    return r->little ? units_memory(&r->layout, r->next, 1) : stripe_memory(&r->layout, r->next);
 }
 
 static void on_grant_ready(void *ctx);
@@ -612,24 +622,24 @@ static void on_kick(void *ctx)
 
 /* ---- joining ---------------------------------------------------------------- */
 
-/* Where the unit of OBJECT ends in which OFFSET lies; *STRIPE: bytes of memory for its stripe. */
-static uint64_t unit_end(const struct ic_object *object, uint64_t offset, size_t *stripe)
+/* Where the unit ends in which OFFSET lies. */
+static uint64_t unit_end(const struct ic_layout *l, uint64_t offset)
 {
-    struct ic_layout l;
-    ic_layout_init(&l, object->size, object->data, object->parity, object->unit);
-    struct ic_layout_place at = ic_layout_locate(&l, offset);
-    uint32_t unit = ic_layout_unit(&l, at.stripe);
-    uint64_t end = offset + unit - at.within;
-    *stripe = (size_t)(object->data + object->parity) * ic_window_size(unit);
-    return end < object->size ? end : object->size;
+    struct ic_layout_place at = ic_layout_locate(l, offset);
+    uint64_t end = offset + ic_layout_unit(l, at.stripe) - at.within;
+    return end < l->size ? end : l->size;
+}
+
+static bool has_room(const struct ic_proxy *p, const struct ic_layout *l, uint64_t offset)
+{
+    return ic_window_has_room(p->window, IC_WINDOW_READ, stripe_memory(l, offset));
 }
 
 /* Only a part of one unit is wanted, and there is no room for a stripe. */
-static bool is_little(const struct ic_proxy *p, const struct ic_object *o, const struct ic_tap *tap)
+static bool is_little(const struct ic_reader *r)
 {
-    size_t stripe;
-    return tap->chunks == 0 && tap->end <= unit_end(o, tap->at, &stripe) &&
-           !ic_window_has_room(p->window, IC_WINDOW_READ, stripe);
+    return r->chunks == 0 && r->end <= unit_end(&r->layout, r->next) &&
+           !has_room(r->proxy, &r->layout, r->next);
 }
 
 static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
@@ -651,7 +661,7 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
     r->stripes = stripes < 1                       ? 1
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
-    r->little = is_little(p, o, tap);
+    r->little = is_little(r);
     if (r->rs == NULL || stand_in_line(r) < 0) {
         ic_free(r);
         return NULL;
@@ -708,10 +718,10 @@ uint64_t ic_reader_at_once(const struct ic_proxy *p, const struct ic_object *obj
                            uint64_t offset, uint64_t len)
 {
     struct ic_tap tap = {.at = offset, .end = offset + len};
-    size_t stripe;
-    uint64_t end = unit_end(object, offset, &stripe);
-    bool all = end >= tap.end || ic_window_has_room(p->window, IC_WINDOW_READ, stripe) ||
-               find_reader(p, object, &tap) != NULL;
+    struct ic_layout l;
+    ic_layout_init(&l, object->size, object->data, object->parity, object->unit);
+    uint64_t end = unit_end(&l, offset);
+    bool all = end >= tap.end || has_room(p, &l, offset) || find_reader(p, object, &tap) != NULL;
     return all ? len : end - offset;
 }
 

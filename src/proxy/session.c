@@ -542,13 +542,16 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
     return true;
 }
 
+struct ic_value *ic_session_last_value(const struct ic_session *s)
+{
+    return ic_list_empty(&s->values) ? NULL : IC_CONTAINER(s->values.prev, struct ic_value, node);
+}
+
 const struct ic_value *ic_session_open_value(const struct ic_session *s)
 {
-    if (s->state != IC_SESSION_READING || ic_list_empty(&s->values)) {
-        return NULL;
-    }
-    const struct ic_value *last = IC_CONTAINER(s->values.prev, struct ic_value, node);
-    return last->sealing ? NULL : last;
+    const struct ic_value *last = ic_session_last_value(s);
+    bool open = s->state == IC_SESSION_READING && last != NULL && !last->sealing;
+    return open ? last : NULL;
 }
 
 struct ic_pool_use ic_session_pool_use(const struct ic_session *s)
@@ -589,9 +592,8 @@ size_t ic_session_memory(const struct ic_session *s)
 /* Bytes of it that were withdrawn: only the last value can have a head that large. */
 static size_t withdrawn_memory(const struct ic_session *s)
 {
-    return ic_list_empty(&s->values)
-               ? 0
-               : ic_value_withdrawn(IC_CONTAINER(s->values.prev, struct ic_value, node));
+    const struct ic_value *last = ic_session_last_value(s);
+    return last == NULL ? 0 : ic_value_withdrawn(last);
 }
 
 static struct ic_output_limit output_limit(const struct ic_session *s)

@@ -198,6 +198,8 @@ size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
 /* What others cannot have of the pool because of S: values of its transaction or of a request that
  * is not complete, and those that wait to be sent to it. */
 struct ic_pool_use ic_session_pool_use(const struct ic_session *s);
+/* Of those that are not drafts yet, the one that began last. NULL: there is none. */
+struct ic_value *ic_session_last_value(const struct ic_session *s);
 /* The value of a request that is not complete: streaming, or complete and not sealed. NULL: none.
  */
 const struct ic_value *ic_session_open_value(const struct ic_session *s);

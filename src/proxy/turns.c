@@ -12,27 +12,28 @@ static void look_at_turn(struct ic_turns *t)
     }
 }
 
-/* Those of NOW that were not served are the first of the line, but for who is alone. */
+/* Those of NOW that were not served are the first of the line. */
 static void put_back(struct ic_turns *t, struct ic_list *now)
 {
     ic_list_move_all(&t->line, now);
     ic_list_move_all(now, &t->line);
-    if (t->alone != NULL && !ic_list_empty(&t->alone->node)) {
-        ic_list_remove(&t->alone->node);
-        ic_list_push_front(&t->line, &t->alone->node);
-    }
     if (!ic_list_empty(&t->line)) {
         ic_timer_start(&t->next, 0);
     }
 }
 
-/* Those that line up again meanwhile come in the next turn. */
+/* Those that line up again meanwhile come in the next turn. Who is alone comes first: the others
+ * wait for it. */
 static void serve_line(void *ctx)
 {
     struct ic_turns *t = ctx;
     struct ic_list now, *node;
     ic_list_init(&now);
     ic_list_move_all(&t->line, &now);
+    if (t->alone != NULL && !ic_list_empty(&t->alone->node)) {
+        ic_list_remove(&t->alone->node);
+        ic_list_push_front(&now, &t->alone->node);
+    }
     look_at_turn(t);
     while (t->used < (uint64_t)*t->budget && (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);
@@ -153,11 +154,7 @@ void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
     if (ic_list_empty(&t->line)) {
         ic_timer_start(&t->next, 0);
     }
-    if (t->alone == w) { /* the others wait for it */
-        ic_list_push_front(&t->line, &w->node);
-    } else {
-        ic_list_push_back(&t->line, &w->node);
-    }
+    ic_list_push_back(&t->line, &w->node);
     t->lined_up++;
 }
 
