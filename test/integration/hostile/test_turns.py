@@ -1,6 +1,7 @@
 """What one client asks for keeps nobody else waiting, however much it is. Nothing is timed: what is
 compared is the processor's time that the proxy took, and what a bystander was answered meanwhile."""
 import select
+import signal
 import threading
 
 import pytest
@@ -190,8 +191,10 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
         s.sendall(request_args[:-1])
     wait_until(lambda: client.info("stats")["total_net_input_bytes"] - before > 100 * (len(request_args) - 1), "all have come")
     client.config_resetstat()
+    cluster.kill("proxy", signal.SIGSTOP)
     for s in crowd:
         s.sendall(request_args[-1:])
+    cluster.kill("proxy", signal.SIGCONT)
     for s in crowd:
         ask(s)
         s.close()
