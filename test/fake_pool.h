@@ -339,6 +339,20 @@ static inline uint32_t fake_meet_all(int result)
     return count;
 }
 
+/* Those that came leave again. */
+static inline void fake_leave_all(void)
+{
+    for (uint16_t i = 0; i < FAKE_FUNCTIONS; i++) {
+        struct ic_meeting *m = fake.node[i].meeting;
+        if (m != NULL && m->stage == IC_MEETING_MET) {
+            m->stage = IC_MEETING_OVER;
+            fake.node[i].meeting = NULL;
+            fake.node[i].status = IC_STATUS_AWAY;
+            m->ended(m);
+        }
+    }
+}
+
 static inline void fake_check_apart(void)
 {
     for (int i = 0; i < FAKE_FUNCTIONS; i++) {

@@ -66,10 +66,21 @@ static void fail(struct ic_reader *r, int error)
     }
 }
 
-/* Fewer than d chunks can be had. */
+/* CHUNK cannot be had, and nothing says that it ever will be. */
+static bool is_lost(const struct ic_reader *r, uint16_t chunk)
+{
+    bool returns = r->chunks == 0 && ic_reader_may_return(r, chunk);
+    return !ic_reader_is_reachable(r, chunk) && !returns;
+}
+
+/* Fewer than d chunks can be had now: a miss if too many are lost. */
 static int reason(const struct ic_reader *r)
 {
-    if (ic_reader_reachable(r) < r->object->data) {
+    uint16_t lost = 0;
+    for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
+        lost += is_lost(r, i);
+    }
+    if (lost > r->object->parity) {
         return IC_ENOENT;
     }
     return r->error == IC_ETIMEOUT ? IC_ETIMEOUT : IC_EUNAVAIL;
@@ -418,7 +429,9 @@ static int finish_span(struct ic_reader *r, struct ic_span *span)
     for (; result == 0 && span->complete && missing != 0; missing &= missing - 1) {
         r->decoded = r->decoded || !ic_reader_is_reachable(r, (uint16_t)__builtin_ctzll(missing));
     }
-    r->recalls_in_a_row = span->complete ? 0 : r->recalls_in_a_row;
+    if (span->complete) {
+        ic_reader_went_on(r);
+    }
     return result;
 }
 

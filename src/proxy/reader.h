@@ -13,8 +13,8 @@
  * d + p, see core/read_plan.h. A chunk that fails is remembered for the rest of the read and
  * replaced at once; one that is late (`read-deadline`) too, but may still come first. If fewer than
  * d are in reach because other instances answer than those that have them, as many as are needed
- * are recalled (recall.h). When memory is short what was asked ahead is dropped and asked again
- * later.
+ * are recalled (recall.h), as often as that brings the read on. When memory is short what was asked
+ * ahead is dropped and asked again later.
  *
  * A read may also be of whole chunks, lost ones, which are then rebuilt: for repair_job.h.
  */

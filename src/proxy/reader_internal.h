@@ -35,7 +35,6 @@ struct ic_reader {
     bool little;      /* a part of one unit: memory for that one is reserved */
     bool careful;     /* the next span has one stripe: its memory is reserved */
     bool admitted, pumping, closed;
-    uint8_t recalls_in_a_row;
     struct ic_reader_recalls *recalls; /* NULL: none yet */
 };
 
@@ -44,7 +43,6 @@ struct ic_reader {
 /* Chunks on instances that answer for their function; one whose sibling answers may come back, but
  * until then its chunks are as good as lost. */
 bool ic_reader_is_reachable(const struct ic_reader *r, uint16_t chunk);
-uint32_t ic_reader_reachable(const struct ic_reader *r);
 /* CHUNK is on an instance whose sibling answers. */
 bool ic_reader_is_away(const struct ic_reader *r, uint16_t chunk);
 /* CHUNK's node is not awake. */
@@ -59,6 +57,9 @@ int ic_reader_plan(const struct ic_reader *r, const struct ic_span *span,
 /* What is asked cannot be completed. True: it may be once instances that are away have come back:
  * they are recalled, and `kick` goes on when they have, or will not. */
 bool ic_reader_recall(struct ic_reader *r);
+/* CHUNK is on an instance that is away, and no recall of this read has brought a third instead. */
+bool ic_reader_may_return(const struct ic_reader *r, uint16_t chunk);
+void ic_reader_went_on(struct ic_reader *r); /* a span is complete */
 bool ic_reader_recalling(const struct ic_reader *r);
 /* They need not stay. No READ may be pending. */
 void ic_reader_end_recalls(struct ic_reader *r);

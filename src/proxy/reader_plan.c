@@ -26,15 +26,6 @@ bool ic_reader_is_away(const struct ic_reader *r, uint16_t chunk)
     return status_of(r, chunk) == IC_STATUS_AWAY;
 }
 
-uint32_t ic_reader_reachable(const struct ic_reader *r)
-{
-    uint32_t count = 0;
-    for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
-        count += ic_reader_is_reachable(r, i);
-    }
-    return count;
-}
-
 bool ic_reader_wakes(const struct ic_reader *r, uint16_t chunk)
 {
     enum ic_function_status status = status_of(r, chunk);

@@ -8,28 +8,41 @@
 #include "proxy/recall.h"
 #include "proxy/store.h"
 
-enum { RECALLS_MAX = 3 }; /* in a row, without a span completed */
+enum { RECALLS_MAX = 3 }; /* of a chunk's instance in a row, without a span completed */
 
 struct ic_reader_recalls {
     uint32_t waiting;
     uint16_t count;
-    struct ic_recall recall[]; /* per chunk */
+    struct {
+        struct ic_recall recall;
+        uint8_t in_a_row;
+    } chunk[];
 };
 
 /* A third instance came when that of CHUNK was recalled. */
 static bool came_in_vain(const struct ic_reader *r, uint16_t chunk)
 {
-    return r->recalls != NULL && ic_recall_active(&r->recalls->recall[chunk]);
+    return r->recalls != NULL && ic_recall_active(&r->recalls->chunk[chunk].recall);
 }
 
-/* Chunks that are on instances which are away, and nothing else is wrong with. */
+bool ic_reader_may_return(const struct ic_reader *r, uint16_t chunk)
+{
+    return ic_reader_is_away(r, chunk) && !came_in_vain(r, chunk);
+}
+
+static bool is_worn_out(const struct ic_reader *r, uint16_t chunk)
+{
+    return r->recalls != NULL && r->recalls->chunk[chunk].in_a_row == RECALLS_MAX;
+}
+
+/* Chunks whose instances can be recalled, and nothing else is wrong with. */
 static uint64_t away_chunks(const struct ic_reader *r)
 {
     uint64_t away = 0;
     for (uint16_t i = 0; i < r->object->data + r->object->parity; i++) {
         uint64_t bit = UINT64_C(1) << i;
         bool failed = (r->failed & ~r->away & bit) != 0;
-        away |= !failed && ic_reader_is_away(r, i) && !came_in_vain(r, i) ? bit : 0;
+        away |= !failed && ic_reader_may_return(r, i) && !is_worn_out(r, i) ? bit : 0;
     }
     return away;
 }
@@ -44,11 +57,20 @@ static uint32_t usable(const struct ic_reader *r)
     return count;
 }
 
+static uint64_t bit_of(const struct ic_reader *r, const struct ic_recall *recall)
+{
+    uint16_t chunk = 0;
+    while (&r->recalls->chunk[chunk].recall != recall) {
+        chunk++;
+    }
+    return UINT64_C(1) << chunk;
+}
+
 static void on_recalled(struct ic_recall *recall, int result)
 {
     struct ic_reader *r = recall->ctx;
-    uint64_t bit = UINT64_C(1) << (recall - r->recalls->recall);
     if (result < 0) {
+        uint64_t bit = bit_of(r, recall);
         r->error = result;
         r->failed |= bit;
         r->away &= ~bit;
@@ -65,17 +87,24 @@ bool ic_reader_recalling(const struct ic_reader *r)
     return r->recalls != NULL && r->recalls->waiting > 0;
 }
 
+void ic_reader_went_on(struct ic_reader *r)
+{
+    for (uint16_t i = 0; r->recalls != NULL && i < r->recalls->count; i++) {
+        r->recalls->chunk[i].in_a_row = 0;
+    }
+}
+
 void ic_reader_end_recalls(struct ic_reader *r)
 {
     for (uint16_t i = 0; r->recalls != NULL && i < r->recalls->count; i++) {
-        ic_recall_end(&r->recalls->recall[i]);
+        ic_recall_end(&r->recalls->chunk[i].recall);
     }
 }
 
 void ic_reader_free_recalls(struct ic_reader *r)
 {
     for (uint16_t i = 0; r->recalls != NULL && i < r->recalls->count; i++) {
-        ic_recall_deinit(&r->recalls->recall[i]);
+        ic_recall_deinit(&r->recalls->chunk[i].recall);
     }
     ic_free(r->recalls);
 }
@@ -87,13 +116,13 @@ static int make_recalls(struct ic_reader *r)
     if (r->recalls != NULL) {
         return 0;
     }
-    r->recalls = ic_calloc(1, sizeof *r->recalls + count * sizeof(struct ic_recall));
+    r->recalls = ic_calloc(1, sizeof *r->recalls + count * sizeof(r->recalls->chunk[0]));
     if (r->recalls == NULL) {
         return IC_ENOMEM;
     }
     r->recalls->count = count;
     for (uint16_t i = 0; i < count; i++) {
-        ic_recall_init(&r->recalls->recall[i], r->proxy, on_recalled, r);
+        ic_recall_init(&r->recalls->chunk[i].recall, r->proxy, on_recalled, r);
     }
     return 0;
 }
@@ -106,15 +135,15 @@ bool ic_reader_recall(struct ic_reader *r)
     uint64_t away = away_chunks(r);
     uint32_t have = usable(r), d = r->object->data;
     uint32_t lacking = have < d ? d - have : 0;
-    if (r->chunks != 0 || r->recalls_in_a_row == RECALLS_MAX || lacking == 0 ||
-        (uint32_t)__builtin_popcountll(away) < lacking || make_recalls(r) < 0) {
+    if (r->chunks != 0 || lacking == 0 || (uint32_t)__builtin_popcountll(away) < lacking ||
+        make_recalls(r) < 0) {
         return false;
     }
-    r->recalls_in_a_row++;
     r->recalls->waiting = lacking;
     for (; lacking > 0; lacking--, away &= away - 1) {
         uint16_t chunk = (uint16_t)__builtin_ctzll(away);
-        ic_recall_begin(&r->recalls->recall[chunk], r->object->place[chunk].function,
+        r->recalls->chunk[chunk].in_a_row++;
+        ic_recall_begin(&r->recalls->chunk[chunk].recall, r->object->place[chunk].function,
                         ic_store_holder(r->proxy->store, r->object, chunk));
     }
     return true;

@@ -1,6 +1,6 @@
 /*
  * test_get_away.c - reads of objects of which too many chunks are on instances that are away: these
- * are recalled, and if they do not come it is a miss.
+ * are recalled. If others come instead of them it is a miss.
  */
 #include "proxy/get.h"
 
@@ -43,13 +43,14 @@ static void test_instances_that_are_away(void **state)
 }
 
 /* They are found to be away by what is answered. */
-static uint16_t leaving; /* this many of an object's chunks, when the first of them is asked */
+static uint16_t leaving;  /* this many of an object's chunks, when the first of them is asked, */
+static uint64_t ask_from; /* at this byte of it or behind */
 
 static int others_answer(struct ic_node_request *r)
 {
     struct fake_node *node = &fake.node[r->function];
     bool is_there = node->meeting != NULL && node->meeting->stage == IC_MEETING_MET;
-    if (r->chunk >= leaving || is_there || r->offset == 0) {
+    if (r->chunk >= leaving || is_there || r->offset < ask_from) {
         return 0;
     }
     node->status = IC_STATUS_AWAY;
@@ -62,6 +63,7 @@ static void test_others_answer_in_the_middle(void **state)
     static struct client c;
     struct ic_object *o = begin(10, 2, 65536, 20 << 20);
     leaving = 4;
+    ask_from = 1;
     fake.script = others_answer;
     start(&c, o, 1, 0, 20 << 20);
     fake_run();
@@ -73,6 +75,48 @@ static void test_others_answer_in_the_middle(void **state)
     assert_int_equal(c.result, 0);
     fake_check_apart();
     stop(&c);
+    end(o);
+}
+
+/* One more leaves whenever as many as were lacking have come back. */
+static void test_others_answer_one_by_one(void **state)
+{
+    (void)state;
+    static struct client c;
+    struct ic_object *o = begin(10, 2, 65536, 5 << 20);
+    fake.script = others_answer;
+    ask_from = 0;
+    start(&c, o, 1, 0, 5 << 20);
+    for (leaving = 3; leaving <= 12; leaving++) {
+        fake_run();
+        assert_int_equal(c.at + c.ended, 0);
+        assert_int_equal(fake_meet_all(0), 1);
+    }
+    fake_run();
+    assert_true(c.ended == 1 && c.result == 0);
+    stop(&c);
+    fake_check_apart();
+    end(o);
+}
+
+/* They come, and leave again before they are asked. */
+static void test_instances_that_do_not_stay(void **state)
+{
+    (void)state;
+    static struct client c;
+    struct ic_object *o = begin_away();
+    fake.script = answer_of_the_other;
+    start(&c, o, 1, 0, 5 << 20);
+    uint32_t rounds = 0;
+    for (fake_run(); c.ended == 0; rounds++) {
+        assert_true(rounds < 100);
+        fake_meet_all(0);
+        fake_leave_all();
+        fake_run();
+    }
+    assert_true(rounds > 2 && c.result == IC_EUNAVAIL);
+    stop(&c);
+    fake_check_apart();
     end(o);
 }
 
@@ -93,7 +137,7 @@ static void test_instances_that_stay_away(void **state)
             fake_run();
         }
         if (how < 2) {
-            assert_int_equal(c.result, IC_ENOENT);
+            assert_int_equal(c.result, how == 0 ? IC_EUNAVAIL : IC_ENOENT);
         } else { /* the client leaves */
             assert_int_equal(c.ended, 0);
         }
@@ -130,6 +174,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_instances_that_are_away),
         cmocka_unit_test(test_others_answer_in_the_middle),
+        cmocka_unit_test(test_others_answer_one_by_one),
+        cmocka_unit_test(test_instances_that_do_not_stay),
         cmocka_unit_test(test_instances_that_stay_away),
         cmocka_unit_test(test_reads_that_recall_the_same),
     };
