@@ -249,7 +249,7 @@ static bool may_be_lost(const struct sim_write *w)
     const struct sim_world *world = sim_world();
     uint32_t lost = w->deleted ? UINT32_MAX / 2 : 0;
     for (uint32_t f = 0; f < SIM_FUNCTIONS_MAX; f++) {
-        bool siblings = sim_platform_alive(&world->platform, (int)f) > 1;
+        bool siblings = sim_platform_alive(&world->platform, (int)f) > 2;
         bool may_be = siblings || world->platform.lost_at[f] >= w->begun;
         lost += may_be ? w->chunks_on[f] : 0;
     }

@@ -1,5 +1,6 @@
 #include "sim/platform.h"
 
+#include "core/pool.h"
 #include "node/node.h"
 #include "proto/lambda_json.h"
 #include "sim/report.h"
@@ -267,12 +268,26 @@ struct sim_invocation *sim_invocation_new(uint16_t function, const void *payload
     return inv;
 }
 
+/* I is invoked, not its siblings: what these hold may be given up, sooner or later. */
+static void pass_over_siblings(struct sim_platform *p, struct sim_instance *i)
+{
+    i->passed_over = 0;
+    IC_LIST_EACH (node, &p->instances) {
+        struct sim_instance *other = IC_CONTAINER(node, struct sim_instance, node);
+        if (other != i && other->function == i->function && other->state != SIM_INSTANCE_DEAD &&
+            ++other->passed_over >= IC_POOL_MISSES_MAX) {
+            sim_platform_lost(p, i->function);
+        }
+    }
+}
+
 void sim_platform_invoke(struct sim_platform *p, struct sim_invocation *inv)
 {
     struct sim_world *w = sim_world();
     struct sim_instance *i = route(p, inv->function);
     assert(i->running == NULL);
     sim_note("invocation %u to %s", inv->number, ic_sim_name(i->loop));
+    pass_over_siblings(p, i);
     inv->instance = i;
     inv->begun_us = sim_now_us(w);
     i->running = inv;

@@ -57,7 +57,8 @@ struct sim_instance {
     char environment[48]; /* AWS_LAMBDA_RUNTIME_API=127.0.0.1:... */
     struct sim_invocation *running;
     uint64_t used_us;
-    uint8_t id[16]; /* as it says of itself in its responses, and what it holds */
+    uint32_t passed_over; /* invocations in a row that siblings have answered */
+    uint8_t id[16];       /* as it says of itself in its responses, and what it holds */
     uint64_t held, capacity;
     struct ic_event stall; /* it goes on after having stood still */
     /* its Runtime API, see runtime_api.c */
