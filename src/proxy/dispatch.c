@@ -234,6 +234,7 @@ void ic_session_refuse(struct ic_session *s, struct ic_call *c, const char *why)
     }
     ic_reply_rewind(&s->reply, c->mark);
     ic_call_error(c, why);
+    count_work(s, 1);
     end_call(s, c);
 }
 

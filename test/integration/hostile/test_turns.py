@@ -218,6 +218,14 @@ def test_what_a_transaction_looks_at_is_bounded(cluster, small_turns, walk):
     assert cluster.redis().exists("first", "last") == 2
 
 
+def test_what_a_transaction_is_refused_takes_turns_too(cluster, small_turns):
+    cluster.redis().flushall()
+    turns, reply = turns_of(cluster, exec_of([encode("PING")] * 60_000))
+    assert reply.count(ENOUGH) > 30_000 and reply.endswith(ENOUGH)
+    queued, _ = turns_of(cluster, encode("MULTI") + encode("PING") * 60_000 + encode("DISCARD"))
+    assert turns - queued > 1000
+
+
 def test_nobody_sees_half_of_what_takes_many_turns(cluster, small_turns):
     client = cluster.redis()
     client.mset({"source": "v"})
