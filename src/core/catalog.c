@@ -142,11 +142,13 @@ struct ic_object *ic_catalog_object_new(struct ic_catalog *c, uint64_t id, uint1
 
 void ic_catalog_object_free(struct ic_catalog *c, struct ic_object *object)
 {
-    assert(object->pins == 0 && ic_list_empty(&object->entries));
+    assert(object->pins + object->replies == 0 && ic_list_empty(&object->entries));
     assert(object->state != IC_OBJECT_COMMITTED && !object->policy.inside);
     ic_list_remove(&object->node);
     ic_map_remove(&c->objects, &object->id_node);
-    c->object_memory -= object_memory(object);
+    if (!object->evicted) {
+        c->object_memory -= object_memory(object);
+    }
     ic_free(object);
 }
 
@@ -229,12 +231,14 @@ static void settle(struct ic_catalog *c, struct ic_object *object)
         if (shown) {
             object->state = IC_OBJECT_COMMITTED;
             c->bytes += object->size;
+            c->object_memory += object->evicted ? object_memory(object) : 0;
         }
         break;
     case IC_OBJECT_COMMITTED:
         if (!shown) {
             object->state = IC_OBJECT_DEAD;
             c->bytes -= object->size;
+            c->object_memory -= object->evicted ? object_memory(object) : 0;
         }
         break;
     }

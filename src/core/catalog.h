@@ -77,9 +77,9 @@ struct ic_object {
      */
     uint64_t chunk_cost;
     uint32_t unit;
-    uint32_t key_len; /* of the key in its seals */
-    uint32_t pins;
-    uint32_t replies;      /* of the pins: parts of replies, which clients are to read */
+    uint32_t key_len;      /* of the key in its seals */
+    uint32_t pins;         /* its chunks stay */
+    uint32_t replies;      /* parts of replies that show it: its chunks stay, but may be evicted */
     uint16_t data, parity; /* d, p */
     uint8_t state;         /* enum ic_object_state */
     uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
@@ -153,7 +153,7 @@ void ic_catalog_free(struct ic_catalog *c); /* and every object and entry in it;
 /* A DRAFT with every place LOST, in the table by ID, which must be new. NULL: out of memory. */
 struct ic_object *ic_catalog_object_new(struct ic_catalog *c, uint64_t id, uint16_t data,
                                         uint16_t parity);
-/* Takes it out of the table and frees it: no entry shows it, pins are 0. */
+/* Takes it out of the table and frees it: no entry shows it, no pins, no replies. */
 void ic_catalog_object_free(struct ic_catalog *c, struct ic_object *object);
 struct ic_object *ic_catalog_object(const struct ic_catalog *c, uint64_t id); /* NULL: none */
 uint64_t ic_catalog_object_count(const struct ic_catalog *c); /* drafts and dead ones included */

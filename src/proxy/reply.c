@@ -31,7 +31,9 @@ struct part {
     struct ic_list node;
     uint64_t number;            /* in the order they were made */
     struct ic_buf *bytes;       /* or NULL: a bulk of an object */
-    struct ic_object *object;   /* pinned */
+    struct ic_object *object;   /* shown; */
+    bool pinned;                /* from when its turn has come */
+    uint64_t values;            /* of ic_object_use: an evicted one has none any more */
     struct ic_reply_bill *bill; /* or NULL */
     uint64_t offset, length;
     const char *absent; /* what is said if the value turns out to be lost */
@@ -92,6 +94,11 @@ static void close_one(struct ic_reply *r, struct ic_reply_bill *bill)
     }
 }
 
+static struct ic_pool_use use_of(const struct part *p)
+{
+    return (struct ic_pool_use){.values = p->values, .chunks = ic_object_use(p->object).chunks};
+}
+
 static void part_free(struct ic_reply *r, struct part *p)
 {
     ic_list_remove(&p->node);
@@ -101,8 +108,11 @@ static void part_free(struct ic_reply *r, struct part *p)
         ic_buf_unref(p->bytes);
     } else {
         r->objects--;
-        ic_pool_use_subtract(&r->pinned, ic_object_use(p->object));
-        ic_store_unpin_reply(r->proxy->store, p->object);
+        ic_pool_use_subtract(&r->shown, use_of(p));
+        if (p->pinned) {
+            ic_store_unpin(r->proxy->store, p->object);
+        }
+        ic_store_show_no_more(r->proxy->store, p->object);
     }
     close_one(r, p->bill);
     ic_free(p);
@@ -223,11 +233,14 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         r->out.too_long = r->out.too_long || r->out.max == 0;
         return false;
     }
-    *p = (struct part){
-        .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
-    ic_store_pin_reply(r->proxy->store, object);
+    *p = (struct part){.object = object,
+                       .values = ic_object_use(object).values,
+                       .offset = offset,
+                       .length = length,
+                       .absent = absent_text(r, is_range)};
+    ic_store_show(object);
     r->objects++;
-    ic_pool_use_add(&r->pinned, ic_object_use(object));
+    ic_pool_use_add(&r->shown, use_of(p));
     push_part(r, p);
     return true;
 }
@@ -464,6 +477,10 @@ static bool fetch_object(struct ic_reply *r, struct part *p)
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
+    if (!p->pinned) {
+        ic_store_pin(r->proxy->store, p->object);
+        p->pinned = true;
+    }
     uint64_t at = p->offset + r->given, rest = p->length - r->given;
     r->asked = rest == 0 ? 0 : ic_get_at_once(r->proxy, p->object, at, rest);
     r->get = ic_get_new(r->proxy, p->object, at, r->asked, &get_handler, r);
@@ -487,10 +504,11 @@ static bool send_parts(struct ic_reply *r)
 {
     struct part *p;
     while ((p = first_part(r)) != NULL && !must_wait(r)) {
-        if (p->bytes == NULL) {
+        if (p->bytes == NULL && !p->object->evicted) {
             return fetch_object(r, p);
         }
-        if (!send_bytes(r, ic_buf_slice(p->bytes), p->bytes)) {
+        if (!(p->bytes == NULL ? send_text(r, p->absent)
+                               : send_bytes(r, ic_buf_slice(p->bytes), p->bytes))) {
             return false;
         }
         part_free(r, p);
@@ -537,11 +555,17 @@ static bool is_to_be_read(const struct ic_reply *r, bool last)
     return ic_stream_queued(r->stream) > 0 && (last || r->objects > 0 || holds_window(r));
 }
 
-/* Of what O takes of the pool, as much for each of the replies that pin it. */
+/* Of what O takes of the pool, as much for each of the replies that show it. */
 static struct ic_pool_use share_of(const struct ic_object *o)
 {
     struct ic_pool_use use = ic_object_use(o);
     return (struct ic_pool_use){use.values / o->replies, use.chunks / o->replies};
+}
+
+/* It takes room that no eviction gives back. */
+static bool is_fixed(const struct ic_object *o)
+{
+    return o->pins > 0 || (o->state == IC_OBJECT_DEAD && !o->evicted);
 }
 
 /* P stays for long: the stream is to be given REST bytes until it has all of P, and the client has
@@ -555,7 +579,7 @@ static bool is_kept(const struct ic_reply *r, const struct part *p, uint64_t res
 
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
 {
-    struct ic_pool_use use = r->pinned;
+    struct ic_pool_use use = r->shown;
     if (r->objects == 0) {
         return use;
     }
@@ -568,9 +592,9 @@ struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
         }
         end += p->object == NULL ? p->bytes->len : p->length;
         if (p->object != NULL) {
-            ic_pool_use_subtract(&use, ic_object_use(p->object));
+            ic_pool_use_subtract(&use, use_of(p));
         }
-        if (p->object != NULL && is_kept(r, p, end - r->given, read)) {
+        if (p->object != NULL && is_fixed(p->object) && is_kept(r, p, end - r->given, read)) {
             ic_pool_use_add(&use, share_of(p->object));
         }
     }

@@ -59,12 +59,12 @@ struct ic_reply {
     void (*changed)(void *ctx);                 /* something went out: there may be room again */
     void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
     void *ctx;
-    struct ic_buf tail;        /* written by handlers, not yet a part */
-    struct ic_list parts;      /* before it */
-    uint64_t parts_made;       /* ever */
-    size_t parts_memory;       /* with their bills' */
-    struct ic_pool_use pinned; /* by the objects that are parts */
-    size_t limit;              /* of parts and tail */
+    struct ic_buf tail;       /* written by handlers, not yet a part */
+    struct ic_list parts;     /* before it */
+    uint64_t parts_made;      /* ever */
+    size_t parts_memory;      /* with their bills' */
+    struct ic_pool_use shown; /* the objects that are parts */
+    size_t limit;             /* of parts and tail */
     size_t allowance;
     unsigned part_count;
     unsigned objects;
@@ -88,7 +88,7 @@ struct ic_reply_mark {
 void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
                    void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
                    void *ctx);
-void ic_reply_deinit(struct ic_reply *r); /* drops everything, unpins */
+void ic_reply_deinit(struct ic_reply *r); /* drops everything */
 /* The same piece by piece. First nothing goes out any more, and no window memory is held; */
 void ic_reply_stop(struct ic_reply *r);
 /* then MOST parts are dropped. False: that was all. */
@@ -97,9 +97,9 @@ bool ic_reply_drop_some(struct ic_reply *r, unsigned most);
 /* What waits may take so much memory from now on; more is a failure of the writer. At first there
  * is no limit. */
 void ic_reply_set_limit(struct ic_reply *r, size_t limit);
-/* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on, and pins it. If it turns out to be lost,
- * null is said, or the empty string if IS_RANGE. False: no memory, or beyond the limit; the writer
- * has failed. */
+/* Adds a bulk of LENGTH bytes of OBJECT from OFFSET on. If it turns out to be lost, or is evicted
+ * before its turn comes, null is said, or the empty string if IS_RANGE. False: no memory, or beyond
+ * the limit; the writer has failed. */
 bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
                      bool is_range);
 /* Adds what is in BYTES, without a copy if it is much: then BYTES is empty afterwards. */
@@ -126,11 +126,12 @@ bool ic_reply_full(const struct ic_reply *r);
 /* It is full, and the client does not read: twice as much may wait. */
 void ic_reply_allow_more(struct ic_reply *r);
 /*
- * What the client keeps of the pool, where nothing can evict it: objects that wait for those before
- * them, or for the end of a hold, and the one that is being sent if it is known that the client is
- * slow. Whatever it will be through with within IC_SESSION_NEAR_MS, at its pace, does not count. An
- * object that many replies are to send is shared out among them: all of them together keep it once,
- * so who reads what is popular keeps little, and to cut one of them would free nothing.
+ * What the client keeps of the pool, where nothing can evict it: the object that is being sent, if
+ * it is known that the client is slow, and dead ones that wait for those before them, or for the
+ * end of a hold. Whatever it will be through with within IC_SESSION_NEAR_MS, at its pace, does not
+ * count. An object that many replies are to send is shared out among them: all of them together
+ * keep it once, so who reads what is popular keeps little, and to cut one of them would free
+ * nothing.
  */
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r);
 /* Bytes that have come to the client's system, ever; asks ours. */

@@ -279,7 +279,7 @@ void ic_store_empty(struct ic_store *s, struct ic_object *o)
 
 void ic_store_bury(struct ic_store *s, struct ic_object *o)
 {
-    assert(o->pins == 0 && o->state != IC_OBJECT_COMMITTED);
+    assert(o->pins + o->replies == 0 && o->state != IC_OBJECT_COMMITTED);
     give_up_all(s, o);
     if (o->state == IC_OBJECT_DRAFT) {
         s->draft_bytes -= o->draft.bytes;
@@ -292,7 +292,7 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o)
 
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o)
 {
-    if (o->state == IC_OBJECT_DEAD && o->pins == 0) {
+    if (o->state == IC_OBJECT_DEAD && o->pins + o->replies == 0) {
         ic_store_bury(s, o);
     }
 }
@@ -330,17 +330,17 @@ void ic_store_unpin(struct ic_store *s, struct ic_object *o)
     ic_store_bury_if_dead(s, o);
 }
 
-void ic_store_pin_reply(struct ic_store *s, struct ic_object *o)
+void ic_store_show(struct ic_object *o)
 {
-    ic_store_pin(s, o);
+    assert(o->replies < UINT32_MAX);
     o->replies++;
 }
 
-void ic_store_unpin_reply(struct ic_store *s, struct ic_object *o)
+void ic_store_show_no_more(struct ic_store *s, struct ic_object *o)
 {
     assert(o->replies > 0);
     o->replies--;
-    ic_store_unpin(s, o);
+    ic_store_bury_if_dead(s, o);
 }
 
 void ic_store_plan_place(struct ic_store *s, struct ic_object *o, uint16_t chunk, uint16_t function)

@@ -6,9 +6,9 @@
  *   draft --(chunks written)--> sealed ... --commit PUT--> committed --overwritten,
  *     '--drop--> condemned                     |            deleted, expired, evicted--> dead
  *                                              |                                          |
- *                                       journal, at the turn's end                last pin drops
- *                                              |                                          |
- *                                          done(result)                          chunks condemned
+ *                                       journal, at the turn's end           no pin, no reply shows
+ * it |                                          | done(result)                          chunks
+ * condemned
  *
  * A committed object that lost chunks is repaired in place: lost chunks get new functions and are
  * WRITING again (repair_begin), and are HELD when the journal has their new places (repair_commit).
@@ -215,12 +215,13 @@ struct ic_backup_view ic_store_backup_view(const struct ic_store *s, uint16_t fu
 /* Copies whose journal record is still to be committed are committed at this turn's end. */
 void ic_store_journal_copies(struct ic_store *s);
 
-/* A pinned version's chunks stay although it is dead. Drafts need no pin. */
+/* A pinned version's chunks stay although it is dead, and are not evicted. Drafts need no pin. */
 void ic_store_pin(struct ic_store *s, struct ic_object *o);
 void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one may free O */
-/* The same for a part of a reply. */
-void ic_store_pin_reply(struct ic_store *s, struct ic_object *o);
-void ic_store_unpin_reply(struct ic_store *s, struct ic_object *o);
+/* A part of a reply shows O: its chunks stay although it is dead, but it may be evicted, and is
+ * then `evicted` and empty; */
+void ic_store_show(struct ic_object *o);
+void ic_store_show_no_more(struct ic_store *s, struct ic_object *o); /* the last one may free O */
 
 /* ---- repair (store_repair.c) -------------------------------------------------- */
 

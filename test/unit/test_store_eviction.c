@@ -234,6 +234,40 @@ static void test_pinned_are_looked_at_once(void **state)
     }
 }
 
+/* What replies show is evicted like all else, and what is left of it counts as nobody's room; what
+ * is dead stays for them. */
+static void test_what_replies_show(void **state)
+{
+    (void)state;
+    enum { SHOWN = 20 };
+    struct world *w = start("lru");
+    struct ic_object *o[SHOWN];
+    set_many(w, "old", SHOWN, SIZE);
+    for (int i = 0; i < SHOWN; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "old%d", i);
+        o[i] = world_object(w, key);
+        ic_store_show(o[i]);
+    }
+    assert_int_equal(world_change(w, IC_CHANGE_DELETE, "old0", NULL, 0), 0);
+    set_many(w, "new", ROOM / SIZE, SIZE);
+    assert_int_equal(ic_store_count(w->store), ROOM / SIZE - 1);
+    assert_true(there(w, "new1") && !there(w, "old19"));
+    assert_int_equal(ic_store_stats(w->store).dead_bytes, SIZE);
+    assert_false(o[0]->evicted);
+    uint64_t memory = ic_store_stats(w->store).catalog_memory;
+    for (int i = 1; i < SHOWN; i++) {
+        assert_true(o[i]->evicted && o[i]->state == IC_OBJECT_DEAD);
+        ic_store_show_no_more(w->store, o[i]);
+    }
+    assert_int_equal(ic_store_stats(w->store).catalog_memory, memory);
+    world_check(w);
+    ic_store_show_no_more(w->store, o[0]);
+    assert_int_equal(ic_store_stats(w->store).dead_bytes, 0);
+    assert_true(ic_store_stats(w->store).catalog_memory < memory);
+    world_deinit(w);
+}
+
 /* However many are pinned, one eviction looks at a bounded number; so it is when all are used. */
 static void test_looks_are_bounded(void **state)
 {
@@ -365,6 +399,7 @@ int main(void)
         leak_test(test_change_without_memory),
         leak_test(test_evicted_in_slices),
         leak_test(test_pinned_are_looked_at_once),
+        leak_test(test_what_replies_show),
         leak_test(test_looks_are_bounded),
         leak_test(test_nothing_goes_in_vain),
         leak_test(test_nothing_goes_in_vain_on_functions),
