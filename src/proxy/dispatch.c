@@ -20,6 +20,7 @@
 
 enum {
     REASON_MAX = IC_UNAVAILABLE_MAX,
+    KEPT_MAX = 512, /* bytes of a reply that says the same whatever becomes of the changes before */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
     CHANGE_UNITS = 6,           /* of work: a key changed, journal included, */
@@ -272,21 +273,39 @@ bool ic_dispatch_leave(struct ic_session *s)
     return true;
 }
 
-/* Its reply is written: takes it back from a client that wants none. */
-static void end_reply(struct ic_session *s)
+/* The reply stands even if changes before it are undone; an empty one: an error takes its place. */
+static void keep_reply(struct ic_session *s, struct ic_slice reply)
+{
+    uint32_t length = reply.len <= KEPT_MAX ? (uint32_t)reply.len : 0;
+    if (ic_buf_append(&s->if_failed, &length, sizeof length) < 0 ||
+        ic_buf_append(&s->if_failed, reply.data, length) < 0) {
+        s->reply.out.failed = true;
+    }
+}
+
+/*
+ * The reply is written: takes it back from a client that wants none. While changes are on their way
+ * into the journal what will be said if they are undone is noted: an error instead of a reply that
+ * SAW_KEYS; any other stands (what MULTI, HELLO or CONFIG SET have done is done), unless it is
+ * long, as of what only tells something.
+ */
+static void end_reply(struct ic_session *s, bool saw_keys)
 {
     bool silent = s->reply_off || s->reply_skip;
     if (silent) {
         ic_reply_rewind(&s->reply, s->command_mark);
     }
-    s->commit_replies += !silent && !s->reply_skip_next; /* CLIENT REPLY SKIP itself has none */
+    bool replies = !silent && !s->reply_skip_next; /* CLIENT REPLY SKIP itself has none */
+    if (replies && (s->commits > 0 || s->commit_failed)) {
+        keep_reply(s, saw_keys ? ic_slice(NULL, 0) : ic_reply_since(&s->reply, s->command_mark));
+    }
 }
 
-/* The request is answered. */
-static void finish(struct ic_session *s)
+/* The request is answered; SAW_KEYS: with what rests on keys. */
+static void finish(struct ic_session *s, bool saw_keys)
 {
     if (!s->refused) {
-        end_reply(s);
+        end_reply(s, saw_keys);
     }
     s->reply_skip = s->reply_skip_next;
     s->reply_skip_next = false;
@@ -311,7 +330,7 @@ static void hold_replies(struct ic_session *s)
 {
     if (s->commits++ == 0) {
         s->commit_mark = s->command_mark;
-        s->commit_replies = 0;
+        s->if_failed.len = 0;
         s->part_done = s->part_done && s->state == IC_SESSION_WORKING;
         ic_reply_hold(&s->reply);
     }
@@ -405,7 +424,7 @@ static void execute(struct ic_session *s, struct ic_call *c)
     if (s->state == IC_SESSION_WORKING) {
         end_work(s);
     }
-    finish(s);
+    finish(s, needs_keys(c));
 }
 
 static void go_on_working(struct ic_session *s)
@@ -427,7 +446,7 @@ static void give_up_work(struct ic_session *s)
         ic_transaction_discard(s);
     }
     end_work(s);
-    finish(s);
+    finish(s, true);
 }
 
 /* Everything it needs is there. */
@@ -437,7 +456,7 @@ static void run(struct ic_session *s, struct ic_call *c)
     if (s->multi && (c->command->flags & IC_COMMAND_IN_MULTI) == 0) {
         ic_transaction_queue(s, c);
         count_work(s, 1);
-        finish(s);
+        finish(s, false);
     } else {
         execute(s, c);
     }
@@ -522,7 +541,7 @@ void ic_dispatch_refuse(struct ic_session *s)
     s->command_mark = ic_reply_mark(&s->reply);
     (void)say_value_error(s, why); /* its request is not complete: it does not count as tried */
     reject(s, &s->call, why);
-    end_reply(s);
+    end_reply(s, false);
     s->refused = true;
     drop_values(s); /* what follows is skipped */
 }
@@ -543,7 +562,7 @@ void ic_dispatch_request(struct ic_session *s)
     char why[REASON_MAX];
     struct ic_call *c = &s->call;
     if (s->refused) {
-        finish(s);
+        finish(s, false);
         return;
     }
     if (!take_arguments(s)) {
@@ -560,7 +579,7 @@ void ic_dispatch_request(struct ic_session *s)
     if (!good) {
         count_work(s, 1);
         reject(s, c, why);
-        finish(s);
+        finish(s, false);
     } else if (has_values(s, c)) {
         s->command = c->command;
         s->state = IC_SESSION_SEALING;
@@ -630,7 +649,7 @@ static void go_on_sealing(struct ic_session *s)
     }
     s->command_mark = ic_reply_mark(&s->reply);
     if (s->value_error == 0 && !s->prepared && !prepare(s)) {
-        finish(s);
+        finish(s, true);
         return;
     }
     if (s->value_error != 0) {
@@ -640,7 +659,7 @@ static void go_on_sealing(struct ic_session *s)
         } else {
             reject(s, &s->call, why);
         }
-        finish(s);
+        finish(s, false);
     } else if (s->sealing == 0) {
         s->state = IC_SESSION_READING;
         run(s, &s->call);
@@ -670,6 +689,28 @@ void ic_dispatch_continue(struct ic_session *s)
 
 /* ---- changes ---- */
 
+static void say_undone(struct ic_session *s, bool first)
+{
+    char why[REASON_MAX];
+    say_misconf(s, s->part_done && first, why);
+    ic_stats_error(&s->sessions->stats, why);
+    ic_resp_error(&s->reply.out, why);
+}
+
+static void say_if_failed(struct ic_session *s)
+{
+    uint32_t length;
+    for (size_t at = 0; at < s->if_failed.len; at += sizeof length + length) {
+        const uint8_t *reply = s->if_failed.data + at;
+        memcpy(&length, reply, sizeof length);
+        if (length == 0) {
+            say_undone(s, at == 0);
+        } else {
+            ic_resp_raw(&s->reply.out, ic_slice(reply + sizeof length, length));
+        }
+    }
+}
+
 static void on_commit(void *ctx, int result)
 {
     struct ic_session *s = ctx;
@@ -680,22 +721,14 @@ static void on_commit(void *ctx, int result)
         return;
     }
     if (s->commit_failed) {
-        /* What was answered since may rest on changes that were undone: none of it goes out. */
         if (s->state == IC_SESSION_WORKING) {
             give_up_work(s);
         }
         ic_reply_rewind(&s->reply, s->commit_mark);
-        for (unsigned i = 0; i < s->commit_replies; i++) {
-            char why[REASON_MAX];
-            say_misconf(s, s->part_done && i == 0, why);
-            ic_stats_error(&s->sessions->stats, why);
-            ic_resp_error(&s->reply.out, why);
-        }
-        /* A MULTI or what it queued is among them: a client that was told so must not have it run.
-         */
-        s->dirty_exec = s->dirty_exec || s->multi;
+        say_if_failed(s);
         s->commit_failed = s->part_done = false;
     }
+    ic_buf_deinit(&s->if_failed);
     ic_reply_release(&s->reply);
     ic_session_continue(s);
 }

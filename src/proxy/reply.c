@@ -269,6 +269,13 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
     }
 }
 
+struct ic_slice ic_reply_since(const struct ic_reply *r, struct ic_reply_mark mark)
+{
+    bool whole = mark.parts == r->parts_made;
+    return whole ? ic_slice(r->tail.data + mark.length, r->tail.len - mark.length)
+                 : ic_slice(NULL, 0);
+}
+
 /* The last object from NODE backwards that was added since MARK, or NULL. */
 static struct part *object_from(const struct ic_reply *r, struct ic_list *node,
                                 struct ic_reply_mark mark)

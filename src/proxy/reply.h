@@ -108,6 +108,8 @@ void ic_reply_take(struct ic_reply *r, struct ic_buf *bytes);
  * The object before it, of which a part was sent already, may come to its end meanwhile. */
 struct ic_reply_mark ic_reply_mark(const struct ic_reply *r);
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark);
+/* What was added since MARK, until more is; empty if that is more than bytes of the last part. */
+struct ic_slice ic_reply_since(const struct ic_reply *r, struct ic_reply_mark mark);
 /* An object was added since MARK. */
 bool ic_reply_has_objects(const struct ic_reply *r, struct ic_reply_mark mark);
 /* The objects added since MARK, of which there is at least one, are on BILL, which must stay until

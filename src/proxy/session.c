@@ -431,6 +431,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     ic_list_init(&s->values);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);
+    ic_buf_init(&s->if_failed);
     ic_resp_init(&s->parser, (uint64_t)s->proxy->config->proto_max_bulk_len);
     s->parser.unauthenticated = !s->authenticated;
     ic_timer_init(&s->delay, s->proxy->loop, on_delay, s);
@@ -451,6 +452,7 @@ static void reap(void *ctx)
     struct ic_session *s = ctx;
     ic_resp_deinit(&s->parser);
     ic_buf_deinit(&s->rest);
+    ic_buf_deinit(&s->if_failed);
     ic_free(s->argv);
     ic_free(s->name);
     ic_free(s->library);
@@ -586,7 +588,7 @@ bool ic_session_query_fits(const struct ic_session *s, size_t more)
 size_t ic_session_memory(const struct ic_session *s)
 {
     return sizeof(*s) + ic_stream_bytes + s->text_bytes + ic_session_query_bytes(s) +
-           ic_reply_memory(&s->reply) + s->call.job_memory;
+           ic_reply_memory(&s->reply) + s->if_failed.cap + s->call.job_memory;
 }
 
 /* Bytes of it that were withdrawn: only the last value can have a head that large. */

@@ -125,10 +125,10 @@ struct ic_session {
     struct ic_reply_mark call_mark;    /* and to this command, which may be one of EXEC's */
 
     /* Replies that wait for the journal. */
-    unsigned commits;        /* not answered yet */
-    unsigned commit_replies; /* commands since the first of them */
+    unsigned commits; /* not answered yet */
     bool commit_failed;
-    bool part_done; /* of the command that takes many turns a part is in the journal */
+    struct ic_buf if_failed; /* what is said then instead, see end_reply */
+    bool part_done;          /* of the command that takes many turns a part is in the journal */
     struct ic_reply_mark commit_mark;
     struct ic_reply reply;
     struct ic_reap reap;

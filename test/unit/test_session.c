@@ -300,53 +300,96 @@ static void test_journal_that_fails_before_others(void **state)
     settle(0);
 }
 
-/* A change, what is SILENT and an ECHO, while the journal fails: ERRORS are told. */
-static void fail_before_silence(const char *silent, int errors)
+static void skip_error(int fd)
 {
-    char text[128];
+    expect(fd, "-MISCONF Errors");
+    skip_line(fd);
+}
+
+/* A change and then REQUESTS, while the journal fails: the change has an error. Returns the client.
+ */
+static int fail_before(const char *requests)
+{
+    char text[256];
     int fd = dial();
     ask(fd, "SET k old\r\n", "+OK\r\n");
     world_fail_disk(true);
-    give(fd, text, (size_t)sprintf(text, "DEL k\r\n%sECHO one\r\n", silent));
-    for (; errors > 0; errors--) {
-        expect(fd, "-MISCONF Errors");
-        skip_line(fd);
-    }
+    give(fd, text, (size_t)sprintf(text, "DEL k\r\n%s", requests));
+    skip_error(fd);
+    return fd;
+}
+
+static void mend_disk(void)
+{
     world_fail_disk(false);
+    for (int i = 0; i < 20; i++) {
+        world.now_ms += 1000;
+        ic_store_tick(world.store, world.now_ms, world.wall_ms);
+    }
+}
+
+static void end_failed(int fd)
+{
+    mend_disk();
     ask(fd, "ECHO two\r\n", "$3\r\ntwo\r\n");
     close(fd);
     settle(0);
 }
 
-/* It has no reply, nor has what comes after it: each of the others has one error. */
+/* It has no reply, nor has what comes after it. */
 static void test_journal_that_fails_before_skip(void **state)
 {
     (void)state;
-    fail_before_silence("CLIENT REPLY SKIP\r\nGET none\r\n", 2);
+    int fd = fail_before("CLIENT REPLY SKIP\r\nGET none\r\nECHO one\r\n");
+    expect(fd, "$3\r\none\r\n");
+    end_failed(fd);
 }
 
 static void test_journal_that_fails_before_off(void **state)
 {
     (void)state;
-    fail_before_silence("CLIENT REPLY OFF\r\nGET none\r\nCLIENT REPLY ON\r\n", 3);
+    int fd = fail_before("CLIENT REPLY OFF\r\nGET none\r\nCLIENT REPLY ON\r\nECHO one\r\n");
+    expect(fd, "+OK\r\n$3\r\none\r\n");
+    end_failed(fd);
 }
 
+/* What is done whatever becomes of the keys is told so: nobody takes a connection for another than
+ * it is. */
 static void test_journal_that_fails_before_multi(void **state)
 {
     (void)state;
-    int fd = dial();
-    ask(fd, "SET k old\r\n", "+OK\r\n");
-    world_fail_disk(true);
-    ask(fd, "DEL k\r\nMULTI\r\n", "-MISCONF Errors");
+    int fd = fail_before("MULTI\r\nEXISTS k\r\nNONE\r\n");
+    expect(fd, "+OK\r\n+QUEUED\r\n-ERR unknown command");
     skip_line(fd);
-    expect(fd, "-MISCONF Errors");
+    ask(fd, "EXEC\r\n", "-EXECABORT");
     skip_line(fd);
-    world_fail_disk(false);
-    ask(fd, "GET k\r\nEXEC\r\n", "+QUEUED\r\n-EXECABORT Transaction discarded");
-    skip_line(fd);
-    ask(fd, "GET k\r\n", "$3\r\nold\r\n");
-    close(fd);
-    settle(0);
+    end_failed(fd);
+    fd = fail_before("MULTI\r\nGET k\r\n");
+    expect(fd, "+OK\r\n+QUEUED\r\n");
+    ask(fd, "EXEC\r\n", "*1\r\n$3\r\nold\r\n");
+    end_failed(fd);
+    fd = fail_before("MULTI\r\nEXISTS none\r\nEXEC\r\n");
+    expect(fd, "+OK\r\n+QUEUED\r\n");
+    skip_error(fd);
+    end_failed(fd);
+}
+
+static void test_journal_that_fails_before_hello(void **state)
+{
+    (void)state;
+    int fd = fail_before("EXISTS k\r\nHELLO 3\r\nGET none\r\nINFO\r\nWATCH k\r\n");
+    skip_error(fd);
+    expect(fd, "%");
+    for (const char *end = "*0\r\n"; *end != '\0';) {
+        char c;
+        take_reply(fd, &c, 1);
+        end = c == *end ? end + 1 : "*0\r\n";
+    }
+    skip_error(fd);
+    skip_error(fd);
+    skip_error(fd);
+    ask(fd, "GET none\r\n", "_\r\n");
+    end_failed(fd);
 }
 
 /* What takes many turns is in the journal in parts. */
@@ -396,11 +439,7 @@ static void test_journal_that_fails(void **state)
         take_reply(fd, &c, 1);
     }
     ask(fd, "GET k\r\nEXISTS k\r\n", "$3\r\nold\r\n:1\r\n");
-    world_fail_disk(false);
-    for (int i = 0; i < 20; i++) {
-        world.now_ms += 1000;
-        ic_store_tick(world.store, world.now_ms, world.wall_ms);
-    }
+    mend_disk();
     ask(fd, "SET k new\r\nGET k\r\n", "+OK\r\n$3\r\nnew\r\n");
     assert_int_equal(ic_store_stats(world.store).drafts, 0);
     close(fd);
@@ -660,6 +699,7 @@ int main(void)
         session_test(test_journal_that_fails_before_skip),
         session_test(test_journal_that_fails_before_off),
         session_test(test_journal_that_fails_before_multi),
+        session_test(test_journal_that_fails_before_hello),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
         session_test(test_half_closed),
