@@ -203,7 +203,10 @@ bool ic_call_integer(struct ic_call *c, uint32_t index, int64_t *out, const char
  * (else -MISCONF in its place).
  */
 bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t count);
-enum { IC_CALL_CHANGES = 64 }; /* that a handler commits at a time */
+enum {
+    IC_CALL_CHANGES = 64,     /* that a handler commits at a time */
+    IC_CALL_CHANGE_UNITS = 6, /* of work: a key changed, journal included */
+};
 bool ic_call_change(struct ic_call *c, struct ic_change change);
 /* Replies with the value O as a bulk, or null if it is lost; pins O until it is sent. */
 void ic_call_object(struct ic_call *c, struct ic_object *o);

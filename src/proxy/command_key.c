@@ -15,13 +15,13 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* Deletes the next keys there are, IC_CALL_CHANGES at most. False: replied with an error. */
+/* Deletes what there is of the next IC_CALL_CHANGES keys. False: replied with an error. */
 static bool delete_some(struct ic_call *c)
 {
     struct ic_change changes[IC_CALL_CHANGES];
     size_t count = 0;
-    for (c->next = c->next == 0 ? 1 : c->next; c->next < c->argc && count < IC_CALL_CHANGES;
-         c->next++) {
+    c->next = c->next == 0 ? 1 : c->next;
+    for (uint32_t i = 0; i < IC_CALL_CHANGES && c->next < c->argc; i++, c->next++) {
         ic_call_worked(c, 1);
         if (ic_key_find(c, c->next) != NULL) {
             changes[count++] =

@@ -23,8 +23,7 @@ enum {
     KEPT_MAX = 512, /* bytes of a reply that says the same whatever becomes of the changes before */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
-    CHANGE_UNITS = 6,           /* of work: a key changed, journal included, */
-    PUT_UNITS = 8,              /* or a value stored, */
+    PUT_UNITS = 8,              /* of work: a value stored, */
     GIVE_UP_UNITS = 2,          /* or one that is under way given up, */
     REPORT_UNITS = 300,         /* or what tells about the server */
 };
@@ -764,7 +763,7 @@ bool ic_call_commit(struct ic_call *c, const struct ic_change *changes, size_t c
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        count_work(s, changes[i].draft != NULL ? PUT_UNITS : CHANGE_UNITS);
+        count_work(s, changes[i].draft != NULL ? PUT_UNITS : IC_CALL_CHANGE_UNITS);
     }
     disown(c, changes, count);
     hold_replies(s);

@@ -7,17 +7,26 @@
 #include "proxy/proxy.h"
 #include "proxy/session.h"
 
+/* One that is found to be expired or lost is removed, which is more work than to look. */
+static struct ic_entry *look(struct ic_call *c, uint32_t index,
+                             struct ic_entry *(*in)(struct ic_store *s, struct ic_slice key,
+                                                    int64_t wall_ms))
+{
+    struct ic_store *store = c->proxy->store;
+    uint64_t before = ic_store_count(store);
+    struct ic_entry *e = in(store, c->argv[index].bytes, c->wall_ms);
+    ic_call_worked(c, ic_store_count(store) == before ? 0 : IC_CALL_CHANGE_UNITS);
+    return e;
+}
+
 struct ic_entry *ic_key_find(struct ic_call *c, uint32_t index)
 {
-    return ic_store_find(c->proxy->store, c->argv[index].bytes, c->wall_ms);
+    return look(c, index, ic_store_find);
 }
 
 struct ic_entry *ic_key_read(struct ic_call *c, uint32_t index)
 {
-    if (c->session->no_touch) {
-        return ic_key_find(c, index);
-    }
-    return ic_store_read(c->proxy->store, c->argv[index].bytes, c->wall_ms);
+    return look(c, index, c->session->no_touch ? ic_store_find : ic_store_read);
 }
 
 void ic_key_reply(struct ic_call *c, const struct ic_entry *e)

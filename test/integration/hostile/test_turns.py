@@ -3,6 +3,7 @@ compared is the processor's time that the proxy took, and what a bystander was a
 import select
 import signal
 import threading
+import time
 
 import pytest
 import redis
@@ -165,6 +166,26 @@ def test_many_keys_take_many_turns(cluster, small_turns, words):
     turns, reply = turns_of(cluster, encode(*words))
     assert turns > 15
     assert reply == {"MGET": b"*1000\r\n" + b"$0\r\n\r\n" * 1000, "WATCH": b"+OK\r\n"}.get(words[0], b":1000\r\n")
+
+
+def test_keys_that_are_not_there_take_turns_too(cluster, small_turns):
+    turns, reply = turns_of(cluster, encode("DEL", *[f"none{i}" for i in range(5000)]))
+    assert turns > 50 and reply == b":0\r\n"
+
+
+def test_a_key_that_has_expired_is_removed_by_who_looks(cluster):
+    """Which is more work than to look, and counts as such."""
+    client = cluster.redis()
+    keys = [f"brief{i}" for i in range(2000)]
+    with cluster.socket() as s:
+        ask(s, *(encode("SET", key, "", "PX", 100) for key in keys))
+        cluster.kill("proxy", signal.SIGSTOP)
+        until = time.time() + 0.1
+        wait_until(lambda: time.time() > until, "they have expired")
+        s.sendall(encode("CONFIG", "RESETSTAT") + encode("EXISTS", *keys))
+        cluster.kill("proxy", signal.SIGCONT)
+        ask(s)
+    assert client.info("stats")["ic_turn_work_max"] > 2 * len(keys)
 
 
 def test_a_long_transaction_takes_many_turns(cluster, small_turns):
