@@ -137,7 +137,7 @@ X(TIME, adopt_wait, "adopt-wait", "1500ms", 0, 60000, "", P, FIXED, \
 X(ENUM, loglevel, "loglevel", "info", 0, 0, "debug|info|warning|error", PL, RUNTIME, "Events below this level are not logged.") \
 X(INT, slowlog_log_slower_than, "slowlog-log-slower-than", "10000", -1, IC_NO_LIMIT, "", P, RUNTIME, \
   "SLOWLOG keeps commands that took so many microseconds; -1: none.") \
-X(INT, slowlog_max_len, "slowlog-max-len", "128", 0, 100000, "", P, RUNTIME, "Entries SLOWLOG keeps.") \
+X(INT, slowlog_max_len, "slowlog-max-len", "128", 0, 10000, "", P, RUNTIME, "Entries SLOWLOG keeps.") \
 X(STRING, platform_bind, "platform-bind", "127.0.0.1", 0, 0, "", L, FIXED, \
   "Address of the local platform. Any other than loopback needs keys of your own.") \
 X(INT, platform_port, "platform-port", "6382", 0, 65535, "", L, FIXED, "Port of the local platform.") \

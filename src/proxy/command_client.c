@@ -381,19 +381,21 @@ void ic_command_client_no_touch(struct ic_call *c)
     set_on_off(c, &c->session->no_touch);
 }
 
+/* The reply to this very request is said with ON, and else is not; that of a transaction is as when
+ * it began. */
 void ic_command_client_reply(struct ic_call *c)
 {
     struct ic_session *s = c->session;
-    if (ic_call_is(c, 2, "ON")) {
-        s->reply_off = s->reply_skip = false;
-        ic_call_ok(c);
-    } else if (ic_call_is(c, 2, "OFF")) {
-        s->reply_off = true;
-    } else if (ic_call_is(c, 2, "SKIP")) {
-        s->reply_skip_next = !s->reply_off;
-    } else {
+    bool on = ic_call_is(c, 2, "ON"), off = ic_call_is(c, 2, "OFF");
+    if (!on && !off && !ic_call_is(c, 2, "SKIP")) {
         ic_call_syntax_error(c);
+        return;
     }
+    s->reply_skip_next = !on && !off && !s->reply_off;
+    s->reply_off = off || (s->reply_off && !on);
+    s->reply_skip = s->reply_skip && !on;
+    s->reply.silent = s->in_exec ? s->reply.silent : !on;
+    ic_call_ok(c);
 }
 
 void ic_command_client_help(struct ic_call *c)

@@ -10,12 +10,30 @@
 
 #include <limits.h>
 
+/* BYTES as a bulk, which may be long: as much as this turn takes. */
+static void say_bulk(struct ic_call *c, struct ic_slice bytes)
+{
+    enum { PIECE = 256 << 10 };
+    if (c->cursor == 0) {
+        ic_resp_bulk_header(c->out, bytes.len);
+    }
+    while (c->cursor < bytes.len) {
+        size_t rest = bytes.len - (size_t)c->cursor, length = rest < PIECE ? rest : PIECE;
+        ic_resp_raw(c->out, ic_slice(bytes.data + c->cursor, length));
+        c->cursor += length;
+        if (length < rest && !ic_call_goes_on(c, length / IC_TURNS_TEXT)) {
+            return;
+        }
+    }
+    ic_resp_raw(c->out, ic_slice_str("\r\n"));
+}
+
 void ic_command_ping(struct ic_call *c)
 {
     if (c->argc > 2) {
         ic_call_arity_error(c);
     } else if (c->argc == 2) {
-        ic_resp_bulk(c->out, c->argv[1].bytes);
+        say_bulk(c, c->argv[1].bytes);
     } else {
         ic_resp_status(c->out, "PONG");
     }
@@ -23,7 +41,7 @@ void ic_command_ping(struct ic_call *c)
 
 void ic_command_echo(struct ic_call *c)
 {
-    ic_resp_bulk(c->out, c->argv[1].bytes);
+    say_bulk(c, c->argv[1].bytes);
 }
 
 void ic_command_quit(struct ic_call *c)
@@ -168,6 +186,7 @@ void ic_command_reset(struct ic_call *c)
     ic_transaction_discard(s);
     ic_session_set_text(s, &s->name, ic_slice(NULL, 0));
     s->no_evict = s->no_touch = s->reply_off = s->reply_skip = s->reply_skip_next = false;
+    s->reply.silent = false;
     s->authenticated = !ic_sessions_have_password(s->sessions);
     s->parser.unauthenticated = !s->authenticated;
     c->out->version = 2;

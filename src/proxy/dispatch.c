@@ -272,6 +272,13 @@ bool ic_dispatch_leave(struct ic_session *s)
     return true;
 }
 
+/* A reply is begun, which is sent or not. */
+static void begin_reply(struct ic_session *s)
+{
+    s->command_mark = ic_reply_mark(&s->reply);
+    s->reply.silent = s->reply_off || s->reply_skip;
+}
+
 /* The reply stands even if changes before it are undone; an empty one: an error takes its place. */
 static void keep_reply(struct ic_session *s, struct ic_slice reply)
 {
@@ -290,12 +297,10 @@ static void keep_reply(struct ic_session *s, struct ic_slice reply)
  */
 static void end_reply(struct ic_session *s, bool saw_keys)
 {
-    bool silent = s->reply_off || s->reply_skip;
-    if (silent) {
+    if (s->reply.silent) {
         ic_reply_rewind(&s->reply, s->command_mark);
     }
-    bool replies = !silent && !s->reply_skip_next; /* CLIENT REPLY SKIP itself has none */
-    if (replies && (s->commits > 0 || s->commit_failed)) {
+    if (!s->reply.silent && (s->commits > 0 || s->commit_failed)) {
         keep_reply(s, saw_keys ? ic_slice(NULL, 0) : ic_reply_since(&s->reply, s->command_mark));
     }
 }
@@ -537,7 +542,7 @@ void ic_dispatch_refuse(struct ic_session *s)
     }
     s->call = (struct ic_call){
         .proxy = s->proxy, .session = s, .command = s->command, .out = &s->reply.out};
-    s->command_mark = ic_reply_mark(&s->reply);
+    begin_reply(s);
     (void)say_value_error(s, why); /* its request is not complete: it does not count as tried */
     reject(s, &s->call, why);
     end_reply(s, false);
@@ -572,7 +577,7 @@ void ic_dispatch_request(struct ic_session *s)
         return;
     }
     s->begun_us = (int64_t)ic_clock_mono_us();
-    s->command_mark = ic_reply_mark(&s->reply);
+    begin_reply(s);
     bool good = check(s, c, why);
     s->last_command = c->command;
     if (!good) {
@@ -646,7 +651,7 @@ static void go_on_sealing(struct ic_session *s)
     if (s->parser.is_inline && !put_inline_values(s) && s->value_error == 0) {
         return;
     }
-    s->command_mark = ic_reply_mark(&s->reply);
+    begin_reply(s);
     if (s->value_error == 0 && !s->prepared && !prepare(s)) {
         finish(s, true);
         return;

@@ -227,6 +227,10 @@ static const char *absent_text(const struct ic_reply *r, bool is_range)
 bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offset, uint64_t length,
                      bool is_range)
 {
+    if (r->silent) {
+        ic_resp_raw(&r->out, ic_slice_str(absent_text(r, is_range)));
+        return !r->out.failed;
+    }
     struct part *p = close_tail(r) && r->out.max > 0 ? ic_calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {
         r->out.failed = true;

@@ -69,6 +69,7 @@ struct ic_reply {
     unsigned part_count;
     unsigned objects;
     unsigned holds;     /* while not 0 nothing goes out */
+    bool silent;        /* what is added will be taken back: null in place of objects */
     struct ic_get *get; /* fetches the first part */
     bool begun;         /* its header is sent */
     uint64_t given;     /* bytes of it, to the stream; not 0: it goes on whatever holds the rest */

@@ -971,7 +971,7 @@ SETTINGS = {
     "proto-max-bulk-len": (SIZES_TAKEN, [*SIZES_REFUSED, "0", "1000000"]),
     "save": FIXED,
     "slowlog-log-slower-than": (["0", "-1", "5000", "10000"], [*INTEGERS_REFUSED, "-2"]),
-    "slowlog-max-len": (["0", "128", "100000"], [*INTEGERS_REFUSED, "-1"]),
+    "slowlog-max-len": (["0", "128", "10000"], [*INTEGERS_REFUSED, "-1"]),
     "tcp-keepalive": FIXED,
     "timeout": (["300", "0", "2147483647"], [*INTEGERS_REFUSED, "-1", "2147483648"]),
 }

@@ -472,6 +472,14 @@ static void test_reply_modes_and_ends(void **state)
     ask(fd, "CLIENT REPLY OFF\r\nSET k v\r\nGET k\r\nNOSUCH\r\nCLIENT REPLY ON\r\nGET k\r\n",
         "+OK\r\n$1\r\nv\r\n");
     ask(fd, "CLIENT REPLY SKIP\r\nGET k\r\nPING\r\n", "+PONG\r\n");
+    /* A transaction is answered as when it began, and what it shows is kept for nobody. */
+    ask(fd, "MULTI\r\nGET k\r\nCLIENT REPLY OFF\r\nGET k\r\nEXEC\r\nGET k\r\nCLIENT REPLY ON\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n$1\r\nv\r\n+OK\r\n$1\r\nv\r\n+OK\r\n");
+    ask(fd, "CLIENT REPLY OFF\r\nMULTI\r\nGET k\r\nCLIENT REPLY ON\r\nGET k\r\nEXEC\r\nPING\r\n",
+        "+PONG\r\n");
+    ask(fd, "MULTI\r\nCLIENT REPLY SKIP\r\nGET k\r\nEXEC\r\nPING\r\nECHO on\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\nv\r\n$2\r\non\r\n");
+    ask(fd, "CLIENT REPLY SKIP\r\nRESET\r\n", "+RESET\r\n");
     ask(other, "CLIENT ID\r\n", ":2\r\n");
     ask(fd, "CLIENT KILL ID 2\r\n", ":1\r\n");
     expect_end(other);

@@ -188,6 +188,15 @@ def test_a_key_that_has_expired_is_removed_by_who_looks(cluster):
     assert client.info("stats")["ic_turn_work_max"] > 2 * len(keys)
 
 
+def test_a_long_text_takes_many_turns(cluster, small_turns):
+    client, text = cluster.redis(), b"t" * (20 << 20)
+    for command in ("ECHO", "PING"):
+        client.config_resetstat()
+        with cluster.socket() as s:
+            assert ask(s, encode(command, text)) == b"$%d\r\n" % len(text) + text + b"\r\n"
+        assert client.info("stats")["ic_turn_work_max"] < 2000
+
+
 def test_a_long_transaction_takes_many_turns(cluster, small_turns):
     many_keys(cluster, "many", 1)
     pings = [encode("PING")] * 2000
