@@ -87,7 +87,7 @@ void ic_command_type(struct ic_call *c)
 
 void ic_command_randomkey(struct ic_call *c)
 {
-    const struct ic_entry *e = ic_store_random(c->proxy->store, c->wall_ms);
+    const struct ic_entry *e = ic_key_random(c);
     if (e == NULL) {
         ic_resp_null(c->out);
     } else {

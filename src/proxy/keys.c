@@ -7,15 +7,20 @@
 #include "proxy/proxy.h"
 #include "proxy/session.h"
 
-/* One that is found to be expired or lost is removed, which is more work than to look. */
+/* C has looked at keys, of which there were BEFORE. What was found to be expired or lost was
+ * removed, which is more work than to look. */
+static void count_removed(struct ic_call *c, uint64_t before)
+{
+    ic_call_worked(c, IC_CALL_CHANGE_UNITS * (before - ic_store_count(c->proxy->store)));
+}
+
 static struct ic_entry *look(struct ic_call *c, uint32_t index,
                              struct ic_entry *(*in)(struct ic_store *s, struct ic_slice key,
                                                     int64_t wall_ms))
 {
-    struct ic_store *store = c->proxy->store;
-    uint64_t before = ic_store_count(store);
-    struct ic_entry *e = in(store, c->argv[index].bytes, c->wall_ms);
-    ic_call_worked(c, ic_store_count(store) == before ? 0 : IC_CALL_CHANGE_UNITS);
+    uint64_t before = ic_store_count(c->proxy->store);
+    struct ic_entry *e = in(c->proxy->store, c->argv[index].bytes, c->wall_ms);
+    count_removed(c, before);
     return e;
 }
 
@@ -27,6 +32,14 @@ struct ic_entry *ic_key_find(struct ic_call *c, uint32_t index)
 struct ic_entry *ic_key_read(struct ic_call *c, uint32_t index)
 {
     return look(c, index, c->session->no_touch ? ic_store_find : ic_store_read);
+}
+
+struct ic_entry *ic_key_random(struct ic_call *c)
+{
+    uint64_t before = ic_store_count(c->proxy->store);
+    struct ic_entry *e = ic_store_random(c->proxy->store, c->wall_ms);
+    count_removed(c, before);
+    return e;
 }
 
 void ic_key_reply(struct ic_call *c, const struct ic_entry *e)

@@ -10,6 +10,8 @@
 struct ic_entry *ic_key_find(struct ic_call *c, uint32_t index);
 /* The same, as an access that reads the value: counted, and good for its place in the pool. */
 struct ic_entry *ic_key_read(struct ic_call *c, uint32_t index);
+/* Any key, or NULL: none, or none was found soon among those that have expired. */
+struct ic_entry *ic_key_random(struct ic_call *c);
 /* Replies with the whole value of E; NULL: with nil. */
 void ic_key_reply(struct ic_call *c, const struct ic_entry *e);
 
