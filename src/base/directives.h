@@ -80,6 +80,9 @@ X(NAME, function_prefix, "function-prefix", "infinicache", 1, 40, "", P, FIXED, 
   "Functions are named PREFIX-0, PREFIX-1, ...") \
 X(STRING, platform_endpoint, "platform-endpoint", "http://127.0.0.1:6382", 0, 0, "", P, FIXED, \
   "URL of the AWS Lambda API; https://lambda.REGION.amazonaws.com on AWS.") \
+X(NAME, platform_run, "platform-run", "", 0, 80, "", P, FIXED, \
+  "Which run of the platform the functions are of: what they held is gone if it is another than last time. " \
+  "`infinicache up` sets it; empty: not known.") \
 X(STRING, region, "region", "us-east-1", 0, 0, "", PL, FIXED, "AWS region, part of signatures and ARNs.") \
 X(TIME, function_timeout, "function-timeout", "300s", 20000, 900000, "", P, FIXED, \
   "Timeout the functions are created with; an invocation ends before it (at most 300 s).") \

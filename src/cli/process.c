@@ -83,6 +83,13 @@ bool ic_process_alive(const struct ic_process *p)
     return now.pid != 0 && now.start_ticks == p->start_ticks;
 }
 
+void ic_process_run(const struct ic_process *p, char out[IC_PROCESS_RUN_MAX])
+{
+    char boot[BOOT_ID_MAX];
+    read_boot_id(boot);
+    snprintf(out, IC_PROCESS_RUN_MAX, "%s-%d-%" PRIu64, boot, (int)p->pid, p->start_ticks);
+}
+
 uint64_t ic_process_resident(const struct ic_process *p)
 {
     char path[64], text[256];

@@ -25,6 +25,9 @@ struct ic_process {
 struct ic_process ic_process_look(pid_t pid);
 /* True while exactly this process is there, be it ending. */
 bool ic_process_alive(const struct ic_process *p);
+enum { IC_PROCESS_RUN_MAX = 128 };
+/* What no other process is called, on this machine and since whatever boot: "BOOT-PID-START". */
+void ic_process_run(const struct ic_process *p, char out[IC_PROCESS_RUN_MAX]);
 /* Resident bytes; 0 if it is gone. */
 uint64_t ic_process_resident(const struct ic_process *p);
 /* The command's short name into OUT; "?" if it is gone. */

@@ -6,8 +6,10 @@
  *                                  '--a part is missing--> checks (ports, disk, bootstrap)
  *                                        --> platform --> functions --> proxy --> instances
  *
- * Whatever fails ends what this very command started, and nothing else; the settings are those of
- * before then.
+ * The proxy is told which run of the platform it gets (platform-run), so that it knows when nothing
+ * of its pool is left; one that runs while the platform has ended is started anew with it. Whatever
+ * fails ends what this very command started, and nothing else; the settings are those of before
+ * then.
  */
 #include "cli/commands.h"
 
@@ -54,7 +56,9 @@ static void print_help(void)
         "usage: infinicache up [--dir DIR] [--config FILE] [--DIRECTIVE VALUE ...]\n\n"
         "Starts the local function platform, a pool of functions and the proxy in the background,\n"
         "and returns when Redis clients can connect and every function has an instance. Run again\n"
-        "it starts only what is missing; settings that differ from the running ones are refused.\n"
+        "it starts only what is missing, and the proxy anew if the platform has ended; settings "
+        "that\n"
+        "differ from the running ones are refused.\n"
         "`infinicache down` ends it all, `infinicache down --keep-functions` the proxy alone: then "
         "`up`\n"
         "serves what the functions hold, also with more --functions, or fewer: then those that "
@@ -274,9 +278,32 @@ static int start_platform(struct up *u, const struct ic_package *package)
     if (result < 0) {
         return result;
     }
+    char run[IC_PROCESS_RUN_MAX];
+    ic_process_run(&u->running.process[IC_DAEMON_PLATFORM], run);
+    set_text(u->wanted, "platform-run", run);
     /* Functions that run keep their code, and with it what they hold. */
     return ic_deploy_functions(u->wanted, package, fresh ? IC_DEPLOY_ALL : IC_DEPLOY_MISSING,
                                left_ms(u), u->why);
+}
+
+/* It runs although its platform has ended, and all that it knows of was there. */
+static int end_proxy(struct up *u)
+{
+    struct ic_process *process = &u->running.process[IC_DAEMON_PROXY];
+    struct ic_daemons proxy = {.process[IC_DAEMON_PROXY] = *process};
+    int result = ic_daemons_end(&proxy, u->dir);
+    if (result < 0) {
+        snprintf(u->why, sizeof u->why, "the proxy of a platform that has ended does not end");
+        return result;
+    }
+    *process = (struct ic_process){0};
+    return 0;
+}
+
+static int start_proxy(struct up *u)
+{
+    int result = u->running.process[IC_DAEMON_PROXY].pid != 0 ? end_proxy(u) : 0;
+    return result < 0 ? result : start(u, IC_DAEMON_PROXY);
 }
 
 /* Once the proxy serves the pool as it is now, and not before: it might not have started with it.
@@ -345,26 +372,23 @@ static int start_missing(struct up *u)
     }
     result = start_platform(u, &package);
     ic_package_deinit(&package);
-    if (result == 0 && !proxy_ran_before) {
-        result = start(u, IC_DAEMON_PROXY);
-        if (result == 0 && u->begun.process[IC_DAEMON_PLATFORM].pid == 0) {
-            retire(u);
-        }
+    if (result == 0) {
+        result = start_proxy(u);
     }
-    return result < 0 ? result : wait_for_instances(u, proxy_ran_before);
+    if (result < 0) {
+        return result;
+    }
+    if (u->begun.process[IC_DAEMON_PLATFORM].pid == 0) {
+        retire(u);
+    }
+    return wait_for_instances(u, false);
 }
 
 /* What became of the objects, if the pool is another one. */
 static void print_pool_change(const struct up *u)
 {
     const char *note = u->running.note;
-    if (note[0] == '\0') {
-        return;
-    }
-    if (u->begun.process[IC_DAEMON_PLATFORM].pid != 0) {
-        printf("%c%.*s; the platform was started anew, what its functions held is gone.\n",
-               toupper((unsigned char)note[0]), (int)strcspn(note, ":") - 1, note + 1);
-    } else {
+    if (note[0] != '\0') {
         printf("%c%s.\n", toupper((unsigned char)note[0]), note + 1);
     }
 }

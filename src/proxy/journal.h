@@ -26,6 +26,7 @@
 enum {
     IC_JOURNAL_SECRET_LEN = 32,
     IC_JOURNAL_INSTANCE_LEN = 16,
+    IC_JOURNAL_RUN_MAX = 128,             /* bytes of a run's name, the terminating zero included */
     IC_JOURNAL_WHY_MAX = IC_DISK_WHY_MAX, /* bytes of a reason, the terminating zero included */
 };
 
@@ -35,7 +36,16 @@ struct ic_journal;
 struct ic_journal_pool {
     char prefix[128]; /* of its functions' names */
     uint32_t functions;
-    uint64_t memory; /* of each function */
+    uint64_t memory;              /* of each function */
+    char run[IC_JOURNAL_RUN_MAX]; /* of their platform; "": not known */
+};
+
+/* What the journal knew of is nowhere in the pool that it is opened for; so it was emptied. */
+enum ic_journal_emptied {
+    IC_JOURNAL_NOT_EMPTIED,
+    /* The functions have other names. Whatever these hold is older than what those held. */
+    IC_JOURNAL_OTHER_NAMES,
+    IC_JOURNAL_OTHER_RUN, /* the platform was started anew, its functions hold nothing */
 };
 
 struct ic_journal_meta {
@@ -48,12 +58,10 @@ struct ic_journal_meta {
     bool crashed; /* it was not closed last time */
     bool rebuild; /* it is empty: the catalog must come from the functions (ic_journal_rebuilt) */
     struct ic_journal_pool pool; /* as it was when the journal was opened last; fresh: as it is */
-    /* The functions have other names now: what the journal knew of is nowhere in this pool, and
-     * whatever these functions hold is older than what the pool before held. So it was emptied. */
-    bool emptied;
+    enum ic_journal_emptied emptied;
     uint64_t emptied_objects;
-    char aside[IC_JOURNAL_WHY_MAX]; /* EMPTIED, and there was something in it: a copy of it is in
-                                       this file */
+    char aside[IC_JOURNAL_WHY_MAX]; /* OTHER_NAMES, and there was something in it: a copy of it is
+                                       in this file */
     uint8_t secret[IC_JOURNAL_SECRET_LEN];
 };
 
@@ -63,6 +71,7 @@ struct ic_journal_setup {
     const char *prefix; /* the pool's shape: names of the functions ... */
     uint32_t functions; /* ... and how many */
     uint64_t memory;    /* of each */
+    const char *run;    /* of the platform; NULL or "": not known, as if it were that of before */
     /* A fresh journal, or one whose rebuild was not finished, is to be rebuilt; else it is empty.
      */
     bool rebuild;

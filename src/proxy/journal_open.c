@@ -238,6 +238,21 @@ static void set_pool(struct stored_meta *m, const struct ic_journal_setup *setup
     m->memory = setup->memory;
 }
 
+/* The run of the platform has a record of its own, which older journals have not. */
+static int get_run(MDB_txn *txn, MDB_dbi dbi, char run[IC_JOURNAL_RUN_MAX])
+{
+    int rc = get_meta(txn, dbi, "run", run, IC_JOURNAL_RUN_MAX);
+    run[IC_JOURNAL_RUN_MAX - 1] = '\0';
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int put_run(MDB_txn *txn, MDB_dbi dbi, const struct ic_journal_setup *setup)
+{
+    char run[IC_JOURNAL_RUN_MAX] = "";
+    snprintf(run, sizeof run, "%s", setup->run == NULL ? "" : setup->run);
+    return ic_journal_put_meta(txn, dbi, "run", run, sizeof run);
+}
+
 /* The meta record of a journal that begins. */
 static void begin_meta(struct stored_meta *m, const struct ic_journal_setup *setup)
 {
@@ -271,16 +286,26 @@ static int drop_half_rebuilt(struct ic_journal *j, MDB_txn *txn, struct stored_m
     return drop_catalog(j, txn);
 }
 
+static enum ic_journal_emptied compare_pools(const struct ic_journal_pool *before,
+                                             const struct ic_journal_setup *setup)
+{
+    if (strcmp(before->prefix, setup->prefix) != 0) {
+        return IC_JOURNAL_OTHER_NAMES;
+    }
+    bool known = setup->run != NULL && setup->run[0] != '\0' && before->run[0] != '\0';
+    return known && strcmp(before->run, setup->run) != 0 ? IC_JOURNAL_OTHER_RUN
+                                                         : IC_JOURNAL_NOT_EMPTIED;
+}
+
 /*
- * Another pool: the catalog goes in the transaction that stores the new pool's name, so whoever is
- * killed meanwhile finds the one or the other. It is not rebuilt: what the functions of this pool
+ * Another pool: the catalog goes in the transaction that stores what the new pool is, so whoever is
+ * killed meanwhile finds the one or the other. It is not rebuilt: what functions of other names
  * hold may be from before the pool that the journal was of, and overwritten there.
  */
 static int empty_of_other_pool(struct ic_journal *j, MDB_txn *txn, struct stored_meta *m,
-                               const struct ic_journal_setup *setup, struct ic_journal_meta *out)
+                               struct ic_journal_meta *out)
 {
-    out->emptied = strcmp(m->prefix, setup->prefix) != 0;
-    if (!out->emptied) {
+    if (out->emptied == IC_JOURNAL_NOT_EMPTIED) {
         return 0;
     }
     MDB_stat stat = {0};
@@ -295,6 +320,23 @@ static struct ic_journal_pool pool_of(const struct stored_meta *m)
     struct ic_journal_pool pool = {.functions = m->functions, .memory = m->memory};
     memcpy(pool.prefix, m->prefix, sizeof pool.prefix);
     return pool;
+}
+
+/* Fills in OUT's pool and how it differs from that of SETUP, then the catalog is as that asks. */
+static int change_pool(struct ic_journal *j, MDB_txn *txn, struct stored_meta *m,
+                       const struct ic_journal_setup *setup, struct ic_journal_meta *out)
+{
+    out->pool = pool_of(m);
+    int rc = get_run(txn, j->meta, out->pool.run);
+    if (rc != 0) {
+        return rc;
+    }
+    out->emptied = compare_pools(&out->pool, setup);
+    rc = empty_of_other_pool(j, txn, m, out);
+    if (rc == 0) {
+        rc = drop_half_rebuilt(j, txn, m, setup);
+    }
+    return rc == 0 ? put_run(txn, j->meta, setup) : rc;
 }
 
 /* Reads, checks, raises and writes the meta record. Returns an LMDB code; *RESULT < 0 with WHY says
@@ -315,11 +357,7 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     if (*result < 0) {
         return 0;
     }
-    out->pool = pool_of(&m);
-    rc = empty_of_other_pool(j, txn, &m, setup, out);
-    if (rc == 0) {
-        rc = drop_half_rebuilt(j, txn, &m, setup);
-    }
+    rc = change_pool(j, txn, &m, setup, out);
     if (rc != 0) {
         return rc;
     }
@@ -332,7 +370,8 @@ static int meta_transaction(struct ic_journal *j, MDB_txn *txn,
     return ic_journal_put_meta(txn, j->meta, "meta", &m, sizeof m);
 }
 
-/* What is about to be emptied because it is of another pool is kept under another name. */
+/* What is about to be emptied because it is of other names is kept in another file. What was of
+ * another run of the platform is nowhere. */
 static int keep_aside(struct ic_journal *j, const struct ic_journal_setup *setup,
                       struct ic_journal_meta *out)
 {

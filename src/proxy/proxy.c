@@ -184,7 +184,7 @@ static int open_books(struct process *p)
         .config = p->proxy.config,
         .prices = &p->proxy.prices,
         .journal = p->recovery.journal,
-        .other_pool = p->recovery.meta.emptied,
+        .other_pool = p->recovery.meta.emptied == IC_JOURNAL_OTHER_NAMES,
         .schedule = schedule_commit,
         .ctx = p,
     };

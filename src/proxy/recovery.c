@@ -14,6 +14,7 @@ static struct ic_journal_setup setup_of(const struct ic_config *c)
         .prefix = c->function_prefix,
         .functions = (uint32_t)c->functions,
         .memory = (uint64_t)c->memory,
+        .run = c->platform_run,
         .rebuild = c->rebuild != IC_REBUILD_NO,
     };
 }

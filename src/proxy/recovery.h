@@ -9,7 +9,8 @@
  *     no        empty        load it               the start fails         empty
  *
  * An intact journal is also that of a pool that had another number of functions, or of other
- * memory; one of a pool of other names is loaded as well, and was emptied (journal.h).
+ * memory; one of a pool of other names, or of another run of the platform, is loaded as well, and
+ * was emptied (journal.h).
  */
 #ifndef IC_PROXY_RECOVERY_H
 #define IC_PROXY_RECOVERY_H

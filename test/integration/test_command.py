@@ -155,13 +155,18 @@ def test_up_after_a_killed_platform(new_cluster):
     c.redis().set("k", noise(100_000))
     proxy, old = c.pid_of("proxy"), [r["pid"] for r in c.instances()]
     c.kill("platform")
-    c.up()
-    assert c.pid_of("proxy") == proxy
+    said = c.up().stdout
+    assert "The platform was started anew, what its functions held is gone (1 objects)." in said
+    assert not alive(proxy), "it knew of what is gone"
+    assert c.redis().dbsize() == 0
     assert one_instance_each(c)
     wait_until(lambda: not any(alive(pid) for pid in old), "the old instances are gone")
     data = noise(100_000, seed=2)
-    wait_until(lambda: c.redis().set("k2", data), "the proxy uses the new instances")
-    assert c.redis().get("k2") == data
+    assert c.redis().set("k2", data)
+    for again in (lambda: c.down("--keep-functions"), lambda: c.kill("proxy")):
+        again()
+        assert "anew" not in c.up().stdout
+        assert c.redis().get("k2") == data
 
 
 def test_up_after_everything_was_killed(new_cluster):

@@ -590,6 +590,23 @@ def test_platform_endpoint(cluster, tmp_path):
         assert proxy.wait() == 0
 
 
+@observes("platform-run")
+def test_platform_run(new_cluster):
+    """A proxy of its own on what `up` has left: of the same run, and of another one."""
+    c = new_cluster()
+    c.redis().set("k", b"v")
+    run = c.redis().config_get("platform-run")["platform-run"]
+    c.down("--keep-functions")
+    for name, expected in ((run, b"v"), ("", b"v"), (run, b"v"), ("another", None)):
+        with subprocess.Popen([INFINICACHE, "proxy", "--config", c.dir / "settings", "--platform-run", name],
+                              stderr=subprocess.DEVNULL) as proxy:
+            wait_until(lambda: c.redis().ping(), "the proxy answers")
+            assert c.redis().get("k") == expected
+            assert c.redis().dbsize() == (expected is not None)
+            proxy.send_signal(signal.SIGTERM)
+            assert proxy.wait() == 0
+
+
 def serving(cluster):
     return [r for r in cluster.instances() if r["state"] == "busy"]
 

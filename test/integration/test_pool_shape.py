@@ -140,7 +140,7 @@ def test_all_anew_with_fewer(new_cluster):
     cluster.down()
     cluster.options["functions"] = 12
     said = cluster.up().stdout
-    assert "the platform was started anew, what its functions held is gone" in said
+    assert STARTED_ANEW in said
     client = cluster.redis()
     assert client.set("key", "new") and client.get("key") == b"new"
     for rebuild in ("yes", "no"):
@@ -149,6 +149,60 @@ def test_all_anew_with_fewer(new_cluster):
         cluster.up(rebuild=rebuild)
         client = cluster.redis()
         assert client.set("key", rebuild) and client.get("key") == rebuild.encode()
+
+
+STARTED_ANEW = "the platform was started anew, what its functions held is gone"
+
+
+def check_empty(client, keys):
+    """No command sees any of KEYS, and each can be had as a lock."""
+    assert client.dbsize() == 0 and client.keys() == []
+    assert client.exists(*keys) == 0
+    for key in keys:
+        assert client.strlen(key) == 0 and client.get(key) is None
+    assert all(client.set(key, "mine", nx=True) for key in keys)
+
+
+@pytest.mark.parametrize("after", [14, 12])
+def test_a_platform_that_was_started_anew_holds_nothing(new_cluster, after):
+    """What was there is gone at once, told once, and the books go on."""
+    cluster = new_cluster(functions=14)
+    client = cluster.redis()
+    expected = fill(client, 4)
+    wait_until(lambda: client.info("cost")["billed_ms_serve"] > 0, "something was paid for")
+    spent = client.info("cost")["billed_ms_serve"]
+    cluster.down()
+    cluster.options["functions"] = after
+    said = cluster.up().stdout
+    assert said.lower().count(f"{STARTED_ANEW} ({len(expected)} objects)") == 1, said
+    assert "are whole" not in said and said.count("12 functions '") == (after == 12)
+    client = cluster.redis()
+    assert STARTED_ANEW in client.info("everything")["pool_change"]
+    assert client.info("cost")["billed_ms_serve"] >= spent
+    check_empty(client, list(expected))
+    for begin in (restart, lambda c: (c.kill("proxy"), c.up())[1].stdout):
+        assert STARTED_ANEW not in begin(cluster).lower()
+        assert all(cluster.redis().get(key) == b"mine" for key in expected)
+
+
+def test_fewer_functions_of_a_platform_that_was_started_anew(new_cluster):
+    """What is gone since is not counted as there."""
+    cluster = new_cluster(functions=14)
+    fill(cluster.redis(), 4)
+    cluster.down()
+    cluster.up()
+    cluster.redis().set("new", noise(10 * KB))
+    assert sum(counts(restart(cluster, functions=12))) == 1
+    assert cluster.redis().dbsize() == 1
+
+
+def test_a_start_that_fails_keeps_nobody_from_learning_it(new_cluster):
+    cluster = new_cluster()
+    keys = list(fill(cluster.redis(), 2))
+    cluster.down()
+    assert cluster.up(check=False, **{"prices": "no=1"}).returncode != 0
+    assert STARTED_ANEW in cluster.up(prices="").stdout.lower()
+    check_empty(cluster.redis(), keys)
 
 
 def test_rebuilt_with_fewer(new_cluster):

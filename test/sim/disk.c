@@ -197,7 +197,16 @@ static struct ic_journal_pool pool_of(const struct ic_journal_setup *setup)
 {
     struct ic_journal_pool pool = {.functions = setup->functions, .memory = setup->memory};
     snprintf(pool.prefix, sizeof pool.prefix, "%s", setup->prefix);
+    snprintf(pool.run, sizeof pool.run, "%s", setup->run);
     return pool;
+}
+
+static enum ic_journal_emptied compare_pools(const struct ic_journal_pool *before,
+                                             const struct ic_journal_setup *setup)
+{
+    return strcmp(before->prefix, setup->prefix) != 0 ? IC_JOURNAL_OTHER_NAMES
+           : strcmp(before->run, setup->run) != 0     ? IC_JOURNAL_OTHER_RUN
+                                                      : IC_JOURNAL_NOT_EMPTIED;
 }
 
 int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **out,
@@ -215,8 +224,8 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
         create(image, setup);
     }
     meta->pool = meta->fresh ? pool_of(setup) : image->pool;
-    if (!meta->fresh && strcmp(image->pool.prefix, setup->prefix) != 0) {
-        meta->emptied = true;
+    meta->emptied = compare_pools(&meta->pool, setup);
+    if (meta->emptied != IC_JOURNAL_NOT_EMPTIED) {
         meta->emptied_objects = image->objects.count;
         image->rebuilding = false;
         table_clear(&image->objects);

@@ -70,6 +70,7 @@
     /* the pool of the next life, see host.c */ \
     X(POOL_SIZE, "pool-of-another-size", 35, 1000, 8000) \
     X(POOL_NAMES, "pool-of-other-names", 15, 500, 5000) \
+    X(PLATFORM_ANEW, "platform-started-anew", 15, 500, 5000) \
     /* clients that hold the window, see crowd.h and siege.h */ \
     X(CROWD, "crowd", 15, 50, 1000)
 /* clang-format on */

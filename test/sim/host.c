@@ -81,6 +81,7 @@ void sim_host_init(struct sim_host *h)
     *h = (struct sim_host){.config = ic_config_new()};
     set(h, "dir", ".");
     set(h, "rebuild", "no"); /* the clients know no -LOADING */
+    set(h, "platform-run", "first");
     set(h, "functions", "%u", w->settings.functions);
     set(h, "memory", "128mb");
     set(h, "unit-size", "%llu",
@@ -127,6 +128,18 @@ static void change_pool(struct sim_host *h)
     }
 }
 
+/* Both end, and both are started again. */
+static bool renew_platform(struct sim_host *h)
+{
+    struct sim_world *w = sim_world();
+    bool anew = sim_faults_draw(&w->faults, SIM_FAULT_PLATFORM_ANEW);
+    if (anew) {
+        sim_platform_kill(&w->platform, 0);
+        set(h, "platform-run", "%u", h->lives);
+    }
+    return anew;
+}
+
 static void restart(void *ctx)
 {
     sim_host_start(ctx);
@@ -135,14 +148,19 @@ static void restart(void *ctx)
 void sim_host_start(struct sim_host *h)
 {
     char why[IC_PROXY_WHY_MAX];
+    bool anew = false;
     if (h->lives++ > 0) {
         change_pool(h);
+        anew = renew_platform(h);
     }
     sim_note("life %u of the proxy begins", h->lives);
     h->loop = ic_loop_new();
     ic_sim_set_owner(h->loop, h, "proxy");
     if (ic_proxy_new(h->loop, h->config, &h->proxy, why) < 0) {
         sim_violation("the proxy does not start: %s", why);
+    }
+    if (anew && ic_store_count(h->proxy->store) > 0) {
+        sim_violation("keys are there, and the platform was started anew");
     }
 }
 

@@ -43,7 +43,7 @@ static int open_books(void)
     struct ic_books_setup setup = {.config = config,
                                    .prices = &prices,
                                    .journal = journal,
-                                   .other_pool = meta.emptied,
+                                   .other_pool = meta.emptied == IC_JOURNAL_OTHER_NAMES,
                                    .schedule = schedule};
     return ic_books_new(&setup, &books, why);
 }

@@ -1,6 +1,6 @@
 /*
  * test_journal_pool.c - a journal whose pool was another one: other functions in number, in memory
- * or in name.
+ * or in name, or of another run of the platform.
  */
 #include "base/config.h"
 #include "proxy/journal.h"
@@ -155,6 +155,71 @@ static void test_other_names(void **state)
     ic_journal_close(j);
 }
 
+static struct ic_journal *open_run(const char *run, struct ic_journal_meta *meta)
+{
+    struct ic_journal_setup setup = usual();
+    struct ic_journal *j;
+    setup.run = run;
+    setup.rebuild = true;
+    assert_int_equal(ic_journal_open(&setup, &j, meta, why), 0);
+    assert_int_equal(meta->aside[0], '\0');
+    return j;
+}
+
+static int count_ledger(void *ctx, uint64_t key, struct ic_slice record)
+{
+    (void)key;
+    (void)record;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* The same names, and a platform that was started anew: the catalog is gone at once, for good and
+ * however often it is opened, the ledger is not. A run that is not known takes nothing away. */
+static void test_other_run(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *run;
+        bool emptied;
+    } lives[] = {{"one", false}, {"one", false}, {"two", true}, {"two", false}, {"one", true},
+                 {"", false},    {"one", false}, {NULL, false}, {"two", false}};
+    struct ic_journal_meta meta;
+    struct ic_journal *j = open_journal(NULL); /* of a program that knew of no runs */
+    put(j, 7);
+    assert_int_equal(ic_journal_put_ledger(j, 1, ic_slice_str("spent")), 0);
+    assert_int_equal(ic_journal_commit(j), 0);
+    ic_journal_close(j);
+    for (size_t i = 0; i < sizeof lives / sizeof *lives; i++) {
+        int ledger = 0;
+        j = open_run(lives[i].run, &meta);
+        assert_int_equal(meta.emptied,
+                         lives[i].emptied ? IC_JOURNAL_OTHER_RUN : IC_JOURNAL_NOT_EMPTIED);
+        assert_int_equal(meta.emptied_objects, lives[i].emptied);
+        assert_int_equal(count_objects(j), !lives[i].emptied);
+        assert_false(meta.rebuild || meta.fresh);
+        assert_int_equal(ic_journal_load_ledger(j, count_ledger, &ledger, why), 0);
+        assert_int_equal(ledger, 1);
+        put(j, 7);
+        ic_journal_close(j);
+    }
+}
+
+/* A rebuild that another run of the platform has cut short is over: there is nothing to rebuild. */
+static void test_other_run_while_it_is_rebuilt(void **state)
+{
+    (void)state;
+    struct ic_journal_meta meta;
+    struct ic_journal *j = open_run("one", &meta);
+    assert_true(meta.rebuild);
+    put(j, 7);
+    ic_journal_close(j);
+    j = open_run("two", &meta);
+    assert_false(meta.rebuild);
+    assert_int_equal(count_objects(j), 0);
+    ic_journal_close(j);
+}
+
 #define dir_test(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
@@ -162,6 +227,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         dir_test(test_other_size),
         dir_test(test_other_names),
+        dir_test(test_other_run),
+        dir_test(test_other_run_while_it_is_rebuilt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
