@@ -183,6 +183,7 @@ $(BUILD)/clang/%.ok: %.c $(flags_stamp)
 # More settings: make start UP="--functions 32 --memory 512mb", words as a shell reads them. Those
 # that tell the folder are noted, a line for each start that succeeds, so that `make stop` ends all of
 # them. What does not end (status 1) stays noted; words that tell no folder any more (status 2) do not.
+# The note outlives `make clean`; without the program `make stop` builds it first.
 UP ?=
 started := $(BUILD)/started
 start stop: private SHELL := /bin/bash
@@ -193,8 +194,8 @@ read_up := eval "words=($$UP)"; place=(); \
 	    --dir=*|--config=*) place+=("$${words[i]}");; esac; done; note=$${place[*]@Q}
 start: all
 	@$(read_up); $(BUILD)/infinicache up "$${words[@]}" && echo "$$note" >>$(started)
-stop:
-	@[ -x $(BUILD)/infinicache ] || exit 0; touch $(started); $(read_up); \
+stop: $(if $(wildcard $(BUILD)/infinicache),,all)
+	@touch $(started); $(read_up); \
 	if [ -n "$$note" ]; then \
 	    $(BUILD)/infinicache down "$${place[@]}" && { grep -vxF -e "$$note" $(started) >$(started).left; mv $(started).left $(started); }; \
 	elif [ -s $(started) ]; then \
@@ -305,4 +306,5 @@ $(CLIENTS)/.installed: test/integration/clients/package.json test/integration/cl
 	    else echo "no npm, or no registry: the tests with ioredis and node-redis are skipped"; fi
 
 clean:
-	rm -rf $(BUILD)
+	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name $(notdir $(started)) -exec rm -rf {} +
+	@if [ -s $(started) ]; then echo 'what `make start` started runs on; `make stop` ends it'; else rm -rf $(BUILD); fi

@@ -396,8 +396,8 @@ def test_down_and_status_take_the_folder_of_a_file(new_cluster, tmp_path):
     assert missing.returncode == 2 and "no.conf" in missing.stderr
 
 
-def make(target, *words):
-    return subprocess.run(["make", "-s", "-C", ROOT, "-o", "all", f"BUILD={BUILD}", target, *words], env={
+def make(target, *words, build=BUILD, old="all"):
+    return subprocess.run(["make", "-s", "-C", ROOT, "-o", old, f"BUILD={build}", target, *words], env={
         key: value for key, value in os.environ.items() if not key.startswith("MAKE")}, capture_output=True, text=True,
         timeout=120, check=False, stdin=subprocess.DEVNULL)
 
@@ -434,6 +434,24 @@ def test_make_stop_ends_the_others_of_what_make_start_started(new_cluster, tmp_p
     assert "gone.conf" in stopped.stderr and "--dir needs a value" in stopped.stderr
     assert not note.exists(), "what cannot be is told once"
     leaves_nothing(c)
+
+
+def test_make_stop_ends_what_make_start_started_before_make_clean(new_cluster, tmp_path):
+    c = new_cluster(up=False)
+    build = tmp_path / "build"
+    build.mkdir()
+    programs = [str(BUILD / name) for name in ("infinicache", "bootstrap")]
+    copied = f"SUBMAKE=@cp {shlex.join([*programs, str(build)])} #"  # it is built, as far as a test need wait for it
+    started = make("start", f"UP={shlex.join(c.arguments(functions=12))}", copied, build=build, old="packages")
+    assert started.returncode == 0, started.stdout + started.stderr
+    cleaned = make("clean", build=build)
+    assert "runs on" in cleaned.stdout and "make stop" in cleaned.stdout
+    assert [path.name for path in build.iterdir()] == ["started"]
+    stopped = make("stop", copied, build=build, old="packages")
+    assert stopped.returncode == 0 and "InfiniCache is down." in stopped.stdout, stopped.stdout + stopped.stderr
+    leaves_nothing(c)
+    assert make("clean", build=build).stdout == "" and not build.exists()
+    assert make("clean", build=build).returncode == 0, "there is nothing to be cleaned"
 
 
 def test_down_ends_what_is_frozen(new_cluster):
