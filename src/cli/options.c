@@ -100,18 +100,34 @@ static bool take_known(const struct ic_option *options, int argc, char **argv, i
     return take(options, o, argc, argv, index);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+bool ic_options_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (is_help(argv[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void))
 {
     int words = 0;
     bool only_words = false;
     for (int i = 1; i < argc; i++) {
+        if (!only_words && is_help(argv[i])) {
+            help();
+            return IC_OPTIONS_DONE;
+        }
         if (only_words || strncmp(argv[i], "--", 2) != 0) {
             argv[++words] = argv[i];
         } else if (argv[i][2] == '\0') {
             only_words = true;
-        } else if (strcmp(argv[i], "--help") == 0) {
-            help();
-            return IC_OPTIONS_DONE;
         } else if (!take_known(options, argc, argv, &i)) {
             return IC_OPTIONS_WRONG;
         }
@@ -144,7 +160,7 @@ int ic_options_split(const struct ic_option *options, int scope, int *argc, char
     for (int i = 1; i < *argc; i++) {
         const struct ic_option *o;
         bool good = true;
-        if (strcmp(argv[i], "--help") == 0) {
+        if (is_help(argv[i])) {
             help();
             return IC_OPTIONS_DONE;
         }

@@ -18,9 +18,13 @@ enum { IC_OPTIONS_DONE = -1, IC_OPTIONS_WRONG = -2 };
 /*
  * Reads ARGV[1..argc-1]. Words that are no options are moved to the front of ARGV[1..] in their
  * order; after `--` all are words, and `-` alone is one. Returns how many there are;
- * IC_OPTIONS_DONE after --help, for which HELP was called; IC_OPTIONS_WRONG after a complaint.
+ * IC_OPTIONS_DONE after --help or -h, for which HELP was called; IC_OPTIONS_WRONG after a
+ * complaint.
  */
 int ic_options_read(const struct ic_option *options, int argc, char **argv, void (*help)(void));
+
+/* Is --help, or -h, among ARGV[1..argc-1]? */
+bool ic_options_help(int argc, char **argv);
 
 /*
  * The same for a command that takes directives as well: those, and --config, stay in

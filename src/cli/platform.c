@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/daemons.h"
+#include "cli/options.h"
 #include "cli/settings.h"
 #include "net/net_uv.h"
 #include "platform/local/platform.h"
@@ -105,11 +106,9 @@ int ic_cli_platform(int argc, char **argv)
     char why[IC_WHY_MAX] = "", reason[IC_PLATFORM_WHY_MAX] = "out of memory or descriptors";
     struct daemon d = {.ready_fd = ic_daemons_ready_fd()};
     int status = IC_CLI_DONE;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            print_help();
-            return IC_CLI_DONE;
-        }
+    if (ic_options_help(argc, argv)) {
+        print_help();
+        return IC_CLI_DONE;
     }
     expand(argc, argv);
     struct ic_config *config = ic_config_new();

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 
 #include "cli/daemons.h"
+#include "cli/options.h"
 #include "cli/settings.h"
 #include "proxy/process.h"
 
@@ -20,11 +21,9 @@ static void print_help(void)
 int ic_cli_proxy(int argc, char **argv)
 {
     char why[IC_WHY_MAX];
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            print_help();
-            return IC_CLI_DONE;
-        }
+    if (ic_options_help(argc, argv)) {
+        print_help();
+        return IC_CLI_DONE;
     }
     struct ic_config *config = ic_config_new();
     int status = ic_settings_apply(config, argc, argv, IC_SCOPE_P, why) < 0

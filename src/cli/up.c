@@ -18,6 +18,7 @@
 #include "cli/daemons.h"
 #include "cli/deploy.h"
 #include "cli/local_api.h"
+#include "cli/options.h"
 #include "cli/place.h"
 #include "cli/ports.h"
 #include "cli/retire.h"
@@ -459,11 +460,9 @@ static int bring_up(struct up *u, int argc, char **argv)
 
 int ic_cli_up(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            print_help();
-            return IC_CLI_DONE;
-        }
+    if (ic_options_help(argc, argv)) {
+        print_help();
+        return IC_CLI_DONE;
     }
     struct up u = {.wanted = ic_config_new(), .end_ms = ic_clock_mono_ms() + UP_MS};
     ic_signals_hold();

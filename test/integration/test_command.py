@@ -45,11 +45,15 @@ def run(*args, **more):
 def test_help_names_every_subcommand():
     text = run("--help")
     assert text.returncode == 0
-    for name in ("up", "down", "status", "top", "put", "get", "simulate", "plan", "proxy", "platform", "config"):
+    names = [line.split()[0] for line in text.stdout.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert {"up", "down", "status", "top", "put", "get", "bench", "replay", "simulate", "plan", "proxy", "platform",
+            "config"} <= set(names)
+    for name in names:
         assert f"\n  {name} " in text.stdout
         about = run("help", name)
         assert about.returncode == 0 and about.stdout.startswith(f"usage: infinicache {name}")
-        assert run(name, "--help").stdout == about.stdout
+        for words in (["--help"], ["-h"], ["word", "-h"]):
+            assert run(name, *words).stdout == about.stdout
 
 
 def test_help_of_up_names_every_directive():
