@@ -144,7 +144,8 @@ static void finish(struct ic_lambda_call *call, CURLcode code)
     if (call->too_big) {
         reply.error = IC_ETOOBIG;
     } else if (reply.error != 0) {
-        snprintf(reply.why.message, sizeof reply.why.message, "%.200s",
+        static_assert((int)IC_LAMBDA_TEXT_MAX >= (int)CURL_ERROR_SIZE, "it is not cut");
+        snprintf(reply.why.message, sizeof reply.why.message, "%s",
                  call->curl_error[0] != '\0' ? call->curl_error : curl_easy_strerror(code));
     } else if (error_of_status(status) != 0) {
         ic_lambda_api_error_decode(reply.body, &reply.why);

@@ -71,11 +71,35 @@ static int dump(json_t *root, struct ic_buf *out)
     return result;
 }
 
+static const char cut_mark[] = " ...";
+
+/* How many bytes of TEXT, which is too long for SIZE, have room before the mark: whole words or, of
+ * a text without blanks, whole characters. */
+static int cut(const char *text, size_t size)
+{
+    size_t room = size - sizeof cut_mark, len = room;
+    while (len > 0 && text[len] != ' ') {
+        len--;
+    }
+    if (len == 0) {
+        len = room;
+        while (len > 0 &&
+               ((uint8_t)text[len] & 0xc0) == 0x80) { /* in the middle of one, in UTF-8 */
+            len--;
+        }
+    }
+    return (int)len;
+}
+
 /* A copy of member NAME, cut to fit OUT; empty if it is not a string. */
 static void copy_text(const json_t *root, const char *name, char *out, size_t size)
 {
     const char *text = json_string_value(json_object_get(root, name));
-    snprintf(out, size, "%s", text == NULL ? "" : text);
+    if (text == NULL || strlen(text) < size) {
+        snprintf(out, size, "%s", text == NULL ? "" : text);
+    } else {
+        snprintf(out, size, "%.*s%s", cut(text, size), text, cut_mark);
+    }
 }
 
 /* False: not a number, or negative. */

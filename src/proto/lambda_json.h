@@ -15,8 +15,9 @@
 #include "base/slice.h"
 
 enum {
-    IC_LAMBDA_NAME_MAX = 64,      /* of a function */
-    IC_LAMBDA_TEXT_MAX = 256,     /* of an error's message kept here, terminating zero included */
+    IC_LAMBDA_NAME_MAX = 64, /* of a function */
+    IC_LAMBDA_TEXT_MAX =
+        256, /* of an error's message kept here, with a zero; a longer one ends in " ..." */
     IC_LAMBDA_JSON_MAX = 6 << 20, /* Lambda's own bound of a synchronous payload: 6 MiB */
 };
 

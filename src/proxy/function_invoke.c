@@ -124,7 +124,7 @@ void ic_function_note_trouble(struct ic_function *fn, enum ic_outage_cause cause
 {
     struct ic_functions *f = fn->all;
     uint64_t now_ms = ic_function_now(fn);
-    snprintf(f->trouble, sizeof f->trouble, "%s: %.120s (%s)", fn->name, what, advice);
+    snprintf(f->trouble, sizeof f->trouble, "%s: %s (%s)", fn->name, what, advice);
     for (char *c = f->trouble; *c != '\0'; c++) {
         *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
     }

@@ -31,7 +31,9 @@ struct ic_object; /* core/catalog.h */
 struct ic_pool;   /* core/pool.h */
 struct ic_prices; /* core/price.h */
 
-enum { IC_TROUBLE_MAX = 400 }; /* bytes of ic_functions_trouble, its zero included */
+/* Bytes of ic_functions_trouble, its zero included: a function's name, the platform's words
+ * (IC_LAMBDA_TEXT_MAX) and up to 90 of advice. */
+enum { IC_TROUBLE_MAX = 400 };
 
 enum ic_node_op { IC_NODE_READ, IC_NODE_WRITE, IC_NODE_SEAL, IC_NODE_STAT, IC_NODE_MARK };
 

@@ -24,10 +24,12 @@ def returns_at_once(lambda_, function, _):
     return 200, json.dumps(lambda_.node(function).response()).encode()
 
 
+AWS_WORDS = "The request signature we calculated does not match the signature you provided. Check your AWS Secret " \
+    "Access Key and signing method. Consult the service documentation for details."
 OUTAGES = {  # name: (what becomes of an Invoke, INFO's cause, of the trouble, of the advice)
     "unreachable": (None, "unreachable", "Failed to connect", "is platform-endpoint right"),
-    "denied": (answer(403, "InvalidSignatureException", "signature does not match"), "denied",
-               "signature does not match", "are the credentials right"),
+    "denied": (answer(403, "InvalidSignatureException", AWS_WORDS), "denied", f"{AWS_WORDS} (",
+               "are the credentials right"),
     "throttled": (answer(429, "TooManyRequestsException", "Rate Exceeded."), "throttled",
                   "Rate Exceeded", "allow more concurrent executions"),
     "failed": (answer(500, "ServiceException", "internal"), "failed", "internal", "log"),

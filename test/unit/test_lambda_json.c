@@ -5,6 +5,8 @@
 
 #include "unit/unit.h"
 
+#include <stdio.h>
+
 static void payload(void **s)
 {
     (void)s;
@@ -132,6 +134,30 @@ static void errors(void **s)
     assert_int_equal(strlen(e.message), IC_LAMBDA_TEXT_MAX - 1);
 }
 
+/* The last word that has room is whole, and so is a character of more than one byte. */
+static void long_errors(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *piece, *end;
+    } cases[] = {{"seven77 ", "seven77 seven77 ..."}, {"\xc3\xa4", "\xc3\xa4\xc3\xa4 ..."}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t shift = 0; shift < 8; shift++) {
+            struct ic_lambda_error e;
+            char big[2000];
+            snprintf(big, sizeof big, "{\"Message\":\"%.*s", (int)shift, "--------");
+            for (int piece = 0; piece < 150; piece++) {
+                strcat(big, cases[i].piece);
+            }
+            strcat(big, "\"}");
+            ic_lambda_api_error_decode(ic_slice_str(big), &e);
+            size_t len = strlen(e.message), end = strlen(cases[i].end);
+            assert_in_range(len, IC_LAMBDA_TEXT_MAX - 1 - 7, IC_LAMBDA_TEXT_MAX - 1);
+            assert_string_equal(e.message + len - end, cases[i].end);
+        }
+    }
+}
+
 #define CONFIG(name)                                                                               \
     "{\"FunctionName\":\"" name "\",\"Runtime\":\"provided.al2023\",\"CodeSize\":1000,"            \
     "\"CodeSha256\":\"abc=\",\"MemorySize\":256,\"Timeout\":300,\"State\":\"Active\","             \
@@ -217,8 +243,8 @@ static void specs(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(payload), leak_test(replies),   leak_test(reports),
-        leak_test(errors),  leak_test(functions), leak_test(specs),
+        leak_test(payload),     leak_test(replies),   leak_test(reports), leak_test(errors),
+        leak_test(long_errors), leak_test(functions), leak_test(specs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
