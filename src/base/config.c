@@ -198,27 +198,50 @@ static int set_field(struct ic_config *c, const struct ic_directive *d, struct i
     return IC_EINVAL;
 }
 
+enum { BOUND_MAX = 32 }; /* bytes of a bound as text, the zero included */
+
+/* In the unit of D; "?" without memory. */
+static void print_bound(const struct ic_directive *d, int64_t bound, char out[BOUND_MAX])
+{
+    struct ic_buf text;
+    ic_buf_init(&text);
+    int result = d->kind == IC_DIRECTIVE_SIZE   ? ic_quantity_print_bytes(&text, bound)
+                 : d->kind == IC_DIRECTIVE_TIME ? ic_quantity_print_ms(&text, bound)
+                                                : ic_buf_printf(&text, "%" PRId64, bound);
+    snprintf(out, BOUND_MAX, "%.*s", result < 0 ? 1 : (int)text.len,
+             result < 0 ? "?" : (const char *)text.data);
+    ic_buf_deinit(&text);
+}
+
+/* WHAT, from the least to the most that D takes. */
+static void describe_range(const struct ic_directive *d, const char *what, char *out,
+                           size_t out_size)
+{
+    char least[BOUND_MAX], most[BOUND_MAX];
+    print_bound(d, d->least, least);
+    print_bound(d, d->most, most);
+    if (d->most == IC_NO_LIMIT) {
+        snprintf(out, out_size, "%s of at least %s", what, least);
+    } else {
+        snprintf(out, out_size, "%s from %s to %s", what, least, most);
+    }
+}
+
 /* What values D takes, in words; for error messages and the help text. */
 static void describe_values(const struct ic_directive *d, char *out, size_t out_size)
 {
     switch (d->kind) {
     case IC_DIRECTIVE_INT:
-    case IC_DIRECTIVE_REAL: {
-        const char *number = d->kind == IC_DIRECTIVE_INT ? "number" : "decimal number";
-        if (d->most == IC_NO_LIMIT) {
-            snprintf(out, out_size, "a %s of at least %" PRId64, number, d->least);
-        } else {
-            snprintf(out, out_size, "a %s from %" PRId64 " to %" PRId64, number, d->least, d->most);
-        }
+        describe_range(d, "a number", out, out_size);
         break;
-    }
+    case IC_DIRECTIVE_REAL:
+        describe_range(d, "a decimal number", out, out_size);
+        break;
     case IC_DIRECTIVE_SIZE:
-        snprintf(out, out_size, "a size in bytes, or with kb, mb or gb, of at least %" PRId64 "%s",
-                 d->least, d->most == IC_NO_LIMIT ? "" : " and within its maximum");
+        describe_range(d, "a size in bytes, or with kb, mb or gb,", out, out_size);
         break;
     case IC_DIRECTIVE_TIME:
-        snprintf(out, out_size, "a time with ms, s, m or h, of at least %" PRId64 "ms%s", d->least,
-                 d->most == IC_NO_LIMIT ? "" : " and within its maximum");
+        describe_range(d, "a time with ms, s, m or h,", out, out_size);
         break;
     case IC_DIRECTIVE_BOOL:
         snprintf(out, out_size, "yes or no");
@@ -313,6 +336,15 @@ int ic_config_get(const struct ic_config *c, const struct ic_directive *d, struc
         return ic_output_limits_print((const void *)field, out);
     }
     return IC_EINVAL;
+}
+
+int ic_config_show(const struct ic_config *c, const struct ic_directive *d, struct ic_buf *out)
+{
+    if (d->kind != IC_DIRECTIVE_SIZE && d->kind != IC_DIRECTIVE_SHARE) {
+        return ic_config_get(c, d, out);
+    }
+    int64_t value = *(const int64_t *)(const void *)((const char *)c + d->offset);
+    return value < 0 ? print_share(out, value) : ic_quantity_print_bytes(out, value);
 }
 
 struct ic_config *ic_config_new(void)

@@ -97,6 +97,9 @@ int ic_config_set(struct ic_config *c, struct ic_slice name, struct ic_slice val
 /* Appends the value as text that ic_config_set takes back. */
 int ic_config_get(const struct ic_config *c, const struct ic_directive *d,
                   struct ic_buf *out) IC_MUST_USE;
+/* The same as people write it: sizes not in plain bytes, but 256mb. */
+int ic_config_show(const struct ic_config *c, const struct ic_directive *d,
+                   struct ic_buf *out) IC_MUST_USE;
 
 /* Loads a file; WHY names file, line and reason. Remembers PATH in c->file. */
 int ic_config_load(struct ic_config *c, const char *path, char *why) IC_MUST_USE;

@@ -58,13 +58,26 @@ int ic_quantity_ms(struct ic_slice text, int64_t *out)
     return parse_scaled(text, time_suffixes, out);
 }
 
-int ic_quantity_print_ms(struct ic_buf *out, int64_t time_ms)
+/* In the largest of UNITS, smallest first, that says it exactly. */
+static int print_scaled(struct ic_buf *out, int64_t number, const struct suffix *units)
 {
-    const struct suffix *best = &time_suffixes[0];
-    for (const struct suffix *s = time_suffixes; s->text != NULL; s++) {
-        if (time_ms >= s->factor && time_ms % s->factor == 0) {
+    const struct suffix *best = units;
+    for (const struct suffix *s = units; s->text != NULL; s++) {
+        if (number >= s->factor && number % s->factor == 0) {
             best = s;
         }
     }
-    return ic_buf_printf(out, "%" PRId64 "%s", time_ms / best->factor, best->text);
+    return ic_buf_printf(out, "%" PRId64 "%s", number / best->factor, best->text);
+}
+
+int ic_quantity_print_bytes(struct ic_buf *out, int64_t bytes)
+{
+    static const struct suffix units[] = {
+        {"", 1}, {"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30}, {NULL, 1}};
+    return print_scaled(out, bytes, units);
+}
+
+int ic_quantity_print_ms(struct ic_buf *out, int64_t time_ms)
+{
+    return print_scaled(out, time_ms, time_suffixes);
 }

@@ -10,6 +10,8 @@
 int ic_quantity_bytes(struct ic_slice text, int64_t *out) IC_MUST_USE;
 /* ms, s, m or h; none: milliseconds. The same errors. */
 int ic_quantity_ms(struct ic_slice text, int64_t *out) IC_MUST_USE;
+/* Appends BYTES in the largest unit of 1024s that says it exactly; below a kb without one. */
+int ic_quantity_print_bytes(struct ic_buf *out, int64_t bytes) IC_MUST_USE;
 /* Appends TIME_MS in the largest unit that says it exactly. IC_ENOMEM. */
 int ic_quantity_print_ms(struct ic_buf *out, int64_t time_ms) IC_MUST_USE;
 

@@ -194,16 +194,24 @@ struct ic_config *ic_settings_load(const char *dir)
 
 /* ---- comparison ------------------------------------------------------------- */
 
-char *ic_settings_text(const struct ic_config *c, const struct ic_directive *d)
+typedef int config_printer(const struct ic_config *c, const struct ic_directive *d,
+                           struct ic_buf *out);
+
+static char *text_by(config_printer *print, const struct ic_config *c, const struct ic_directive *d)
 {
     struct ic_buf text;
     ic_buf_init(&text);
-    if (ic_config_get(c, d, &text) < 0 || ic_buf_append(&text, "", 1) < 0) {
+    if (print(c, d, &text) < 0 || ic_buf_append(&text, "", 1) < 0) {
         abort(); /* out of memory: there is nothing to save */
     }
     char *copy = ic_must(ic_strdup((const char *)text.data));
     ic_buf_deinit(&text);
     return copy;
+}
+
+char *ic_settings_text(const struct ic_config *c, const struct ic_directive *d)
+{
+    return text_by(ic_config_get, c, d);
 }
 
 int ic_settings_difference(const struct ic_config *running, const struct ic_config *wanted,
@@ -213,8 +221,8 @@ int ic_settings_difference(const struct ic_config *running, const struct ic_conf
     const struct ic_directive *all = ic_directives(&count);
     int result = 0;
     for (size_t i = 0; i < count && result == 0; i++) {
-        char *has = ic_settings_text(running, &all[i]);
-        char *wants = ic_settings_text(wanted, &all[i]);
+        char *has = text_by(ic_config_show, running, &all[i]);
+        char *wants = text_by(ic_config_show, wanted, &all[i]);
         if (strcmp(has, wants) != 0 && (counts == NULL || counts(&all[i]))) {
             result = ic_buf_printf(out, "%s%s (runs with %s, asked for %s)",
                                    out->len == 0 ? "" : ", ", all[i].name, has, wants);

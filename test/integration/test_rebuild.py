@@ -144,7 +144,7 @@ def test_keep_functions(new_cluster):
     assert refused.returncode != 0 and "down --keep-functions" in refused.stderr
     keep_functions(cluster)
     refused = cluster.up(check=False, memory="256mb")
-    assert refused.returncode != 0 and "memory (runs with 134217728, asked for 268435456)" in refused.stderr
+    assert refused.returncode != 0 and "memory (runs with 128mb, asked for 256mb)" in refused.stderr
     assert "goes with them" in refused.stderr
     cluster.options["lease"] = "2s"
     cluster.up()

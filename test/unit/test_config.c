@@ -86,6 +86,16 @@ static void test_complaints(void **state)
     assert_int_equal(set(c, "port", ""), IC_EINVAL);
     assert_int_equal(set(c, "lease", "1 s"), IC_EINVAL);
     assert_int_equal(set(c, "memory", "99999999999gb"), IC_ERANGE);
+    assert_int_equal(set(c, "memory", "127mb"), IC_ERANGE);
+    assert_non_null(strstr(why, "a size in bytes, or with kb, mb or gb, from 128mb to 10gb"));
+    assert_int_equal(set(c, "unit-size", "63"), IC_ERANGE);
+    assert_non_null(strstr(why, ", from 64 to 1mb"));
+    assert_int_equal(set(c, "catalog-memory", "1kb"), IC_ERANGE);
+    assert_non_null(strstr(why, ", of at least 1mb"));
+    assert_int_equal(set(c, "function-timeout", "19999ms"), IC_ERANGE);
+    assert_non_null(strstr(why, "a time with ms, s, m or h, from 20s to 15m"));
+    assert_int_equal(set(c, "instance-idle", "99ms"), IC_ERANGE);
+    assert_non_null(strstr(why, ", of at least 100ms"));
     assert_int_equal(set(c, "latency-value", "-0.1"), IC_ERANGE);
     assert_non_null(strstr(why, "a decimal number from 0 to 1000"));
     assert_int_equal(set(c, "latency-value", "1000.5"), IC_ERANGE);
