@@ -112,6 +112,9 @@ static void detach_leaving(struct ic_store *s, struct ic_entry *e)
         ic_store_touched(s, ic_entry_key(e));
     }
     ic_catalog_entry_free(s->catalog, e);
+    if (o->names == 0) {
+        ic_list_remove(&o->node);
+    }
     ic_store_bury_if_dead(s, o);
 }
 
