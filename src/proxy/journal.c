@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 
 enum {
-    GROW_TRIES = 20,            /* doublings of the map: 128 MiB << 20 is more than any disk */
-    EVERYSEC_MS = 1000,         /* between fsyncs */
-    COMMITS_UNSYNCED_MAX = 200, /* what they leave is not used again: 45 KB each (journal_size.c) */
+    GROW_TRIES = 20,             /* doublings of the map: 1 GiB << 20 is more than any disk */
+    EVERYSEC_MS = 1000,          /* between fsyncs */
+    COMMITS_UNSYNCED_MAX = 200,  /* what they leave is not used again: 45 KB each, or, of many */
+    RECORDS_UNSYNCED_MAX = 5000, /* records, a page or two for each (journal_size.c) */
     SELDOM_MS = 30000, /* the same with `appendfsync no`: about when the kernel would write */
     PROBE_BYTES_MIN = 16 << 10, /* a turn's usual writes */
     PROBE_BYTES_MAX = 1 << 20,
@@ -143,7 +144,7 @@ static void begin_sync(struct ic_journal *j)
     ic_journal_sync_start(j->sync, j->safe.fd, &copy);
     j->syncing = true;
     j->unsynced = false;
-    j->commits_unsynced = 0;
+    j->commits_unsynced = j->records_unsynced = 0;
     j->stats.syncs++;
 }
 
@@ -161,10 +162,13 @@ int ic_journal_commit(struct ic_journal *j)
     }
     j->stats.commits++;
     j->commits_unsynced++;
+    j->records_unsynced += records;
     j->stats.records += records;
     j->unsynced = j->appendfsync != IC_FSYNC_ALWAYS;
     j->stats.syncs += j->appendfsync == IC_FSYNC_ALWAYS;
-    if (j->unsynced && j->commits_unsynced >= COMMITS_UNSYNCED_MAX && !is_syncing(j)) {
+    bool much =
+        j->commits_unsynced >= COMMITS_UNSYNCED_MAX || j->records_unsynced >= RECORDS_UNSYNCED_MAX;
+    if (j->unsynced && much && !is_syncing(j)) {
         begin_sync(j);
     }
     return 0;

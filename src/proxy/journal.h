@@ -72,6 +72,7 @@ struct ic_journal_setup {
     uint32_t functions; /* ... and how many */
     uint64_t memory;    /* of each */
     const char *run;    /* of the platform; NULL or "": not known, as if it were that of before */
+    size_t map_bytes;   /* of the file at first, doubled when it is full; 0: 1 GiB, not for tests */
     /* A fresh journal, or one whose rebuild was not finished, is to be rebuilt; else it is empty.
      */
     bool rebuild;

@@ -27,10 +27,11 @@ struct ic_journal {
     bool failed;
     enum ic_disk_cause cause; /* of the last failure */
     size_t failed_bytes;      /* records of the commit that failed */
-    uint64_t commits_unsynced;
+    uint64_t commits_unsynced, records_unsynced;
     uint64_t made_room_at; /* for which commit room was made last, from 1 */
     bool unsynced;         /* commits since the last fsync */
     int appendfsync;
+    size_t map_bytes; /* at first; 0: as usual */
     char failure[IC_JOURNAL_WHY_MAX];
     struct ic_journal_queue queue;
     uint64_t applied;             /* records of the last transaction */

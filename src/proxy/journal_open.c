@@ -17,10 +17,10 @@ enum {
     FORMAT_MIN = 2,
     EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
-    META_CRASHED = 1,          /* not closed: it is in use, or its proxy died */
-    META_REBUILDING = 2,       /* what is in it is not all that the functions have */
-    MAP_BYTES_MIN = 128 << 20, /* grown by doubling; address space, not memory or disk */
-    LOCK_BYTES = 8192,         /* of LMDB's own lock file */
+    META_CRASHED = 1,    /* not closed: it is in use, or its proxy died */
+    META_REBUILDING = 2, /* what is in it is not all that the functions have */
+    MAP_BYTES = 1 << 30, /* at first: address space, not memory or disk */
+    LOCK_BYTES = 8192,   /* of LMDB's own lock file */
 };
 
 unsigned ic_journal_sync_flag(int appendfsync)
@@ -91,7 +91,7 @@ static int allocate_lock_file(const struct ic_journal *j)
 int ic_journal_open_environment(struct ic_journal *j)
 {
     struct stat file;
-    size_t map = MAP_BYTES_MIN;
+    size_t map = j->map_bytes == 0 ? MAP_BYTES : j->map_bytes;
     if (stat(j->path, &file) == 0) {
         while (map / 2 < (size_t)file.st_size) {
             map *= 2;
@@ -469,6 +469,7 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
     j->lock_fd = -1;
     j->safe.fd = -1;
     j->appendfsync = setup->appendfsync;
+    j->map_bytes = setup->map_bytes;
     j->memory_only = setup->dir == NULL || setup->dir[0] == '\0';
     if (j->memory_only) {
         struct stored_meta m = {0};

@@ -14,7 +14,8 @@
  *
  *     [ LIVE | left by the commits since the fsync before the last | free ]
  *
- *     map full        fsync, and what was left is free; twice the map if LIVE is over half of it
+ *     many commits    fsync on the thread, and what was left is free: the file grows no further
+ *     map full        the same, waited for; twice the map if LIVE is over half of it
  *     at the start    less than half is LIVE: a copy without the rest takes the file's place
  */
 
