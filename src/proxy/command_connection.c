@@ -185,8 +185,8 @@ void ic_command_reset(struct ic_call *c)
     struct ic_session *s = c->session;
     ic_transaction_discard(s);
     ic_session_set_text(s, &s->name, ic_slice(NULL, 0));
-    s->no_evict = s->no_touch = s->reply_off = s->reply_skip = s->reply_skip_next = false;
-    s->reply.silent = false;
+    s->no_evict = s->no_touch = s->reply_off = s->reply_skip_next = false;
+    s->reply.silent = s->reply_skip; /* which is of this command, and stands, as in Redis */
     s->authenticated = !ic_sessions_have_password(s->sessions);
     s->parser.unauthenticated = !s->authenticated;
     c->out->version = 2;

@@ -479,7 +479,8 @@ static void test_reply_modes_and_ends(void **state)
         "+PONG\r\n");
     ask(fd, "MULTI\r\nCLIENT REPLY SKIP\r\nGET k\r\nEXEC\r\nPING\r\nECHO on\r\n",
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\nv\r\n$2\r\non\r\n");
-    ask(fd, "CLIENT REPLY SKIP\r\nRESET\r\n", "+RESET\r\n");
+    ask(fd, "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n", "+PONG\r\n");
+    ask(fd, "CLIENT REPLY OFF\r\nRESET\r\n", "+RESET\r\n");
     ask(other, "CLIENT ID\r\n", ":2\r\n");
     ask(fd, "CLIENT KILL ID 2\r\n", ":1\r\n");
     expect_end(other);
