@@ -149,14 +149,18 @@ int ic_repair_offer(struct ic_repair_queue *q, uint64_t id, uint32_t level, uint
 }
 
 /* Of the first few of LEVEL the one with most functions awake; those not to be repaired are
- * forgotten. NULL: the level is empty by now. */
+ * forgotten. NULL: the level is empty by now, or *LOOKS are 0. */
 static struct waiting *best_of(struct ic_repair_queue *q, struct ic_list *level,
-                               int (*awake)(void *ctx, uint64_t id), void *ctx)
+                               int (*awake)(void *ctx, uint64_t id), void *ctx, uint32_t *looks)
 {
     struct waiting *best = NULL;
     int most = -1, looked_at = 0;
     IC_LIST_EACH (node, level) {
         struct waiting *w = IC_CONTAINER(node, struct waiting, node);
+        if (*looks == 0) {
+            break;
+        }
+        --*looks;
         int count = awake(ctx, w->id);
         if (count < 0) {
             forget(q, w);
@@ -174,10 +178,10 @@ static struct waiting *best_of(struct ic_repair_queue *q, struct ic_list *level,
 }
 
 bool ic_repair_next(struct ic_repair_queue *q, uint64_t now_ms,
-                    int (*awake)(void *ctx, uint64_t id), void *ctx, uint64_t *id)
+                    int (*awake)(void *ctx, uint64_t id), void *ctx, uint32_t *looks, uint64_t *id)
 {
     for (size_t i = 0; i < IC_REPAIR_LEVELS && q->begins_ms <= now_ms; i++) {
-        struct waiting *best = best_of(q, &q->level[i], awake, ctx);
+        struct waiting *best = best_of(q, &q->level[i], awake, ctx, looks);
         if (best != NULL) {
             *id = best->id;
             forget(q, best);

@@ -54,10 +54,11 @@ uint32_t ic_repair_level(int64_t idle_ms, uint32_t spare);
 int ic_repair_offer(struct ic_repair_queue *q, uint64_t id, uint32_t level, uint64_t now_ms);
 /*
  * Takes the next id. AWAKE says how many functions of an object's chunks are awake, or < 0: it is
- * not to be repaired (any more), forget it. False: none now.
+ * not to be repaired (any more), forget it. It is asked *LOOKS times at most, which is how many are
+ * left afterwards. False: none now, or none was found.
  */
 bool ic_repair_next(struct ic_repair_queue *q, uint64_t now_ms,
-                    int (*awake)(void *ctx, uint64_t id), void *ctx, uint64_t *id);
+                    int (*awake)(void *ctx, uint64_t id), void *ctx, uint32_t *looks, uint64_t *id);
 /* When ic_repair_next has one; UINT64_MAX: the queue is empty. */
 uint64_t ic_repair_next_at(const struct ic_repair_queue *q);
 uint32_t ic_repair_waiting(const struct ic_repair_queue *q);

@@ -12,8 +12,9 @@
 #include <assert.h>
 
 enum {
-    LOOK_MS = 1000, /* CONFIG SET repair is noticed within this */
-    YIELD_MS = 20,  /* requests wait for window memory: looks again after this */
+    LOOK_MS = 1000,   /* CONFIG SET repair is noticed within this */
+    LOOKS_MAX = 1000, /* ids looked at in one turn: a microsecond each */
+    YIELD_MS = 20,    /* requests wait for window memory: looks again after this */
 };
 
 struct ic_repair {
@@ -171,6 +172,7 @@ static void look_at_mode(struct ic_repair *r)
 static void on_timer(void *ctx)
 {
     struct ic_repair *r = ctx;
+    uint32_t looks = LOOKS_MAX;
     uint64_t id;
     look_at_mode(r);
     if (ic_repair_retry_at(r->queue) <= now_ms(r)) {
@@ -179,7 +181,8 @@ static void on_timer(void *ctx)
             ic_store_sweep(r->proxy->store, IC_DEGRADED_SWEEP);
         }
     }
-    while (begin_at(r) <= now_ms(r) && ic_repair_next(r->queue, now_ms(r), count_awake, r, &id)) {
+    while (begin_at(r) <= now_ms(r) &&
+           ic_repair_next(r->queue, now_ms(r), count_awake, r, &looks, &id)) {
         begin(r, id);
     }
     schedule(r);

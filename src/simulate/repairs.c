@@ -250,11 +250,12 @@ static void on_timer(void *ctx)
     struct ic_sim_repair *r = ctx;
     struct ic_sim *sim = r->sim;
     uint64_t id;
+    uint32_t looks = UINT32_MAX;
     if (ic_repair_retry_at(r->queue) <= ic_sim_ms(sim)) {
         retry(r);
     }
     while (begin_at(r) <= ic_sim_ms(sim) &&
-           ic_repair_next(r->queue, ic_sim_ms(sim), count_awake, r, &id)) {
+           ic_repair_next(r->queue, ic_sim_ms(sim), count_awake, r, &looks, &id)) {
         int result = begin(r, ic_store_object(sim->store, id));
         sim->failed |= result == IC_ENOMEM;
         if (result < 0 && result != IC_ENOENT) {

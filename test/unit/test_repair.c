@@ -26,7 +26,8 @@ static struct ic_repair_queue *make(uint32_t most)
 static uint64_t next(struct ic_repair_queue *q, uint64_t now)
 {
     uint64_t id;
-    return ic_repair_next(q, now, awake, NULL, &id) ? id : 0;
+    uint32_t looks = UINT32_MAX;
+    return ic_repair_next(q, now, awake, NULL, &looks, &id) ? id : 0;
 }
 
 static void test_levels(void **state)
@@ -61,6 +62,31 @@ static void test_gathers_then_urgent_first(void **state)
     assert_int_equal(next(q, 2000), 4);
     assert_int_equal(next(q, 2000), 1);
     assert_int_equal(next(q, 2000), 0);
+    assert_int_equal(ic_repair_next_at(q), UINT64_MAX);
+    ic_repair_queue_free(q);
+}
+
+/* However many are not to be repaired any more. */
+static void test_looks_are_bounded(void **state)
+{
+    (void)state;
+    struct ic_repair_queue *q = make(300);
+    for (uint64_t id = 1; id < 200; id++) {
+        scores[id] = -1;
+        ic_repair_offer(q, id, id < 100 ? 2 : 3, 0);
+    }
+    ic_repair_offer(q, 200, 3, 0);
+    uint64_t id;
+    for (uint32_t left = 200; left > 20; left -= 20) {
+        uint32_t looks = 20;
+        assert_false(ic_repair_next(q, 1000, awake, NULL, &looks, &id));
+        assert_int_equal(looks, 0);
+        assert_int_equal(ic_repair_waiting(q), left - 20);
+        assert_true(ic_repair_next_at(q) <= 1000);
+    }
+    uint32_t looks = 100;
+    assert_true(ic_repair_next(q, 1000, awake, NULL, &looks, &id));
+    assert_true(id == 200 && looks == 80);
     assert_int_equal(ic_repair_next_at(q), UINT64_MAX);
     ic_repair_queue_free(q);
 }
@@ -179,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_levels),
         leak_test(test_gathers_then_urgent_first),
+        leak_test(test_looks_are_bounded),
         leak_test(test_most_awake_of_a_level),
         leak_test(test_full),
         leak_test(test_retries_back_off),
