@@ -64,11 +64,12 @@ static void reset_writer(struct ic_reply *r)
 }
 
 void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
-                   void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
-                   void *ctx)
+                   struct ic_worker *worker, void (*changed)(void *ctx),
+                   void (*broken)(void *ctx, const char *why), void *ctx)
 {
     *r = (struct ic_reply){.proxy = proxy,
                            .stream = stream,
+                           .worker = worker,
                            .changed = changed,
                            .broken = broken,
                            .ctx = ctx,
@@ -509,12 +510,24 @@ static bool must_wait(const struct ic_reply *r)
     return r->get != NULL || ic_stream_queued(r->stream) > most;
 }
 
-/* Until an object, whose bytes follow by themselves, or the end. False: the connection is broken.
- */
+/* One more part in this turn; else the worker goes on in a later one. */
+static bool may_send(struct ic_reply *r)
+{
+    struct ic_turns *turns = &r->proxy->sessions->turns;
+    if (!ic_turns_may_work(turns, r->worker)) {
+        ic_turns_line_up(turns, r->worker);
+        return false;
+    }
+    ic_turns_worked(turns, r->worker, 1);
+    return true;
+}
+
+/* Until an object, whose bytes follow by themselves, or the end, or as much as this turn takes.
+ * False: the connection is broken. */
 static bool send_parts(struct ic_reply *r)
 {
     struct part *p;
-    while ((p = first_part(r)) != NULL && !must_wait(r)) {
+    while ((p = first_part(r)) != NULL && !must_wait(r) && may_send(r)) {
         if (p->bytes == NULL && !p->object->evicted) {
             return fetch_object(r, p);
         }

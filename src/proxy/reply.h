@@ -28,6 +28,7 @@ struct ic_get;
 struct ic_object;
 struct ic_proxy;
 struct ic_stream;
+struct ic_worker;
 
 enum {
     IC_REPLY_KEYS_MAX = 16 << 20,   /* bytes of the keys that KEYS finds */
@@ -56,6 +57,7 @@ struct ic_reply {
     /* ---- */
     struct ic_proxy *proxy;
     struct ic_stream *stream;
+    struct ic_worker *worker;                   /* whose work it is to send: pumps again */
     void (*changed)(void *ctx);                 /* something went out: there may be room again */
     void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
     void *ctx;
@@ -86,9 +88,10 @@ struct ic_reply_mark {
     size_t length;  /* of the tail */
 };
 
+/* WORKER is lined up (turns.h) when more is left to be pumped than this turn takes. */
 void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream *stream,
-                   void (*changed)(void *ctx), void (*broken)(void *ctx, const char *why),
-                   void *ctx);
+                   struct ic_worker *worker, void (*changed)(void *ctx),
+                   void (*broken)(void *ctx, const char *why), void *ctx);
 void ic_reply_deinit(struct ic_reply *r); /* drops everything */
 /* The same piece by piece. First nothing goes out any more, and no window memory is held; */
 void ic_reply_stop(struct ic_reply *r);

@@ -436,7 +436,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     s->parser.unauthenticated = !s->authenticated;
     ic_timer_init(&s->delay, s->proxy->loop, on_delay, s);
     ic_timer_init(&s->patience, s->proxy->loop, on_patience, s);
-    ic_reply_init(&s->reply, s->proxy, stream, on_reply_changed, on_reply_broken, s);
+    ic_reply_init(&s->reply, s->proxy, stream, &s->worker, on_reply_changed, on_reply_broken, s);
     ic_stream_peer(stream, s->peer);
     ic_stream_local(stream, s->local);
     ic_list_push_back(&all->list, &s->node);

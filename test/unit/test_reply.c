@@ -174,6 +174,39 @@ static void test_functions_are_waited_for(void **state)
     settle(0);
 }
 
+/* So many parts of a reply that nothing is to be waited for are more than a turn's work. */
+static void test_parts_take_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000, SIZE = 300000, SHARE = 200 };
+    static char request[REPLY_MAX], reply[SIZE + COUNT * 5 + 100];
+    int fd = dial();
+    ask(fd, "CONFIG SET turn-work 1000\r\n", "+OK\r\n");
+    give(fd, request, make_set(request, "k", 100));
+    expect(fd, "+OK\r\n");
+    give(fd, request, make_set(request, "first", SIZE));
+    expect(fd, "+OK\r\n");
+    size_t length = (size_t)sprintf(request, "*%d\r\n$4\r\nMGET\r\n$5\r\nfirst\r\n", COUNT + 2);
+    for (int i = 0; i < COUNT; i++) {
+        length += (size_t)sprintf(request + length, "$1\r\nk\r\n");
+    }
+    script = no_reads;
+    give(fd, request, length);
+    const struct ic_session *s = first_session();
+    for (uint64_t until = clock_ms() + DEADLINE_MS; s->reply.objects <= COUNT; turn()) {
+        assert_true(clock_ms() < until);
+    }
+    assert_true(ic_store_evict_one(world.store)); /* which can only be k */
+    uint64_t before = proxy.sessions->turns.lined_up;
+    script = NULL;
+    length = (size_t)sprintf(request, "*%d\r\n$%d\r\n", COUNT + 1, SIZE) + SIZE + 2 + COUNT * 5;
+    assert_int_equal(take_reply(fd, reply, length), length);
+    assert_memory_equal(reply + length - 10, "$-1\r\n$-1\r\n", 10);
+    assert_true(proxy.sessions->turns.lined_up - before > COUNT / SHARE / 2);
+    close(fd);
+    settle(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +214,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_small_values_nobody_reads, begin, end),
         cmocka_unit_test_setup_teardown(test_what_replies_keep_of_the_pool, begin, end),
         cmocka_unit_test_setup_teardown(test_functions_are_waited_for, begin, end),
+        cmocka_unit_test_setup_teardown(test_parts_take_turns, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
