@@ -10,6 +10,7 @@
 #include "proxy/proxy.h"
 #include "proxy/sessions.h"
 
+#include <assert.h>
 #include <limits.h>
 
 struct ic_queued_command {
@@ -18,12 +19,14 @@ struct ic_queued_command {
     uint32_t argc;
     size_t bytes;        /* of this, its arguments included */
     struct ic_arg *argv; /* they lie behind, and behind them their bytes; but if */
-    bool apart;          /* a block of their own */
+    bool apart;          /* a block of their own, and their bytes in */
+    struct ic_buf text;  /* the request's, which was taken over */
 };
 
 enum {
-    WATCH_UNITS = 2, /* of work, of a key */
-    AT_ONCE = 100,   /* arguments of a command whose drafts are dropped in the same turn */
+    WATCH_UNITS = 2,       /* of work, of a key */
+    AT_ONCE = 100,         /* arguments of a command whose drafts are dropped in the same turn */
+    COPIED_MAX = 64 << 10, /* bytes of a command that are copied to be queued */
 };
 
 struct session_watch {
@@ -75,9 +78,8 @@ static size_t queued_size(const struct ic_call *c)
     return bytes;
 }
 
-static struct ic_queued_command *copy_call(const struct ic_call *c)
+static struct ic_queued_command *copy_call(struct ic_call *c, size_t bytes)
 {
-    size_t bytes = queued_size(c);
     struct ic_queued_command *q = ic_calloc(1, bytes);
     if (q == NULL) {
         return NULL;
@@ -90,12 +92,35 @@ static struct ic_queued_command *copy_call(const struct ic_call *c)
     for (uint32_t i = 0; i < c->argc; i++) {
         struct ic_slice from = c->argv[i].bytes;
         q->argv[i] = c->argv[i];
+        c->argv[i].draft = NULL; /* the queue's now */
         if (from.data != NULL && from.len > 0) {
             memcpy(to, from.data, from.len);
             q->argv[i].bytes = ic_slice(to, from.len);
             to += from.len;
         }
     }
+    return q;
+}
+
+/* The same without a copy: the request is the queue's. */
+static struct ic_queued_command *take_over(struct ic_session *s, struct ic_call *c)
+{
+    struct ic_queued_command *q = ic_malloc(sizeof(*q));
+    if (q == NULL) {
+        return NULL;
+    }
+    assert(c->argv == s->argv);
+    *q = (struct ic_queued_command){
+        .command = c->command,
+        .bytes = sizeof(*q) + s->argv_cap * sizeof(*s->argv) + s->parser.bytes.cap,
+        .argc = c->argc,
+        .argv = s->argv,
+        .apart = true,
+        .text = s->parser.bytes,
+    };
+    s->argv = c->argv = NULL;
+    s->argv_cap = c->argc = 0;
+    ic_buf_init(&s->parser.bytes);
     return q;
 }
 
@@ -124,6 +149,7 @@ static unsigned free_queued(struct ic_store *store, struct ic_queued_command *q,
     if (q->argc == 0) {
         ic_list_remove(&q->node);
         ic_free(q->apart ? q->argv : NULL);
+        ic_buf_deinit(&q->text);
         ic_free(q);
         steps++;
     }
@@ -200,8 +226,9 @@ void ic_transaction_drop_queue(struct ic_session *s)
 static struct ic_queued_command *take_call(struct ic_session *s, struct ic_call *c)
 {
     struct ic_queued_command *q = NULL;
-    if (ic_session_query_fits(s, queued_size(c) + IC_SESSION_QUERY_SPARE)) {
-        q = copy_call(c);
+    size_t bytes = queued_size(c), more = bytes > COPIED_MAX ? 0 : bytes;
+    if (ic_session_query_fits(s, more + IC_SESSION_QUERY_SPARE)) {
+        q = more == 0 ? take_over(s, c) : copy_call(c, bytes);
         if (q != NULL) {
             return q;
         }
@@ -225,10 +252,9 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
         if (q == NULL) {
             return;
         }
-        for (uint32_t i = 0; i < c->argc; i++) {
-            if (c->argv[i].draft != NULL) {
-                ic_pool_use_add(&s->queued_use, ic_object_use(c->argv[i].draft));
-                c->argv[i].draft = NULL; /* the queue's now */
+        for (uint32_t i = 0; i < q->argc; i++) {
+            if (q->argv[i].draft != NULL) {
+                ic_pool_use_add(&s->queued_use, ic_object_use(q->argv[i].draft));
             }
         }
         ic_list_push_back(&s->queued, &q->node);
