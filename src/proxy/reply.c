@@ -255,14 +255,23 @@ struct ic_reply_mark ic_reply_mark(const struct ic_reply *r)
     return (struct ic_reply_mark){.parts = r->parts_made, .length = r->tail.len};
 }
 
+/* An empty one keeps no buffer: it would be memory that waits to be sent, for ever. */
+static void cut_tail(struct ic_reply *r, size_t length)
+{
+    r->tail.len = length;
+    if (length == 0) {
+        ic_buf_deinit(&r->tail);
+    }
+}
+
 /* The tail of the mark has become the first part behind it, if it was not empty. */
 void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
 {
     if (mark.parts == r->parts_made) {
-        r->tail.len = mark.length;
+        cut_tail(r, mark.length);
         return;
     }
-    r->tail.len = 0;
+    cut_tail(r, 0);
     struct part *p = last_part(r);
     while (p != NULL && p->number > mark.parts) {
         if (p->number == mark.parts + 1 && p->bytes != NULL && mark.length > 0) {

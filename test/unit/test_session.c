@@ -480,6 +480,13 @@ static void test_reply_modes_and_ends(void **state)
     ask(fd, "MULTI\r\nCLIENT REPLY SKIP\r\nGET k\r\nEXEC\r\nPING\r\nECHO on\r\n",
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\nv\r\n$2\r\non\r\n");
     ask(fd, "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n", "+PONG\r\n");
+    static char text[2 * IC_REPLY_QUEUE_MAX]; /* long ones as well */
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 3; i++) {
+        ask(fd, "CLIENT REPLY SKIP\r\n*2\r\n$4\r\nECHO\r\n$1048576\r\n", "");
+        give(fd, text, sizeof text);
+        ask(fd, "\r\nPING\r\n", "+PONG\r\n");
+    }
     ask(fd, "CLIENT REPLY OFF\r\nRESET\r\n", "+RESET\r\n");
     ask(other, "CLIENT ID\r\n", ":2\r\n");
     ask(fd, "CLIENT KILL ID 2\r\n", ":1\r\n");
