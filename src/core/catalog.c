@@ -113,7 +113,7 @@ static size_t object_bytes(uint16_t data, uint16_t parity)
     return sizeof(struct ic_object) + (size_t)(data + parity) * sizeof(struct ic_chunk_place);
 }
 
-static uint64_t object_memory(const struct ic_object *o)
+uint64_t ic_catalog_object_memory(const struct ic_object *o)
 {
     return object_bytes(o->data, o->parity) + MALLOC_OVERHEAD_BYTES;
 }
@@ -136,7 +136,7 @@ struct ic_object *ic_catalog_object_new(struct ic_catalog *c, uint64_t id, uint1
         ic_free(o);
         return NULL;
     }
-    c->object_memory += object_memory(o);
+    c->object_memory += ic_catalog_object_memory(o);
     return o;
 }
 
@@ -147,7 +147,7 @@ void ic_catalog_object_free(struct ic_catalog *c, struct ic_object *object)
     ic_list_remove(&object->node);
     ic_map_remove(&c->objects, &object->id_node);
     if (!object->evicted) {
-        c->object_memory -= object_memory(object);
+        c->object_memory -= ic_catalog_object_memory(object);
     }
     ic_free(object);
 }
@@ -231,14 +231,14 @@ static void settle(struct ic_catalog *c, struct ic_object *object)
         if (shown) {
             object->state = IC_OBJECT_COMMITTED;
             c->bytes += object->size;
-            c->object_memory += object->evicted ? object_memory(object) : 0;
+            c->object_memory += object->evicted ? ic_catalog_object_memory(object) : 0;
         }
         break;
     case IC_OBJECT_COMMITTED:
         if (!shown) {
             object->state = IC_OBJECT_DEAD;
             c->bytes -= object->size;
-            c->object_memory -= object->evicted ? object_memory(object) : 0;
+            c->object_memory -= object->evicted ? ic_catalog_object_memory(object) : 0;
         }
         break;
     }
@@ -366,7 +366,7 @@ uint64_t ic_catalog_memory(const struct ic_catalog *c)
 
 uint64_t ic_catalog_entry_memory(const struct ic_entry *e)
 {
-    return entry_memory(e) + object_memory(e->object);
+    return entry_memory(e) + ic_catalog_object_memory(e->object);
 }
 
 struct entry_visit {

@@ -201,6 +201,7 @@ int64_t ic_catalog_mean_expiry_ms(const struct ic_catalog *c);  /* of theirs; 0:
 uint64_t ic_catalog_bytes(const struct ic_catalog *c);  /* sizes of COMMITTED objects, each once */
 uint64_t ic_catalog_memory(const struct ic_catalog *c); /* the proxy's memory that all this takes */
 uint64_t ic_catalog_entry_memory(const struct ic_entry *e); /* its own and its object's */
+uint64_t ic_catalog_object_memory(const struct ic_object *o);
 /* As ic_map_scan, over the current set. */
 uint64_t ic_catalog_scan(const struct ic_catalog *c, uint64_t cursor,
                          void (*visit)(struct ic_entry *e, void *ctx), void *ctx);

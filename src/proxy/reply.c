@@ -52,10 +52,12 @@ void ic_reply_set_limit(struct ic_reply *r, size_t limit)
     count_memory(r, 0);
 }
 
+/* An object's place in the catalog stays with its part when it is evicted or deleted, so that
+ * counts as well: once for each part, since nobody knows which will be the last. */
 static size_t part_memory(const struct part *p)
 {
-    size_t bytes = p->bytes == NULL ? 0 : sizeof(*p->bytes) + p->bytes->cap;
-    return sizeof(*p) + bytes;
+    return sizeof(*p) + (p->bytes == NULL ? (size_t)ic_catalog_object_memory(p->object)
+                                          : sizeof(*p->bytes) + p->bytes->cap);
 }
 
 static void reset_writer(struct ic_reply *r)
