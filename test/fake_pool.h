@@ -61,6 +61,7 @@ static struct {
     uint32_t unit;
     uint32_t serials;
     uint32_t reads_ended, reads_decoded;
+    uint64_t turn;                                      /* a step is one */
     uint64_t reads, read_bytes, writes, seals, cancels; /* since fake_begin */
     uint32_t drafts, dropped, pins;
     uint64_t claimed, claims_until; /* bytes per chunk; no room for more, 0: there always is */
@@ -73,6 +74,12 @@ uint64_t ic_loop_now_ms(const struct ic_loop *loop)
 {
     (void)loop;
     return fake.now_ms;
+}
+
+uint64_t ic_loop_turn_number(const struct ic_loop *loop)
+{
+    (void)loop;
+    return fake.turn;
 }
 
 void ic_loop_reap(struct ic_loop *loop, struct ic_reap *r, void (*reap)(void *ctx), void *ctx)
@@ -562,7 +569,7 @@ static inline bool fake_step(void)
 static inline void fake_run(void)
 {
     uint32_t steps = 0;
-    while (fake_step()) {
+    for (fake.turn++; fake_step(); fake.turn++) {
         assert_true(++steps < 10000000); /* it never comes to rest */
     }
 }

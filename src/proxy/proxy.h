@@ -43,6 +43,7 @@ struct ic_proxy {
     struct ic_handover *handover;   /* of chunks of dying instances */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */
     struct ic_list readers;         /* reads under way, for others to join; see reader.h */
+    uint64_t read_turn, read_bytes; /* the loop's turn in which reads gave so much to clients */
     struct ic_hedge hedge;          /* how long READs take */
     struct ic_sessions *sessions;   /* clients */
     struct ic_prices prices;        /* list prices and the directive `prices` */

@@ -266,6 +266,7 @@ static void give_span(const struct ic_reader *r, struct ic_tap *tap, const struc
     struct ic_buf *owner;
     struct ic_slice bytes = ic_span_bytes(span, tap->at, tap->end, &owner);
     tap->at += bytes.len;
+    r->proxy->read_bytes += bytes.len;
     tap->data(tap, bytes, owner);
 }
 
@@ -282,14 +283,33 @@ static void serve_tap(struct ic_reader *r, struct ic_tap *tap)
     }
 }
 
+/* More may be given in this turn. */
+static bool may_give(struct ic_proxy *p)
+{
+    uint64_t turn = ic_loop_turn_number(p->loop);
+    if (p->read_turn != turn) {
+        p->read_turn = turn;
+        p->read_bytes = 0;
+    }
+    return p->read_bytes < IC_READER_TURN_BYTES;
+}
+
+/* Those that this turn has no time for are first in the next. */
 static void serve_taps(struct ic_reader *r)
 {
     struct ic_list todo, *node;
     ic_list_init(&todo);
     ic_list_move_all(&r->taps, &todo);
-    while ((node = ic_list_pop_front(&todo)) != NULL) {
+    while (may_give(r->proxy) && (node = ic_list_pop_front(&todo)) != NULL) {
         ic_list_push_back(&r->taps, node);
         serve_tap(r, IC_CONTAINER(node, struct ic_tap, node));
+    }
+    if (!ic_list_empty(&todo)) {
+        while ((node = ic_list_pop_front(&r->taps)) != NULL) {
+            ic_list_push_back(&todo, node);
+        }
+        ic_list_move_all(&todo, &r->taps);
+        ic_timer_start(&r->kick, 0);
     }
 }
 

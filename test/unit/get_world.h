@@ -23,6 +23,10 @@ struct client { /* what a session does with a get: takes bytes, holds their buff
     size_t kept_count;
 };
 
+static struct {
+    uint64_t turn, bytes, most; /* given to all clients in one turn */
+} given;
+
 static inline void release_kept(struct client *c)
 {
     while (c->kept_count > 0) {
@@ -42,6 +46,9 @@ static inline void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owne
         }
     }
     c->at += bytes.len;
+    given.bytes = given.turn == fake.turn ? given.bytes + bytes.len : bytes.len;
+    given.turn = fake.turn;
+    given.most = given.bytes > given.most ? given.bytes : given.most;
     if (c->leaves) {
         ic_get_free(c->get);
         c->get = NULL;

@@ -338,6 +338,27 @@ static void test_readers_at_one_place_share(void **state)
     end(o);
 }
 
+/* However many read one object: each turn has its bound. */
+static void test_a_crowd_takes_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 100, SIZE = 1 << 20 };
+    static struct client c[COUNT];
+    struct ic_object *o = begin(10, 2, 65536, SIZE);
+    given.most = 0;
+    for (int i = 0; i < COUNT; i++) {
+        start(&c[i], o, 1, 0, SIZE);
+        c[i].leaves = i % 7 == 3;
+    }
+    fake_run();
+    assert_in_range(given.most, IC_READER_TURN_BYTES / 2, IC_READER_TURN_BYTES + SIZE);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(c[i].result, i % 7 == 3 ? 1 : 0);
+        stop(&c[i]);
+    }
+    end(o);
+}
+
 static void test_slow_reader_does_not_stall_others(void **state)
 {
     (void)state;
@@ -682,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_what_is_asked_is_not_asked_again),
         cmocka_unit_test(test_paused_reads_are_bounded),
         cmocka_unit_test(test_readers_at_one_place_share),
+        cmocka_unit_test(test_a_crowd_takes_turns),
         cmocka_unit_test(test_slow_reader_does_not_stall_others),
         cmocka_unit_test(test_what_slow_clients_hold_does_not_stall_others),
         cmocka_unit_test(test_little_memory),
