@@ -277,16 +277,29 @@ void ic_catalog_detach(struct ic_catalog *c, struct ic_entry *e)
     settle(c, e->object);
 }
 
-void ic_catalog_evict(struct ic_catalog *c, struct ic_object *object)
+static void empty(struct ic_object *object)
 {
-    assert(object->state == IC_OBJECT_COMMITTED && !object->evicted);
-    c->bytes -= object->size;
     object->size = 0;
-    object->evicted = true;
     for (int i = 0; i < object->data + object->parity; i++) {
         object->place[i] =
             (struct ic_chunk_place){.function = IC_FUNCTION_NONE, .state = IC_CHUNK_LOST};
     }
+}
+
+void ic_catalog_evict(struct ic_catalog *c, struct ic_object *object)
+{
+    assert(object->state == IC_OBJECT_COMMITTED && !object->evicted);
+    c->bytes -= object->size;
+    empty(object);
+    object->evicted = true;
+}
+
+void ic_catalog_give_up(struct ic_catalog *c, struct ic_object *object)
+{
+    assert(object->state == IC_OBJECT_DEAD && !object->evicted);
+    c->object_memory -= ic_catalog_object_memory(object);
+    empty(object);
+    object->evicted = object->given_up = true;
 }
 
 void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object)

@@ -77,15 +77,18 @@ struct ic_object {
      */
     uint64_t chunk_cost;
     uint32_t unit;
-    uint32_t key_len;      /* of the key in its seals */
-    uint32_t pins;         /* its chunks stay */
-    uint32_t replies;      /* parts of replies that show it: its chunks stay, but may be evicted */
-    uint16_t data, parity; /* d, p */
-    uint8_t state;         /* enum ic_object_state */
-    uint8_t moving;        /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
-    uint8_t counted;       /* the store's: its chunks are in the figures of what may be evicted */
-    uint8_t evicted;       /* ic_catalog_evict */
-    uint32_t names;        /* keys that show it */
+    uint32_t key_len;       /* of the key in its seals */
+    uint32_t pins;          /* its chunks stay */
+    uint32_t replies;       /* parts of replies that show it: it stays, its chunks may go; */
+    uint32_t senders;       /* of them those that are being sent: of the pins */
+    uint16_t data, parity;  /* d, p */
+    uint8_t state;          /* enum ic_object_state */
+    uint8_t moving;         /* chunks WRITING whose bytes the proxy holds meanwhile: not lost */
+    uint8_t counted;        /* the store's: its chunks are in the figures of what may be evicted */
+    uint8_t evicted : 1;    /* ic_catalog_evict, or */
+    uint8_t given_up : 1;   /* ic_catalog_give_up: it is empty */
+    uint8_t waited_for : 1; /* the store's: DEAD, in the list of what only replies show */
+    uint32_t names;         /* keys that show it */
     struct ic_chunk_place place[]; /* data + parity */
 };
 
@@ -180,6 +183,8 @@ int ic_catalog_attach(struct ic_catalog *c, struct ic_entry *e,
 /* OBJECT, COMMITTED, is nothing any more, though the entries that show it are still there: it has
  * no bytes, and its chunks are on no function. */
 void ic_catalog_evict(struct ic_catalog *c, struct ic_object *object);
+/* The same of a DEAD one. */
+void ic_catalog_give_up(struct ic_catalog *c, struct ic_object *object);
 /* A DEAD object that no entry shows is a DRAFT again: its commit was taken back. */
 void ic_catalog_redraft(struct ic_catalog *c, struct ic_object *object);
 /* E leaves its set, keeps ->object; the object becomes DEAD when no other entry shows it. */

@@ -24,7 +24,6 @@ enum {
     COPY_MAX = 2048,                         /* shorter bytes are copied into the stream's blocks */
     OBJECT_COPY_MAX = IC_WINDOW_SMALL_BYTES, /* and objects: what is small waits for no reader, */
     OBJECT_COPY_LIMIT = 2 * IC_REPLY_QUEUE_MAX, /* if so much may wait: copies are counted */
-    SHARES_MAX = 100, /* parts whose shares are looked at; those behind count as its alone */
 };
 
 struct part {
@@ -32,8 +31,7 @@ struct part {
     uint64_t number;            /* in the order they were made */
     struct ic_buf *bytes;       /* or NULL: a bulk of an object */
     struct ic_object *object;   /* shown; */
-    bool pinned;                /* from when its turn has come */
-    uint64_t values;            /* of ic_object_use: an evicted one has none any more */
+    bool sending;               /* its turn has come */
     struct ic_reply_bill *bill; /* or NULL */
     uint64_t offset, length;
     const char *absent; /* what is said if the value turns out to be lost */
@@ -97,11 +95,6 @@ static void close_one(struct ic_reply *r, struct ic_reply_bill *bill)
     }
 }
 
-static struct ic_pool_use use_of(const struct part *p)
-{
-    return (struct ic_pool_use){.values = p->values, .chunks = ic_object_use(p->object).chunks};
-}
-
 static void part_free(struct ic_reply *r, struct part *p)
 {
     ic_list_remove(&p->node);
@@ -111,9 +104,8 @@ static void part_free(struct ic_reply *r, struct part *p)
         ic_buf_unref(p->bytes);
     } else {
         r->objects--;
-        ic_pool_use_subtract(&r->shown, use_of(p));
-        if (p->pinned) {
-            ic_store_unpin(r->proxy->store, p->object);
+        if (p->sending) {
+            ic_store_sent(r->proxy->store, p->object);
         }
         ic_store_show_no_more(r->proxy->store, p->object);
     }
@@ -240,14 +232,10 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         r->out.too_long = r->out.too_long || r->out.max == 0;
         return false;
     }
-    *p = (struct part){.object = object,
-                       .values = ic_object_use(object).values,
-                       .offset = offset,
-                       .length = length,
-                       .absent = absent_text(r, is_range)};
+    *p = (struct part){
+        .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
     ic_store_show(object);
     r->objects++;
-    ic_pool_use_add(&r->shown, use_of(p));
     push_part(r, p);
     return true;
 }
@@ -443,6 +431,27 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
     }
 }
 
+/* ERROR is said in place of P. False: the connection is broken. */
+static bool refuse(struct ic_reply *r, const struct part *p, const char *error)
+{
+    if (p->bill != NULL) {
+        p->bill->failed = true;
+        p->bill->refused(p->bill, error);
+    }
+    return send_text(r, error) && send_text(r, "\r\n");
+}
+
+/* What P shows was evicted meanwhile: it is not there; or was given up after it had been deleted or
+ * overwritten: it should be. */
+static bool send_empty(struct ic_reply *r, const struct part *p)
+{
+    return !p->object->given_up
+               ? send_text(r, p->absent)
+               : refuse(r, p,
+                        "-UNAVAILABLE the value was deleted or overwritten before it was sent, and "
+                        "there was no room to keep it");
+}
+
 /* The bulk of P is over, or could not be read. False: the connection is broken. */
 static bool end_object(struct ic_reply *r, const struct part *p, int result)
 {
@@ -452,19 +461,16 @@ static bool end_object(struct ic_reply *r, const struct part *p, int result)
     if (result == IC_ENOENT && !r->begun) {
         return send_text(r, p->absent);
     }
-    if (p->bill != NULL) {
-        p->bill->failed = true;
-    }
     if (r->begun) {
+        if (p->bill != NULL) {
+            p->bill->failed = true;
+        }
         r->broken(r->ctx, "the object could not be read to its end");
         return false;
     }
     char text[IC_UNAVAILABLE_MAX];
     ic_unavailable_text(r->proxy->functions, "the object cannot be read now", result, text);
-    if (p->bill != NULL) {
-        p->bill->refused(p->bill, text);
-    }
-    return send_text(r, text) && send_text(r, "\r\n");
+    return refuse(r, p, text);
 }
 
 static void on_end(void *ctx, int result)
@@ -500,9 +506,9 @@ static bool fetch_object(struct ic_reply *r, struct part *p)
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
     }
-    if (!p->pinned) {
-        ic_store_pin(r->proxy->store, p->object);
-        p->pinned = true;
+    if (!p->sending) {
+        ic_store_send(r->proxy->store, p->object);
+        p->sending = true;
     }
     uint64_t at = p->offset + r->given, rest = p->length - r->given;
     r->asked = rest == 0 ? 0 : ic_get_at_once(r->proxy, p->object, at, rest);
@@ -542,7 +548,7 @@ static bool send_parts(struct ic_reply *r)
         if (p->bytes == NULL && !p->object->evicted) {
             return fetch_object(r, p);
         }
-        if (!(p->bytes == NULL ? send_text(r, p->absent)
+        if (!(p->bytes == NULL ? send_empty(r, p)
                                : send_bytes(r, ic_buf_slice(p->bytes), p->bytes))) {
             return false;
         }
@@ -590,50 +596,22 @@ static bool is_to_be_read(const struct ic_reply *r, bool last)
     return ic_stream_queued(r->stream) > 0 && (last || r->objects > 0 || holds_window(r));
 }
 
-/* Of what O takes of the pool, as much for each of the replies that show it. */
-static struct ic_pool_use share_of(const struct ic_object *o)
-{
-    struct ic_pool_use use = ic_object_use(o);
-    return (struct ic_pool_use){use.values / o->replies, use.chunks / o->replies};
-}
-
-/* It takes room that no eviction gives back. */
-static bool is_fixed(const struct ic_object *o)
-{
-    return o->pins > 0 || (o->state == IC_OBJECT_DEAD && !o->evicted);
-}
-
 /* P stays for long: the stream is to be given REST bytes until it has all of P, and the client has
  * READ so many, ever. */
-static bool is_kept(const struct ic_reply *r, const struct part *p, uint64_t rest, uint64_t read)
+static bool is_kept(const struct ic_reply *r, uint64_t rest, uint64_t read)
 {
     uint64_t ms = ic_read_pace_ms(&r->pace, loop_ms(r), read, rest);
-    bool is_being_sent = (r->get != NULL || r->given > 0) && p == first_part(r);
-    return ms == 0 ? !is_being_sent : ms > IC_SESSION_NEAR_MS;
+    return ms > IC_SESSION_NEAR_MS;
 }
 
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
 {
-    struct ic_pool_use use = r->shown;
-    if (r->objects == 0) {
-        return use;
+    const struct part *p = first_part(r);
+    if (p == NULL || !p->sending || !is_kept(r, p->length - r->given, ic_reply_acknowledged(r))) {
+        return (struct ic_pool_use){0};
     }
-    uint64_t read = ic_reply_acknowledged(r), end = 0;
-    unsigned looked_at = 0;
-    IC_LIST_EACH (node, &r->parts) {
-        const struct part *p = IC_CONTAINER(node, struct part, node);
-        if (looked_at++ == SHARES_MAX) {
-            break;
-        }
-        end += p->object == NULL ? p->bytes->len : p->length;
-        if (p->object != NULL) {
-            ic_pool_use_subtract(&use, use_of(p));
-        }
-        if (p->object != NULL && is_fixed(p->object) && is_kept(r, p, end - r->given, read)) {
-            ic_pool_use_add(&use, share_of(p->object));
-        }
-    }
-    return use;
+    struct ic_pool_use use = ic_object_use(p->object);
+    return (struct ic_pool_use){use.values / p->object->senders, use.chunks / p->object->senders};
 }
 
 /* The system, once full, takes nothing before a third of what it has is gone. */

@@ -61,12 +61,11 @@ struct ic_reply {
     void (*changed)(void *ctx);                 /* something went out: there may be room again */
     void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
     void *ctx;
-    struct ic_buf tail;       /* written by handlers, not yet a part */
-    struct ic_list parts;     /* before it */
-    uint64_t parts_made;      /* ever */
-    size_t parts_memory;      /* with their bills' */
-    struct ic_pool_use shown; /* the objects that are parts */
-    size_t limit;             /* of parts and tail */
+    struct ic_buf tail;   /* written by handlers, not yet a part */
+    struct ic_list parts; /* before it */
+    uint64_t parts_made;  /* ever */
+    size_t parts_memory;  /* with their bills' */
+    size_t limit;         /* of parts and tail */
     size_t allowance;
     unsigned part_count;
     unsigned objects;
@@ -133,11 +132,9 @@ bool ic_reply_full(const struct ic_reply *r);
 void ic_reply_allow_more(struct ic_reply *r);
 /*
  * What the client keeps of the pool, where nothing can evict it: the object that is being sent, if
- * it is known that the client is slow, and dead ones that wait for those before them, or for the
- * end of a hold. Whatever it will be through with within IC_SESSION_NEAR_MS, at its pace, does not
- * count. An object that many replies are to send is shared out among them: all of them together
- * keep it once, so who reads what is popular keeps little, and to cut one of them would free
- * nothing.
+ * it is known that the client is slow and will not be through with it within IC_SESSION_NEAR_MS. An
+ * object that is being sent to many is shared out among them: all of them together keep it once, so
+ * who reads what is popular keeps little, and to cut one of them would free nothing.
  */
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r);
 /* Bytes that have come to the client's system, ever; asks ours. */

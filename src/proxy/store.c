@@ -33,6 +33,7 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     ic_list_init(&s->drafts);
     ic_list_init(&s->retired);
     ic_list_init(&s->leaving);
+    ic_list_init(&s->waited_for);
     ic_buf_init(&s->undo);
     ic_buf_init(&s->waiters);
     ic_buf_init(&s->ending);
@@ -43,9 +44,10 @@ int ic_store_new(const struct ic_store_setup *setup, struct ic_store **out, char
     s->candidate = ic_calloc(functions, sizeof *s->candidate);
     s->evictable = ic_calloc(functions, sizeof *s->evictable);
     s->pinned = ic_calloc(functions, sizeof *s->pinned);
+    s->waited = ic_calloc(functions, sizeof *s->waited);
     s->uncopied = ic_calloc(functions, sizeof *s->uncopied);
     if (s->catalog == NULL || s->eviction == NULL || s->candidate == NULL || s->evictable == NULL ||
-        s->pinned == NULL || s->uncopied == NULL) {
+        s->pinned == NULL || s->waited == NULL || s->uncopied == NULL) {
         goto fail;
     }
     *out = s;
@@ -91,6 +93,7 @@ void ic_store_free(struct ic_store *s)
     ic_free(s->candidate);
     ic_free(s->evictable);
     ic_free(s->pinned);
+    ic_free(s->waited);
     ic_free(s->uncopied);
     ic_free(s);
 }
@@ -118,6 +121,10 @@ static void count_place(struct ic_store *s, const struct ic_object *o, uint16_t 
 {
     const struct ic_chunk_place *place = &o->place[chunk];
     if (place->state != IC_CHUNK_HELD) {
+        return;
+    }
+    if (o->waited_for) {
+        count_bytes(&s->waited[place->function], o->chunk_cost, add);
         return;
     }
     count_bytes(&s->evictable[place->function], o->chunk_cost, add);
@@ -277,9 +284,42 @@ void ic_store_empty(struct ic_store *s, struct ic_object *o)
     ic_list_push_front(&s->leaving, &o->node);
 }
 
+/* O, DEAD and without pins, waits for the replies that show it. */
+static void begin_waiting(struct ic_store *s, struct ic_object *o)
+{
+    o->waited_for = true;
+    ic_list_push_back(&s->waited_for, &o->node);
+    s->waited_bytes += o->size;
+    count_places(s, o, true);
+}
+
+static void end_waiting(struct ic_store *s, struct ic_object *o)
+{
+    count_places(s, o, false);
+    s->waited_bytes -= o->size;
+    ic_list_remove(&o->node);
+    o->waited_for = false;
+}
+
+bool ic_store_give_up_waited(struct ic_store *s)
+{
+    if (ic_list_empty(&s->waited_for)) {
+        return false;
+    }
+    struct ic_object *o = IC_CONTAINER(s->waited_for.next, struct ic_object, node);
+    end_waiting(s, o);
+    give_up_all(s, o);
+    s->dead_bytes -= o->size;
+    ic_catalog_give_up(s->catalog, o);
+    return true;
+}
+
 void ic_store_bury(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins + o->replies == 0 && o->state != IC_OBJECT_COMMITTED);
+    if (o->waited_for) {
+        end_waiting(s, o);
+    }
     give_up_all(s, o);
     if (o->state == IC_OBJECT_DRAFT) {
         s->draft_bytes -= o->draft.bytes;
@@ -292,8 +332,13 @@ void ic_store_bury(struct ic_store *s, struct ic_object *o)
 
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o)
 {
-    if (o->state == IC_OBJECT_DEAD && o->pins + o->replies == 0) {
+    if (o->state != IC_OBJECT_DEAD || o->pins > 0) {
+        return;
+    }
+    if (o->replies == 0) {
         ic_store_bury(s, o);
+    } else if (!o->evicted && !o->waited_for) {
+        begin_waiting(s, o);
     }
 }
 
@@ -312,6 +357,9 @@ static void count_pinned(struct ic_store *s, const struct ic_object *o, bool add
 void ic_store_pin(struct ic_store *s, struct ic_object *o)
 {
     assert(o->pins < UINT32_MAX);
+    if (o->waited_for) {
+        end_waiting(s, o);
+    }
     if (o->pins == 0 && o->counted) {
         count_pinned(s, o, true);
         ic_eviction_pin(s->eviction, &o->policy);
@@ -334,6 +382,19 @@ void ic_store_show(struct ic_object *o)
 {
     assert(o->replies < UINT32_MAX);
     o->replies++;
+}
+
+void ic_store_send(struct ic_store *s, struct ic_object *o)
+{
+    ic_store_pin(s, o);
+    o->senders++;
+}
+
+void ic_store_sent(struct ic_store *s, struct ic_object *o)
+{
+    assert(o->senders > 0);
+    o->senders--;
+    ic_store_unpin(s, o);
 }
 
 void ic_store_show_no_more(struct ic_store *s, struct ic_object *o)
@@ -423,7 +484,7 @@ static uint32_t possible_functions(const struct ic_store *s, uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
-        could += s->candidate[i].room + s->evictable[i] >= cost;
+        could += s->candidate[i].room + s->evictable[i] + s->waited[i] >= cost;
     }
     return could;
 }
@@ -440,7 +501,7 @@ int ic_store_check_limits(const struct ic_store *s, uint64_t size)
     if (most != 0) {
         uint64_t fixed = s->draft_bytes + s->dead_bytes + s->pinned_bytes + size;
         if (fixed > most) {
-            return IC_ENOSPC;
+            return IC_ENOSPC; /* but for what replies wait for */
         }
         if (fixed + ic_catalog_bytes(s->catalog) - s->pinned_bytes > most) {
             return IC_EBUSY;
@@ -455,7 +516,8 @@ static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *fu
 {
     uint32_t count = ic_pool_count(s->setup.pool);
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
-    if (most != 0 && s->draft_bytes + s->dead_bytes + p->layout.size > most) {
+    uint64_t fixed = s->draft_bytes + s->dead_bytes - s->waited_bytes;
+    if (most != 0 && fixed + p->layout.size > most) {
         return IC_ENOSPC;
     }
     ic_store_fill_candidates(s);
@@ -466,7 +528,8 @@ static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *fu
     }
     for (uint32_t i = 0; i < count; i++) {
         struct ic_candidate *c = &s->candidate[i];
-        c->room = c->room + s->evictable[i] >= p->cost ? c->room + p->cost : 0;
+        bool could = c->room + s->evictable[i] + s->waited[i] >= p->cost;
+        c->room = could ? c->room + p->cost : 0;
     }
     return ic_placement_choose(s->candidate, count, p->cost, p->chunks, s->setup.rng, function,
                                NULL);

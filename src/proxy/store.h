@@ -218,9 +218,11 @@ void ic_store_journal_copies(struct ic_store *s);
 /* A pinned version's chunks stay although it is dead, and are not evicted. Drafts need no pin. */
 void ic_store_pin(struct ic_store *s, struct ic_object *o);
 void ic_store_unpin(struct ic_store *s, struct ic_object *o); /* the last one may free O */
-/* A part of a reply shows O: its chunks stay although it is dead, but it may be evicted, and is
- * then `evicted` and empty; */
+/* A part of a reply shows O, which stays, but may be evicted, or given up when it is dead: then it
+ * is empty. While the part is being sent O is pinned. */
 void ic_store_show(struct ic_object *o);
+void ic_store_send(struct ic_store *s, struct ic_object *o);
+void ic_store_sent(struct ic_store *s, struct ic_object *o);
 void ic_store_show_no_more(struct ic_store *s, struct ic_object *o); /* the last one may free O */
 
 /* ---- repair (store_repair.c) -------------------------------------------------- */

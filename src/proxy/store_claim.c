@@ -116,7 +116,8 @@ static bool evict_for(struct ic_store *s, struct ic_object *o, bool limits)
     return true;
 }
 
-/* When very much must go, because `maxmemory` was lowered, the rest goes in ticks to come. */
+/* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
+ * much must go, because `maxmemory` was lowered, the rest goes in ticks to come. */
 static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
 {
     for (int evicted = 0;; evicted++) {
@@ -126,10 +127,11 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
         }
-        if (result != IC_EBUSY) {
+        if (result == 0 || (result != IC_EBUSY && result != IC_ENOSPC)) {
             return result;
         }
-        if (!evict_for(s, o, limits)) {
+        bool evicts = result == IC_EBUSY && evict_for(s, o, limits);
+        if (!evicts && (evicted >= IC_STORE_EVICT_SLICE || !ic_store_give_up_waited(s))) {
             return IC_ENOSPC;
         }
     }
@@ -192,7 +194,7 @@ static uint64_t stuck_of(struct space f)
 static uint64_t missing_values(const struct ic_store *s, uint64_t size)
 {
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
-    uint64_t all = s->draft_bytes + s->dead_bytes + s->pinned_bytes + size;
+    uint64_t all = s->draft_bytes + s->dead_bytes - s->waited_bytes + s->pinned_bytes + size;
     return most != 0 && all > most ? all - most : 0;
 }
 

@@ -79,10 +79,11 @@ struct ic_store {
     struct ic_code_table codes;
     uint64_t next_id;
     struct ic_candidate *candidate; /* one per function; scratch */
-    uint64_t *evictable;   /* bytes per function that eviction could free, sooner or later */
-    uint64_t *pinned;      /* of these: not before the last pin of their objects goes */
-    uint64_t *uncopied;    /* of these: on one instance only */
-    uint64_t copies;       /* chunks on two instances */
+    uint64_t *evictable; /* bytes per function that eviction could free, sooner or later */
+    uint64_t *pinned;    /* of these: not before the last pin of their objects goes */
+    uint64_t *waited;    /* of DEAD objects that only replies show: if there is no room otherwise */
+    uint64_t *uncopied;  /* of these: on one instance only */
+    uint64_t copies;     /* chunks on two instances */
     uint32_t unjournalled; /* copies whose record has not been committed */
     struct ic_list drafts; /* of struct ic_object */
     struct ic_map watches; /* of struct ic_watch, leaders */
@@ -96,9 +97,11 @@ struct ic_store {
     bool scheduled;
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 
-    struct ic_list retired; /* of struct ic_retired */
-    struct ic_list leaving; /* of struct ic_object, see store_keys.c; the evicted come first */
-    bool end_lists;         /* objects are being looked at for what lists lacked */
+    struct ic_list retired;    /* of struct ic_retired */
+    struct ic_list leaving;    /* of struct ic_object, see store_keys.c; the evicted come first */
+    struct ic_list waited_for; /* of struct ic_object: DEAD, only replies show them, oldest first */
+    uint64_t waited_bytes;     /* of `dead_bytes`, theirs */
+    bool end_lists;            /* objects are being looked at for what lists lacked */
     uint64_t end_cursor;
     bool sweep; /* objects are being looked at for what they lack */
     enum ic_degraded sweep_found;
@@ -151,7 +154,10 @@ void ic_store_detach(struct ic_store *s, struct ic_entry *e);
 void ic_store_empty(struct ic_store *s, struct ic_object *o);
 /* A DEAD object without pins, or a draft: its chunks are condemned, it is freed. */
 void ic_store_bury(struct ic_store *s, struct ic_object *o);
-/* Buries O if it is DEAD and not pinned. */
+/* What only replies show, the oldest first, is given up if there is no room. False: there is none.
+ */
+bool ic_store_give_up_waited(struct ic_store *s);
+/* Buries O if it is DEAD and not pinned; or, if replies show it, it waits for them. */
 void ic_store_bury_if_dead(struct ic_store *s, struct ic_object *o);
 
 /* `catalog-memory` is passed. */

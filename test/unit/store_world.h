@@ -590,14 +590,22 @@ static inline void world_check_node(struct world *w, uint16_t i, const struct wo
     }
 }
 
-struct world_sum { /* of committed objects */
+struct world_sum { /* of committed objects, and of those that only replies show */
     uint64_t evictable[WORLD_FUNCTIONS], pinned[WORLD_FUNCTIONS], pinned_bytes;
+    uint64_t waited[WORLD_FUNCTIONS], waited_bytes;
     uint32_t in_reach; /* pinned, and not set aside by the eviction */
 };
 
 static inline void world_add_object(struct ic_object *o, void *ctx)
 {
     struct world_sum *sum = ctx;
+    bool waits = o->state == IC_OBJECT_DEAD && o->pins == 0 && !o->evicted;
+    assert_int_equal(o->waited_for, waits);
+    sum->waited_bytes += waits ? o->size : 0;
+    for (uint16_t i = 0; waits && i < o->data + o->parity; i++) {
+        bool held = o->place[i].state == IC_CHUNK_HELD;
+        sum->waited[held ? o->place[i].function : 0] += held ? o->chunk_cost : 0;
+    }
     if (o->state != IC_OBJECT_COMMITTED || o->evicted) {
         return;
     }
@@ -619,10 +627,12 @@ static inline void world_check_evictable(struct world *w)
     struct world_sum sum = {0};
     ic_catalog_object_each(w->store->catalog, world_add_object, &sum);
     assert_int_equal(w->store->pinned_bytes, sum.pinned_bytes);
+    assert_int_equal(w->store->waited_bytes, sum.waited_bytes);
     assert_int_equal(ic_eviction_in_reach(w->store->eviction), sum.in_reach);
     for (uint16_t i = 0; i < WORLD_FUNCTIONS; i++) {
         assert_int_equal(w->store->evictable[i], sum.evictable[i]);
         assert_int_equal(w->store->pinned[i], sum.pinned[i]);
+        assert_int_equal(w->store->waited[i], sum.waited[i]);
     }
 }
 
