@@ -22,10 +22,10 @@ enum {
     REASON_MAX = IC_UNAVAILABLE_MAX,
     KEPT_MAX = 512, /* bytes of a reply that says the same whatever becomes of the changes before */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
-    ATTACK_LOG_MS = 60 * 1000,  /* between two log lines about them, as Redis */
     PUT_UNITS = 8,              /* of work: a value stored, */
     GIVE_UP_UNITS = 2,          /* or one that is under way given up, */
-    REPORT_UNITS = 300,         /* or what tells about the server */
+    REPORT_UNITS = 300,         /* or what tells about the server, */
+    FUNCTION_UNITS = 4,         /* and of its functions about each */
 };
 
 /* ---- refusing ---- */
@@ -197,16 +197,26 @@ static void end_call(struct ic_session *s, struct ic_call *c)
     ic_tally(s, c, us, c->mark);
 }
 
-static bool needs_keys(const struct ic_call *c)
+/* Its reply rests on what the keys show. */
+static bool tells_of_keys(const struct ic_call *c)
 {
     return (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
-           c->command->handler == ic_command_exec || c->command->handler == ic_command_watch;
+           c->command->handler == ic_command_exec;
 }
 
-/* C tells about the server, or changes something about it, which takes up to half a millisecond. */
-static bool is_report(const struct ic_call *c)
+static bool needs_keys(const struct ic_call *c)
 {
-    return !needs_keys(c) && (c->command->flags & IC_COMMAND_FAST) == 0;
+    return tells_of_keys(c) || c->command->handler == ic_command_watch;
+}
+
+/* Of C itself if it tells about the server or its functions, or changes something about them, which
+ * takes up to half a millisecond; else 0. */
+static uint64_t report_units(const struct ic_call *c)
+{
+    if (c->command->group == IC_GROUP_INFINICACHE) {
+        return REPORT_UNITS + FUNCTION_UNITS * (uint64_t)c->proxy->config->functions;
+    }
+    return needs_keys(c) || (c->command->flags & IC_COMMAND_FAST) != 0 ? 0 : REPORT_UNITS;
 }
 
 bool ic_session_execute(struct ic_session *s, struct ic_call *c)
@@ -220,7 +230,7 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
     c->command->handler(c);
     size_t after = s->reply.parts_memory + s->reply.tail.len;
     uint64_t text = (after > before ? after - before : 0) / IC_TURNS_TEXT;
-    count_work(s, 1 + text + (is_report(c) ? REPORT_UNITS : 0));
+    count_work(s, 1 + text + report_units(c));
     if (!c->unfinished) {
         end_call(s, c);
     }
@@ -346,9 +356,7 @@ static void on_commit(void *ctx, int result);
  * waits for the same as theirs: nobody is told of what is undone. */
 static void hold_if_unsettled(struct ic_session *s, const struct ic_call *c)
 {
-    bool looked = (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
-                  c->command->handler == ic_command_exec;
-    if (!looked || s->commits > 0) {
+    if (!tells_of_keys(c) || s->commits > 0) {
         return;
     }
     int result = ic_store_await_settled(s->proxy->store, on_commit, s);
@@ -380,9 +388,10 @@ static void end_work(struct ic_session *s)
 static uint64_t expected_units(const struct ic_session *s, const struct ic_call *c)
 {
     if (!needs_keys(c)) {
-        return is_report(c) ? REPORT_UNITS : 0;
+        return report_units(c);
     }
-    return c->argc + (c->command->handler == ic_command_exec ? s->queued_count : 0);
+    return report_units(c) + c->argc +
+           (c->command->handler == ic_command_exec ? s->queued_count : 0);
 }
 
 /* The keys are another's alone, or C is much work and the turn's is done: true, it waits. */
@@ -428,7 +437,7 @@ static void execute(struct ic_session *s, struct ic_call *c)
     if (s->state == IC_SESSION_WORKING) {
         end_work(s);
     }
-    finish(s, needs_keys(c));
+    finish(s, tells_of_keys(c));
 }
 
 static void go_on_working(struct ic_session *s)
@@ -513,21 +522,6 @@ static bool is_http(const struct ic_call *c)
     return ic_call_is(c, 0, "host:") || ic_call_is(c, 0, "post");
 }
 
-static void end_http(struct ic_session *s)
-{
-    uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
-    uint64_t *logged_ms = &s->sessions->attack_logged_ms;
-    if (*logged_ms == 0 || now_ms - *logged_ms >= ATTACK_LOG_MS) {
-        *logged_ms = now_ms;
-        ic_log(IC_LOG_WARNING, "possible-attack",
-               "client=%llu peer=%s why=\"it sent POST or Host:, perhaps cross-protocol scripting "
-               "by a "
-               "web page; the connection is closed\"",
-               (unsigned long long)s->id, s->peer);
-    }
-    ic_session_end(s, NULL);
-}
-
 static bool has_values(const struct ic_session *s, const struct ic_call *c)
 {
     return c->command->value != 0 && c->argc > c->command->value && !(s->multi && s->dirty_exec) &&
@@ -573,7 +567,7 @@ void ic_dispatch_request(struct ic_session *s)
         return;
     }
     if (is_http(c)) {
-        end_http(s);
+        ic_session_end_http(s);
         return;
     }
     s->begun_us = (int64_t)ic_clock_mono_us();
@@ -719,8 +713,8 @@ static void on_commit(void *ctx, int result)
 {
     struct ic_session *s = ctx;
     s->commit_failed = s->commit_failed || result < 0;
-    s->part_done = s->part_done ||
-                   (result >= 0 && s->state == IC_SESSION_WORKING && writes(s, s->call.command));
+    s->part_done = s->part_done || (result >= 0 && s->state == IC_SESSION_WORKING &&
+                                    s->call.begun && writes(s, s->call.command));
     if (--s->commits > 0 || s->gone) {
         return;
     }

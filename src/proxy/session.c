@@ -27,6 +27,7 @@ enum {
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
     PARTS_A_UNIT = 8,
+    ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
 
 /* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if the session's
@@ -513,6 +514,21 @@ void ic_session_kill(struct ic_session *s, const struct ic_session *by)
     } else {
         ic_session_end(s, "killed by another client");
     }
+}
+
+void ic_session_end_http(struct ic_session *s)
+{
+    uint64_t now_ms = ic_loop_now_ms(s->proxy->loop);
+    uint64_t *logged_ms = &s->sessions->attack_logged_ms;
+    if (*logged_ms == 0 || now_ms - *logged_ms >= ATTACK_LOG_MS) {
+        *logged_ms = now_ms;
+        ic_log(IC_LOG_WARNING, "possible-attack",
+               "client=%llu peer=%s why=\"it sent POST or Host:, perhaps cross-protocol scripting "
+               "by a "
+               "web page; the connection is closed\"",
+               (unsigned long long)s->id, s->peer);
+    }
+    ic_session_end(s, NULL);
 }
 
 /* ---- what it takes ---- */

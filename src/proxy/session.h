@@ -154,6 +154,8 @@ void ic_sessions_free(struct ic_sessions *s); /* closes first; NULL is fine */
 int ic_session_describe(const struct ic_session *s, struct ic_buf *out) IC_MUST_USE;
 /* Ends the connection: of the session itself after its replies, of another one at once. */
 void ic_session_kill(struct ic_session *s, const struct ic_session *by);
+/* A browser was led here to speak HTTP: it is closed, and the log has it, now and then. */
+void ic_session_end_http(struct ic_session *s);
 /* The connection ends after the replies so far. */
 void ic_session_close_after_reply(struct ic_session *s);
 bool ic_session_password_is(const struct ic_sessions *s, struct ic_slice password);

@@ -236,6 +236,14 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
     assert 1000 <= client.info("stats")["ic_turn_work_max"] < 2500
 
 
+@pytest.mark.parametrize("report", [("IC.POOL",), ("IC.COST", "FUNCTIONS"), ("IC.REPAIR",)], ids=" ".join)
+def test_what_tells_of_the_functions_is_as_much_work_as_they_are(cluster, report):
+    client = cluster.redis()
+    client.config_resetstat()
+    client.execute_command(*report)
+    assert client.info("stats")["ic_turn_work_max"] >= 300 + 4 * 14
+
+
 ENOUGH = b"-ERR the transaction has taken too much work, see turn-work\r\n"
 
 
