@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "proxy/command_handlers.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
@@ -313,6 +312,13 @@ static void end_reply(struct ic_session *s, bool saw_keys)
     if (!s->reply.silent && (s->commits > 0 || s->commit_failed)) {
         keep_reply(s, saw_keys ? ic_slice(NULL, 0) : ic_reply_since(&s->reply, s->command_mark));
     }
+}
+
+void ic_dispatch_protocol_error(struct ic_session *s, const char *why)
+{
+    begin_reply(s);
+    ic_resp_error(&s->reply.out, why);
+    end_reply(s, false);
 }
 
 /* The request is answered; SAW_KEYS: with what rests on keys. */

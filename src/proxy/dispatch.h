@@ -17,6 +17,8 @@ void ic_dispatch_refuse(struct ic_session *s);
 /* The request being read takes more memory than it may: the same, and what it took is given back.
  * The parser skips the rest of it. */
 void ic_dispatch_refuse_query(struct ic_session *s);
+/* What came cannot be parsed: WHY is the last reply. */
+void ic_dispatch_protocol_error(struct ic_session *s, const char *why);
 /* Every byte of the request is there. */
 void ic_dispatch_request(struct ic_session *s);
 /* What the request waited for may be there: values sealed, room for an inline value, or its turn.

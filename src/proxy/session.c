@@ -138,7 +138,7 @@ static void protocol_error(struct ic_session *s)
     ic_log(IC_LOG_DEBUG, "client-protocol-error", "client=%llu error=\"%s\"",
            (unsigned long long)s->id, s->parser.error);
     ic_stats_error(&s->sessions->stats, s->parser.error);
-    ic_resp_error(&s->reply.out, s->parser.error);
+    ic_dispatch_protocol_error(s, s->parser.error);
     ic_session_close_after_reply(s);
 }
 

@@ -374,6 +374,20 @@ static void test_journal_that_fails_before_multi(void **state)
     end_failed(fd);
 }
 
+static void test_journal_that_fails_before_a_protocol_error(void **state)
+{
+    (void)state;
+    char c;
+    int fd = fail_before("*1\r\n!\r\n");
+    expect(fd, "-ERR Protocol error: expected '$', got '!'\r\n");
+    while (recv(fd, &c, 1, 0) != 0) {
+        turn();
+    }
+    close(fd);
+    mend_disk();
+    settle(0);
+}
+
 static void test_journal_that_fails_before_hello(void **state)
 {
     (void)state;
@@ -716,6 +730,7 @@ int main(void)
         session_test(test_journal_that_fails_before_off),
         session_test(test_journal_that_fails_before_multi),
         session_test(test_journal_that_fails_before_hello),
+        session_test(test_journal_that_fails_before_a_protocol_error),
         session_test(test_debug_sleep_holds_up_nobody_else),
         session_test(test_reply_modes_and_ends),
         session_test(test_half_closed),
