@@ -1,8 +1,8 @@
 """Clients that keep values in the pool to themselves, where nothing can evict them: in a transaction
-that is never executed, as replies that are not sent for long or are read slowly, in uploads
-without an end, or in requests that lack their last bytes. When others find no room they lose them,
-and whoever keeps little does not. Nor does it cost the others work or keys that eviction passes over
-what is kept."""
+that is never executed, as a reply that is read slowly, in uploads without an end, or in requests
+that lack their last bytes. When others find no room they lose them, and whoever keeps little does
+not. What waits for replies before it keeps no room at all. Nor does it cost the others work or keys
+that eviction passes over what is kept."""
 import contextlib
 import socket
 import struct
