@@ -288,6 +288,7 @@ void ic_store_empty(struct ic_store *s, struct ic_object *o)
 static void begin_waiting(struct ic_store *s, struct ic_object *o)
 {
     o->waited_for = true;
+    ic_list_remove(&o->node); /* its keys may have been leaving */
     ic_list_push_back(&s->waited_for, &o->node);
     s->waited_bytes += o->size;
     count_places(s, o, true);

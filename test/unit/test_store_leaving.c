@@ -205,26 +205,37 @@ static void test_overwritten_in_vain(void **state)
     world_deinit(w);
 }
 
-/* More chunks than there is parity, as somebody finds who asks for a key, or a sweep. */
+/* More chunks than there is parity, as somebody finds who asks for a key, or a sweep. It may be
+ * that a reply still shows it. */
 static void test_lost(void **state)
 {
     (void)state;
-    for (int asked = 0; asked < 2; asked++) {
+    for (int how = 0; how < 4; how++) {
+        bool asked = (how & 1) != 0, shown = (how & 2) != 0;
         struct world *w = start(1000);
         struct ic_object *o = world_object(w, "a");
+        if (shown) {
+            ic_store_show(o);
+        }
         uint16_t function[2] = {o->place[0].function, o->place[1].function};
         world_kill_node(w, function[0]);
         world_kill_node(w, function[1]);
-        if (asked != 0) {
+        if (asked) {
             assert_false(is_there(w, "a"));
             world_turn_end(w);
             assert_int_equal(ic_store_count(w->store), NAMES - 1);
             assert_true(world_set(w, "a", 1000, 0) > 0);
             assert_true(world_set(w, copy_name(NAMES - 1), 1000, 0) > 0);
         }
-        see_them_leave(w, asked != 0 ? 2 : 0);
+        see_them_leave(w, asked ? 2 : 0);
         assert_int_equal(is_there(w, "a"), asked);
         assert_in_range(ic_store_stats(w->store).purged, NAMES - 1, NAMES);
+        if (shown) {
+            assert_int_equal(ic_store_stats(w->store).dead_bytes, 1000);
+            world_check(w);
+            ic_store_show_no_more(w->store, o);
+        }
+        assert_int_equal(ic_store_stats(w->store).dead_bytes, 0);
         world_deinit(w);
     }
 }
