@@ -281,6 +281,7 @@ void ic_store_empty(struct ic_store *s, struct ic_object *o)
     give_up_all(s, o);
     count_places(s, o, false);
     ic_catalog_evict(s->catalog, o);
+    ic_list_remove(&o->node); /* of a lost one they may be leaving already */
     ic_list_push_front(&s->leaving, &o->node);
 }
 

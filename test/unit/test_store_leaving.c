@@ -240,6 +240,24 @@ static void test_lost(void **state)
     }
 }
 
+/* Its keys are leaving already when it is evicted. */
+static void test_evicted_when_lost(void **state)
+{
+    (void)state;
+    struct world *w = start(1000);
+    const struct ic_object *o = world_object(w, "a");
+    uint16_t function[2] = {o->place[0].function, o->place[1].function};
+    world_kill_node(w, function[0]);
+    world_kill_node(w, function[1]);
+    world_turn_end(w);
+    assert_false(is_there(w, "a"));
+    world_turn_end(w);
+    assert_true(ic_store_evict_one(w->store));
+    world_turn_end(w);
+    see_them_leave(w, 0);
+    world_deinit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +267,7 @@ int main(void)
         leak_test(test_a_full_disk),
         leak_test(test_overwritten_in_vain),
         leak_test(test_lost),
+        leak_test(test_evicted_when_lost),
     };
     return cmocka_run_group_tests_name("store leaving", tests, NULL, NULL);
 }
