@@ -25,8 +25,8 @@ struct ic_get_handler {
     /*
      * Once, nothing follows. 0: all bytes were given. Else, before the first byte or in the middle:
      *   IC_ENOENT    more than p chunks are lost: the value is gone (the store purges the key). Or
-     *                they are on instances in whose place, when they were recalled, others came
-     *   IC_EUNAVAIL  too many functions do not answer now, or not with the instances recalled
+     *                they are on instances that did not come when they were recalled
+     *   IC_EUNAVAIL  too many functions do not answer now, or their instances do not stay
      *   IC_ETIMEOUT  as EUNAVAIL, or no window memory in time
      *   IC_ENOMEM
      */

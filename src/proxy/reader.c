@@ -69,7 +69,8 @@ static void fail(struct ic_reader *r, int error)
 /* CHUNK cannot be had, and nothing says that it ever will be. */
 static bool is_lost(const struct ic_reader *r, uint16_t chunk)
 {
-    bool returns = r->chunks == 0 && ic_reader_may_return(r, chunk);
+    bool recalled = (r->failed & ~r->away & UINT64_C(1) << chunk) != 0; /* in vain */
+    bool returns = r->chunks == 0 && !recalled && ic_reader_may_return(r, chunk);
     return !ic_reader_is_reachable(r, chunk) && !returns;
 }
 
