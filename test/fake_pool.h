@@ -551,6 +551,7 @@ static inline bool fake_timers_due(void)
 /* One turn: timers due now, then one request if there is one that may be answered. */
 static inline bool fake_step(void)
 {
+    fake.turn++;
     if (fake_timers_due()) {
         ic_timers_run(&fake.timers, fake.now_ms);
         fake_turn_end();
@@ -569,7 +570,7 @@ static inline bool fake_step(void)
 static inline void fake_run(void)
 {
     uint32_t steps = 0;
-    for (fake.turn++; fake_step(); fake.turn++) {
+    while (fake_step()) {
         assert_true(++steps < 10000000); /* it never comes to rest */
     }
 }

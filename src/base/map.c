@@ -248,7 +248,7 @@ static struct ic_map_node *pick_in_chain(struct ic_map_node *node, uint64_t rand
 }
 
 /* Buckets of both tables, as one row. */
-struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random)
+struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random, uint64_t *looked)
 {
     if (map->count == 0) {
         return NULL;
@@ -256,6 +256,7 @@ struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random)
     size_t left = map->old_count - map->old_next, all = map->bucket_count + left;
     size_t at = (size_t)((random & UINT64_C(0xffffffffff)) % all);
     for (size_t i = 0; i < all; i++, at = at + 1 == all ? 0 : at + 1) {
+        ++*looked;
         struct ic_map_node *node =
             at < left ? map->old[map->old_next + at] : map->bucket[at - left];
         if (node != NULL) {

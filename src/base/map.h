@@ -55,7 +55,8 @@ uint64_t ic_map_scan(const struct ic_map *map, uint64_t cursor,
 void ic_map_each(struct ic_map *map, void (*visit)(struct ic_map_node *node, void *ctx), void *ctx);
 /* Bytes of its tables. */
 size_t ic_map_memory(const struct ic_map *map);
-/* A node chosen by RANDOM (64 random bits); NULL when empty. Nearly uniform. */
-struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random);
+/* A node chosen by RANDOM (64 random bits); NULL when empty. Nearly uniform. *LOOKED grows by the
+ * buckets looked at, which are many when the table has become sparse. */
+struct ic_map_node *ic_map_pick(const struct ic_map *map, uint64_t random, uint64_t *looked);
 
 #endif

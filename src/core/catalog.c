@@ -418,9 +418,9 @@ void ic_catalog_walk_end(struct ic_catalog *c)
     keep_size(c);
 }
 
-struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random)
+struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random, uint64_t *looked)
 {
-    struct ic_map_node *node = ic_map_pick(&c->keys->map, random);
+    struct ic_map_node *node = ic_map_pick(&c->keys->map, random, looked);
     return node == NULL ? NULL : entry_of(node);
 }
 

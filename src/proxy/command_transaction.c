@@ -120,6 +120,7 @@ static struct ic_queued_command *take_over(struct ic_session *s, struct ic_call 
     };
     s->argv = c->argv = NULL;
     s->argv_cap = c->argc = 0;
+    s->argv_drafts = false;
     ic_buf_init(&s->parser.bytes);
     return q;
 }
@@ -197,8 +198,9 @@ static void free_one_later(struct ic_session *s, struct ic_queued_command *q)
 
 void ic_transaction_drop_arguments(struct ic_session *s)
 {
-    uint32_t argc = s->argv_cap;
+    uint32_t argc = s->argv_drafts ? s->argv_cap : 0;
     struct ic_queued_command *q = argc > AT_ONCE ? ic_calloc(1, sizeof(*q)) : NULL;
+    s->argv_drafts = false;
     if (q != NULL) {
         *q = (struct ic_queued_command){.argv = s->argv, .argc = argc, .apart = true};
         free_one_later(s, q);

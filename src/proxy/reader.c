@@ -267,7 +267,7 @@ static void give_span(const struct ic_reader *r, struct ic_tap *tap, const struc
     struct ic_buf *owner;
     struct ic_slice bytes = ic_span_bytes(span, tap->at, tap->end, &owner);
     tap->at += bytes.len;
-    r->proxy->read_bytes += bytes.len;
+    r->proxy->read_bytes += bytes.len + IC_READER_TAP_BYTES;
     tap->data(tap, bytes, owner);
 }
 

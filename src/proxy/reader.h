@@ -48,6 +48,7 @@ struct ic_tap {
 enum {
     IC_READER_TURN_BYTES = 8 << 20, /* of all reads, given in one turn: then those that are left
                                        go on in the next */
+    IC_READER_TAP_BYTES = 16 << 10, /* that to give a tap anything counts as */
     IC_READER_SPANS_MAX = 2,        /* asked ahead or not yet given to all taps */
     IC_READER_SEGMENT_BYTES = 256 << 10, /* of one READ, more if a unit is more */
     IC_READER_REBUILD_BYTES = 64 << 10,  /* the same of a read of chunks: it holds less memory */

@@ -116,6 +116,7 @@ struct ic_session {
     uint32_t inline_next; /* first argument of an inline request not looked at for a value */
     struct ic_arg *argv;  /* with the drafts of a request that is being read, too */
     uint32_t argv_cap;    /* what is not of a request is zero */
+    bool argv_drafts;     /* there may be some among them */
     int64_t begun_us;
     uint64_t delay_ms;
     uint64_t exec_units; /* of work, by what EXEC has run */

@@ -262,12 +262,12 @@ void ic_store_walk_end(struct ic_store *s)
     ic_catalog_walk_end(s->catalog);
 }
 
-struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms)
+struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms, uint64_t *looked)
 {
     enum { TRIES = 100 }; /* as Redis: then an expired one may be shown */
     struct ic_entry *e = NULL;
     for (int i = 0; i < TRIES; i++) {
-        e = ic_catalog_random(s->catalog, ic_rng_next(s->setup.rng));
+        e = ic_catalog_random(s->catalog, ic_rng_next(s->setup.rng), looked);
         if (e == NULL) {
             return NULL;
         }

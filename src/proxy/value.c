@@ -106,6 +106,7 @@ static int give_draft(struct ic_value *v, struct ic_arg *arg)
         return IC_ENOMEM;
     }
     arg->draft = ic_put_take(v->put);
+    v->session->argv_drafts = true;
     ic_pool_use_add(&v->session->drafts_use, ic_object_use(arg->draft));
     ic_books_set(v->session->proxy->books, v->size);
     return 0;

@@ -24,7 +24,8 @@ struct client { /* what a session does with a get: takes bytes, holds their buff
 };
 
 static struct {
-    uint64_t turn, bytes, most; /* given to all clients in one turn */
+    uint64_t turn, bytes, most;         /* given to all clients in one turn */
+    uint64_t end_turn, ends, most_ends; /* reads that ended in one turn */
 } given;
 
 static inline void release_kept(struct client *c)
@@ -69,6 +70,9 @@ static inline void on_end(void *ctx, int result)
     struct client *c = ctx;
     c->ended++;
     c->result = result;
+    given.ends = given.end_turn == fake.turn ? given.ends + 1 : 1;
+    given.end_turn = fake.turn;
+    given.most_ends = given.ends > given.most_ends ? given.ends : given.most_ends;
     assert_true(result < 0 || c->at == c->end);
 }
 

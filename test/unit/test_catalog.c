@@ -142,7 +142,7 @@ static void test_swap(void **state)
     ic_catalog_keys_free(c, old);
     assert_ptr_equal(ic_catalog_find(c, key_of("k7")), fresh);
     assert_ptr_equal(ic_catalog_first_to_expire(c), fresh);
-    assert_ptr_equal(ic_catalog_random(c, 123), fresh);
+    assert_ptr_equal(ic_catalog_random(c, 123, &(uint64_t){0}), fresh);
     ic_catalog_free(c);
 }
 
@@ -166,7 +166,7 @@ static void test_scans(void **state)
 {
     (void)state;
     struct ic_catalog *c = ic_catalog_new(1);
-    assert_null(ic_catalog_random(c, 1));
+    assert_null(ic_catalog_random(c, 1, &(uint64_t){0}));
     for (uint64_t i = 0; i < 200; i++) {
         char key[16];
         snprintf(key, sizeof key, "k%d", (int)i);

@@ -359,6 +359,26 @@ static void test_a_crowd_takes_turns(void **state)
     end(o);
 }
 
+/* However little they read. */
+static void test_a_crowd_that_reads_little_takes_turns(void **state)
+{
+    (void)state;
+    enum { MOST = IC_READER_TURN_BYTES / IC_READER_TAP_BYTES, COUNT = 2 * MOST };
+    static struct client c[COUNT];
+    struct ic_object *o = begin(10, 2, 65536, 1000);
+    given.most_ends = 0;
+    for (int i = 0; i < COUNT; i++) {
+        start(&c[i], o, 1, 0, 10);
+    }
+    fake_run();
+    assert_in_range(given.most_ends, MOST / 2, MOST + 1);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(c[i].result, 0);
+        stop(&c[i]);
+    }
+    end(o);
+}
+
 static void test_slow_reader_does_not_stall_others(void **state)
 {
     (void)state;
@@ -704,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_paused_reads_are_bounded),
         cmocka_unit_test(test_readers_at_one_place_share),
         cmocka_unit_test(test_a_crowd_takes_turns),
+        cmocka_unit_test(test_a_crowd_that_reads_little_takes_turns),
         cmocka_unit_test(test_slow_reader_does_not_stall_others),
         cmocka_unit_test(test_what_slow_clients_hold_does_not_stall_others),
         cmocka_unit_test(test_little_memory),

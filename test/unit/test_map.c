@@ -193,7 +193,33 @@ static void test_insert_without_memory(void **state)
     assert_null(ic_map_find(&map, key_of(&item)));
     assert_int_equal(ic_map_insert(&map, &item.node, key_of(&item)), 0);
     assert_non_null(ic_map_find(&map, key_of(&item)));
-    assert_ptr_equal(ic_map_pick(&map, 12345), &item.node);
+    assert_ptr_equal(ic_map_pick(&map, 12345, &(uint64_t){0}), &item.node);
+    ic_map_deinit(&map);
+}
+
+static void test_pick_in_a_sparse_table(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000 };
+    static struct item item[COUNT];
+    struct ic_map map;
+    uint64_t looked = 0;
+    ic_map_init(&map, 0, match);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        item[i].key = i;
+        assert_int_equal(ic_map_insert(&map, &item[i].node, key_of(&item[i])), 0);
+    }
+    assert_non_null(ic_map_pick(&map, 0, &looked));
+    assert_in_range(looked, 1, 50);
+    map.keep_size = true;
+    for (uint32_t i = 1; i < COUNT; i++) {
+        ic_map_remove(&map, &item[i].node);
+    }
+    looked = 0;
+    for (uint64_t i = 0; i < 10; i++) {
+        assert_ptr_equal(ic_map_pick(&map, i * map.bucket_count / 10, &looked), &item[0].node);
+    }
+    assert_in_range(looked, COUNT, 10 * map.bucket_count);
     ic_map_deinit(&map);
 }
 
@@ -202,7 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_random_operations),         leak_test(test_scan_sees_what_stays),
         leak_test(test_no_change_moves_the_table), leak_test(test_scan_sees_nothing_twice),
-        leak_test(test_insert_without_memory),
+        leak_test(test_insert_without_memory),     leak_test(test_pick_in_a_sparse_table),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);
 }

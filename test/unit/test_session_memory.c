@@ -105,6 +105,25 @@ static void test_output_limits(void **state)
     assert_int_equal(proxy.sessions->stats.evicted_clients, 0);
 }
 
+/* What is left of a request is nobody's memory: without values nothing is. */
+static void test_long_requests_leave_nothing(void **state)
+{
+    (void)state;
+    static char line[20000];
+    size_t length = (size_t)sprintf(line, "GET");
+    for (int i = 0; i < 5000; i++) {
+        length += (size_t)sprintf(line + length, " k");
+    }
+    length += (size_t)sprintf(line + length, "\r\n");
+    int fd = dial();
+    for (int i = 0; i < 20; i++) {
+        give(fd, line, length);
+        expect(fd, "-ERR wrong number of arguments for 'get' command\r\n");
+        assert_true(ic_list_empty(&proxy.sessions->old_queued));
+    }
+    close(fd);
+}
+
 /* In a transaction, too, where objects stand between: what one command may add is bounded. */
 static void test_a_transaction_with_long_replies(void **state)
 {
@@ -360,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         session_test(test_short_replies_nobody_reads_yet),
         session_test(test_output_limits),
+        session_test(test_long_requests_leave_nothing),
         session_test(test_a_transaction_with_long_replies),
         session_test(test_the_largest_is_evicted),
         session_test(test_an_upload_that_gave_way_is_not_evicted),

@@ -709,7 +709,7 @@ static void test_scan_and_random(void **state)
 {
     (void)state;
     struct world *w = start(100000, small_code);
-    assert_null(ic_store_random(w->store, w->wall_ms));
+    assert_null(ic_store_random(w->store, w->wall_ms, &(uint64_t){0}));
     for (int i = 0; i < 30; i++) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
@@ -722,7 +722,7 @@ static void test_scan_and_random(void **state)
     } while (cursor != 0);
     assert_int_equal(seen, 30);
     w->wall_ms += 1;
-    struct ic_entry *e = ic_store_random(w->store, w->wall_ms);
+    struct ic_entry *e = ic_store_random(w->store, w->wall_ms, &(uint64_t){0});
     assert_true(e != NULL && ic_slice_equal(ic_entry_key(e), ic_slice_str("k0")));
     world_turn_end(w);
     world_deinit(w);

@@ -159,7 +159,7 @@ static void toggle_pin(struct life *l, int slot)
         l->pinned[slot] = NULL;
         return;
     }
-    struct ic_entry *e = ic_store_random(l->w.store, l->w.wall_ms);
+    struct ic_entry *e = ic_store_random(l->w.store, l->w.wall_ms, &(uint64_t){0});
     if (e != NULL) {
         l->pinned[slot] = e->object;
         ic_store_pin(l->w.store, e->object);
