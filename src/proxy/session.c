@@ -26,6 +26,7 @@ enum {
     END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
+    READ_LEAST = 512,   /* bytes read in a turn that is used up */
     PARTS_A_UNIT = 8,
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
@@ -285,7 +286,10 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
             return count;
         }
     }
-    iov[count] = (struct iovec){s->sessions->read_buffer, sizeof(s->sessions->read_buffer)};
+    /* What is to be parsed is a turn's work as well; who sends little is read at once. */
+    bool used_up = ic_turns_used_up(&s->sessions->turns);
+    iov[count] = (struct iovec){s->sessions->read_buffer,
+                                used_up ? READ_LEAST : sizeof(s->sessions->read_buffer)};
     return count + 1;
 }
 
@@ -297,7 +301,8 @@ static void on_received(void *ctx, size_t length)
     s->bytes_in += length;
     s->sessions->stats.bytes_in += length;
     s->processing = true;
-    ic_turns_worked(&s->sessions->turns, &s->worker, length / IC_TURNS_BODY);
+    ic_turns_worked(&s->sessions->turns, &s->worker,
+                    body / IC_TURNS_BODY + (length - body) / IC_TURNS_PARSED);
     if (body > 0) {
         struct ic_value *v = s->streaming;
         ic_value_received(v, body);

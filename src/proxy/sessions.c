@@ -23,7 +23,8 @@ enum {
     TICK_MS = 1000,
     CUTS_LEAST = 10, /* clients that one tick closes in any turn; the next comes soon then: */
     SOON_MS = 10,
-    CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn */
+    CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn, at least, */
+    CHORES_MOST = 50000, /* and at most */
     PASSWORD_MAX = 4096,
     RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
@@ -322,9 +323,12 @@ static void on_tick(void *ctx)
 /* What clients have left, as much as a turn takes. False: that was all. */
 static bool free_some(struct ic_sessions *all)
 {
-    unsigned done = ic_transaction_free_some(all, CHORES_SLICE);
+    /* At least what a turn can leave: a queued command was a unit of work. */
+    unsigned most = (unsigned)*all->turns.budget;
+    most = most < CHORES_SLICE ? CHORES_SLICE : most > CHORES_MOST ? CHORES_MOST : most;
+    unsigned done = ic_transaction_free_some(all, most);
     ic_turns_worked(&all->turns, &all->chores, done);
-    return done == CHORES_SLICE;
+    return done == most;
 }
 
 static void do_chores(void *ctx)

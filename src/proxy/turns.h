@@ -31,6 +31,7 @@ enum {
     IC_TURNS_TEXT = 512,         /* bytes of a reply that are a unit to write */
     IC_TURNS_BODY = 2048,        /* bytes of a value that are a unit to encode */
     IC_TURNS_STEPS = 512,        /* of a pattern (glob.h) that are a unit to match */
+    IC_TURNS_PARSED = 64,        /* of a request that are a unit to parse */
     IC_TURNS_ARGUMENTS = 32,     /* of a request that are a unit to take */
 };
 

@@ -202,6 +202,22 @@ def test_a_long_text_takes_many_turns(cluster, small_turns):
         assert client.info("stats")["ic_turn_work_max"] < 2000
 
 
+def test_what_is_no_command_takes_turns_too(cluster, small_turns):
+    """It is parsed."""
+    client, crowd = cluster.redis(), [cluster.socket() for _ in range(40)]
+    before = client.info("stats")
+    cluster.kill("proxy", signal.SIGSTOP)
+    for s in crowd:
+        s.sendall(b"\r\n" * 30_000)
+    cluster.kill("proxy", signal.SIGCONT)
+    for s in crowd:
+        assert ask(s) == b""
+        s.close()
+    after = client.info("stats")
+    assert after["total_net_input_bytes"] - before["total_net_input_bytes"] > 40 * 60_000
+    assert after["eventloop_cycles"] - before["eventloop_cycles"] > 150
+
+
 def test_a_long_transaction_takes_many_turns(cluster, small_turns):
     many_keys(cluster, "many", 1)
     pings = [encode("PING")] * 2000
