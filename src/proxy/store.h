@@ -317,8 +317,8 @@ uint64_t ic_store_scan(const struct ic_store *s, uint64_t cursor,
  * One that is there throughout is shown; of others, some. */
 void ic_store_walk_begin(struct ic_store *s);
 void ic_store_walk_end(struct ic_store *s);
-struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms, uint64_t *looked); /* one that
-    shows something; NULL: it found none */
+/* One that shows something; NULL: it found none. *LOOKED as in ic_map_pick. */
+struct ic_entry *ic_store_random(struct ic_store *s, int64_t wall_ms, uint64_t *looked);
 static inline bool ic_store_expired(const struct ic_entry *e, int64_t wall_ms)
 {
     return e->expires_ms != 0 && e->expires_ms <= wall_ms;
