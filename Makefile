@@ -216,7 +216,7 @@ PYTEST := BUILD=$(abspath $(BUILD)) CLIENTS=$(abspath $(CLIENTS)) /usr/bin/pytho
 FUZZ_SECONDS ?= 300
 SEEDS   ?= 200
 MINUTES ?= 5
-MUTANT_SEEDS ?= 600
+MUTANT_SEEDS ?= 2000
 formatted := $(wildcard src/*/*.[ch] src/*/*/*.[ch] test/*.h test/sim/*.[ch] test/unit/*.[ch] test/fuzz/*.c bench/*.c)
 
 check: test-packages all
