@@ -295,8 +295,8 @@ static bool may_give(struct ic_proxy *p)
     return p->read_bytes < IC_READER_TURN_BYTES;
 }
 
-/* Those that this turn has no time for are first in the next. */
-static void serve_taps(struct ic_reader *r)
+/* False: those that this turn has no time for are first in the next. */
+static bool serve_taps(struct ic_reader *r)
 {
     struct ic_list todo, *node;
     ic_list_init(&todo);
@@ -305,13 +305,15 @@ static void serve_taps(struct ic_reader *r)
         ic_list_push_back(&r->taps, node);
         serve_tap(r, IC_CONTAINER(node, struct ic_tap, node));
     }
-    if (!ic_list_empty(&todo)) {
-        while ((node = ic_list_pop_front(&r->taps)) != NULL) {
-            ic_list_push_back(&todo, node);
-        }
-        ic_list_move_all(&todo, &r->taps);
-        ic_timer_start(&r->kick, 0);
+    if (ic_list_empty(&todo)) {
+        return true;
     }
+    while ((node = ic_list_pop_front(&r->taps)) != NULL) {
+        ic_list_push_back(&todo, node);
+    }
+    ic_list_move_all(&todo, &r->taps);
+    ic_timer_start(&r->kick, 0);
+    return false;
 }
 
 /* Releases the spans that every tap has passed. */
@@ -422,9 +424,9 @@ static void pump(struct ic_reader *r)
         return;
     }
     r->pumping = true;
-    serve_taps(r);
+    bool all = serve_taps(r);
     drop_given_spans(r);
-    if (!ic_list_empty(&r->taps)) {
+    if (all && !ic_list_empty(&r->taps)) {
         open_spans(r);
         start_timer(r);
     }

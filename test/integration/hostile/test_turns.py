@@ -249,7 +249,7 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
     for s in crowd:
         ask(s)
         s.close()
-    assert 1000 <= client.info("stats")["ic_turn_work_max"] < 2500
+    assert 500 <= client.info("stats")["ic_turn_work_max"] < 2500  # what goes alone has a half
 
 
 @pytest.mark.parametrize("report", [("IC.POOL",), ("IC.COST", "FUNCTIONS"), ("IC.REPAIR",)], ids=" ".join)
