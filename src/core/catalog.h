@@ -7,7 +7,7 @@
  *   key "b" ---- entry --'   (b is a COPY of a)                                 second instance
  *
  *                ic_catalog_attach             last entry detached
- *      DRAFT ------------------------> COMMITTED <---------------> DEAD --last pin--> freed
+ *      DRAFT ------------------------> COMMITTED <---------------> DEAD --last use--> freed
  *        '------- dropped by its owner -------------------------->    (attached again: an undo)
  *
  * An entry belongs to a set of keys (struct ic_keys). FLUSH swaps the set for an empty one

@@ -208,7 +208,7 @@ enum {
     IC_CALL_CHANGE_UNITS = 6, /* of work: a key changed, journal included */
 };
 bool ic_call_change(struct ic_call *c, struct ic_change change);
-/* Replies with the value O as a bulk, or null if it is lost; pins O until it is sent. */
+/* Replies with the value O as a bulk, or null if it is lost, or evicted before its turn comes. */
 void ic_call_object(struct ic_call *c, struct ic_object *o);
 /* The same with LENGTH bytes of O from OFFSET on, or the empty string if it is lost. */
 void ic_call_range(struct ic_call *c, struct ic_object *o, uint64_t offset, uint64_t length);

@@ -17,9 +17,8 @@ struct ic_store;
 
 enum { IC_POOL_CHANGE_MAX = 512 }; /* bytes of the text, the terminating zero included */
 
-/* TEXT: what is to be said, which is logged, too; "" if the pool is as it was, and what it
- * held is not gone. STORE is loaded, or
- * about to be rebuilt. */
+/* TEXT: what is to be said, which is logged, too; "" if the pool is as it was, and what it held is
+ * not gone. STORE is loaded, or about to be rebuilt. */
 void ic_pool_change_tell(const struct ic_journal_meta *meta, const struct ic_config *config,
                          const struct ic_store *store, char text[IC_POOL_CHANGE_MAX]);
 

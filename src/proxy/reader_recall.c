@@ -10,13 +10,15 @@
 
 enum { RECALLS_MAX = 3 }; /* of a chunk's instance in a row, without a span completed */
 
+struct recalled {
+    struct ic_recall recall;
+    uint8_t in_a_row;
+};
+
 struct ic_reader_recalls {
     uint32_t waiting;
     uint16_t count;
-    struct {
-        struct ic_recall recall;
-        uint8_t in_a_row;
-    } chunk[];
+    struct recalled chunk[];
 };
 
 /* A third instance came when that of CHUNK was recalled. */
@@ -57,20 +59,12 @@ static uint32_t usable(const struct ic_reader *r)
     return count;
 }
 
-static uint64_t bit_of(const struct ic_reader *r, const struct ic_recall *recall)
-{
-    uint16_t chunk = 0;
-    while (&r->recalls->chunk[chunk].recall != recall) {
-        chunk++;
-    }
-    return UINT64_C(1) << chunk;
-}
-
 static void on_recalled(struct ic_recall *recall, int result)
 {
     struct ic_reader *r = recall->ctx;
     if (result < 0) {
-        uint64_t bit = bit_of(r, recall);
+        const struct recalled *chunk = IC_CONTAINER(recall, struct recalled, recall);
+        uint64_t bit = UINT64_C(1) << (chunk - r->recalls->chunk);
         r->error = result;
         r->failed |= bit;
         r->away &= ~bit;
@@ -116,7 +110,7 @@ static int make_recalls(struct ic_reader *r)
     if (r->recalls != NULL) {
         return 0;
     }
-    r->recalls = ic_calloc(1, sizeof *r->recalls + count * sizeof(r->recalls->chunk[0]));
+    r->recalls = ic_calloc(1, sizeof *r->recalls + count * sizeof(struct recalled));
     if (r->recalls == NULL) {
         return IC_ENOMEM;
     }
