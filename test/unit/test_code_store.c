@@ -33,19 +33,28 @@ static void folder_remove(struct folder *f)
     assert_int_equal(0, ic_remove_tree(f->path));
 }
 
-/* A zip of one file NAME with MODE and TEXT; appended to OUT. */
-static void make_zip(const char *name, mode_t mode, const char *text, struct ic_buf *out)
+static zip_t *begin_zip(zip_source_t **sink)
 {
     zip_error_t error;
-    zip_source_t *sink = zip_source_buffer_create(NULL, 0, 0, &error);
-    zip_source_keep(sink);
-    zip_t *zip = zip_open_from_source(sink, ZIP_TRUNCATE, &error);
+    *sink = zip_source_buffer_create(NULL, 0, 0, &error);
+    zip_source_keep(*sink);
+    zip_t *zip = zip_open_from_source(*sink, ZIP_TRUNCATE, &error);
     assert_non_null(zip);
+    return zip;
+}
+
+static void add_file(zip_t *zip, const char *name, mode_t mode, const char *text)
+{
     zip_source_t *file = zip_source_buffer(zip, text, strlen(text), 0);
     zip_int64_t index = zip_file_add(zip, name, file, 0);
     assert_true(index >= 0);
     zip_file_set_external_attributes(zip, (zip_uint64_t)index, 0, ZIP_OPSYS_UNIX,
                                      (zip_uint32_t)mode << 16);
+}
+
+/* Appended to OUT. */
+static void end_zip(zip_t *zip, zip_source_t *sink, struct ic_buf *out)
+{
     assert_int_equal(0, zip_close(zip));
     assert_int_equal(0, zip_source_open(sink));
     zip_source_seek(sink, 0, SEEK_END);
@@ -56,6 +65,32 @@ static void make_zip(const char *name, mode_t mode, const char *text, struct ic_
     out->len += len;
     zip_source_close(sink);
     zip_source_free(sink);
+}
+
+/* A zip of one file NAME with MODE and TEXT; appended to OUT. */
+static void make_zip(const char *name, mode_t mode, const char *text, struct ic_buf *out)
+{
+    zip_source_t *sink;
+    zip_t *zip = begin_zip(&sink);
+    add_file(zip, name, mode, text);
+    end_zip(zip, sink, out);
+}
+
+/* COUNT files, each in DEPTH folders of its own, which no entry names. */
+static void make_deep_zip(int count, int depth, struct ic_buf *out)
+{
+    zip_source_t *sink;
+    zip_t *zip = begin_zip(&sink);
+    for (int i = 0; i < count; i++) {
+        char name[IC_ZIP_PATH_MAX + 1];
+        int len = snprintf(name, sizeof name, "%d", i);
+        for (int k = 1; k < depth; k++) {
+            len += snprintf(name + len, sizeof name - (size_t)len, "/d");
+        }
+        snprintf(name + len, sizeof name - (size_t)len, "/f");
+        add_file(zip, name, S_IFREG | 0644, "");
+    }
+    end_zip(zip, sink, out);
 }
 
 static void test_package(void **state)
@@ -131,6 +166,20 @@ static json_t *sample_config(const char *name)
                      "arn", "Version", "$LATEST", "CodeSha256", "abc", "RevisionId", "r", "Role",
                      "arn:aws:iam::000000000000:role/r", "Runtime", "provided", "Handler", "h",
                      "MemorySize", 128);
+}
+
+/* Folders that no entry names are counted as well: a small zip could make millions. */
+static void test_folders_are_counted(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct ic_buf zip;
+    ic_buf_init(&zip);
+    folder_make(&f);
+    make_deep_zip(IC_ZIP_FOLDERS_MAX / 200 + 1, 200, &zip);
+    assert_int_equal(ic_code_unzip(ic_buf_slice(&zip), f.path), IC_ETOOBIG);
+    folder_remove(&f);
+    ic_buf_deinit(&zip);
 }
 
 static void count_bad(void *ctx, const char *file)
@@ -210,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_package),
         leak_test(test_bad_packages),
+        leak_test(test_folders_are_counted),
         leak_test(test_registry),
         leak_test(test_failures_leave_the_old_file),
     };

@@ -45,8 +45,27 @@ static bool path_is_safe(const char *path)
     return true;
 }
 
+/* What may still be made of a zip. */
+struct budget {
+    uint64_t bytes;
+    uint32_t folders; /* those that no entry names included */
+};
+
+/* A folder is made, or there already. */
+static int make_folder(int at, const char *name, struct budget *left)
+{
+    if (mkdirat(at, name, 0755) < 0) {
+        return errno == EEXIST ? 0 : ic_error_from_errno(errno);
+    }
+    if (left->folders == 0) {
+        return IC_ETOOBIG;
+    }
+    left->folders--;
+    return 0;
+}
+
 /* Opens the folder of PATH below DIR, making what is missing. NAME gets what follows it. */
-static int open_parent(int dir, const char *path, const char **name)
+static int open_parent(int dir, const char *path, const char **name, struct budget *left)
 {
     char part[IC_ZIP_PATH_MAX + 1];
     int at = dup(dir);
@@ -54,8 +73,8 @@ static int open_parent(int dir, const char *path, const char **name)
     while (at >= 0 && (slash = strchr(path, '/')) != NULL) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
         path = slash + 1;
-        if (mkdirat(at, part, 0755) < 0 && errno != EEXIST) {
-            int result = ic_error_from_errno(errno);
+        int result = make_folder(at, part, left);
+        if (result < 0) {
             close(at);
             return result;
         }
@@ -137,19 +156,19 @@ static int unpack_file(zip_t *zip, zip_uint64_t index, int parent, const char *n
     return result;
 }
 
-static int unpack_entry(zip_t *zip, zip_uint64_t index, int dir, uint64_t *left_bytes)
+static int unpack_entry(zip_t *zip, zip_uint64_t index, int dir, struct budget *left)
 {
     const char *path = zip_get_name(zip, index, ZIP_FL_ENC_RAW);
     if (path == NULL || !path_is_safe(path)) {
         return IC_EPROTO;
     }
     const char *name;
-    int parent = open_parent(dir, path, &name);
+    int parent = open_parent(dir, path, &name, left);
     if (parent < 0) {
         return parent;
     }
     /* "folder/" has an empty name: the folder itself was made on the way. */
-    int result = name[0] == '\0' ? 0 : unpack_file(zip, index, parent, name, left_bytes);
+    int result = name[0] == '\0' ? 0 : unpack_file(zip, index, parent, name, &left->bytes);
     close(parent);
     return result;
 }
@@ -178,14 +197,14 @@ static int check_claims(zip_t *zip, zip_int64_t count)
 
 static int unpack_all(zip_t *zip, int dir)
 {
-    uint64_t left_bytes = IC_ZIP_UNPACKED_MAX_BYTES;
+    struct budget left = {.bytes = IC_ZIP_UNPACKED_MAX_BYTES, .folders = IC_ZIP_FOLDERS_MAX};
     zip_int64_t count = zip_get_num_entries(zip, 0);
     if (count <= 0) {
         return IC_ENOENT;
     }
     int result = check_claims(zip, count);
     for (zip_uint64_t i = 0; result == 0 && i < (zip_uint64_t)count; i++) {
-        result = unpack_entry(zip, i, dir, &left_bytes);
+        result = unpack_entry(zip, i, dir, &left);
     }
     return result;
 }

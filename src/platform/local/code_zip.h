@@ -12,7 +12,8 @@ enum {
     IC_ZIP_PACKED_MAX_BYTES = 52428800,    /* Lambda quota: 50 MB in a request */
     IC_ZIP_UNPACKED_MAX_BYTES = 262144000, /* Lambda quota: 250 MB unzipped */
     IC_ZIP_ENTRIES_MAX = 20000,
-    IC_ZIP_PATH_MAX = 512, /* bytes of a path inside the zip */
+    IC_ZIP_FOLDERS_MAX = 4000, /* a few bytes of a name make hundreds */
+    IC_ZIP_PATH_MAX = 512,     /* bytes of a path inside the zip */
 };
 
 /*
