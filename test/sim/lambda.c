@@ -103,6 +103,9 @@ static void tell(void *ctx)
         .reported = call->error == 0,
         .report = {.billed_ms = call->billed_ms, .duration_us = call->billed_ms * 1000},
     };
+    if (call->error != 0 || call->status != 200) {
+        sim_platform_hindered(&sim_world()->platform, call->function);
+    }
     if (call->function_error) { /* from here on the proxy holds that memory for lost */
         sim_platform_lost(&sim_world()->platform, call->function);
         ic_lambda_function_error_decode(body, &reply.why);

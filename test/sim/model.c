@@ -243,15 +243,23 @@ static bool may_be_evicted(const struct sim_write *w)
     return sim_host_evicted(&sim_world()->host) > w->evicted;
 }
 
-/* Fewer chunks than are needed may be left; or at hand, where siblings answer for a while. */
-static bool may_be_lost(const struct sim_write *w)
+/* Chunks of FUNCTION that W had may be lost; or not at hand, where siblings answer for a while: of
+ * two the other one is recalled, if the function can be reached at all. */
+static bool may_lack(const struct sim_platform *p, int function, const struct sim_write *w,
+                     uint64_t begun)
+{
+    size_t alive = sim_platform_alive(p, function);
+    return p->lost_at[function] >= w->begun || alive > 2 ||
+           (alive == 2 && p->hindered_at[function] >= begun);
+}
+
+/* A read that began at BEGUN may find fewer chunks than are needed. */
+static bool may_be_lost(const struct sim_write *w, uint64_t begun)
 {
     const struct sim_world *world = sim_world();
     uint32_t lost = w->deleted ? UINT32_MAX / 2 : 0;
     for (uint32_t f = 0; f < SIM_FUNCTIONS_MAX; f++) {
-        bool siblings = sim_platform_alive(&world->platform, (int)f) > 2;
-        bool may_be = siblings || world->platform.lost_at[f] >= w->begun;
-        lost += may_be ? w->chunks_on[f] : 0;
+        lost += may_lack(&world->platform, (int)f, w, begun) ? w->chunks_on[f] : 0;
     }
     return lost > w->spare;
 }
@@ -363,7 +371,7 @@ void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun)
     m->misses++;
     for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
         bool there = w->version != 0 && may_show(w, begun);
-        lost = lost || (there && (may_be_lost(w) || may_be_expired(m, w)));
+        lost = lost || (there && (may_be_lost(w, begun) || may_be_expired(m, w)));
         evicted = evicted || (there && may_be_evicted(w));
     }
     if (!lost && !evicted && !written && begun > m->undone) {

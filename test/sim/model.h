@@ -14,8 +14,9 @@
  *
  * A miss that no write explains is allowed if the value was evicted (then the key stays empty), or
  * if its time has come, or if so many of the functions with its chunks have lost their memory
- * since, or have siblings that answer in their place for a while, that fewer than d are at hand.
- * After a power failure the keys are what the disk's mark says: what began later never was.
+ * since, or have siblings that answer in their place for a while (and, if it is but one, could not
+ * be reached meanwhile), that fewer than d are at hand. After a power failure the keys are what the
+ * disk's mark says: what began later never was.
  */
 #ifndef IC_SIM_MODEL_H
 #define IC_SIM_MODEL_H

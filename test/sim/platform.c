@@ -32,6 +32,11 @@ void sim_platform_lost(struct sim_platform *p, uint16_t function)
     p->lost_at[function] = sim_world()->model.events;
 }
 
+void sim_platform_hindered(struct sim_platform *p, uint16_t function)
+{
+    p->hindered_at[function] = sim_world()->model.events;
+}
+
 uint16_t sim_platform_function(uint16_t index)
 {
     return (uint16_t)(sim_world()->host.pool * SIM_POOL_MAX + index);

@@ -84,6 +84,8 @@ struct sim_platform {
     uint32_t throttles_left; /* so many Invokes to come are refused as too many */
     /* When memory of the function was last lost, or may seem to be: the model's count of events. */
     uint64_t lost_at[SIM_FUNCTIONS_MAX];
+    /* And when it was last asked in vain. */
+    uint64_t hindered_at[SIM_FUNCTIONS_MAX];
 };
 
 struct sim_world;
@@ -110,6 +112,8 @@ bool sim_platform_is_down(const struct sim_platform *p);
 void sim_platform_calm(struct sim_platform *p);
 /* Notes that chunks of FUNCTION may be lost now. */
 void sim_platform_lost(struct sim_platform *p, uint16_t function);
+/* Notes that FUNCTION cannot be reached now, or not with the instance that is wanted. */
+void sim_platform_hindered(struct sim_platform *p, uint16_t function);
 /* The platform's number of function INDEX of the proxy's present pool. */
 uint16_t sim_platform_function(uint16_t index);
 size_t sim_platform_alive(const struct sim_platform *p, int function);

@@ -54,7 +54,7 @@ static void on_dial(void *ctx, struct ic_loop *from, struct ic_loop *to, uint16_
                     struct ic_sim_quality *q)
 {
     struct sim_world *w = ctx;
-    (void)from;
+    const struct sim_instance *i = instance_on(from);
     (void)to;
     if (port > SIM_RUNTIME_PORT && port <= SIM_RUNTIME_PORT + SIM_INSTANCES_MAX) {
         q->delay_max_us = RUNTIME_DELAY_US;
@@ -70,6 +70,9 @@ static void on_dial(void *ctx, struct ic_loop *from, struct ic_loop *to, uint16_
     if (port == SIM_NODE_PORT) {
         q->lost = draw(w, SIM_FAULT_DIAL_LOST);
         q->refused = draw(w, SIM_FAULT_DIAL_REFUSED);
+        if (i != NULL && (q->lost || q->refused)) {
+            sim_platform_hindered(&w->platform, i->function);
+        }
     }
 }
 
