@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/function_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The first four bytes of an invocation id are the epoch that made it, so old ones are told apart.
@@ -52,6 +53,24 @@ static bool has_seen_another(const struct ic_function *fn, const struct ic_hello
         return hello->highest_epoch > f->epoch;
     }
     return !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
+}
+
+void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch)
+{
+    struct ic_functions *f = fn->all;
+    if (f->handler->epoch_seen(f->ctx, epoch)) {
+        return;
+    }
+    char what[80];
+    snprintf(what, sizeof what, "its node says that it has served epoch %u, which cannot be",
+             epoch);
+    ic_function_note_trouble(fn, IC_OUTAGE_NO_NODE, 0, what,
+                             "its code is not ours: delete the function, and deploy it again");
+    if (!fn->lied) {
+        fn->lied = true;
+        ic_log(IC_LOG_WARNING, "epoch-impossible", "function=%s seen=%u epoch=%u", fn->name, epoch,
+               f->epoch);
+    }
 }
 
 static bool is_of_invocation(const struct ic_function *fn, const struct ic_hello *hello)
@@ -121,7 +140,7 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
     if (no_place) {
         verdict = IC_DOOR_REFUSE; /* it dials again */
     } else if (has_seen_another(fn, hello)) {
-        f->handler->epoch_seen(f->ctx, hello->highest_epoch);
+        ic_function_saw_epoch(fn, hello->highest_epoch);
         verdict = IC_DOOR_REFUSE; /* it dials again, and finds a higher one */
     } else if ((hello->flags & IC_HELLO_DYING) != 0) {
         verdict = ic_function_judge_dying(fn, hello);

@@ -64,6 +64,8 @@ void ic_function_link_lost(struct ic_function *fn);
 /* ---- function_hello.c ------------------------------------------------------- */
 
 uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES]);
+/* A node of it has seen EPOCH, which is not below ours. */
+void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch);
 
 /* ---- function_dying.c ------------------------------------------------------- */
 

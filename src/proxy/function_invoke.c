@@ -104,8 +104,8 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
                                  "can functions reach node-address?");
     }
     struct ic_pool *pool = fn->all->pool;
-    if (node.epoch > fn->all->epoch) {
-        fn->all->handler->epoch_seen(fn->all->ctx, node.epoch);
+    if (node.epoch > fn->all->epoch) { /* no MAC is on it: the platform's word is taken */
+        ic_function_saw_epoch(fn, node.epoch);
     }
     if (kind == IC_INVOKE_WARM && !fn->greeted) {
         ic_pool_heard(pool, fn->index, node.instance, node.capacity, node.position, node.held,

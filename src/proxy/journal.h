@@ -49,14 +49,10 @@ enum ic_journal_emptied {
 };
 
 struct ic_journal_meta {
-    /*
-     * Raised by every open. A fresh journal begins with the minutes since 2026, so that a folder
-     * that was lost gets an epoch above those its nodes have seen: restarts are rarer than minutes.
-     */
-    uint32_t epoch;
-    bool fresh;   /* there was no journal before */
-    bool crashed; /* it was not closed last time */
-    bool rebuild; /* it is empty: the catalog must come from the functions (ic_journal_rebuilt) */
+    uint32_t epoch; /* raised by every open; see core/epoch.h */
+    bool fresh;     /* there was no journal before */
+    bool crashed;   /* it was not closed last time */
+    bool rebuild;   /* it is empty: the catalog must come from the functions (ic_journal_rebuilt) */
     struct ic_journal_pool pool; /* as it was when the journal was opened last; fresh: as it is */
     enum ic_journal_emptied emptied;
     uint64_t emptied_objects;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/random.h"
+#include "core/epoch.h"
 #include "proxy/journal_internal.h"
 #include "proxy/journal_sync.h"
 
@@ -15,7 +16,6 @@
 enum {
     FORMAT = 3, /* of what is written (journal_record.h) */
     FORMAT_MIN = 2,
-    EPOCH_MAX = (1 << 24) - 1, /* the high 24 bits of an object id */
     DATABASES = 4,
     META_CRASHED = 1,    /* not closed: it is in use, or its proxy died */
     META_REBUILDING = 2, /* what is in it is not all that the functions have */
@@ -199,13 +199,6 @@ int ic_journal_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *name, const void 
     return mdb_put(txn, dbi, &key, &value, 0);
 }
 
-static uint32_t first_epoch(void)
-{
-    const int64_t year_2026_ms = INT64_C(1767225600000);
-    int64_t minutes = (ic_clock_wall_ms() - year_2026_ms) / 60000;
-    return minutes < 1 ? 1 : minutes > EPOCH_MAX / 2 ? EPOCH_MAX / 2 : (uint32_t)minutes;
-}
-
 struct stored_meta {
     uint32_t format, epoch, functions, flags;
     uint64_t memory;
@@ -223,7 +216,7 @@ static int check_meta(struct ic_journal *j, struct stored_meta *m, char *why)
     }
     m->format = FORMAT;
     m->prefix[sizeof m->prefix - 1] = '\0';
-    if (m->epoch >= EPOCH_MAX) { /* more starts than there can have been */
+    if (m->epoch >= IC_EPOCH_MAX) { /* more starts than there can have been */
         ic_journal_say(why, "journal %s is damaged: its epoch is the last", j->path);
         return IC_ECORRUPT;
     }
@@ -257,7 +250,7 @@ static int put_run(MDB_txn *txn, MDB_dbi dbi, const struct ic_journal_setup *set
 static void begin_meta(struct stored_meta *m, const struct ic_journal_setup *setup)
 {
     const struct ic_journal_meta *before = setup->heir_of;
-    *m = (struct stored_meta){.format = FORMAT, .epoch = first_epoch() - 1};
+    *m = (struct stored_meta){.format = FORMAT, .epoch = ic_epoch_first(ic_clock_wall_ms()) - 1};
     if (setup->rebuild) {
         m->flags = META_REBUILDING;
     }
@@ -475,7 +468,7 @@ int ic_journal_open(const struct ic_journal_setup *setup, struct ic_journal **ou
         struct stored_meta m = {0};
         set_pool(&m, setup);
         meta->pool = pool_of(&m);
-        meta->epoch = first_epoch();
+        meta->epoch = ic_epoch_first(ic_clock_wall_ms());
         meta->fresh = true;
         ic_random_fill(meta->secret, sizeof meta->secret);
         *out = j;
@@ -532,7 +525,7 @@ int ic_journal_rebuilt(struct ic_journal *j)
 
 int ic_journal_raise_epoch(struct ic_journal *j, uint32_t seen, uint32_t *epoch)
 {
-    if (seen >= EPOCH_MAX) {
+    if (seen >= IC_EPOCH_MAX) {
         return IC_ERANGE;
     }
     if (j->memory_only) {

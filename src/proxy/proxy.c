@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "code/rs.h"
 #include "core/code_table.h"
+#include "core/epoch.h"
 #include "net/http_guard.h"
 #include "proxy/admin.h"
 #include "proxy/backup.h"
@@ -35,6 +36,7 @@ enum {
     TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
     EPOCH_MARGIN = 1000,      /* starts of a lost proxy of which no node knows that answers */
+    EPOCH_PAUSE_MS = 1000,    /* between two epochs that nodes have us take */
     LOADING_SAID_MS = 10000,  /* who waits for the start is told that it takes longer */
 };
 
@@ -43,6 +45,7 @@ struct process {
     struct ic_proxy proxy;
     struct ic_recovery recovery;
     uint32_t epoch;
+    uint64_t epoch_raised_ms; /* 0: never */
     struct ic_admin *admin;
     struct ic_timer tick;
     struct ic_timer loading; /* runs out when whoever waits is to be told that it takes long */
@@ -136,21 +139,36 @@ static void on_gone(void *ctx, uint16_t function, uint32_t serial)
     }
 }
 
-static void on_epoch_seen(void *ctx, uint32_t epoch)
+/* Each costs an fsync, and a node that is no node of ours can say what it likes. */
+static bool may_raise_epoch(struct process *p)
+{
+    uint64_t now_ms = ic_loop_now_ms(p->proxy.loop);
+    bool may = p->epoch_raised_ms == 0 || now_ms - p->epoch_raised_ms >= EPOCH_PAUSE_MS;
+    p->epoch_raised_ms = may ? now_ms : p->epoch_raised_ms;
+    return may;
+}
+
+static bool on_epoch_seen(void *ctx, uint32_t epoch)
 {
     struct process *p = ctx;
+    if (!ic_epoch_is_possible(epoch, ic_clock_wall_ms())) {
+        return false;
+    }
+    if (!may_raise_epoch(p)) {
+        return true;
+    }
     /* A node that does not answer now may have seen a little more. */
     uint32_t margin = p->recovery.meta.fresh ? EPOCH_MARGIN : 0;
-    uint32_t above = epoch > UINT32_MAX - margin ? epoch : epoch + margin;
-    int result = ic_journal_raise_epoch(p->recovery.journal, above, &p->epoch);
+    int result = ic_journal_raise_epoch(p->recovery.journal, epoch + margin, &p->epoch);
     if (result < 0) {
         ic_log(IC_LOG_ERROR, "epoch-not-raised", "seen=%u error=\"%s\"", epoch,
                ic_error_text(result));
-        return;
+        return true;
     }
     ic_log(IC_LOG_WARNING, "epoch-raised", "seen=%u epoch=%u", epoch, p->epoch);
     ic_functions_set_epoch(p->proxy.functions, p->epoch);
     ic_store_set_epoch(p->proxy.store, p->epoch);
+    return true;
 }
 
 static const struct ic_functions_handler functions_handler = {

@@ -67,6 +67,34 @@ def test_wrong_hmac(new_proxy):
     assert fresh_read(proxy) == VALUE
 
 
+@pytest.mark.parametrize("where", ["hello", "response"])
+def test_an_epoch_that_cannot_be(new_proxy, where):
+    """A node names nearly the last epoch there is: nobody believes it, and starts go on."""
+    proxy = new_proxy(lease="20ms")
+    nodes = [proxy.lambda_.node(f"infinicache-{i}") for i in range(3)]
+    for start in range(3):
+        assert proxy.redis.set(f"key{start}", VALUE)
+        wait_until(lambda: not any(proxy.lambda_.running.values()), "all nodes have left")
+        asked = [n.seen.count(READ) for n in nodes]
+        assert fresh_read(proxy, f"key{start}") == VALUE
+        liar = next(n for n, before in zip(nodes, asked) if n.seen.count(READ) > before)
+        wait_until(lambda: not any(proxy.lambda_.running.values()), "all nodes have left")
+        true_response = liar.response
+        if where == "hello":
+            liar.epoch = 0xFFFFFE
+        else:
+            liar.response = lambda: {**true_response(), "epoch": 0xFFFFFE}
+        assert fresh_read(proxy, f"key{start}") == VALUE
+        wait_until(lambda: (proxy.dir / "proxy.log").read_text().count(
+            "epoch-impossible") == start + 1, "the liar is heard")
+        assert f"epoch-impossible function={liar.function} seen=16777214" in (
+            proxy.dir / "proxy.log").read_text()
+        liar.epoch, liar.response = 0, true_response
+        proxy.kill(signal.SIGTERM)
+        proxy.start()
+        assert proxy.redis.dbsize() == start + 1
+
+
 def test_replayed_hello(proxy):
     proxy.redis.set("key", VALUE)
     node = proxy.lambda_.node("infinicache-0")

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/config.h"
+#include "core/epoch.h"
 #include "proxy/journal.h"
 #include "proxy/journal_queue.h"
 #include "proxy/journal_record.h"
@@ -171,18 +172,12 @@ static void make_durable(struct ic_journal *j)
 
 /* ---- open and close ------------------------------------------------------------ */
 
-static uint32_t first_epoch(void)
-{
-    int64_t minutes = (sim_wall_us(sim_world()) / 1000 - INT64_C(1767225600000)) / 60000;
-    return minutes < 1 ? 1 : (uint32_t)minutes;
-}
-
 /* A fresh journal, with the secret and above the epoch of what it is heir of. */
 static void create(struct sim_image *image, const struct ic_journal_setup *setup)
 {
     image->exists = true;
     image->rebuilding = setup->rebuild;
-    image->epoch = first_epoch() - 1;
+    image->epoch = ic_epoch_first(sim_wall_us(sim_world()) / 1000) - 1;
     if (setup->heir_of != NULL) {
         image->epoch = setup->heir_of->epoch > image->epoch ? setup->heir_of->epoch : image->epoch;
         memcpy(image->secret, setup->heir_of->secret, sizeof image->secret);

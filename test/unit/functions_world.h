@@ -15,7 +15,7 @@
 #include "fake_node.inc"
 #include "proxy/books.h"
 
-enum { UNIT = 64, CHUNK = 3 * UNIT, KEY_LEN = 3 };
+enum { UNIT = 64, CHUNK = 3 * UNIT, KEY_LEN = 3, EPOCH_IMPOSSIBLE = 0xFFFFFE };
 
 struct world {
     struct fake_world fake;
@@ -95,13 +95,17 @@ static inline uint32_t begin_chunk(void *ctx, const struct ic_node_request *r, u
     return serial;
 }
 
-static inline void epoch_seen(void *ctx, uint32_t epoch)
+static inline bool epoch_seen(void *ctx, uint32_t epoch)
 {
     struct world *w = ctx;
     w->epoch_seen = epoch;
+    if (epoch == EPOCH_IMPOSSIBLE) {
+        return false;
+    }
     if (w->follow_epochs) {
         ic_functions_set_epoch(w->f, epoch + 1);
     }
+    return true;
 }
 
 static const struct ic_functions_handler handler = {.list_begin = list_begin,

@@ -111,6 +111,29 @@ static void an_epoch_seen_is_exceeded(void **s)
     }
 }
 
+/* Nothing is raised, its node is not spoken to, and clients hear why. */
+static void an_impossible_epoch_is_not_believed(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    begin_with_new_journal(&w, 8);
+    struct fake_node *n = node0(&w);
+    n->follows_epochs = true;
+    n->redials = false;
+    n->highest_epoch = EPOCH_IMPOSSIBLE;
+    ic_functions_wake(w.f, 0);
+    fake_run(&w.fake, hung_up, n);
+    assert_int_equal(w.epoch_seen, EPOCH_IMPOSSIBLE);
+    assert_false(n->welcomed);
+    assert_non_null(strstr(ic_functions_trouble(w.f), "epoch 16777214, which cannot be"));
+    n->highest_epoch = 7;
+    fake_dial(n);
+    fake_run(&w.fake, is_welcomed, n);
+    assert_int_equal(n->highest_epoch, 8);
+    close_world(&w);
+}
+
 /* A function error may be the program's own: the instance goes on, and its epoch is nobody else's.
  */
 static void our_own_epoch_is_known_again(void **s)
@@ -163,9 +186,9 @@ static void a_stranger_is_waited_for(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(a_second_instance_is_dismissed), leak_test(refused_hellos),
-        leak_test(an_epoch_seen_is_exceeded),      leak_test(our_own_epoch_is_known_again),
-        leak_test(a_stranger_is_waited_for),
+        leak_test(a_second_instance_is_dismissed),      leak_test(refused_hellos),
+        leak_test(an_epoch_seen_is_exceeded),           leak_test(our_own_epoch_is_known_again),
+        leak_test(an_impossible_epoch_is_not_believed), leak_test(a_stranger_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
