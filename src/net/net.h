@@ -111,7 +111,9 @@ void ic_stream_free_after_write(struct ic_stream *s, uint64_t linger_ms);
  * caller closes the stream, since what follows would be out of step.
  */
 int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *owner) IC_MUST_USE;
-size_t ic_stream_queued(const struct ic_stream *s); /* bytes not yet given to the kernel */
+/* Bytes not yet given to the kernel. This and the next two are 0 of NULL, a stream that is no more.
+ */
+size_t ic_stream_queued(const struct ic_stream *s);
 /* Of what was written the bytes that have not come to the peer's system, as far as ours knows:
  * these and those that the kernel has taken, which may be megabytes. Asks the kernel. */
 size_t ic_stream_unacknowledged(const struct ic_stream *s);

@@ -117,17 +117,17 @@ int ic_stream_write(struct ic_stream *s, struct ic_slice bytes, struct ic_buf *o
 
 size_t ic_stream_queued(const struct ic_stream *s)
 {
-    return s->queue.bytes;
+    return s == NULL ? 0 : s->queue.bytes;
 }
 
 size_t ic_stream_unacknowledged(const struct ic_stream *s)
 {
-    return s->queue.bytes + ic_transport_unacknowledged(s);
+    return s == NULL ? 0 : s->queue.bytes + ic_transport_unacknowledged(s);
 }
 
 size_t ic_stream_memory(const struct ic_stream *s)
 {
-    return s->queue.memory;
+    return s == NULL ? 0 : s->queue.memory;
 }
 
 bool ic_stream_wants_write(const struct ic_stream *s)

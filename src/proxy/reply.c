@@ -127,6 +127,7 @@ void ic_reply_stop(struct ic_reply *r)
 {
     ic_get_free(r->get);
     r->get = NULL;
+    r->stream = NULL;
 }
 
 bool ic_reply_drop_some(struct ic_reply *r, unsigned most)

@@ -56,7 +56,7 @@ struct ic_reply {
     struct ic_resp_writer out; /* where handlers write */
     /* ---- */
     struct ic_proxy *proxy;
-    struct ic_stream *stream;
+    struct ic_stream *stream;                   /* NULL: nothing goes out any more */
     struct ic_worker *worker;                   /* whose work it is to send: pumps again */
     void (*changed)(void *ctx);                 /* something went out: there may be room again */
     void (*broken)(void *ctx, const char *why); /* out of step: the connection must be closed */
@@ -92,7 +92,8 @@ void ic_reply_init(struct ic_reply *r, struct ic_proxy *proxy, struct ic_stream 
                    struct ic_worker *worker, void (*changed)(void *ctx),
                    void (*broken)(void *ctx, const char *why), void *ctx);
 void ic_reply_deinit(struct ic_reply *r); /* drops everything */
-/* The same piece by piece. First nothing goes out any more, and no window memory is held; */
+/* The same piece by piece. First nothing goes out any more, and neither the stream nor window
+ * memory is held; what is still written is dropped with the rest; */
 void ic_reply_stop(struct ic_reply *r);
 /* then MOST parts are dropped. False: that was all. */
 bool ic_reply_drop_some(struct ic_reply *r, unsigned most);

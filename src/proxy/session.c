@@ -487,12 +487,13 @@ void ic_session_end(struct ic_session *s, const char *why)
     s->sessions->count--;
     ic_client_memory_leave(&s->sessions->memory, &s->charge);
     ic_reply_stop(&s->reply);
+    ic_stream_free(s->stream);
+    s->stream = NULL;
     if (ic_turns_is_alone(&s->sessions->turns, &s->worker)) {
         ic_turns_line_up(&s->sessions->turns, &s->worker); /* what it does comes to its end */
     } else {
         ic_session_leave(s);
     }
-    ic_stream_free(s->stream);
 }
 
 bool ic_session_leave(struct ic_session *s)

@@ -60,7 +60,7 @@ struct ic_session {
     struct ic_map_node id_node; /* there, too */
     struct ic_sessions *sessions;
     struct ic_proxy *proxy;
-    struct ic_stream *stream;
+    struct ic_stream *stream; /* NULL: it is gone */
     uint64_t id;
     uint64_t created_ms, active_ms; /* monotonic */
     uint64_t bytes_in;              /* received from the client, ever */

@@ -708,6 +708,45 @@ static void test_failing_allocations(void **state)
     }
 }
 
+/* It has begun, and goes on alone in turns to come. */
+static struct ic_session *begin_long_transaction(int fd)
+{
+    ask(fd, "CONFIG SET turn-work 100\r\nMULTI\r\n", "+OK\r\n+OK\r\n");
+    for (int i = 0; i < 200; i++) {
+        ask(fd, "EXISTS a b c d\r\n", "+QUEUED\r\n");
+    }
+    ask(fd, "CLIENT INFO\r\nCLIENT LIST\r\nGET k\r\nCOPY k last\r\n",
+        "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n");
+    struct ic_session *s = first_session();
+    give(fd, "EXEC\r\n", 6);
+    for (uint64_t until = clock_ms() + DEADLINE_MS; proxy.sessions->turns.alone != &s->worker;) {
+        assert_true(clock_ms() < until);
+        turn();
+    }
+    return s;
+}
+
+/* What it has begun is done to its end, and finds no connection: that is freed. */
+static void test_a_transaction_whose_client_is_gone(void **state)
+{
+    (void)state;
+    int fd = dial();
+    ask(fd, "SET k v\r\n", "+OK\r\n");
+    struct ic_session *s = begin_long_transaction(fd);
+    ic_session_end(s, NULL);
+    unsigned turns = 0;
+    for (; !ic_list_empty(&proxy.sessions->leaving); turns++) {
+        assert_null(s->stream);
+        turn();
+    }
+    assert_true(turns > 10);
+    close(fd);
+    int other = dial();
+    ask(other, "EXISTS last\r\n", ":1\r\n");
+    begin_long_transaction(other); /* and the proxy stops meanwhile */
+    close(other);
+}
+
 #define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -740,6 +779,7 @@ int main(void)
         session_test(test_budget_that_is_spent),
         session_test(test_password),
         session_test(test_maxclients),
+        session_test(test_a_transaction_whose_client_is_gone),
         session_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
