@@ -72,7 +72,9 @@
     X(POOL_NAMES, "pool-of-other-names", 15, 500, 5000) \
     X(PLATFORM_ANEW, "platform-started-anew", 15, 500, 5000) \
     /* clients that hold the window, see crowd.h and siege.h */ \
-    X(CROWD, "crowd", 15, 50, 1000)
+    X(CROWD, "crowd", 15, 50, 1000) \
+    /* by another client, while it alone has the keys: what it has begun goes on */ \
+    X(CLIENT_KILLED, "client-killed-alone", 30, 100, 3000)
 /* clang-format on */
 
 enum sim_fault {

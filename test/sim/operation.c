@@ -198,7 +198,7 @@ static void make_del(struct sim_world *w, struct sim_operation *op, const char *
 
 static void make_exec(struct sim_world *w, struct sim_operation *op, struct ic_buf *out)
 {
-    op->replies = 5;
+    op->replies = 6;
     put_header(out, 1);
     put_word(out, "MULTI");
     put_header(out, 3);
@@ -212,6 +212,9 @@ static void make_exec(struct sim_world *w, struct sim_operation *op, struct ic_b
     put_word(out, "DEL");
     put_key(out, op->key[2]);
     begin_write(w, op, 2, true, 0);
+    put_header(out, 2); /* of a client that may be gone by then */
+    put_word(out, "CLIENT");
+    put_word(out, "INFO");
     put_header(out, 1);
     put_word(out, "EXEC");
 }
@@ -459,7 +462,7 @@ static void judge_exec(struct sim_world *w, struct sim_operation *op, const stru
         op->refused = op->refused || reply->type == '-';
         return;
     }
-    if (reply->type == '*' && (op->refused || reply->count != 3)) {
+    if (reply->type == '*' && (op->refused || reply->count != 4)) {
         sim_violation("EXEC: %u replies", reply->count);
     }
     if (reply->type == '*' && reply[1].type == '+') {

@@ -30,7 +30,7 @@ enum sim_operation_kind {
     SIM_EXISTS,
     SIM_MGET,
     SIM_MSET,
-    SIM_EXEC, /* MULTI, SET, GET, DEL, EXEC: five replies */
+    SIM_EXEC, /* MULTI, SET, GET, DEL, CLIENT INFO, EXEC: six replies */
     SIM_FLUSHALL,
     SIM_EVICTION, /* CONFIG SET eviction POLICY */
     SIM_PING,

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "proxy/proxy.h"
+#include "proxy/sessions.h"
 #include "sim/report.h"
 #include "sim/verdict.h"
 
@@ -76,12 +77,29 @@ static void on_dial(void *ctx, struct ic_loop *from, struct ic_loop *to, uint16_
     }
 }
 
+/* A client may be killed whose command takes many turns that nobody shares. */
+static void kill_who_is_alone(struct sim_world *w)
+{
+    const struct ic_proxy *p = w->host.proxy;
+    struct ic_worker *alone = p == NULL ? NULL : p->sessions->turns.alone;
+    if (alone == NULL) {
+        return;
+    }
+    struct ic_session *s = IC_CONTAINER(alone, struct ic_session, worker);
+    if (!s->gone && draw(w, SIM_FAULT_CLIENT_KILLED)) {
+        ic_session_kill(s, NULL);
+    }
+}
+
 static void on_turn(void *ctx, struct ic_loop *loop, bool begins)
 {
     struct sim_world *w = ctx;
     ic_alloc_fail_at(0);
     if (!begins) {
         return;
+    }
+    if (loop == w->host.loop) {
+        kill_who_is_alone(w);
     }
     bool fails = (loop == w->host.loop && draw(w, SIM_FAULT_PROXY_MEMORY)) ||
                  (instance_on(loop) != NULL && draw(w, SIM_FAULT_NODE_MEMORY));
