@@ -22,7 +22,7 @@ struct ic_candidate {  /* one function */
     uint64_t room;     /* bytes that new chunks may take now */
     uint64_t capacity; /* bytes when it is empty */
     bool awake;        /* a request costs no invocation */
-    bool down;         /* cannot be invoked at present: only if there are too few others */
+    bool down; /* cannot be invoked at present, or is slow: only if there are too few others */
 };
 
 /*

@@ -107,6 +107,19 @@ uint32_t ic_pool_count(const struct ic_pool *pool)
     return pool->settings.functions;
 }
 
+void ic_pool_set_slow(struct ic_pool *pool, uint16_t function, bool slow)
+{
+    struct ic_pool_function *f = ic_pool_at(pool, function);
+    pool->slow += slow;
+    pool->slow -= f->slow;
+    f->slow = slow;
+}
+
+uint32_t ic_pool_slow_count(const struct ic_pool *pool)
+{
+    return pool->slow;
+}
+
 uint64_t ic_pool_invocation_max(const struct ic_pool *pool)
 {
     return pool->settings.invocation_max_ms;

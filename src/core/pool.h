@@ -166,7 +166,8 @@ struct ic_pool_function {
     uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
     struct ic_heap_node warm_node; /* by warm_due_ms */
-    uint64_t planned;              /* bytes of chunks that have a place here but no byte sent yet */
+    bool slow;        /* the owner's word: it answers, but so late that others are better */
+    uint64_t planned; /* bytes of chunks that have a place here but no byte sent yet */
     struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];
 };
 
@@ -192,6 +193,8 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings,
 void ic_pool_free(struct ic_pool *pool);      /* NULL is fine */
 
 uint32_t ic_pool_count(const struct ic_pool *pool);
+void ic_pool_set_slow(struct ic_pool *pool, uint16_t function, bool slow);
+uint32_t ic_pool_slow_count(const struct ic_pool *pool);
 uint64_t ic_pool_invocation_max(const struct ic_pool *pool); /* milliseconds */
 const struct ic_pool_function *ic_pool_function(const struct ic_pool *pool, uint16_t function);
 const char *ic_function_state_name(enum ic_function_state state);

@@ -16,7 +16,7 @@ enum ic_read_cost {
     IC_READ_BUSY,   /* awake, with much to send to others */
     IC_READ_WAKING, /* invoked, not here yet */
     IC_READ_ASLEEP, /* costs an invocation; a decode is cheaper */
-    IC_READ_LATE,   /* did not answer this reader in time */
+    IC_READ_LATE,   /* did not answer this reader in time, or is slow (slow.h) */
     IC_READ_DOWN,   /* cannot be invoked at present: only if nothing else is left */
     IC_READ_NEVER,  /* its bytes are not there */
 };

@@ -111,8 +111,9 @@ void ic_command_memory_help(struct ic_call *c)
 static void write_chunk(struct ic_call *c, const struct ic_object *o, uint16_t index)
 {
     static const char *const status_names[] = {
-        [IC_STATUS_GONE] = "gone",     [IC_STATUS_AWAY] = "away",     [IC_STATUS_DOWN] = "down",
-        [IC_STATUS_ASLEEP] = "asleep", [IC_STATUS_WAKING] = "waking", [IC_STATUS_AWAKE] = "awake"};
+        [IC_STATUS_GONE] = "gone",  [IC_STATUS_AWAY] = "away",     [IC_STATUS_DOWN] = "down",
+        [IC_STATUS_SLOW] = "slow",  [IC_STATUS_ASLEEP] = "asleep", [IC_STATUS_WAKING] = "waking",
+        [IC_STATUS_AWAKE] = "awake"};
     static const char *const fate_names[] = {[IC_FATE_HELD] = "held",
                                              [IC_FATE_UNREACHABLE] = "unreachable",
                                              [IC_FATE_WRITING] = "writing",

@@ -18,6 +18,7 @@
 #include "core/outage.h"
 #include "core/pool.h"
 #include "core/price.h"
+#include "core/slow.h"
 #include "net/net.h"
 #include "platform/lambda.h"
 #include "proto/link_auth.h"
@@ -58,6 +59,8 @@ struct ic_function {
     bool lied;                  /* its node named an epoch that cannot be: it was logged */
     bool missing;               /* the platform knows no such function, as it said last */
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
+    struct ic_slow slow;        /* of the own one: of its instance */
+    uint32_t slow_serial;       /* that was found slow; 0: none */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */
     struct ic_timer meeting_timer;

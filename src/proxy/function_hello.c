@@ -261,6 +261,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
                                .list = !instance->known};
     memcpy(a.id, hello->instance, sizeof a.id);
     ic_link_attach(fn->link, &a);
+    ic_function_met(fn, instance->serial);
     fn->bye_held = false;
     ic_function_step_meeting(fn);
     ic_function_schedule(fn);

@@ -61,6 +61,9 @@ void ic_function_failed(struct ic_function *fn);
 /* The link of an active node is gone; it may dial again. */
 void ic_function_link_lost(struct ic_function *fn);
 
+/* Instance SERIAL has said HELLO: what another one was does not count any more. */
+void ic_function_met(struct ic_function *fn, uint32_t serial);
+
 /* ---- function_hello.c ------------------------------------------------------- */
 
 uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES]);

@@ -69,8 +69,8 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function)
     }
 }
 
-enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
-                                            uint32_t serial)
+static enum ic_function_status present_status(const struct ic_functions *f, uint16_t function,
+                                              uint32_t serial)
 {
     const struct ic_pool_function *p = ic_pool_function(f->pool, function);
     if (serial != 0) {
@@ -106,6 +106,23 @@ enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16
         break;
     }
     return IC_STATUS_DOWN;
+}
+
+/* SERIAL, or whichever answers, has been slow, and most functions are not. */
+static bool is_slow(const struct ic_functions *f, uint16_t function, uint32_t serial)
+{
+    return ic_pool_function(f->pool, function)->slow &&
+           (serial == 0 || serial == at(f, function)->slow_serial) &&
+           2 * ic_pool_slow_count(f->pool) <= ic_pool_count(f->pool);
+}
+
+enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
+                                            uint32_t serial)
+{
+    enum ic_function_status status = present_status(f, function, serial);
+    bool is_there =
+        status == IC_STATUS_ASLEEP || status == IC_STATUS_WAKING || status == IC_STATUS_AWAKE;
+    return is_there && is_slow(f, function, serial) ? IC_STATUS_SLOW : status;
 }
 
 size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)

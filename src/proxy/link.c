@@ -130,6 +130,7 @@ static bool transmit(struct ic_link *l, const struct ic_link_slot *slot)
 static struct ic_link_slot *push_slot(struct ic_link *l, enum ic_slot_kind kind, bool op)
 {
     assert(l->count < IC_LINK_SLOTS);
+    l->turn_ms = l->count == 0 ? ic_loop_now_ms(l->loop) : l->turn_ms;
     struct ic_link_slot *slot = slot_at(l, l->count++);
     *slot = (struct ic_link_slot){.kind = kind, .request = ++l->next_request};
     if (op) {
@@ -398,10 +399,28 @@ static int result_of_status(uint8_t status, enum ic_slot_kind kind)
     }
 }
 
+/* How long it has been the oldest slot's turn to be answered. */
+static uint64_t since_turn(const struct ic_link *l)
+{
+    return ic_loop_now_ms(l->loop) - l->turn_ms;
+}
+
+uint64_t ic_link_answer_ms(const struct ic_link *l)
+{
+    return l->answer_ms;
+}
+
+uint64_t ic_link_due_ms(const struct ic_link *l)
+{
+    return l->stream == NULL || l->count == 0 ? 0 : since_turn(l);
+}
+
 /* The oldest request is answered with RESULT. */
 static void answer(struct ic_link *l, int result)
 {
     struct ic_link_slot slot = pop_slot(l);
+    l->answer_ms = since_turn(l);
+    l->turn_ms = ic_loop_now_ms(l->loop);
     l->receiving = false;
     if (slot.op != 0) {
         l->op_done = slot.op;
@@ -612,6 +631,7 @@ void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a)
     l->stream = a->stream;
     l->read_only = a->read_only;
     l->heard_ms = ic_loop_now_ms(l->loop);
+    l->turn_ms = l->heard_ms;
     l->stay_until_ms = l->heard_ms + l->lease_ms;
     ic_frame_parser_init(&l->parser);
     ic_stream_start(a->stream, &stream_handler, l);

@@ -118,5 +118,9 @@ uint64_t ic_link_op_done(const struct ic_link *l);
 /* Adds the bytes sent and received since the last call. */
 void ic_link_take_traffic(struct ic_link *l, uint64_t *sent, uint64_t *received);
 uint64_t ic_link_heard_ms(const struct ic_link *l); /* when bytes came last */
+/* How long the node took for its last answer, from when it was that one's turn: what it answered
+ * before does not count. */
+uint64_t ic_link_answer_ms(const struct ic_link *l);
+uint64_t ic_link_due_ms(const struct ic_link *l); /* so far, of the one that is due; 0: none is */
 
 #endif

@@ -57,6 +57,8 @@ struct ic_link {
     uint64_t queued_bytes;   /* of fast and bulk */
     uint32_t asked;          /* slots with a request whose owner waits */
     uint64_t heard_ms;
+    uint64_t turn_ms;   /* when the head slot became that, */
+    uint64_t answer_ms; /* and what the last one took */
     struct ic_buf out;  /* a frame being put together */
     struct ic_buf list; /* body of an ITEM */
     uint8_t text[IC_ERROR_TEXT_MAX];

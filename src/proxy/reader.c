@@ -533,10 +533,13 @@ static void give_up(struct ic_reader *r, const struct ic_node_request *read, int
     r->chosen &= ~(UINT64_C(1) << chunk);
 }
 
-/* A READ of SPAN was answered. */
-static void learn(struct ic_reader *r, const struct ic_span *span)
+/* READ of SPAN was answered. What a slow function takes tells nothing of the others. */
+static void learn(struct ic_reader *r, const struct ic_span *span,
+                  const struct ic_node_request *read)
 {
-    if (r->chunks == 0) {
+    bool slow =
+        ic_functions_status(r->proxy->functions, read->function, read->instance) == IC_STATUS_SLOW;
+    if (r->chunks == 0 && !slow) {
         ic_hedge_answered(&r->proxy->hedge, span->woken,
                           ic_loop_now_ms(r->proxy->loop) - span->asked_ms);
     }
@@ -554,7 +557,7 @@ static void on_answered(struct ic_span *span, uint16_t chunk, int result)
         }
     } else {
         r->late &= ~(UINT64_C(1) << chunk);
-        learn(r, span);
+        learn(r, span, read);
         if (!span->starved && finish_span(r, span) < 0) {
             fail(r, IC_ENOMEM);
             return;

@@ -53,7 +53,7 @@ static enum ic_read_cost cost_of(const struct ic_reader *r, uint16_t chunk, size
     default:
         break;
     }
-    if ((r->late & bit) != 0) {
+    if ((r->late & bit) != 0 || status == IC_STATUS_SLOW) {
         return IC_READ_LATE;
     }
     if (status == IC_STATUS_ASLEEP) {

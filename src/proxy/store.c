@@ -475,7 +475,8 @@ void ic_store_fill_candidates(struct ic_store *s)
             .room = space.room,
             .capacity = space.capacity,
             .awake = f->state == IC_FUNCTION_ACTIVE,
-            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN || space.ending,
+            .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN || f->slow ||
+                    space.ending,
         };
     }
 }

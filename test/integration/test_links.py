@@ -1,5 +1,6 @@
 """Nodes and a platform that misbehave, against a real proxy: nothing is lost, nothing hangs, and
 whoever cannot prove who he is gets nowhere."""
+import itertools
 import os
 import signal
 import socket
@@ -361,6 +362,37 @@ def test_no_platform(new_proxy):
     proxy.lambda_.on_invoke = None
     wait_until(lambda: fresh_read(proxy) == VALUE, "reads work again")
     wait_until(lambda: proxy.redis.set("key2", VALUE), "writes work again")
+
+
+def test_a_slow_function_is_asked_last(new_proxy):
+    """Each answer of one of six takes more than a second, as no other's does: after the first of
+    them reads go to others, and values are put there."""
+    proxy = new_proxy(lease="60s", functions=6)
+    asked = []
+
+    def late(_, frame):
+        asked.append(frame.type)
+        threading.Event().wait(1.5)
+
+    before = [f"before{i}" for i in range(12)]
+    for key in before:
+        proxy.redis.set(key, VALUE)
+    slow = max(proxy.lambda_.nodes.values(), key=lambda node: len(node.chunks))
+    slow.on_request = late
+
+    more = itertools.count()
+
+    def is_found():
+        proxy.redis.set(f"more{next(more)}", VALUE)
+        return f"function-slow function={slow.function}" in (proxy.dir / "proxy.log").read_text()
+
+    wait_until(is_found, "it is found slow")
+    asked.clear()
+    for key in before:
+        assert proxy.redis.set(f"{key} again", VALUE)
+        assert fresh_read(proxy, f"{key} again") == VALUE
+        assert fresh_read(proxy, key) == VALUE
+    assert asked == []
 
 
 def test_function_error_loses_the_memory(proxy):

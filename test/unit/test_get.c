@@ -254,11 +254,12 @@ static void test_plan(void **state)
 {
     (void)state;
     static const struct {
-        uint64_t asleep, away, down, busy, expected;
+        uint64_t asleep, away, down, busy, slow, expected;
     } rows[] = {
-        {0, 0, 0, 0, 0x0F},       {0x02, 0, 0, 0, 0x1D},    {0x30, 0, 0, 0, 0x0F},
-        {0, 0x03, 0, 0, 0x3C},    {0x3C, 0, 0x03, 0, 0x3C}, {0, 0, 0, 0x01, 0x1E},
-        {0x0E, 0, 0, 0x01, 0x33}, {0x3F, 0, 0, 0, 0x0F},    {0, 0x01, 0x02, 0, 0x3C},
+        {0, 0, 0, 0, 0, 0x0F},       {0x02, 0, 0, 0, 0, 0x1D},    {0x30, 0, 0, 0, 0, 0x0F},
+        {0, 0x03, 0, 0, 0, 0x3C},    {0x3C, 0, 0x03, 0, 0, 0x3C}, {0, 0, 0, 0x01, 0, 0x1E},
+        {0x0E, 0, 0, 0x01, 0, 0x33}, {0x3F, 0, 0, 0, 0, 0x0F},    {0, 0x01, 0x02, 0, 0, 0x3C},
+        {0, 0, 0, 0, 0x05, 0x3A},    {0x30, 0, 0, 0, 0x01, 0x1E}, {0, 0x30, 0, 0, 0x01, 0x0F},
     };
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         struct ic_object *o = begin(4, 2, 256, 10000);
@@ -267,6 +268,7 @@ static void test_plan(void **state)
             node->status = rows[k].asleep >> i & 1 ? IC_STATUS_ASLEEP
                            : rows[k].away >> i & 1 ? IC_STATUS_AWAY
                            : rows[k].down >> i & 1 ? IC_STATUS_DOWN
+                           : rows[k].slow >> i & 1 ? IC_STATUS_SLOW
                                                    : IC_STATUS_AWAKE;
             node->backlog = rows[k].busy >> i & 1 ? 50 << 20 : 0;
         }

@@ -103,6 +103,30 @@ static void test_many_promised_at_once_are_spread(void **state)
     world_deinit(w);
 }
 
+/* Nothing comes to a function that is slow, unless there are too few others. */
+static void test_slow_functions_are_passed_over(void **state)
+{
+    (void)state;
+    static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64kb", NULL};
+    struct world *w = &world;
+    struct ic_object *draft;
+    world_init(w, 1, CAPACITY, code);
+    world_hello_all(w);
+    for (uint16_t slow = 1; slow <= 5; slow++) {
+        ic_pool_set_slow(w->pool, (uint16_t)(slow - 1), true);
+        assert_int_equal(ic_pool_slow_count(w->pool), slow);
+        assert_int_equal(promise(w, OLD, &draft), 0);
+        assert_int_equal(ic_store_claim(w->store, draft, STEP), 0);
+        int on_slow = 0;
+        for (int k = 0; k < 4; k++) {
+            on_slow += draft->place[k].function < slow;
+        }
+        assert_int_equal(on_slow, slow == 5);
+        ic_store_drop(w->store, draft);
+    }
+    world_deinit(w);
+}
+
 /* What is evicted follows what has come, and is named when it was in vain. */
 static void test_evicts_for_what_has_come(void **state)
 {
@@ -333,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_a_promise_takes_nothing),
         leak_test(test_many_promised_at_once_are_spread),
+        leak_test(test_slow_functions_are_passed_over),
         leak_test(test_evicts_for_what_has_come),
         leak_test(test_grows_in_flight),
         leak_test(test_no_room_in_the_middle),
