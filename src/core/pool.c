@@ -40,6 +40,7 @@ struct ic_pool_settings ic_pool_settings_of(const struct ic_config *config)
     return (struct ic_pool_settings){
         .functions = (uint32_t)config->functions,
         .capacity = (uint64_t)config->memory / 100 * CAPACITY_PERCENT,
+        .capacity_max = (uint64_t)config->memory,
         .warm_interval_ms = (uint64_t)config->warm_interval,
         .invocation_max_ms =
             (uint64_t)(timeout_ms < INVOCATION_MAX_MS ? timeout_ms : INVOCATION_MAX_MS),
@@ -628,7 +629,8 @@ static struct ic_pool_instance *hear(struct ic_pool *pool, uint16_t function,
     }
     instance->since_ms = instance->since_ms == 0 ? now_ms : instance->since_ms;
     instance->heard_ms = now_ms;
-    instance->capacity = capacity;
+    uint64_t most = pool->settings.capacity_max;
+    instance->capacity = most != 0 && capacity > most ? most : capacity;
     instance->held_reported = held;
     instance->misses = 0;
     instance->away = false;

@@ -173,7 +173,8 @@ struct ic_pool_function {
 
 struct ic_pool_settings {
     uint32_t functions;         /* 1 .. IC_POOL_FUNCTIONS_MAX */
-    uint64_t capacity;          /* bytes assumed of an instance that has not reported yet */
+    uint64_t capacity;          /* bytes assumed of an instance that has not reported yet, */
+    uint64_t capacity_max;      /* and of one that reports more; 0: any */
     uint64_t warm_interval_ms;  /* 0: no warm-ups */
     uint64_t invocation_max_ms; /* an invocation lasts no longer */
     uint64_t backoff_min_ms, backoff_max_ms;

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "proto/frame.h"
 #include "proxy/books.h"
 #include "proxy/function_internal.h"
 
@@ -413,17 +414,22 @@ static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark
 {
     struct ic_function *fn = ctx;
     struct ic_functions *f = fn->all;
+    struct ic_pool_instance *instance = attached_instance(fn);
+    uint64_t capacity = instance == NULL ? 0 : instance->capacity;
     uint32_t serial = ic_link_serial(fn->link);
     struct ic_item item;
     int result;
     while ((result = ic_item_decode(&items, &item)) > 0) {
+        if (++fn->listed > capacity / IC_CHUNK_OVERHEAD_BYTES) {
+            distrust(fn, "endless-list"); /* more than it can hold */
+            return;
+        }
         f->handler->list_item(f->ctx, fn->index, serial, &item);
     }
     if (result < 0) {
         distrust(fn, "malformed-list");
         return;
     }
-    struct ic_pool_instance *instance = attached_instance(fn);
     if (last && instance != NULL) {
         ic_pool_set_known(instance, true);
         instance->copied_ms = (int64_t)(mark > INT64_MAX ? 0 : mark);

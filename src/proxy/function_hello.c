@@ -251,6 +251,7 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
            "function=%s serial=%u dial=%u held=%llu list=%s", fn->name, instance->serial,
            hello->dial, (unsigned long long)hello->held_bytes, instance->known ? "no" : "yes");
     if (!instance->known) {
+        fn->listed = 0;
         f->handler->list_begin(f->ctx, fn->index, instance->serial);
     }
     ic_function_set_deadlines(fn, f->config->node_timeout);

@@ -326,6 +326,31 @@ static void a_wrong_position_is_listed(void **s)
     close_world(&w);
 }
 
+static bool two_are_gone(void *ctx)
+{
+    return ((struct world *)ctx)->gone == 2;
+}
+
+/* A node may not name more chunks than it could hold: each makes us remember something. */
+static void a_list_has_an_end(void **s)
+{
+    (void)s;
+    struct world w;
+    open_world(&w, 1);
+    put(&w, 5);
+    uint32_t lists = w.lists;
+    struct fake_node *n = node0(&w);
+    fake_bye(n, false);
+    fake_run(&w.fake, is_asleep, &w);
+    n->position += 3; /* it is a stranger, and listed, */
+    n->capacity = IC_CHUNK_OVERHEAD_BYTES - 1;
+    ic_functions_wake(w.f, 0);
+    fake_run(&w.fake, two_are_gone, &w); /* and gone again */
+    assert_int_equal(w.items, 0);
+    assert_int_equal(w.lists, lists);
+    close_world(&w);
+}
+
 static void a_difference_in_bytes_is_listed(void **s)
 {
     (void)s;
@@ -415,6 +440,7 @@ int main(void)
         leak_test(a_node_is_adopted_after_a_restart),
         leak_test(who_is_waited_for_is_adopted),
         leak_test(a_wrong_position_is_listed),
+        leak_test(a_list_has_an_end),
         leak_test(a_difference_in_bytes_is_listed),
         leak_test(a_lost_node_is_left_alone_until_it_returns),
         leak_test(a_long_invocation_is_ended),
