@@ -24,6 +24,20 @@ enum {
     COPY_MAX = 2048,                         /* shorter bytes are copied into the stream's blocks */
     OBJECT_COPY_MAX = IC_WINDOW_SMALL_BYTES, /* and objects: what is small waits for no reader, */
     OBJECT_COPY_LIMIT = 2 * IC_REPLY_QUEUE_MAX, /* if so much may wait: copies are counted */
+    AHEAD_PARTS = 32,                           /* of a reply behind the first: their objects are */
+    AHEAD_OBJECT_MAX = 16 << 10,                /* fetched as well if they are no larger, */
+    AHEAD_ALL_MAX = 4096,                       /* and so many for all clients at most */
+    AHEAD_MEMORY = 1024,                        /* what a read takes, about, beside its bytes */
+};
+
+/* An object of few bytes, fetched before its turn: one by one, each would take a turn of the loop
+ * of its own. */
+struct ahead {
+    struct ic_reply *reply;
+    struct part *part;
+    struct ic_get *get;  /* NULL: it has ended, with */
+    int result;          /* this */
+    struct ic_buf bytes; /* so far */
 };
 
 struct part {
@@ -32,6 +46,7 @@ struct part {
     struct ic_buf *bytes;       /* or NULL: a bulk of an object */
     struct ic_object *object;   /* shown; */
     bool sending;               /* its turn has come */
+    struct ahead *ahead;        /* or NULL */
     struct ic_reply_bill *bill; /* or NULL */
     uint64_t offset, length;
     const char *absent; /* what is said if the value turns out to be lost */
@@ -56,6 +71,26 @@ static size_t part_memory(const struct part *p)
 {
     return sizeof(*p) + (p->bytes == NULL ? (size_t)ic_catalog_object_memory(p->object)
                                           : sizeof(*p->bytes) + p->bytes->cap);
+}
+
+static size_t ahead_memory(const struct part *p)
+{
+    return sizeof(*p->ahead) + AHEAD_MEMORY + (size_t)p->length;
+}
+
+static void ahead_free(struct ic_reply *r, struct part *p)
+{
+    struct ahead *a = p->ahead;
+    if (a == NULL) {
+        return;
+    }
+    count_memory(r, -(int64_t)ahead_memory(p));
+    r->ahead--;
+    r->proxy->sessions->ahead--;
+    ic_get_free(a->get);
+    ic_buf_deinit(&a->bytes);
+    ic_free(a);
+    p->ahead = NULL;
 }
 
 static void reset_writer(struct ic_reply *r)
@@ -97,6 +132,7 @@ static void close_one(struct ic_reply *r, struct ic_reply_bill *bill)
 
 static void part_free(struct ic_reply *r, struct part *p)
 {
+    ahead_free(r, p);
     ic_list_remove(&p->node);
     r->part_count--;
     count_memory(r, -(int64_t)part_memory(p));
@@ -125,6 +161,9 @@ static struct part *last_part(const struct ic_reply *r)
 
 void ic_reply_stop(struct ic_reply *r)
 {
+    for (struct ic_list *node = r->parts.next; r->ahead > 0; node = node->next) {
+        ahead_free(r, IC_CONTAINER(node, struct part, node));
+    }
     ic_get_free(r->get);
     r->get = NULL;
     r->stream = NULL;
@@ -501,8 +540,8 @@ static void on_end(void *ctx, int result)
 
 static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end};
 
-/* All of it, or its next piece. */
-static bool fetch_object(struct ic_reply *r, struct part *p)
+/* P's object is to be fetched: it stays until it is sent. */
+static void take_turn(const struct ic_reply *r, struct part *p)
 {
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
@@ -511,6 +550,12 @@ static bool fetch_object(struct ic_reply *r, struct part *p)
         ic_store_send(r->proxy->store, p->object);
         p->sending = true;
     }
+}
+
+/* All of it, or its next piece. */
+static bool fetch_object(struct ic_reply *r, struct part *p)
+{
+    take_turn(r, p);
     uint64_t at = p->offset + r->given, rest = p->length - r->given;
     r->asked = rest == 0 ? 0 : ic_get_at_once(r->proxy, p->object, at, rest);
     r->get = ic_get_new(r->proxy, p->object, at, r->asked, &get_handler, r);
@@ -540,20 +585,129 @@ static bool may_send(struct ic_reply *r)
     return true;
 }
 
+/* ---- fetched ahead ---- */
+
+static void on_ahead_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
+{
+    struct ahead *a = ctx;
+    (void)owner;
+    if (ic_buf_append_slice(&a->bytes, bytes) < 0) {
+        a->result = IC_ENOMEM;
+    }
+}
+
+static void on_ahead_end(void *ctx, int result)
+{
+    struct ahead *a = ctx;
+    struct ic_reply *r = a->reply;
+    if (a->part->bill != NULL) {
+        a->part->bill->dollars += ic_get_dollars(a->get);
+    }
+    a->result = result < 0 ? result : a->result;
+    ic_get_free(a->get);
+    a->get = NULL;
+    if (a->part == first_part(r)) {
+        ic_reply_pump(r);
+        r->changed(r->ctx);
+    }
+}
+
+static const struct ic_get_handler ahead_handler = {.data = on_ahead_data, .end = on_ahead_end};
+
+/* There is room for all of it at once. */
+static bool may_go_ahead(const struct ic_reply *r, const struct part *p)
+{
+    return p->bytes == NULL && p->ahead == NULL && !p->object->evicted && p->length > 0 &&
+           p->length <= AHEAD_OBJECT_MAX && r->proxy->sessions->ahead < AHEAD_ALL_MAX &&
+           ic_get_at_once(r->proxy, p->object, p->offset, p->length) == p->length;
+}
+
+/* Out of memory: its turn will come. */
+static void go_ahead(struct ic_reply *r, struct part *p)
+{
+    struct ahead *a = ic_calloc(1, sizeof(*a));
+    if (a == NULL) {
+        return;
+    }
+    *a = (struct ahead){.reply = r, .part = p};
+    ic_buf_init(&a->bytes);
+    if (ic_buf_reserve(&a->bytes, (size_t)p->length) == 0) {
+        a->get = ic_get_new(r->proxy, p->object, p->offset, p->length, &ahead_handler, a);
+    }
+    if (a->get == NULL) {
+        ic_buf_deinit(&a->bytes);
+        ic_free(a);
+        return;
+    }
+    take_turn(r, p);
+    p->ahead = a;
+    r->ahead++;
+    r->proxy->sessions->ahead++;
+    count_memory(r, (int64_t)ahead_memory(p));
+}
+
+/* What follows the first part is asked for as well, when half of what was has been sent. */
+static void look_ahead(struct ic_reply *r)
+{
+    struct ic_turns *turns = &r->proxy->sessions->turns;
+    struct ic_list *node = r->parts.next->next;
+    if (r->ahead > AHEAD_PARTS / 2) {
+        return;
+    }
+    for (int i = 0; i < AHEAD_PARTS && node != &r->parts && ic_turns_may_work(turns, r->worker);
+         i++, node = node->next) {
+        struct part *p = IC_CONTAINER(node, struct part, node);
+        if (may_go_ahead(r, p)) {
+            ic_turns_worked(turns, r->worker, 1);
+            go_ahead(r, p);
+        }
+    }
+}
+
+/* P, the first, was fetched. False: the connection is broken. */
+static bool send_ahead(struct ic_reply *r, const struct part *p)
+{
+    const struct ahead *a = p->ahead;
+    if (a->result < 0) {
+        return end_object(r, p, a->result);
+    }
+    ic_books_get(r->proxy->books, p->length);
+    return send_header(r, p->length) && send_bytes(r, ic_buf_slice(&a->bytes), NULL) &&
+           end_object(r, p, 0);
+}
+
+/* ---- all of it ---- */
+
+/* P, the first, whose bytes are there, or which is nothing. False: the connection is broken. */
+static bool send_part(struct ic_reply *r, struct part *p)
+{
+    bool sent = p->bytes != NULL   ? send_bytes(r, ic_buf_slice(p->bytes), p->bytes)
+                : p->ahead != NULL ? send_ahead(r, p)
+                                   : send_empty(r, p);
+    if (sent) {
+        r->begun = false;
+        part_free(r, p);
+    }
+    return sent;
+}
+
 /* Until an object, whose bytes follow by themselves, or the end, or as much as this turn takes.
  * False: the connection is broken. */
 static bool send_parts(struct ic_reply *r)
 {
     struct part *p;
     while ((p = first_part(r)) != NULL && !must_wait(r) && may_send(r)) {
-        if (p->bytes == NULL && !p->object->evicted) {
-            return fetch_object(r, p);
-        }
-        if (!(p->bytes == NULL ? send_empty(r, p)
-                               : send_bytes(r, ic_buf_slice(p->bytes), p->bytes))) {
+        bool fetched = p->bytes != NULL || p->ahead != NULL || p->object->evicted;
+        if (!fetched && !fetch_object(r, p)) {
             return false;
         }
-        part_free(r, p);
+        if (!fetched || (p->ahead != NULL && p->ahead->get != NULL)) {
+            look_ahead(r);
+            return true;
+        }
+        if (!send_part(r, p)) {
+            return false;
+        }
     }
     return p != NULL || must_wait(r) || send_tail(r);
 }

@@ -12,6 +12,9 @@
  * ones where there is no room for a stripe: they are fetched in pieces of a unit, the next when the
  * system has taken the last, so that nobody waits for a client that reads slowly.
  *
+ * Objects of few bytes behind the first are fetched ahead, some at a time, as copies that are
+ * counted: one by one, each would take a turn of the loop, which others may fill.
+ *
  * A client that reads while it sends needs little of that: so no command begins while more waits
  * than the allowance. One that sends a whole pipeline before it reads is waited for in vain: the
  * allowance is raised each time nothing has gone out for a while, up to the limit.
@@ -69,6 +72,7 @@ struct ic_reply {
     size_t allowance;
     unsigned part_count;
     unsigned objects;
+    unsigned ahead;     /* of them are fetched before their turn */
     unsigned holds;     /* while not 0 nothing goes out */
     bool silent;        /* what is added will be taken back: null in place of objects */
     struct ic_get *get; /* fetches the first part */
