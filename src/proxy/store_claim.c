@@ -117,12 +117,12 @@ static bool evict_for(struct ic_store *s, struct ic_object *o, bool limits)
 }
 
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
- * much must go, because `maxmemory` was lowered, the rest goes in ticks to come. */
+ * much must go, because `maxmemory` was lowered, the rest goes in turns to come, whoever claims. */
 static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
 {
-    for (int evicted = 0;; evicted++) {
+    for (int steps = 0;; steps++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
-        bool limits = result == IC_EBUSY && evicted < IC_STORE_EVICT_SLICE;
+        bool limits = result == IC_EBUSY && s->made_room < IC_STORE_EVICT_SLICE;
         if (result == 0 || (result == IC_EBUSY && !limits)) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
@@ -131,7 +131,8 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
             return result;
         }
         bool evicts = result == IC_EBUSY && evict_for(s, o, limits);
-        if (!evicts && (evicted >= IC_STORE_EVICT_SLICE || !ic_store_give_up_waited(s))) {
+        s->made_room += evicts;
+        if (!evicts && (steps >= IC_STORE_EVICT_SLICE || !ic_store_give_up_waited(s))) {
             return IC_ENOSPC;
         }
     }

@@ -94,6 +94,7 @@ struct ic_store {
     struct ic_buf waiters; /* of struct ic_waiter */
     struct ic_buf ending;  /* the waiters ic_store_turn_end is calling */
     struct ic_buf owed;    /* of struct ic_owed */
+    uint32_t made_room;    /* objects that were evicted for drafts */
     bool scheduled;
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 

@@ -179,6 +179,9 @@ static void test_evicted_in_slices(void **state)
     assert_int_equal(world_draft(w, "new", 1, &o), 0);
     assert_int_equal(ic_store_count(w->store), COUNT - IC_STORE_EVICT_SLICE);
     ic_store_drop(w->store, o);
+    assert_int_equal(world_draft(w, "another", 1, &o), 0); /* in the same turn */
+    assert_int_equal(ic_store_count(w->store), COUNT - IC_STORE_EVICT_SLICE);
+    ic_store_drop(w->store, o);
     assert_true(ic_store_tick(w->store, w->now_ms, w->wall_ms));
     assert_int_equal(ic_store_count(w->store), COUNT - 2 * IC_STORE_EVICT_SLICE);
     world_tick(w);
