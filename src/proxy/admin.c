@@ -22,6 +22,8 @@
 struct ic_admin {
     struct ic_proxy *proxy;
     struct ic_http_server *server;
+    struct ic_buf metrics;  /* as they are in this turn; empty: not asked for yet */
+    struct ic_timer forget; /* them */
 };
 
 struct client_figures {
@@ -245,18 +247,34 @@ static int print_journal_failures(const struct ic_journal_stats *s, struct ic_bu
     return result;
 }
 
+/* IC_ENOMEM. */
+static int print_all(const struct ic_proxy *p, struct ic_buf *out)
+{
+    struct figures f = gather(p);
+    bool all = print_metrics(&f, out) == 0 && print_functions(p, out) == 0 &&
+               print_unknown(f.stats, out) == 0 && print_journal_failures(&f.journal, out) == 0;
+    return all ? 0 : IC_ENOMEM;
+}
+
+static void forget_metrics(void *ctx)
+{
+    struct ic_admin *a = ctx;
+    ic_buf_deinit(&a->metrics);
+}
+
+/* Whoever asks in the same turn is told the same: a large pool's figures take a while. */
 static void reply_metrics(struct ic_admin *a, struct ic_http_request *r)
 {
-    struct figures f = gather(a->proxy);
-    struct ic_buf text;
-    ic_buf_init(&text);
-    if (print_metrics(&f, &text) == 0 && print_functions(a->proxy, &text) == 0 &&
-        print_unknown(f.stats, &text) == 0 && print_journal_failures(&f.journal, &text) == 0) {
-        ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", ic_buf_slice(&text));
-    } else {
-        ic_http_drop(r);
+    if (a->metrics.len == 0) {
+        if (print_all(a->proxy, &a->metrics) < 0) {
+            ic_buf_deinit(&a->metrics);
+            ic_http_drop(r);
+            return;
+        }
+        ic_timer_start(&a->forget, 0);
     }
-    ic_buf_deinit(&text);
+    ic_http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8",
+                       ic_buf_slice(&a->metrics));
 }
 
 static void reply_health(const struct ic_proxy *p, struct ic_http_request *r)
@@ -301,6 +319,8 @@ int ic_admin_new(struct ic_proxy *proxy, struct ic_admin **out)
         return IC_ENOMEM;
     }
     a->proxy = proxy;
+    ic_buf_init(&a->metrics);
+    ic_timer_init(&a->forget, proxy->loop, forget_metrics, a);
     struct ic_http_options options = {
         .host = proxy->config->http_bind,
         .port = (uint16_t)proxy->config->http_port,
@@ -323,6 +343,8 @@ void ic_admin_free(struct ic_admin *a)
 {
     if (a != NULL) {
         ic_http_server_free(a->server);
+        ic_timer_stop(&a->forget);
+        ic_buf_deinit(&a->metrics);
         ic_free(a);
     }
 }
