@@ -22,7 +22,8 @@
 
 enum {
     VALUE_UNITS = 16,   /* of work: a value that begins */
-    END_UNITS = 40,     /* a connection that ends, */
+    GONE_UNITS = 2,     /* a client that is gone, */
+    END_UNITS = 38,     /* its connection that is closed, */
     END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
@@ -269,6 +270,9 @@ void ic_session_continue(struct ic_session *s)
 static size_t on_room(void *ctx, struct iovec *iov, size_t max)
 {
     struct ic_session *s = ctx;
+    if (s->gone) {
+        return 0;
+    }
     s->streaming_room = 0;
     s->starved = !may_work(s) || s->rest.len > 0;
     if (s->starved) {
@@ -323,31 +327,23 @@ static void on_received(void *ctx, size_t length)
 static void on_drained(void *ctx)
 {
     struct ic_session *s = ctx;
-    ic_reply_drained(&s->reply);
-    ic_session_continue(s);
+    if (!s->gone) {
+        ic_reply_drained(&s->reply);
+        ic_session_continue(s);
+    }
 }
 
 static void on_ended(void *ctx)
 {
     struct ic_session *s = ctx;
     s->ended = true;
-    if (ic_turns_used_up(&s->sessions->turns)) { /* many may leave at once */
-        ic_turns_line_up(&s->sessions->turns, &s->worker);
-    } else {
-        ic_session_continue(s);
-    }
+    ic_session_continue(s);
 }
 
 static void on_closed(void *ctx, int error)
 {
-    struct ic_session *s = ctx;
     (void)error;
-    s->closed = true;
-    if (ic_turns_used_up(&s->sessions->turns)) {
-        ic_turns_line_up(&s->sessions->turns, &s->worker);
-    } else {
-        ic_session_end(s, NULL);
-    }
+    ic_session_end(ctx, NULL);
 }
 
 static const struct ic_stream_handler stream_handler = {
@@ -400,8 +396,6 @@ static void go_on(void *ctx)
     struct ic_session *s = ctx;
     if (s->gone) {
         ic_session_leave(s);
-    } else if (s->closed) {
-        ic_session_end(s, NULL);
     } else {
         ic_session_continue(s);
     }
@@ -466,8 +460,22 @@ static void reap(void *ctx)
     ic_free(s);
 }
 
+static void close_connection(struct ic_session *s)
+{
+    if (s->stream == NULL) {
+        return;
+    }
+    ic_turns_worked(&s->sessions->turns, &s->worker,
+                    END_UNITS + ic_stream_unacknowledged(s->stream) / END_BYTES);
+    ic_stream_free(s->stream);
+    s->stream = NULL;
+    s->sessions->count--;
+}
+
+/* What takes long of it, as it does when many end at once, waits for a turn that has time. */
 void ic_session_end(struct ic_session *s, const char *why)
 {
+    struct ic_turns *turns = &s->sessions->turns;
     if (s->gone) {
         return;
     }
@@ -476,21 +484,20 @@ void ic_session_end(struct ic_session *s, const char *why)
                (unsigned long long)s->id, s->peer, why);
     }
     s->gone = true;
-    ic_turns_worked(&s->sessions->turns, &s->worker,
-                    END_UNITS + ic_stream_unacknowledged(s->stream) / END_BYTES);
+    ic_turns_worked(turns, &s->worker, GONE_UNITS);
     ic_timer_stop(&s->delay);
     ic_timer_stop(&s->patience);
     ic_worker_leave(&s->worker);
     ic_list_remove(&s->node);
     ic_list_push_back(&s->sessions->leaving, &s->node);
     ic_map_remove(&s->sessions->by_id, &s->id_node);
-    s->sessions->count--;
     ic_client_memory_leave(&s->sessions->memory, &s->charge);
     ic_reply_stop(&s->reply);
-    ic_stream_free(s->stream);
-    s->stream = NULL;
-    if (ic_turns_is_alone(&s->sessions->turns, &s->worker)) {
-        ic_turns_line_up(&s->sessions->turns, &s->worker); /* what it does comes to its end */
+    if (ic_turns_used_up(turns)) {
+        ic_turns_line_up(turns, &s->worker);
+    } else if (ic_turns_is_alone(turns, &s->worker)) {
+        close_connection(s);
+        ic_turns_line_up(turns, &s->worker); /* what it does comes to its end */
     } else {
         ic_session_leave(s);
     }
@@ -498,6 +505,7 @@ void ic_session_end(struct ic_session *s, const char *why)
 
 bool ic_session_leave(struct ic_session *s)
 {
+    close_connection(s);
     unsigned parts = s->reply.part_count < LEAVE_SLICE ? s->reply.part_count : LEAVE_SLICE;
     ic_turns_worked(&s->sessions->turns, &s->worker, parts / PARTS_A_UNIT);
     if (!ic_dispatch_leave(s) || ic_reply_drop_some(&s->reply, LEAVE_SLICE)) {

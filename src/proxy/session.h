@@ -10,6 +10,7 @@
  *    |-------- WORKING <-- the command takes more than its share of a turn (turns.h)
  *    '-------- DELAYED <-- DEBUG SLEEP
  *   any: QUIT, protocol error -> CLOSING (replies still go out) -> gone;  error, kill -> gone
+ *   gone -> closed -> freed, each as soon as a turn has time for it
  *
  * Reading stops while a command is executed, while a put has no room, and while much of the replies
  * waits and some of it goes out. If none goes out the client may be one that sends a whole pipeline
@@ -60,7 +61,7 @@ struct ic_session {
     struct ic_map_node id_node; /* there, too */
     struct ic_sessions *sessions;
     struct ic_proxy *proxy;
-    struct ic_stream *stream; /* NULL: it is gone */
+    struct ic_stream *stream; /* NULL: it is gone, and the connection closed */
     uint64_t id;
     uint64_t created_ms, active_ms; /* monotonic */
     uint64_t bytes_in;              /* received from the client, ever */
@@ -100,7 +101,6 @@ struct ic_session {
     bool key_too_long, processing, process_again, gone;
     bool starved; /* reading waits for us, not for the client */
     bool ended;   /* the client sends no more */
-    bool closed;  /* nor does it read: the session ends when it is its turn */
 
     /* What it takes. */
     struct ic_client_charge charge;
@@ -186,7 +186,8 @@ void ic_transaction_discard(struct ic_session *s);
 /* ---- between session.c, dispatch.c and value.c ------------------------------------ */
 
 struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *stream);
-/* Ends the connection at once; the memory goes at the turn's end. */
+/* At once nothing more is read or sent, and nobody sees S. The connection is closed and the memory
+ * given back in this turn, or in one to come if this is used up. */
 void ic_session_end(struct ic_session *s, const char *why);
 /* What the session waited for may have come: goes on with what was read, then reads on. */
 void ic_session_continue(struct ic_session *s);
@@ -206,8 +207,8 @@ struct ic_value *ic_session_last_value(const struct ic_session *s);
 /* The value of a request that is not complete: streaming, or complete and not sealed. NULL: none.
  */
 const struct ic_value *ic_session_open_value(const struct ic_session *s);
-/* Of clients that are gone, S is freed, or so much of it as a turn takes; what it does alone goes
- * on first. False: there is more. */
+/* Of clients that are gone, S is closed and freed, or so much of it as a turn takes; what it does
+ * alone goes on first. False: there is more. */
 bool ic_session_leave(struct ic_session *s);
 /* While they take more than maxmemory-clients the largest are closed, a few. True: more of them
  * have to be. */

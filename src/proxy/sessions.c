@@ -312,10 +312,8 @@ static void on_tick(void *ctx)
         const char *why = enough ? NULL : fault(s, now_ms);
         if (why != NULL) {
             cut(s, why);
-            cuts++;
-        } else {
-            ic_session_check_output(s);
         }
+        cuts += why != NULL || (!enough && !ic_session_check_output(s));
     }
     ic_timer_start(&all->tick, soon || enough ? SOON_MS : TICK_MS);
 }

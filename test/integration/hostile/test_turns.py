@@ -401,6 +401,24 @@ def test_clients_that_end_at_once_share_the_turns(cluster):
         s.close()
 
 
+@pytest.mark.parametrize("last", [b"QUIT\r\n", b"*1\r\n$x\r\n", b"POST x\r\n"], ids=["quit", "error", "http"])
+def test_clients_that_say_their_last_at_once_share_the_turns(cluster, small_turns, last):
+    client, clients = cluster.redis(), 300
+    crowd = [cluster.socket() for _ in range(clients)]
+    for s in crowd:
+        assert ask(s) == b""
+    client.config_resetstat()
+    cluster.kill("proxy", signal.SIGSTOP)
+    for s in crowd:
+        s.sendall(last)
+    cluster.kill("proxy", signal.SIGCONT)
+    for s in crowd:
+        while s.recv(1000):
+            pass
+        s.close()
+    assert client.info("stats")["ic_turn_work_max"] < 10 * clients, "one that ends is 40 units"
+
+
 def test_a_request_of_many_small_values_takes_little_memory(cluster):
     client, count = cluster.redis(), 20_000
     client.config_set("client-query-buffer-limit", "8mb")
