@@ -10,6 +10,7 @@
 #include "proxy/books.h"
 #include "proxy/get.h"
 #include "proxy/proxy.h"
+#include "proxy/reply_internal.h"
 #include "proxy/sessions.h"
 #include "proxy/store.h"
 #include "proxy/unavailable.h"
@@ -24,36 +25,9 @@ enum {
     COPY_MAX = 2048,                         /* shorter bytes are copied into the stream's blocks */
     OBJECT_COPY_MAX = IC_WINDOW_SMALL_BYTES, /* and objects: what is small waits for no reader, */
     OBJECT_COPY_LIMIT = 2 * IC_REPLY_QUEUE_MAX, /* if so much may wait: copies are counted */
-    AHEAD_PARTS = 32,                           /* of a reply behind the first: their objects are */
-    AHEAD_OBJECT_MAX = 16 << 10,                /* fetched as well if they are no larger, */
-    AHEAD_ALL_MAX = 4096,                       /* and so many for all clients at most */
-    AHEAD_MEMORY = 1024,                        /* what a read takes, about, beside its bytes */
 };
 
-/* An object of few bytes, fetched before its turn: one by one, each would take a turn of the loop
- * of its own. */
-struct ahead {
-    struct ic_reply *reply;
-    struct part *part;
-    struct ic_get *get;  /* NULL: it has ended, with */
-    int result;          /* this */
-    struct ic_buf bytes; /* so far */
-};
-
-struct part {
-    struct ic_list node;
-    uint64_t number;            /* in the order they were made */
-    struct ic_buf *bytes;       /* or NULL: a bulk of an object */
-    struct ic_object *object;   /* shown; */
-    bool sending;               /* its turn has come */
-    struct ahead *ahead;        /* or NULL */
-    struct ic_reply_bill *bill; /* or NULL */
-    uint64_t offset, length;
-    const char *absent; /* what is said if the value turns out to be lost */
-};
-
-/* MORE bytes wait, or fewer. What the writer may add is what is left of the limit. */
-static void count_memory(struct ic_reply *r, int64_t more)
+void ic_reply_count_memory(struct ic_reply *r, int64_t more)
 {
     r->parts_memory += (size_t)more;
     r->out.max = r->limit > r->parts_memory ? r->limit - r->parts_memory : 0;
@@ -62,35 +36,15 @@ static void count_memory(struct ic_reply *r, int64_t more)
 void ic_reply_set_limit(struct ic_reply *r, size_t limit)
 {
     r->limit = limit;
-    count_memory(r, 0);
+    ic_reply_count_memory(r, 0);
 }
 
 /* An object's place in the catalog stays with its part when it is evicted or deleted, so that
  * counts as well: once for each part, since nobody knows which will be the last. */
-static size_t part_memory(const struct part *p)
+static size_t part_memory(const struct ic_reply_part *p)
 {
     return sizeof(*p) + (p->bytes == NULL ? (size_t)ic_catalog_object_memory(p->object)
                                           : sizeof(*p->bytes) + p->bytes->cap);
-}
-
-static size_t ahead_memory(const struct part *p)
-{
-    return sizeof(*p->ahead) + AHEAD_MEMORY + (size_t)p->length;
-}
-
-static void ahead_free(struct ic_reply *r, struct part *p)
-{
-    struct ahead *a = p->ahead;
-    if (a == NULL) {
-        return;
-    }
-    count_memory(r, -(int64_t)ahead_memory(p));
-    r->ahead--;
-    r->proxy->sessions->ahead--;
-    ic_get_free(a->get);
-    ic_buf_deinit(&a->bytes);
-    ic_free(a);
-    p->ahead = NULL;
 }
 
 static void reset_writer(struct ic_reply *r)
@@ -124,18 +78,18 @@ static void close_one(struct ic_reply *r, struct ic_reply_bill *bill)
         if (parent != NULL) {
             parent->dollars += bill->dollars;
         }
-        count_memory(r, -(int64_t)bill->memory);
+        ic_reply_count_memory(r, -(int64_t)bill->memory);
         bill->settled(bill);
         bill = parent;
     }
 }
 
-static void part_free(struct ic_reply *r, struct part *p)
+static void part_free(struct ic_reply *r, struct ic_reply_part *p)
 {
-    ahead_free(r, p);
+    ic_reply_ahead_free(r, p);
     ic_list_remove(&p->node);
     r->part_count--;
-    count_memory(r, -(int64_t)part_memory(p));
+    ic_reply_count_memory(r, -(int64_t)part_memory(p));
     if (p->bytes != NULL) {
         ic_buf_unref(p->bytes);
     } else {
@@ -149,20 +103,16 @@ static void part_free(struct ic_reply *r, struct part *p)
     ic_free(p);
 }
 
-static struct part *first_part(const struct ic_reply *r)
+static struct ic_reply_part *last_part(const struct ic_reply *r)
 {
-    return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.next, struct part, node);
-}
-
-static struct part *last_part(const struct ic_reply *r)
-{
-    return ic_list_empty(&r->parts) ? NULL : IC_CONTAINER(r->parts.prev, struct part, node);
+    return ic_list_empty(&r->parts) ? NULL
+                                    : IC_CONTAINER(r->parts.prev, struct ic_reply_part, node);
 }
 
 void ic_reply_stop(struct ic_reply *r)
 {
     for (struct ic_list *node = r->parts.next; r->ahead > 0; node = node->next) {
-        ahead_free(r, IC_CONTAINER(node, struct part, node));
+        ic_reply_ahead_free(r, IC_CONTAINER(node, struct ic_reply_part, node));
     }
     ic_get_free(r->get);
     r->get = NULL;
@@ -171,10 +121,10 @@ void ic_reply_stop(struct ic_reply *r)
 
 bool ic_reply_drop_some(struct ic_reply *r, unsigned most)
 {
-    struct part *p = first_part(r);
+    struct ic_reply_part *p = ic_reply_first(r);
     for (; p != NULL && most > 0; most--) {
         part_free(r, p);
-        p = first_part(r);
+        p = ic_reply_first(r);
     }
     return p != NULL;
 }
@@ -187,11 +137,11 @@ void ic_reply_deinit(struct ic_reply *r)
     ic_buf_deinit(&r->tail);
 }
 
-static void push_part(struct ic_reply *r, struct part *p)
+static void push_part(struct ic_reply *r, struct ic_reply_part *p)
 {
     p->number = ++r->parts_made;
     r->part_count++;
-    count_memory(r, (int64_t)part_memory(p));
+    ic_reply_count_memory(r, (int64_t)part_memory(p));
     ic_list_push_back(&r->parts, &p->node);
 }
 
@@ -227,7 +177,7 @@ static bool close_tail(struct ic_reply *r)
     if (r->tail.len == 0) {
         return true;
     }
-    struct part *p = ic_calloc(1, sizeof(*p));
+    struct ic_reply_part *p = ic_calloc(1, sizeof(*p));
     struct ic_buf *bytes = p == NULL ? NULL : take_tail(r);
     if (bytes == NULL) {
         ic_free(p);
@@ -266,13 +216,13 @@ bool ic_reply_object(struct ic_reply *r, struct ic_object *object, uint64_t offs
         ic_resp_raw(&r->out, ic_slice_str(absent_text(r, is_range)));
         return !r->out.failed;
     }
-    struct part *p = close_tail(r) && r->out.max > 0 ? ic_calloc(1, sizeof(*p)) : NULL;
+    struct ic_reply_part *p = close_tail(r) && r->out.max > 0 ? ic_calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {
         r->out.failed = true;
         r->out.too_long = r->out.too_long || r->out.max == 0;
         return false;
     }
-    *p = (struct part){
+    *p = (struct ic_reply_part){
         .object = object, .offset = offset, .length = length, .absent = absent_text(r, is_range)};
     ic_store_show(object);
     r->objects++;
@@ -302,7 +252,7 @@ void ic_reply_rewind(struct ic_reply *r, struct ic_reply_mark mark)
         return;
     }
     cut_tail(r, 0);
-    struct part *p = last_part(r);
+    struct ic_reply_part *p = last_part(r);
     while (p != NULL && p->number > mark.parts) {
         if (p->number == mark.parts + 1 && p->bytes != NULL && mark.length > 0) {
             p->bytes->len = mark.length;
@@ -321,11 +271,11 @@ struct ic_slice ic_reply_since(const struct ic_reply *r, struct ic_reply_mark ma
 }
 
 /* The last object from NODE backwards that was added since MARK, or NULL. */
-static struct part *object_from(const struct ic_reply *r, struct ic_list *node,
-                                struct ic_reply_mark mark)
+static struct ic_reply_part *object_from(const struct ic_reply *r, struct ic_list *node,
+                                         struct ic_reply_mark mark)
 {
     for (; node != &r->parts; node = node->prev) {
-        struct part *p = IC_CONTAINER(node, struct part, node);
+        struct ic_reply_part *p = IC_CONTAINER(node, struct ic_reply_part, node);
         if (p->number <= mark.parts) {
             return NULL;
         }
@@ -342,7 +292,7 @@ bool ic_reply_has_objects(const struct ic_reply *r, struct ic_reply_mark mark)
 }
 
 /* P, or the outermost bill it is on by now, is on BILL. */
-static void put_on(struct part *p, struct ic_reply_bill *bill)
+static void put_on(struct ic_reply_part *p, struct ic_reply_bill *bill)
 {
     struct ic_reply_bill **to = &p->bill;
     while (*to != NULL && *to != bill) {
@@ -355,12 +305,12 @@ static void put_on(struct part *p, struct ic_reply_bill *bill)
 void ic_reply_put_on_bill(struct ic_reply *r, struct ic_reply_mark mark, struct ic_reply_bill *bill)
 {
     bill->open = 0;
-    for (struct part *p = object_from(r, r->parts.prev, mark); p != NULL;
+    for (struct ic_reply_part *p = object_from(r, r->parts.prev, mark); p != NULL;
          p = object_from(r, p->node.prev, mark)) {
         put_on(p, bill);
     }
     assert(bill->open > 0);
-    count_memory(r, (int64_t)bill->memory);
+    ic_reply_count_memory(r, (int64_t)bill->memory);
 }
 
 void ic_reply_hold(struct ic_reply *r)
@@ -456,7 +406,7 @@ static bool send_header(struct ic_reply *r, uint64_t length)
 static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
 {
     struct ic_reply *r = ctx;
-    uint64_t length = first_part(r)->length;
+    uint64_t length = ic_reply_first(r)->length;
     size_t most = r->limit < OBJECT_COPY_LIMIT ? COPY_MAX : OBJECT_COPY_MAX;
     bool copied = r->asked <= most;
     if (!r->begun && !send_header(r, length)) {
@@ -472,7 +422,7 @@ static void on_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
 }
 
 /* ERROR is said in place of P. False: the connection is broken. */
-static bool refuse(struct ic_reply *r, const struct part *p, const char *error)
+static bool refuse(struct ic_reply *r, const struct ic_reply_part *p, const char *error)
 {
     if (p->bill != NULL) {
         p->bill->failed = true;
@@ -483,7 +433,7 @@ static bool refuse(struct ic_reply *r, const struct part *p, const char *error)
 
 /* What P shows was evicted meanwhile: it is not there; or was given up after it had been deleted or
  * overwritten: it should be. */
-static bool send_empty(struct ic_reply *r, const struct part *p)
+static bool send_empty(struct ic_reply *r, const struct ic_reply_part *p)
 {
     return !p->object->given_up
                ? send_text(r, p->absent)
@@ -493,7 +443,7 @@ static bool send_empty(struct ic_reply *r, const struct part *p)
 }
 
 /* The bulk of P is over, or could not be read. False: the connection is broken. */
-static bool end_object(struct ic_reply *r, const struct part *p, int result)
+static bool end_object(struct ic_reply *r, const struct ic_reply_part *p, int result)
 {
     if (result == 0) {
         return (r->begun || send_header(r, p->length)) && send_text(r, "\r\n");
@@ -516,7 +466,7 @@ static bool end_object(struct ic_reply *r, const struct part *p, int result)
 static void on_end(void *ctx, int result)
 {
     struct ic_reply *r = ctx;
-    struct part *p = first_part(r);
+    struct ic_reply_part *p = ic_reply_first(r);
     if (p->bill != NULL) {
         p->bill->dollars += ic_get_dollars(r->get);
     }
@@ -540,8 +490,7 @@ static void on_end(void *ctx, int result)
 
 static const struct ic_get_handler get_handler = {.data = on_data, .end = on_end};
 
-/* P's object is to be fetched: it stays until it is sent. */
-static void take_turn(const struct ic_reply *r, struct part *p)
+void ic_reply_take_turn(const struct ic_reply *r, struct ic_reply_part *p)
 {
     for (struct ic_reply_bill *bill = p->bill; bill != NULL; bill = bill->parent) {
         bill->turn_us = bill->turn_us != 0 ? bill->turn_us : ic_clock_mono_us();
@@ -553,9 +502,9 @@ static void take_turn(const struct ic_reply *r, struct part *p)
 }
 
 /* All of it, or its next piece. */
-static bool fetch_object(struct ic_reply *r, struct part *p)
+static bool fetch_object(struct ic_reply *r, struct ic_reply_part *p)
 {
-    take_turn(r, p);
+    ic_reply_take_turn(r, p);
     uint64_t at = p->offset + r->given, rest = p->length - r->given;
     r->asked = rest == 0 ? 0 : ic_get_at_once(r->proxy, p->object, at, rest);
     r->get = ic_get_new(r->proxy, p->object, at, r->asked, &get_handler, r);
@@ -585,89 +534,10 @@ static bool may_send(struct ic_reply *r)
     return true;
 }
 
-/* ---- fetched ahead ---- */
-
-static void on_ahead_data(void *ctx, struct ic_slice bytes, struct ic_buf *owner)
-{
-    struct ahead *a = ctx;
-    (void)owner;
-    if (ic_buf_append_slice(&a->bytes, bytes) < 0) {
-        a->result = IC_ENOMEM;
-    }
-}
-
-static void on_ahead_end(void *ctx, int result)
-{
-    struct ahead *a = ctx;
-    struct ic_reply *r = a->reply;
-    if (a->part->bill != NULL) {
-        a->part->bill->dollars += ic_get_dollars(a->get);
-    }
-    a->result = result < 0 ? result : a->result;
-    ic_get_free(a->get);
-    a->get = NULL;
-    if (a->part == first_part(r)) {
-        ic_reply_pump(r);
-        r->changed(r->ctx);
-    }
-}
-
-static const struct ic_get_handler ahead_handler = {.data = on_ahead_data, .end = on_ahead_end};
-
-/* There is room for all of it at once. */
-static bool may_go_ahead(const struct ic_reply *r, const struct part *p)
-{
-    return p->bytes == NULL && p->ahead == NULL && !p->object->evicted && p->length > 0 &&
-           p->length <= AHEAD_OBJECT_MAX && r->proxy->sessions->ahead < AHEAD_ALL_MAX &&
-           ic_get_at_once(r->proxy, p->object, p->offset, p->length) == p->length;
-}
-
-/* Out of memory: its turn will come. */
-static void go_ahead(struct ic_reply *r, struct part *p)
-{
-    struct ahead *a = ic_calloc(1, sizeof(*a));
-    if (a == NULL) {
-        return;
-    }
-    *a = (struct ahead){.reply = r, .part = p};
-    ic_buf_init(&a->bytes);
-    if (ic_buf_reserve(&a->bytes, (size_t)p->length) == 0) {
-        a->get = ic_get_new(r->proxy, p->object, p->offset, p->length, &ahead_handler, a);
-    }
-    if (a->get == NULL) {
-        ic_buf_deinit(&a->bytes);
-        ic_free(a);
-        return;
-    }
-    take_turn(r, p);
-    p->ahead = a;
-    r->ahead++;
-    r->proxy->sessions->ahead++;
-    count_memory(r, (int64_t)ahead_memory(p));
-}
-
-/* What follows the first part is asked for as well, when half of what was has been sent. */
-static void look_ahead(struct ic_reply *r)
-{
-    struct ic_turns *turns = &r->proxy->sessions->turns;
-    struct ic_list *node = r->parts.next->next;
-    if (r->ahead > AHEAD_PARTS / 2) {
-        return;
-    }
-    for (int i = 0; i < AHEAD_PARTS && node != &r->parts && ic_turns_may_work(turns, r->worker);
-         i++, node = node->next) {
-        struct part *p = IC_CONTAINER(node, struct part, node);
-        if (may_go_ahead(r, p)) {
-            ic_turns_worked(turns, r->worker, 1);
-            go_ahead(r, p);
-        }
-    }
-}
-
 /* P, the first, was fetched. False: the connection is broken. */
-static bool send_ahead(struct ic_reply *r, const struct part *p)
+static bool send_ahead(struct ic_reply *r, const struct ic_reply_part *p)
 {
-    const struct ahead *a = p->ahead;
+    const struct ic_reply_ahead *a = p->ahead;
     if (a->result < 0) {
         return end_object(r, p, a->result);
     }
@@ -676,10 +546,8 @@ static bool send_ahead(struct ic_reply *r, const struct part *p)
            end_object(r, p, 0);
 }
 
-/* ---- all of it ---- */
-
 /* P, the first, whose bytes are there, or which is nothing. False: the connection is broken. */
-static bool send_part(struct ic_reply *r, struct part *p)
+static bool send_part(struct ic_reply *r, struct ic_reply_part *p)
 {
     bool sent = p->bytes != NULL   ? send_bytes(r, ic_buf_slice(p->bytes), p->bytes)
                 : p->ahead != NULL ? send_ahead(r, p)
@@ -695,14 +563,14 @@ static bool send_part(struct ic_reply *r, struct part *p)
  * False: the connection is broken. */
 static bool send_parts(struct ic_reply *r)
 {
-    struct part *p;
-    while ((p = first_part(r)) != NULL && !must_wait(r) && may_send(r)) {
+    struct ic_reply_part *p;
+    while ((p = ic_reply_first(r)) != NULL && !must_wait(r) && may_send(r)) {
         bool fetched = p->bytes != NULL || p->ahead != NULL || p->object->evicted;
         if (!fetched && !fetch_object(r, p)) {
             return false;
         }
         if (!fetched || (p->ahead != NULL && p->ahead->get != NULL)) {
-            look_ahead(r);
+            ic_reply_look_ahead(r);
             return true;
         }
         if (!send_part(r, p)) {
@@ -761,7 +629,7 @@ static bool is_kept(const struct ic_reply *r, uint64_t rest, uint64_t read)
 
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
 {
-    const struct part *p = first_part(r);
+    const struct ic_reply_part *p = ic_reply_first(r);
     if (p == NULL || !p->sending || !is_kept(r, p->length - r->given, ic_reply_acknowledged(r))) {
         return (struct ic_pool_use){0};
     }
