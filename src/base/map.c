@@ -82,9 +82,9 @@ static void move_bucket(struct ic_map *map)
     }
 }
 
-static void move_some(struct ic_map *map)
+static void move_some(struct ic_map *map, size_t most)
 {
-    for (int i = 0; i < MOVED_PER_CHANGE && map->old_next < map->old_count; i++) {
+    for (size_t i = 0; i < most && map->old_next < map->old_count; i++) {
         move_bucket(map);
     }
     if (map->old != NULL && map->old_next == map->old_count) {
@@ -116,11 +116,20 @@ static int resize(struct ic_map *map, size_t bucket_count)
     return 0;
 }
 
+static void shrink_if_sparse(struct ic_map *map)
+{
+    if (map->bucket_count >= (size_t)BUCKETS_MIN * SHRINK_FACTOR && !map->keep_size &&
+        map->count < map->bucket_count / SHRINK_BELOW) {
+        int shrunk = resize(map, map->bucket_count / SHRINK_FACTOR);
+        (void)shrunk; /* a table that stays large works as well */
+    }
+}
+
 /* ---- changing ---- */
 
 int ic_map_insert(struct ic_map *map, struct ic_map_node *node, struct ic_slice key)
 {
-    move_some(map);
+    move_some(map, MOVED_PER_CHANGE);
     if (map->count >= map->bucket_count) {
         size_t wanted = map->bucket_count == 0 ? BUCKETS_MIN : map->bucket_count * GROW_FACTOR;
         /* A table that cannot grow still works, with longer chains. */
@@ -158,12 +167,15 @@ void ic_map_remove(struct ic_map *map, struct ic_map_node *node)
         take_out(map->bucket, map->bucket_count, node) || take_out(map->old, map->old_count, node);
     assert(found);
     map->count--;
-    move_some(map);
-    if (map->bucket_count >= (size_t)BUCKETS_MIN * SHRINK_FACTOR && !map->keep_size &&
-        map->count < map->bucket_count / SHRINK_BELOW) {
-        int shrunk = resize(map, map->bucket_count / SHRINK_FACTOR);
-        (void)shrunk; /* a table that stays large works as well */
-    }
+    move_some(map, MOVED_PER_CHANGE);
+    shrink_if_sparse(map);
+}
+
+bool ic_map_settle(struct ic_map *map, size_t most)
+{
+    move_some(map, most);
+    shrink_if_sparse(map);
+    return map->old != NULL;
 }
 
 /* ---- walking ---- */

@@ -46,6 +46,9 @@ struct ic_map_node *ic_map_find(const struct ic_map *map, struct ic_slice key);
 int ic_map_insert(struct ic_map *map, struct ic_map_node *node, struct ic_slice key) IC_MUST_USE;
 /* NODE must be in the map. Never fails; shrinks the table when it is nearly empty. */
 void ic_map_remove(struct ic_map *map, struct ic_map_node *node);
+/* What changes would do, without one: moves MOST buckets that a resize has left, and begins to
+ * shrink a table that was kept large. True: there are more to be moved. */
+bool ic_map_settle(struct ic_map *map, size_t most);
 /* Calls VISIT for each node of the bucket at CURSOR (start with 0); returns the next cursor, 0 at
  * the end. VISIT must not change the map. A node is visited twice only if the table began to shrink
  * since the first call. */

@@ -418,6 +418,11 @@ void ic_catalog_walk_end(struct ic_catalog *c)
     keep_size(c);
 }
 
+bool ic_catalog_settle(struct ic_catalog *c, size_t most)
+{
+    return ic_map_settle(&c->keys->map, most);
+}
+
 struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random, uint64_t *looked)
 {
     struct ic_map_node *node = ic_map_pick(&c->keys->map, random, looked);

@@ -213,6 +213,8 @@ uint64_t ic_catalog_scan(const struct ic_catalog *c, uint64_t cursor,
 /* Between begin and end, which may be nested, no scan is shown an entry twice. */
 void ic_catalog_walk_begin(struct ic_catalog *c);
 void ic_catalog_walk_end(struct ic_catalog *c);
+/* As ic_map_settle: after walks, during which many entries went, the table is too large. */
+bool ic_catalog_settle(struct ic_catalog *c, size_t most);
 /* NULL: empty. *LOOKED as in ic_map_pick. */
 struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random, uint64_t *looked);
 

@@ -375,10 +375,10 @@ const char *ic_store_failure(const struct ic_store *s);
 
 /*
  * Call every 100 ms or so: removes expired keys and those of objects that were evicted or lost,
- * evicts what is beyond `maxmemory`, takes flushed ones apart, sweeps, carries objects into another
- * eviction policy if `eviction` has changed, each in bounded slices; journal ticks; a failed
- * journal is tried again. Returns true if more is to be done at once: call it again in the next
- * turn.
+ * evicts what is beyond `maxmemory`, takes flushed ones apart, shrinks the table of keys, sweeps,
+ * carries objects into another eviction policy if `eviction` has changed, each in bounded slices;
+ * journal ticks; a failed journal is tried again. Returns true if more is to be done at once: call
+ * it again in the next turn.
  */
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms);
 

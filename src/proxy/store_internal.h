@@ -28,6 +28,7 @@ enum {
     IC_STORE_ID_COUNTER_BITS = 40, /* object id = epoch (24 bits) | counter (40 bits) */
     IC_STORE_EXPIRE_SLICE = 200,   /* keys removed by one tick */
     IC_STORE_REAP_SLICE = 500,     /* keys of flushed sets taken apart by one tick */
+    IC_STORE_SETTLE_SLICE = 2048,  /* buckets of the keys' table moved by one tick */
     IC_STORE_LEAVE_SLICE = 500,    /* keys of evicted and lost objects removed by one tick */
     IC_STORE_NAMES_LOOKED = 1000,  /* keys of one object looked at for what any of them may say */
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick, and */

@@ -365,6 +365,7 @@ bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
     bool more = expire_some(s, wall_ms);
     more |= change_eviction(s);
     more |= reap_some(s);
+    more |= ic_catalog_settle(s->catalog, IC_STORE_SETTLE_SLICE);
     more |= ic_store_writable(s) && leave_some(s);
     more |= ic_store_writable(s) && ic_store_evict_some(s);
     more |= ic_store_end_lists_some(s);

@@ -223,12 +223,48 @@ static void test_pick_in_a_sparse_table(void **state)
     ic_map_deinit(&map);
 }
 
+/* It was kept large: without a change it gets as small as it would have with them, by and by. */
+static void test_a_sparse_table_settles(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000, MOST = 50 };
+    static struct item item[COUNT];
+    struct ic_map map;
+    uint64_t looked = 0;
+    ic_map_init(&map, 0, match);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        item[i].key = i;
+        assert_int_equal(ic_map_insert(&map, &item[i].node, key_of(&item[i])), 0);
+    }
+    map.keep_size = true;
+    for (uint32_t i = 2; i < COUNT; i++) {
+        ic_map_remove(&map, &item[i].node);
+    }
+    while (ic_map_settle(&map, MOST)) {
+    }
+    assert_true(map.bucket_count > COUNT);
+    map.keep_size = false;
+    size_t steps = 0, buckets = map.bucket_count;
+    for (bool more = true; more; steps++) {
+        size_t next = map.old_next;
+        more = ic_map_settle(&map, MOST);
+        assert_true(map.old_next <= next + MOST);
+        assert_ptr_equal(ic_map_find(&map, key_of(&item[1])), &item[1].node);
+    }
+    assert_true(steps >= buckets / MOST);
+    assert_non_null(ic_map_pick(&map, 1, &looked));
+    assert_in_range(looked, 1, 100);
+    assert_true(ic_map_memory(&map) < 100 * sizeof(void *));
+    ic_map_deinit(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_random_operations),         leak_test(test_scan_sees_what_stays),
         leak_test(test_no_change_moves_the_table), leak_test(test_scan_sees_nothing_twice),
         leak_test(test_insert_without_memory),     leak_test(test_pick_in_a_sparse_table),
+        leak_test(test_a_sparse_table_settles),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);
 }

@@ -116,6 +116,17 @@ def test_keys_shows_once_what_is_there_throughout(cluster, small_turns):
             assert lines[0] == b"*5000" and len(found) == 5000 and set(found) == there
 
 
+def test_a_table_that_a_walk_kept_large_gets_small_after_it(cluster, small_turns):
+    client = cluster.redis()
+    keys = many_keys(cluster, "short", 20_000)
+    before = client.info("memory")["ic_catalog_bytes"]
+    with cluster.socket() as walker, cluster.socket() as other:
+        walker.sendall(encode("KEYS", "no*such*key") * 2)
+        assert ask(other, encode("DEL", *keys)) == b":20000\r\n"
+        assert ask(walker) == b"*0\r\n" * 2
+    wait_until(lambda: client.info("memory")["ic_catalog_bytes"] < before / 20, "only its buckets would be a tenth")
+
+
 def test_a_walk_ends_with_its_client_and_with_the_keys(cluster, small_turns):
     client = cluster.redis()
     many_keys(cluster, "gone", 20_000)
