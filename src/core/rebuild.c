@@ -11,7 +11,8 @@
 
 enum {
     EPOCH_SHIFT = 40,     /* ids and versions: epoch (24 bits) | counter (40 bits) */
-    RIVALS_MAX = 8,       /* claims of one key, or of one id; more are unwanted as they come */
+    RIVALS_MAX = 8,       /* claims of one key, or of one id */
+    ALONE_MAX = 3,        /* of those of one key, made by the same function and by no other */
     OVERHEAD_BYTES = 160, /* per claim: the allocator's and the tables' share, in either form */
 };
 #define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
@@ -23,11 +24,14 @@ struct stored { /* an object id, and what is claimed of it */
     uint32_t count;
 };
 
-struct shown { /* a key, and the claims of its highest version */
+struct shown { /* a key, and what is claimed to be stored under it */
     struct ic_map_node node;
-    uint64_t version;
+    uint64_t floor;        /* older versions are outdated */
     struct ic_list claims; /* of struct claim, by same_key */
+    struct claim *winner;  /* once it is settled; NULL: none */
     uint32_t count, key_len;
+    uint32_t ranked; /* of `claims`, those in the heap: they have not come out yet */
+    bool settled;
     uint8_t key[];
 };
 
@@ -40,7 +44,9 @@ struct claim {
     int64_t expires_ms;
     uint32_t unit;
     uint16_t data, parity;
-    uint32_t seen; /* chunks that have a place */
+    uint32_t seen;      /* chunks that have a place */
+    uint32_t functions; /* that have them */
+    uint32_t votes;     /* of functions for expires_ms, less those for others */
     struct ic_rebuild_place place[];
 };
 
@@ -155,6 +161,123 @@ void ic_rebuild_free(struct ic_rebuild *r)
     ic_free(r);
 }
 
+/* ---- places ----------------------------------------------------------------- */
+
+static uint32_t places_on(const struct claim *c, uint16_t function)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < places(c); i++) {
+        count += c->place[i].serial != 0 && c->place[i].function == function;
+    }
+    return count;
+}
+
+/* What most functions say is believed; of as many on either side, the later time: nothing goes
+ * because one of two says so. */
+static void vote(struct claim *c, int64_t expires_ms)
+{
+    bool later = c->expires_ms != 0 && (expires_ms == 0 || expires_ms > c->expires_ms);
+    if (expires_ms == c->expires_ms) {
+        c->votes++;
+    } else if (c->votes == 0) {
+        c->expires_ms = expires_ms;
+        c->votes = 1;
+    } else if (--c->votes == 0 && later) {
+        c->expires_ms = expires_ms;
+    }
+}
+
+static void set_place(struct claim *c, uint16_t chunk, uint16_t function, uint32_t serial,
+                      int64_t expires_ms)
+{
+    if (places_on(c, function) == 0) {
+        c->functions++;
+        vote(c, expires_ms);
+    }
+    c->place[chunk] = (struct ic_rebuild_place){.serial = serial, .function = function};
+    c->seen++;
+}
+
+static void clear_place(struct claim *c, size_t chunk)
+{
+    c->place[chunk].serial = 0;
+    c->functions -= places_on(c, c->place[chunk].function) == 0;
+    c->seen--;
+}
+
+static bool is_there(const struct ic_rebuild *r, const struct ic_rebuild_place *p)
+{
+    return r->settings.holds(r->settings.ctx, p->function, p->serial);
+}
+
+static void give_up_place(const struct ic_rebuild *r, const struct claim *c, size_t chunk)
+{
+    r->settings.unwanted(r->settings.ctx, c->place[chunk].function, c->place[chunk].serial,
+                         c->stored->id, (uint16_t)chunk, cost_of(c));
+}
+
+static void give_up_chunks(const struct ic_rebuild *r, const struct claim *c)
+{
+    for (size_t i = 0; i < places(c); i++) {
+        if (c->place[i].serial != 0) {
+            give_up_place(r, c, i);
+        }
+    }
+}
+
+/*
+ * Chunk CHUNK has a place, and FUNCTION says that it has it as well: the one that has a place of
+ * its own without it gives way. (It says that it has several: a lost chunk that came back where
+ * another has been put meanwhile, or a lie.)
+ */
+static bool gives_way(const struct ic_rebuild *r, const struct claim *c, uint16_t chunk,
+                      uint16_t function)
+{
+    const struct ic_rebuild_place *place = &c->place[chunk];
+    return !is_there(r, place) ||
+           (places_on(c, place->function) > 1 && places_on(c, function) == 0);
+}
+
+/* False: another instance that counts as there has that chunk. */
+static bool take_place(const struct ic_rebuild *r, struct claim *c, uint16_t chunk,
+                       uint16_t function, uint32_t serial, int64_t expires_ms)
+{
+    const struct ic_rebuild_place *place = &c->place[chunk];
+    if (place->serial == serial && place->function == function) {
+        return true;
+    }
+    if (place->serial != 0) {
+        if (!gives_way(r, c, chunk, function)) {
+            return false;
+        }
+        if (is_there(r, place)) {
+            give_up_place(r, c, chunk);
+        }
+        clear_place(c, chunk);
+    }
+    set_place(c, chunk, function, serial, expires_ms);
+    return true;
+}
+
+/* ---- ranks ------------------------------------------------------------------ */
+
+static bool is_complete(const struct claim *c)
+{
+    return c->seen >= c->data;
+}
+
+/* d functions say so, and not one alone. */
+static bool is_vouched_for(const struct claim *c)
+{
+    return c->functions >= c->data && c->functions > 1;
+}
+
+static bool is_better(const struct claim *a, const struct claim *b)
+{
+    int rank_a = is_complete(a) + is_vouched_for(a), rank_b = is_complete(b) + is_vouched_for(b);
+    return rank_a != rank_b ? rank_a > rank_b : a->version > b->version;
+}
+
 /* ---- claims ----------------------------------------------------------------- */
 
 static void forget_stored_if_empty(struct ic_rebuild *r, struct stored *s)
@@ -173,12 +296,17 @@ static void forget_shown_if_empty(struct ic_rebuild *r, struct shown *k)
     }
 }
 
-/* Its key stays, for what takes its place; see forget_shown_if_empty. */
-static void free_claim(struct ic_rebuild *r, struct claim *c)
+static void unrank(struct ic_rebuild *r, struct claim *c)
 {
     r->stats.claims--;
-    r->stats.memory -= memory_of(c);
+    c->shown->ranked--;
     ic_heap_remove(&r->rank, &c->rank);
+}
+
+/* It is unranked. Its key stays, for what takes its place; see forget_shown_if_empty. */
+static void free_claim(struct ic_rebuild *r, struct claim *c)
+{
+    r->stats.memory -= memory_of(c);
     ic_list_remove(&c->same_id);
     ic_list_remove(&c->same_key);
     c->shown->count--;
@@ -187,32 +315,21 @@ static void free_claim(struct ic_rebuild *r, struct claim *c)
     ic_free(c);
 }
 
-static void give_up_chunks(const struct ic_rebuild *r, const struct claim *c)
+/* Its key stays. */
+static void drop_claim(struct ic_rebuild *r, struct claim *c)
 {
-    for (size_t i = 0; i < places(c); i++) {
-        if (c->place[i].serial != 0) {
-            r->settings.unwanted(r->settings.ctx, c->place[i].function, c->place[i].serial,
-                                 c->stored->id, (uint16_t)i, cost_of(c));
-        }
-    }
+    give_up_chunks(r, c);
+    unrank(r, c);
+    free_claim(r, c);
 }
 
-/* A higher version of K's key is there: all that is claimed of lower ones goes. */
-static void outdate(struct ic_rebuild *r, struct shown *k)
-{
-    IC_LIST_EACH (node, &k->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
-        give_up_chunks(r, c);
-        free_claim(r, c);
-    }
-}
-
-/* Chunk length and cost follow from the rest. */
+/* Chunk length and cost follow from the rest. A chunk that was sealed anew, by a repair or a
+ * handover, says when the key expired then. */
 static bool agrees(const struct claim *c, const struct ic_seal *seal)
 {
-    return c->version == seal->version && c->size == seal->object_size &&
-           c->expires_ms == seal->expires_ms && c->unit == seal->unit && c->data == seal->data &&
-           c->parity == seal->parity && ic_slice_equal(shown_key(c->shown), seal->key);
+    return c->version == seal->version && c->size == seal->object_size && c->unit == seal->unit &&
+           c->data == seal->data && c->parity == seal->parity &&
+           ic_slice_equal(shown_key(c->shown), seal->key);
 }
 
 /* The claim of S that SEAL agrees with, or NULL. */
@@ -283,7 +400,6 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
     c->version = seal->version;
     c->size = seal->object_size;
     c->chunk_length = seal->chunk_length;
-    c->expires_ms = seal->expires_ms;
     c->unit = seal->unit;
     c->data = seal->data;
     c->parity = seal->parity;
@@ -297,46 +413,113 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
     ic_list_push_back(&k->claims, &c->same_key);
     s->count++;
     k->count++;
+    k->ranked++;
     r->stats.claims++;
     r->stats.memory += memory_of(c);
     *out = c;
     return 0;
 }
 
-/* The claim of S that SEAL belongs to, made if need be; *OUT NULL: it is not wanted. */
-static int need_claim(struct ic_rebuild *r, struct stored *s, const struct ic_seal *seal,
-                      struct claim **out)
+/* FUNCTION says something else of S than C does, or C is NULL and it says something. */
+static bool says_otherwise(const struct stored *s, const struct claim *c, uint16_t function)
 {
-    *out = find_claim(s, seal);
-    if (*out != NULL || s->count == RIVALS_MAX) {
+    IC_LIST_EACH (node, &s->claims) {
+        const struct claim *other = IC_CONTAINER(node, struct claim, same_id);
+        if (other != c && places_on(other, function) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_alone(const struct claim *c, uint16_t function)
+{
+    return c->functions == 1 && places_on(c, function) > 0;
+}
+
+/* The claim of K that another one may replace: the worst of FUNCTION's own if these are too many,
+ * else of all if those are. NULL: there is room, or (*FULL) no such claim. */
+static struct claim *find_worst(const struct shown *k, uint16_t function, bool *full)
+{
+    struct claim *worst = NULL;
+    uint32_t alone = 0;
+    IC_LIST_EACH (node, &k->claims) {
+        alone += is_alone(IC_CONTAINER(node, struct claim, same_key), function);
+    }
+    *full = alone >= ALONE_MAX || k->count == RIVALS_MAX;
+    if (!*full) {
+        return NULL;
+    }
+    IC_LIST_EACH (node, &k->claims) {
+        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        bool counts = alone >= ALONE_MAX ? is_alone(c, function) : !is_vouched_for(c);
+        if (counts && (worst == NULL || is_better(worst, c))) {
+            worst = c;
+        }
+    }
+    return worst;
+}
+
+/* False: a claim of VERSION that FUNCTION would make is not wanted. */
+static bool make_room(struct ic_rebuild *r, struct shown *k, uint16_t function, uint64_t version)
+{
+    bool full;
+    struct claim *worst = find_worst(k, function, &full);
+    if (worst != NULL && worst->version < version) {
+        drop_claim(r, worst);
+        return true;
+    }
+    return !full;
+}
+
+/* The claim of S, which the caller keeps, that SEAL belongs to, made if need be; *OUT NULL: it is
+ * not wanted. */
+static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
+                      const struct ic_seal *seal, struct claim **out)
+{
+    struct claim *c = find_claim(s, seal);
+    *out = NULL;
+    if (says_otherwise(s, c, function)) {
+        return 0;
+    }
+    *out = c;
+    if (c != NULL || s->count > RIVALS_MAX) {
         return 0;
     }
     struct shown *k = need_shown(r, seal->key);
     if (k == NULL) {
         return IC_ENOMEM;
     }
-    if (seal->version < k->version) {
+    if (seal->version < k->floor || !make_room(r, k, function, seal->version)) {
         return 0;
     }
-    if (seal->version > k->version) {
-        s->count++; /* keeps S, if what is outdated is all that is claimed of it */
-        outdate(r, k);
-        s->count--;
-        k->version = seal->version;
-    }
-    return k->count == RIVALS_MAX ? 0 : make_claim(r, s, k, seal, out);
+    return make_claim(r, s, k, seal, out);
 }
 
-static int sort_in(struct ic_rebuild *r, uint64_t id, const struct ic_seal *seal,
+static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const struct ic_seal *seal,
                    struct claim **out)
 {
     struct stored *s = need_stored(r, id);
     if (s == NULL) {
         return IC_ENOMEM;
     }
-    int result = need_claim(r, s, seal, out);
+    s->count++; /* keeps S when a claim of its makes room */
+    int result = need_claim(r, s, function, seal, out);
+    s->count--;
     forget_stored_if_empty(r, s);
     return result;
+}
+
+/* C is there for certain: nothing older of its key is wanted. */
+static void outdate_others(struct ic_rebuild *r, struct claim *c)
+{
+    c->shown->floor = c->version;
+    IC_LIST_EACH (node, &c->shown->claims) {
+        struct claim *other = IC_CONTAINER(node, struct claim, same_key);
+        if (other->version < c->version) {
+            drop_claim(r, other);
+        }
+    }
 }
 
 /* ---- items ------------------------------------------------------------------ */
@@ -373,29 +556,9 @@ static void drop_oldest(struct ic_rebuild *r)
         struct shown *k = c->shown;
         r->floor = c->version;
         r->stats.dropped++;
-        give_up_chunks(r, c);
-        free_claim(r, c);
+        drop_claim(r, c);
         forget_shown_if_empty(r, k);
     }
-}
-
-/* False: another instance that counts as there has that chunk. */
-static bool take_place(struct ic_rebuild *r, struct claim *c, uint16_t chunk, uint16_t function,
-                       uint32_t serial)
-{
-    struct ic_rebuild_place *place = &c->place[chunk];
-    if (place->serial == serial && place->function == function) {
-        return true;
-    }
-    if (place->serial != 0) {
-        if (r->settings.holds(r->settings.ctx, place->function, place->serial)) {
-            return false;
-        }
-        c->seen--;
-    }
-    *place = (struct ic_rebuild_place){.serial = serial, .function = function};
-    c->seen++;
-    return true;
 }
 
 int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, uint32_t epoch,
@@ -407,33 +570,31 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
     if (!possible(item, epoch)) {
         r->stats.impossible += item->sealed;
     } else if (item->seal.version > r->floor) {
-        int result = sort_in(r, item->object_id, &item->seal, &c);
+        int result = sort_in(r, function, item->object_id, &item->seal, &c);
         if (result < 0) {
             return result;
         }
     }
-    if (c == NULL || !take_place(r, c, item->chunk, function, serial)) {
+    if (c == NULL || !take_place(r, c, item->chunk, function, serial, item->seal.expires_ms)) {
         refuse_item(r, function, serial, item);
         return 0;
     }
     r->stats.bytes += cost_of(c);
+    if (is_vouched_for(c)) {
+        outdate_others(r, c);
+    }
     drop_oldest(r);
     return 0;
 }
 
 /* ---- the outcome ------------------------------------------------------------ */
 
-/* Contradictory claims stay until the end, so that each can be compared with all. */
-static bool is_contested(const struct claim *c)
-{
-    return c->shown->count > 1 || c->stored->count > 1;
-}
-
-static bool wins(const struct claim *c)
+/* It has more chunks than each that contradicts it: of its id, or of its key and version. */
+static bool prevails(const struct claim *c)
 {
     IC_LIST_EACH (node, &c->shown->claims) {
         const struct claim *rival = IC_CONTAINER(node, struct claim, same_key);
-        if (rival != c && rival->seen >= c->seen) {
+        if (rival != c && rival->version == c->version && rival->seen >= c->seen) {
             return false;
         }
     }
@@ -446,43 +607,87 @@ static bool wins(const struct claim *c)
     return true;
 }
 
-static void free_out(struct ic_rebuild *r)
+/* Their instances are gone since they were listed. */
+static void clear_gone_places(const struct ic_rebuild *r, struct claim *c)
 {
-    if (r->out != NULL && !is_contested(r->out)) {
-        struct shown *k = r->out->shown;
-        free_claim(r, r->out);
-        forget_shown_if_empty(r, k);
+    for (size_t i = 0; i < places(c); i++) {
+        if (c->place[i].serial != 0 && !is_there(r, &c->place[i])) {
+            clear_place(c, i);
+        }
     }
-    r->out = NULL;
+}
+
+/* Decides what K shows. */
+static void settle(const struct ic_rebuild *r, struct shown *k)
+{
+    k->settled = true;
+    IC_LIST_EACH (node, &k->claims) {
+        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        clear_gone_places(r, c);
+    }
+    IC_LIST_EACH (node, &k->claims) {
+        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        if (prevails(c) && (k->winner == NULL || is_better(c, k->winner))) {
+            k->winner = c;
+        }
+    }
+}
+
+/* When all claims of K have come out; those of ids that others claim stay until the end, so that
+ * each can be compared with all. */
+static void free_settled(struct ic_rebuild *r, struct shown *k)
+{
+    if (k->ranked > 0) {
+        return;
+    }
+    IC_LIST_EACH (node, &k->claims) {
+        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        if (c->stored->count == 1) {
+            free_claim(r, c);
+        }
+    }
+    forget_shown_if_empty(r, k);
+}
+
+static struct ic_rebuilt describe(const struct claim *c)
+{
+    return (struct ic_rebuilt){
+        .key = shown_key(c->shown),
+        .id = c->stored->id,
+        .version = c->version,
+        .size = c->size,
+        .chunk_length = c->chunk_length,
+        .chunk_cost = cost_of(c),
+        .expires_ms = c->expires_ms,
+        .unit = c->unit,
+        .data = c->data,
+        .parity = c->parity,
+        .place = c->place,
+    };
 }
 
 bool ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out)
 {
     struct ic_heap_node *node;
-    free_out(r);
+    if (r->out != NULL) {
+        free_settled(r, r->out->shown);
+        r->out = NULL;
+    }
     while ((node = ic_heap_first(&r->rank)) != NULL) {
         struct claim *c = claim_of_rank(node);
-        ic_heap_remove(&r->rank, node);
-        if (is_contested(c) && !wins(c)) {
-            r->stats.contested++;
-            give_up_chunks(r, c);
-            continue;
+        struct shown *k = c->shown;
+        unrank(r, c);
+        if (!k->settled) {
+            settle(r, k);
         }
-        r->out = c;
-        *out = (struct ic_rebuilt){
-            .key = shown_key(c->shown),
-            .id = c->stored->id,
-            .version = c->version,
-            .size = c->size,
-            .chunk_length = c->chunk_length,
-            .chunk_cost = cost_of(c),
-            .expires_ms = c->expires_ms,
-            .unit = c->unit,
-            .data = c->data,
-            .parity = c->parity,
-            .place = c->place,
-        };
-        return true;
+        if (c == k->winner) {
+            r->out = c;
+            *out = describe(c);
+            return true;
+        }
+        r->stats.contested += !prevails(c);
+        give_up_chunks(r, c);
+        free_settled(r, k);
     }
     return false;
 }

@@ -1,17 +1,40 @@
 /*
  * rebuild.h - which versions the functions hold, when no journal says so: seals as the
- * instances list them go in, the newest version of each key comes out. Pure: no I/O, no clock.
+ * instances list them go in, the newest complete version of each key comes out. Pure: no I/O, no
+ * clock.
  *
- *   items, in any order --ic_rebuild_item--> claims, by key: the highest version seen so far
+ *   items, in any order --ic_rebuild_item--> claims, by key and by object id
  *       |                                       |
- *       | older, unsealed, impossible,          '--ic_rebuild_next--> oldest version first
- *       | or beyond the memory: unwanted
- *       '--> condemned by the owner
+ *       | unsealed, impossible, outdated,       |--a newer claim is vouched for--.
+ *       | or beyond the bounds                  |                                |
+ *       '--> condemned by the owner <-----------+--------------------------------'
+ *                                               |
+ *                          ic_rebuild_next: the best claim of each key, oldest version first;
+ *                          the chunks of its other claims are condemned
  *
- * A claim is what agreeing seals say of one stored version. The highest version of a key of which
- * any seal is seen wins, however few chunks it has: an older one is never shown. Seals that
- * contradict each other (a damaged or hostile node) are claims of their own: the one with the most
- * chunks wins, on a tie none does.
+ * A claim is what agreeing seals say of one stored version: its key, id, version, size, unit and
+ * code. Its expiry is what most functions say: a chunk that was sealed anew has that of its time.
+ *
+ *   vouched for   d functions, and at least two, each have a chunk: it outdates what is older, at
+ *                 once. (An acknowledged version has d + 1 functions if its code has parity.)
+ *   complete      d chunks, of which some are on the same function; or d is 1 and one function
+ *                 alone speaks of it: shown if nothing is vouched for
+ *   incomplete    it was being written, or chunks are lost: outdates nothing. The newest is given
+ *                 out if there is nothing better, for its owner to count.
+ *
+ * Of the same rank the newer one is shown. So a version of which too many chunks are lost gives way
+ * to an older one that is not deleted yet.
+ *
+ * Claims that contradict each other (of one id, or of one version of a key; a damaged or hostile
+ * node): the one with the most chunks prevails, on a tie none does. A function may say one thing of
+ * an id, and be the only one to speak of ALONE_MAX versions of a key; beyond them, and beyond
+ * RIVALS_MAX claims of a key, incomplete ones go first, then older ones.
+ *
+ * Codes need not be in the code table, which may have been another one when they were used. What
+ * one function can still do by lying: keep its chunks, make up keys, and versions of keys that no
+ * two others vouch for; complete a version that was being written and lacks one chunk; name, in
+ * place of its own, one chunk that another has, which is then lost as well if it was listed first;
+ * and fill the memory, so that old versions go.
  *
  * Beyond `memory_max` the oldest version goes, and from then on everything that is not newer than
  * it, so that no older version of its key can take its place.
@@ -55,7 +78,8 @@ struct ic_rebuild_place {
     uint16_t function;
 };
 
-/* One stored version and the only key it is known under: the one it was stored with. */
+/* One stored version and the only key it is known under: the one it was stored with. It may be
+ * incomplete. */
 struct ic_rebuilt {
     struct ic_slice key;
     uint64_t id, version, size, chunk_length, chunk_cost;
@@ -72,14 +96,14 @@ bool ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out) IC_MUST_USE;
 void ic_rebuild_refuse(struct ic_rebuild *r, const struct ic_rebuilt *v);
 
 struct ic_rebuild_stats {
-    uint64_t claims;     /* now, contradictory ones included */
+    uint64_t claims;     /* that have not come out yet, those of one key included */
     uint64_t memory;     /* bytes */
     uint64_t items;      /* seen */
     uint64_t bytes;      /* of chunks seen (ic_chunk_cost) */
     uint64_t impossible; /* items that no proxy of ours can have stored */
     uint64_t contested;  /* versions given up because their seals contradict each other */
-    uint64_t
-        dropped; /* versions given up because of memory_max; later items of theirs do not count */
+    /* versions given up because of memory_max; later items of theirs do not count */
+    uint64_t dropped;
 };
 struct ic_rebuild_stats ic_rebuild_stats(const struct ic_rebuild *r);
 

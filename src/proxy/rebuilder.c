@@ -60,7 +60,7 @@ static const struct ic_pool_instance *instance_of(const struct ic_rebuilder *r, 
 const char *ic_rebuilder_note(void)
 {
     return "the catalog is from the functions: deletes, flushes, renames, copies and changes of "
-           "expiry since a value was stored may be undone";
+           "expiry since a value was stored, and overwrites whose chunks are lost, may be undone";
 }
 
 static void log_progress(struct ic_rebuilder *r)

@@ -92,7 +92,7 @@ struct ic_store_rebuild_stats {
     uint64_t objects;    /* gathered, and not dropped since */
     uint64_t bytes;      /* of the chunks gathered, as functions count them */
     uint64_t restored;   /* of the objects: keys now */
-    uint64_t unreadable; /* too few chunks are left */
+    uint64_t unreadable; /* too few chunks are left, and of every older one of that key */
     uint64_t expired;
     uint64_t contested; /* their seals contradict each other */
     uint64_t dropped;   /* beyond catalog-memory */

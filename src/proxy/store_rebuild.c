@@ -5,7 +5,8 @@
 /*
  * The catalog as the functions have it, when the journal is lost.
  *
- *     items of lists --> core/rebuild.h: the newest version of each key, the rest is condemned
+ *     items of lists --> core/rebuild.h: the newest complete version of each key, the rest is
+ *                        condemned
  *     then, in steps, the oldest version first:
  *         too few chunks, or expired --> condemned: the key is a miss
  *         else --> object and entry, attached and journalled

@@ -1,7 +1,7 @@
 """The journal is lost, damaged or set aside: the catalog comes back from the functions.
 
     fill --> stop the proxy: kill -9, down --keep-functions --> lose the journal --> up
-         --> every object is the newest that was stored, or a clean miss; never an older one
+         --> every key shows the newest version that is complete, or is a clean miss
 """
 import contextlib
 import os
@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ import pytest
 import redis
 
 from harness import INFINICACHE, alive, noise, pump, wait_until
+from node_link import ITEM, ITEM_LAST, SEAL, Frame
 
 SIZES = (0, 1, 100, 5000, 65535, 65536, 300000, 1500000, 9000000)
 
@@ -249,6 +251,107 @@ def test_lost_functions(new_cluster):
     assert persistence(cluster.redis())["ic_rebuild_unreadable_keys"] > 0
 
 
+# ---- versions that are not what they seem ---------------------------------------------
+
+NODES = [f"infinicache-{i}" for i in range(6)]
+VALUES = {f"k{i}": noise((300, 30000)[i % 2], i) for i in range(40)}
+SEALED = struct.Struct("<QQQqIHHI")  # chunk length, size, version, expiry, unit, d, p, key length
+
+
+def filled_proxy(new_proxy, **directives):
+    """A proxy before nodes that are this test's, with VALUES."""
+    proxy = new_proxy(functions=6, code_table="16kb:1+2,*:3+2", **directives)
+    for key, value in VALUES.items():
+        proxy.redis.set(key, value)
+    return proxy
+
+
+def start_anew(proxy):
+    proxy.start(loads=False)
+    wait_until(lambda: persistence(proxy.redis)["loading"] == 0, "it has rebuilt its catalog")
+    assert persistence(proxy.redis)["ic_rebuild_functions_done"] == 6
+
+
+def check_values(proxy):
+    wrong = {key for key, value in VALUES.items() if proxy.redis.get(key) != value}
+    assert not wrong
+
+
+@pytest.mark.parametrize("damage", ["lost", "asked-for"])
+def test_half_overwritten(new_proxy, damage):
+    """Killed when one or two of the five chunks of new values are sealed: the old ones are whole."""
+    proxy = filled_proxy(new_proxy, node_timeout="30s", write_deadline="30s")
+    sealing, mute = ([proxy.lambda_.node(name) for name in names] for names in (NODES[:2], NODES[2:]))
+    for node in mute:
+        node.on_request = lambda node, frame: frame.type == SEAL  # lost with the link
+
+    def sealed():
+        return {object_id for node in sealing for (object_id, _), c in list(node.chunks.items())
+                if c["sealed"]}
+
+    before = sealed()
+    large = [key for key, value in VALUES.items() if len(value) == 30000][:10]
+
+    def overwrite(key):
+        with contextlib.suppress(redis.exceptions.ConnectionError):
+            acknowledged.append(redis.Redis(port=proxy.port, retry=None).set(key, noise(30000, 1000)))
+
+    acknowledged = []
+    setters = [threading.Thread(target=overwrite, args=(key,)) for key in large]
+    for setter in setters:
+        setter.start()
+    wait_until(lambda: len(sealed() - before) == len(large), "a chunk of each is sealed")
+    proxy.kill()
+    for setter in setters:
+        setter.join()
+    assert not acknowledged
+    for node in mute:
+        node.on_request = None
+    if damage == "lost":
+        lose(proxy)
+    else:
+        proxy.directives["rebuild"] = "yes"
+    start_anew(proxy)
+    check_values(proxy)
+
+
+def made_up(node, lie):
+    """What NODE may say of the keys it knows besides the truth."""
+    body = b""
+    for n, ((own, _), chunk) in enumerate(list(node.chunks.items())):
+        head = SEALED.unpack_from(chunk["seal"])
+        key = chunk["seal"][SEALED.size:]
+        object_id = ((node.epoch - 1) << 40) | (0xFF00000000 + n)
+
+        def item(oid, index, length, size, version, d, p, named=key):
+            return (struct.pack("<QQHH", oid, length, index, 1) +
+                    SEALED.pack(length, size, version, 0, 64, d, p, len(named)) + named)
+
+        if lie == "a-code-of-one-chunk":
+            body += item(object_id, 0, 64, 7, object_id, 1, 0)
+        elif lie == "every-chunk-is-here":
+            body += b"".join(item(object_id, i, 64, 100, object_id, 3, 2) for i in range(5))
+        elif lie == "many-versions":
+            body += b"".join(item(object_id + (i << 20), 0, 64, 7, object_id + (i << 20), 1, 2)
+                             for i in range(20))
+        elif lie == "another-key-of-the-same-object":
+            body += item(own, 0, 64, 7, head[2], 1, 0, b"x" + key)
+    return body
+
+
+@pytest.mark.parametrize("lie", ["a-code-of-one-chunk", "every-chunk-is-here", "many-versions",
+                                 "another-key-of-the-same-object"])
+def test_one_node_lies(new_proxy, lie):
+    proxy = filled_proxy(new_proxy)
+    liar = proxy.lambda_.node(NODES[0])
+    truth = liar.items
+    liar.items = lambda: Frame(ITEM, made_up(liar, lie) + truth().body, flags=ITEM_LAST)
+    proxy.kill(signal.SIGTERM)
+    lose(proxy)
+    start_anew(proxy)
+    check_values(proxy)
+
+
 # ---- while it goes on --------------------------------------------------------------
 
 class Relay:
@@ -449,13 +552,13 @@ class Writer(threading.Thread):
                 self.sets += 1
 
     def check(self, client):
-        """The last acknowledged version, or the one that was under way, or (since that one's
-        seals count although it was never committed) a miss. Never an older one."""
+        """The last acknowledged version, or the one that was under way. Never an older one, and
+        never a miss."""
         for key, version in self.floor.items():
             found = client.get(key)
             may = [self.value(key, version)]
             if key == self.writing:
-                may += [self.value(key, version + 1), None]
+                may += [self.value(key, version + 1)]
             assert found in may, f"{key}: {found and found[:20]!r}, last {version}"
             if found != may[0]:
                 self.floor[key] = version + 1

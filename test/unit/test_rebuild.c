@@ -77,26 +77,203 @@ static uint32_t found(const struct ic_rebuilt *v)
     return n;
 }
 
-static void test_newest_version_wins(void **state)
+/* As seal, of another code. */
+static struct ic_item seal_of(uint64_t id, uint64_t version, const char *key, uint16_t data,
+                              uint16_t parity, uint16_t chunk)
+{
+    struct ic_item item = seal(id, version, key, 1000, chunk);
+    struct ic_layout l;
+    ic_layout_init(&l, 1000, data, parity, UNIT);
+    item.seal.data = data;
+    item.seal.parity = parity;
+    item.seal.chunk_length = item.written_bytes = l.chunk_length;
+    return item;
+}
+
+/* Chunks FIRST .. LAST of an object, each on a function of its own. */
+static void give_chunks(struct owner *o, uint64_t id, uint64_t version, uint16_t first,
+                        uint16_t last)
+{
+    for (uint16_t i = first; i <= last; i++) {
+        give(o, i, SERIAL, seal(id, version, "a", 1000, i));
+    }
+}
+
+/* What "a" shows: an object that has CHUNKS chunks; everything is asked for, and freed. */
+static void check_shown(struct owner *o, uint64_t id, uint32_t chunks)
+{
+    struct ic_rebuilt v;
+    bool shown = false;
+    while (ic_rebuild_next(o->r, &v)) {
+        if (ic_slice_equal(v.key, ic_slice_str("a"))) {
+            assert_false(shown);
+            assert_int_equal(v.id, id);
+            assert_int_equal(found(&v), chunks);
+            shown = true;
+        }
+    }
+    assert_true(shown);
+    assert_int_equal(ic_rebuild_stats(o->r).claims, 0);
+    ic_rebuild_free(o->r);
+}
+
+/* A newer version that is half written outdates nothing, whichever is listed first. */
+static void test_newest_complete_version_wins(void **state)
+{
+    (void)state;
+    for (int newer_first = 0; newer_first < 2; newer_first++) {
+        for (uint16_t chunks = 1; chunks <= 4; chunks++) {
+            struct owner o;
+            begin(&o, 1 << 20);
+            if (newer_first) {
+                give_chunks(&o, ID(3), ID(4), 0, chunks - 1);
+            }
+            give_chunks(&o, ID(1), ID(2), 0, 5);
+            if (!newer_first) {
+                give_chunks(&o, ID(3), ID(4), 0, chunks - 1);
+            }
+            assert_int_equal(o.unwanted, chunks < 4 ? 0 : 6);
+            check_shown(&o, chunks < 4 ? ID(1) : ID(3), chunks < 4 ? 6 : 4);
+            assert_int_equal(o.unwanted, chunks < 4 ? chunks : 6);
+        }
+    }
+}
+
+/* None is complete: the newest is told, for its owner to count. */
+static void test_no_complete_version(void **state)
 {
     (void)state;
     struct owner o;
-    struct ic_rebuilt v;
     begin(&o, 1 << 20);
-    for (uint16_t i = 0; i < 6; i++) {
-        give(&o, i, SERIAL, seal(ID(1), ID(2), "a", 1000, i));
-    }
-    give(&o, 6, SERIAL, seal(ID(3), ID(4), "a", 50, 0)); /* one chunk of four */
-    assert_int_equal(o.unwanted, 6);
-    give(&o, 0, SERIAL, seal(ID(1), ID(2), "a", 1000, 0));
-    assert_int_equal(o.unwanted, 7);
+    give_chunks(&o, ID(1), ID(2), 0, 2);
+    give_chunks(&o, ID(3), ID(4), 0, 0);
+    check_shown(&o, ID(3), 1);
+    assert_int_equal(o.unwanted, 3);
+}
+
+/* What is there is looked at when it is decided: an instance may be gone since its list. */
+static void test_gone_when_it_is_decided(void **state)
+{
+    (void)state;
+    struct owner o;
+    begin(&o, 1 << 20);
+    give_chunks(&o, ID(1), ID(2), 0, 3);
+    give(&o, 0, SERIAL + 1, seal_of(ID(3), ID(4), "a", 1, 0, 0)); /* complete, on one function */
+    give(&o, 0, SERIAL + 1, seal_of(ID(5), ID(6), "b", 1, 0, 0));
+    give(&o, 1, SERIAL, seal_of(ID(7), ID(8), "b", 2, 0, 0)); /* half of it */
+    o.gone = SERIAL + 1;
+    struct ic_rebuilt v;
     assert_true(ic_rebuild_next(o.r, &v));
-    assert_int_equal(v.id, ID(3));
-    assert_int_equal(v.size, 50);
-    assert_int_equal(found(&v), 1);
-    assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
+    assert_int_equal(v.id, ID(1));
+    assert_true(ic_rebuild_next(o.r, &v));
+    assert_int_equal(v.id, ID(7));
     assert_false(ic_rebuild_next(o.r, &v));
     ic_rebuild_free(o.r);
+}
+
+/* All that function 9 can make up of a newer version, before or after the others' lists. */
+static void lie(struct owner *o, int kind)
+{
+    for (uint16_t i = 0; i < 20; i++) {
+        uint64_t made_up = kind == 1 ? i / 6U : i;
+        uint64_t id = ((uint64_t)(EPOCH - 1) << 40) + made_up;
+        switch (kind) {
+        case 0: /* a version is one chunk */
+            give(o, 9, SERIAL, seal_of(id, id, "a", 1, 0, 0));
+            break;
+        case 1: /* the whole code is on one function */
+            give(o, 9, SERIAL, seal(id, id, "a", 1000, i % 6));
+            break;
+        case 2: /* other versions of the object itself */
+            give(o, 9, SERIAL, seal(ID(1), id, "a", 1000, 5));
+            break;
+        case 3: /* the object is known under other keys */
+            give(o, 9, SERIAL, seal(ID(1), ID(2), i % 2 == 0 ? "b" : "c", 1000 + i, 5));
+            break;
+        case 4: /* all chunks of the object are here */
+            give(o, 9, SERIAL, seal(ID(1), ID(2), "a", 1000, i % 6));
+            break;
+        }
+    }
+}
+
+/* One function's word neither hides nor spoils what others have. */
+static void test_one_liar(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        for (int first = 0; first < 2; first++) {
+            struct owner o;
+            begin(&o, 1 << 20);
+            if (first) {
+                lie(&o, kind);
+            }
+            give_chunks(&o, ID(1), ID(2), 0, 4);
+            if (!first) {
+                lie(&o, kind);
+            }
+            /* It may have the chunk that nobody else has. */
+            check_shown(&o, ID(1), kind == 4 ? 6 : 5);
+        }
+    }
+}
+
+/* Of d = 1 a chunk is a version, but not against one that two functions speak of. */
+static void test_one_chunk_is_enough(void **state)
+{
+    (void)state;
+    for (uint16_t newer = 1; newer <= 2; newer++) {
+        for (uint16_t older = 1; older <= 2; older++) {
+            struct owner o;
+            begin(&o, 1 << 20);
+            for (uint16_t i = 0; i < newer; i++) {
+                give(&o, i, SERIAL, seal_of(ID(3), ID(4), "a", 1, 2, i));
+            }
+            for (uint16_t i = 0; i < older; i++) {
+                give(&o, 5 + i, SERIAL, seal_of(ID(1), ID(2), "a", 1, 1, i));
+            }
+            bool is_older = newer == 1 && older == 2;
+            check_shown(&o, is_older ? ID(1) : ID(3), is_older ? older : newer);
+        }
+    }
+}
+
+/* A lost chunk that came back where another has been put meanwhile: it is readable, and outdates
+ * nothing. */
+static void test_two_chunks_on_one_function(void **state)
+{
+    (void)state;
+    for (int with_older = 0; with_older < 2; with_older++) {
+        struct owner o;
+        begin(&o, 1 << 20);
+        give_chunks(&o, ID(3), ID(4), 0, 2);
+        give(&o, 2, SERIAL + 1, seal(ID(3), ID(4), "a", 1000, 3));
+        if (with_older) {
+            give_chunks(&o, ID(1), ID(2), 0, 3);
+        }
+        assert_int_equal(o.unwanted, 0);
+        check_shown(&o, with_older ? ID(1) : ID(3), 4);
+        assert_int_equal(o.unwanted, with_older ? 4 : 0);
+    }
+}
+
+/* Of too many versions of a key the newest stay, and those that are complete. */
+static void test_too_many_versions(void **state)
+{
+    (void)state;
+    struct owner o;
+    begin(&o, 1 << 20);
+    give_chunks(&o, ID(1), ID(2), 0, 3);
+    for (uint16_t i = 0; i < 40; i++) { /* each function has some */
+        give(&o, i % FUNCTIONS, SERIAL, seal(ID(10 + i), ID(50 + i), "a", 1000, 0));
+        assert_true(ic_rebuild_stats(o.r).claims <= 8);
+    }
+    give_chunks(&o, ID(49), ID(89), 1, 2);
+    assert_int_equal(ic_rebuild_stats(o.r).claims, 8);
+    give(&o, 0, SERIAL, seal(ID(10), ID(50), "a", 1000, 0)); /* older than what has stayed */
+    assert_int_equal(o.unwanted, 34);
+    give(&o, 8, SERIAL, seal(ID(49), ID(89), "a", 1000, 4));
+    check_shown(&o, ID(49), 4);
 }
 
 static void test_impossible_items(void **state)
@@ -175,6 +352,30 @@ static void test_contradiction(void **state)
     }
 }
 
+/* A chunk that was sealed anew says when the key expired then: what most say, else the later. */
+static void test_expiry(void **state)
+{
+    (void)state;
+    static const int64_t said[][6] = {{5, 5, 5, 0, 0, 0}, {9, 9, 9, 5, 5, 5}, {1, 9, 9, 9, 1, 9},
+                                      {1, 1, 1, 1, 1, 0}, {0, 0, 0, 0, 0, 1}, {1, 1, 9, 9, 9, 9}};
+    static const int64_t believed[] = {0, 9, 9, 1, 0, 9};
+    for (size_t i = 0; i < sizeof believed / sizeof *believed; i++) {
+        struct owner o;
+        struct ic_rebuilt v;
+        begin(&o, 1 << 20);
+        for (uint16_t c = 0; c < 6; c++) {
+            struct ic_item item = seal(ID(1), ID(2), "a", 1000, c);
+            item.seal.expires_ms = said[i][c];
+            give(&o, c, SERIAL, item);
+        }
+        assert_true(ic_rebuild_next(o.r, &v));
+        assert_int_equal(found(&v), 6);
+        assert_int_equal(v.expires_ms, believed[i]);
+        assert_false(ic_rebuild_next(o.r, &v));
+        ic_rebuild_free(o.r);
+    }
+}
+
 /* An id that is claimed under another key does not become two objects. */
 static void test_stolen_id(void **state)
 {
@@ -192,7 +393,7 @@ static void test_stolen_id(void **state)
     ic_rebuild_free(o.r);
 }
 
-/* A node that claims one id in ever new ways takes no more memory than its rivals may. */
+/* A node that claims one id in ever new ways is believed once. */
 static void test_flood_of_one_id(void **state)
 {
     (void)state;
@@ -204,8 +405,9 @@ static void test_flood_of_one_id(void **state)
         snprintf(key, sizeof key, "k%d", (int)i);
         give(&o, 0, SERIAL, seal(ID(1), ID(2 + i), key, 1000, 0));
     }
-    assert_true(ic_rebuild_stats(o.r).claims <= 8);
-    assert_int_equal(o.unwanted, 1000 - ic_rebuild_stats(o.r).claims);
+    assert_int_equal(ic_rebuild_stats(o.r).claims, 1);
+    assert_int_equal(o.unwanted, 999);
+    assert_true(ic_rebuild_next(o.r, &v));
     assert_false(ic_rebuild_next(o.r, &v));
     ic_rebuild_free(o.r);
 }
@@ -239,7 +441,7 @@ static void test_memory(void **state)
 
 /* ---- random orders ---- */
 
-enum { NAMES = 20, OBJECTS = 60, CHUNKS = 6 };
+enum { NAMES = 40, OBJECTS = 60, CHUNKS = 6 };
 
 struct truth {
     char key[8];
@@ -260,17 +462,25 @@ static void shuffle(struct ic_rng *rng, struct ic_item *item, uint16_t *function
     }
 }
 
-/* The object that KEY is to show: the highest version of which any seal is there. */
+static int chunks_of(const struct truth *t)
+{
+    int chunks = 0;
+    for (int c = 0; c < CHUNKS; c++) {
+        chunks += t->there[c];
+    }
+    return chunks;
+}
+
+/* The object that KEY is to show: the newest complete version; if there is none, the newest. */
 static const struct truth *expected(const struct truth *t, const char *key)
 {
     const struct truth *best = NULL;
-    for (int i = 0; i < OBJECTS; i++) {
-        bool any = false;
-        for (int c = 0; c < CHUNKS; c++) {
-            any |= t[i].there[c];
-        }
-        if (any && strcmp(t[i].key, key) == 0 && (best == NULL || t[i].version > best->version)) {
-            best = &t[i];
+    for (const struct truth *o = t; o < t + OBJECTS; o++) {
+        bool complete = chunks_of(o) >= 4, best_complete = best != NULL && chunks_of(best) >= 4;
+        if (chunks_of(o) > 0 && strcmp(o->key, key) == 0 &&
+            (best == NULL || complete > best_complete ||
+             (complete == best_complete && o->version > best->version))) {
+            best = o;
         }
     }
     return best;
@@ -365,10 +575,17 @@ static void test_failing_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_newest_version_wins),
+        leak_test(test_newest_complete_version_wins),
+        leak_test(test_no_complete_version),
+        leak_test(test_gone_when_it_is_decided),
+        leak_test(test_one_liar),
+        leak_test(test_one_chunk_is_enough),
+        leak_test(test_two_chunks_on_one_function),
+        leak_test(test_too_many_versions),
         leak_test(test_impossible_items),
         leak_test(test_same_chunk_twice),
         leak_test(test_contradiction),
+        leak_test(test_expiry),
         leak_test(test_stolen_id),
         leak_test(test_flood_of_one_id),
         leak_test(test_memory),
