@@ -226,9 +226,9 @@ static void give_up_chunks(const struct ic_rebuild *r, const struct claim *c)
 }
 
 /*
- * Chunk CHUNK has a place, and FUNCTION says that it has it as well: the one that has a place of
- * its own without it gives way. (It says that it has several: a lost chunk that came back where
- * another has been put meanwhile, or a lie.)
+ * Chunk CHUNK has a place, and FUNCTION says that it has it as well. Who has the place gives way if
+ * it has others of this version and FUNCTION has none: several chunks are on one function if a lost
+ * one came back where another has been put meanwhile, or if that is a lie.
  */
 static bool gives_way(const struct ic_rebuild *r, const struct claim *c, uint16_t chunk,
                       uint16_t function)
@@ -266,7 +266,7 @@ static bool is_complete(const struct claim *c)
     return c->seen >= c->data;
 }
 
-/* d functions say so, and not one alone. */
+/* By d functions, and not by one alone. */
 static bool is_vouched_for(const struct claim *c)
 {
     return c->functions >= c->data && c->functions > 1;

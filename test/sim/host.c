@@ -1,6 +1,7 @@
 #include "sim/host.h"
 
 #include "proxy/proxy.h"
+#include "proxy/rebuilder.h"
 #include "proxy/store.h"
 #include "sim/report.h"
 #include "sim/world.h"
@@ -80,7 +81,7 @@ void sim_host_init(struct sim_host *h)
     struct sim_world *w = sim_world();
     *h = (struct sim_host){.config = ic_config_new()};
     set(h, "dir", ".");
-    set(h, "rebuild", "no"); /* the clients know no -LOADING */
+    set(h, "rebuild", "no"); /* nothing is there yet */
     set(h, "platform-run", "first");
     set(h, "functions", "%u", w->settings.functions);
     set(h, "memory", "128mb");
@@ -196,7 +197,24 @@ static void leave_disk(struct sim_world *w, enum sim_crash crash)
     case SIM_CRASH_DISK:
         sim_disk_lose(&w->disk);
         sim_model_journal_lost(&w->model);
+        set(&w->host, "rebuild", "auto");
         break;
+    }
+}
+
+/* Of siblings only one is listed, and of a function that is given up none: what the catalog does
+ * not know afterwards is deleted. */
+void sim_host_looked(const struct sim_host *h)
+{
+    struct sim_platform *p = &sim_world()->platform;
+    if (h->proxy == NULL || !ic_rebuilder_loading(h->proxy->rebuilder)) {
+        return;
+    }
+    bool all = ic_rebuilder_progress(h->proxy->rebuilder).given_up > 0;
+    for (uint16_t f = 0; f < SIM_FUNCTIONS_MAX; f++) {
+        if (all || sim_platform_alive(p, f) > 1) {
+            sim_platform_lost(p, f);
+        }
     }
 }
 

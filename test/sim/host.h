@@ -36,6 +36,8 @@ void sim_host_crash(struct sim_host *h, enum sim_crash crash);
 void sim_host_stop(struct sim_host *h);
 /* Its loop has stopped. */
 void sim_host_stopped(struct sim_host *h);
+/* A turn of its begins: if it rebuilds its catalog, notes what it cannot see. */
+void sim_host_looked(const struct sim_host *h);
 /* Keys evicted in all lives. */
 uint64_t sim_host_evicted(const struct sim_host *h);
 

@@ -370,7 +370,7 @@ void sim_model_saw_nothing(struct sim_model *m, uint32_t key, uint64_t begun)
     bool written = mark(m, key, begun, is_empty, NULL) > 0;
     m->misses++;
     for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
-        bool there = w->version != 0 && may_show(w, begun);
+        bool there = w->version != 0 && may_show(w, begun) && !w->outdated;
         lost = lost || (there && (may_be_lost(w, begun) || may_be_expired(m, w)));
         evicted = evicted || (there && may_be_evicted(w));
     }
@@ -494,18 +494,52 @@ void sim_model_power_failure(struct sim_model *m, uint64_t mark_at)
     }
 }
 
-/* Any version that was ever sealed may be the highest of which a seal is seen, also one whose SET
- * was answered with an error. */
+/* Its chunks are there, as far as is known, and nothing but a loss takes them away. */
+static bool must_be_stored(const struct sim_model *m, const struct sim_write *w)
+{
+    bool stays = w->may_expire_ms == INT64_MAX && !w->put_off && !m->put_off[w->key] &&
+                 m->expiring[w->key] == 0;
+    return w->happened != SIM_NEVER && w->gone == SIM_NEVER && stays && !w->deleted &&
+           !may_be_evicted(w);
+}
+
+/* The last version of KEY that is known to be stored, if only values can have been written since;
+ * else NULL. */
+static const struct sim_write *find_stored(const struct sim_model *m, uint32_t key)
+{
+    for (const struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        bool is_value = w->version != 0 && w->copy_of < 0;
+        if (is_value && must_be_stored(m, w)) {
+            return w;
+        }
+        if (!is_value && !w->failed) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static void forget_order(struct sim_model *m, uint32_t key)
+{
+    const struct sim_write *stored = find_stored(m, key);
+    uint64_t since = stored == NULL ? 0 : stored->begun;
+    for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
+        w->outdated = w->settled < since;
+        w->gone = w->outdated && w->version == 0 ? w->gone : SIM_NEVER;
+        w->happened = SIM_NEVER;
+        w->settled = earlier(w->settled, m->undone);
+        w->must_expire_ms = INT64_MAX;
+        w->deleted = w->deleted || stored == NULL;
+        w->failed = false;
+    }
+}
+
+/* Any version that was ever sealed may be the newest that is complete, also one whose SET was
+ * answered with an error. */
 void sim_model_journal_lost(struct sim_model *m)
 {
     m->undone = sim_model_event(m);
     for (uint32_t key = 0; key < m->keys; key++) {
-        for (struct sim_write *w = m->write[key]; w != NULL; w = w->next) {
-            w->happened = w->gone = SIM_NEVER;
-            w->settled = earlier(w->settled, m->undone);
-            w->must_expire_ms = INT64_MAX;
-            w->deleted = true;
-            w->failed = false;
-        }
+        forget_order(m, key);
     }
 }

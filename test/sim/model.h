@@ -16,7 +16,9 @@
  * if its time has come, or if so many of the functions with its chunks have lost their memory
  * since, or have siblings that answer in their place for a while (and, if it is but one, could not
  * be reached meanwhile), that fewer than d are at hand. After a power failure the keys are what the
- * disk's mark says: what began later never was.
+ * disk's mark says: what began later never was. When the journal is lost, any version that was ever
+ * sealed may be shown; but if one is known to have been stored last, and only values have been
+ * written since, it is not a miss before it, or one that came later, can have lost its chunks.
  */
 #ifndef IC_SIM_MODEL_H
 #define IC_SIM_MODEL_H
@@ -41,10 +43,11 @@ struct sim_write {
     /* Wall time, milliseconds: it must not be shown after the one, it may be missing after the
      * other; INT64_MAX: never. */
     int64_t must_expire_ms, may_expire_ms;
-    bool put_off; /* its expiry was changed, or may have been */
-    int copy_of;  /* the key whose value it shows, as that was between `begun` and `settled`; -1 */
-    bool deleted; /* the journal shows it again, but its chunks may have been deleted */
-    bool failed;  /* answered with an error: it never happened */
+    bool put_off;  /* its expiry was changed, or may have been */
+    int copy_of;   /* the key whose value it shows, as that was between `begun` and `settled`; -1 */
+    bool deleted;  /* the journal shows it again, but its chunks may have been deleted */
+    bool outdated; /* it may be shown, but only if a later one is lost */
+    bool failed;   /* answered with an error: it never happened */
     bool candidate; /* scratch of a check */
 };
 

@@ -7,6 +7,7 @@
 #include "proxy/repair.h"
 #include "proxy/store.h"
 #include "proxy/window.h"
+#include "sim/loss.h"
 #include "sim/report.h"
 #include "sim/siege.h"
 #include "sim/world.h"
@@ -145,4 +146,5 @@ void sim_verdict_at_end(struct sim_world *w)
         sim_world_run_for(w, REST_US, NULL);
     }
     check_accounts(w);
+    sim_loss(w);
 }

@@ -100,6 +100,7 @@ static void on_turn(void *ctx, struct ic_loop *loop, bool begins)
     }
     if (loop == w->host.loop) {
         kill_who_is_alone(w);
+        sim_host_looked(&w->host);
     }
     bool fails = (loop == w->host.loop && draw(w, SIM_FAULT_PROXY_MEMORY)) ||
                  (instance_on(loop) != NULL && draw(w, SIM_FAULT_NODE_MEMORY));
