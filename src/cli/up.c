@@ -42,6 +42,7 @@ enum {
 struct up {
     struct ic_config *wanted;  /* what is to run: saved settings or defaults, and the arguments */
     struct ic_config *before;  /* the settings of what ran before; NULL: nothing did */
+    bool saved;                /* those that are wanted are in their file */
     struct ic_daemons running; /* before this command, then as started */
     struct ic_daemons begun;   /* by this command: what a failure ends */
     int64_t retired;           /* functions deleted, since the pool has become smaller */
@@ -364,6 +365,7 @@ static int start_missing(struct up *u)
     bool proxy_ran_before = u->running.process[IC_DAEMON_PROXY].pid != 0;
     if (result == 0 && !proxy_ran_before) {
         result = ic_settings_save(u->wanted, u->dir, u->why);
+        u->saved = result == 0;
     }
     if (result == 0) {
         result = ic_package_init(&package, bootstrap, u->why);
@@ -419,8 +421,8 @@ static void undo(const struct up *u)
     if (ic_daemons_end(&u->begun, u->dir) < 0) {
         ic_cli_fail("what was begun could not be ended; see `infinicache status`");
     }
-    if (u->before != NULL && ic_settings_save(u->before, u->dir, why) < 0) {
-        ic_cli_fail("the settings of before are lost: %s", why);
+    if (u->saved && u->before != NULL && ic_settings_save(u->before, u->dir, why) < 0) {
+        ic_cli_fail("the settings stay those of this command: %s", why);
     }
 }
 

@@ -156,6 +156,19 @@ def test_full_disk(new_cluster, small_disk):
     check_recovery(cluster, "no_space")
 
 
+def test_up_on_a_full_disk_leaves_the_settings(new_cluster, small_disk):
+    cluster = start(new_cluster, small_disk / "d")
+    before = (cluster.dir / "settings").read_bytes()
+    cluster.kill("proxy")
+    path = fill(small_disk)
+    failed = cluster.up(check=False)
+    assert failed.returncode != 0 and re.search(NO_SPACE, failed.stderr)
+    assert "settings" not in failed.stderr and (cluster.dir / "settings").read_bytes() == before
+    path.unlink()
+    cluster.up()
+    assert cluster.redis().get("small") == b"old"
+
+
 def test_disk_that_fills_up(new_cluster, small_disk):
     """A write that ends short has no errno: it is no I/O error all the same."""
     cluster = start(new_cluster, small_disk / "d")
