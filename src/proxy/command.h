@@ -40,6 +40,7 @@ enum ic_command_flag {
     /* Not shown. */
     IC_COMMAND_IN_MULTI = 1 << 13, /* runs at once within MULTI: EXEC, DISCARD ... */
     IC_COMMAND_SECRET = 1 << 14,   /* its arguments are in no log */
+    IC_COMMAND_WALKS = 1 << 15,    /* looks at keys that it does not name, however many */
 };
 
 enum ic_command_group {

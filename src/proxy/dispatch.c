@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "proxy/call_units.h"
 #include "proxy/command_handlers.h"
 #include "proxy/proxy.h"
 #include "proxy/rebuilder.h"
@@ -22,9 +23,7 @@ enum {
     KEPT_MAX = 512, /* bytes of a reply that says the same whatever becomes of the changes before */
     DELAY_MAX_MS = 3600 * 1000, /* of all commands of a transaction */
     PUT_UNITS = 8,              /* of work: a value stored, */
-    GIVE_UP_UNITS = 2,          /* or one that is under way given up, */
-    REPORT_UNITS = 300,         /* or what tells about the server, */
-    FUNCTION_UNITS = 4,         /* and of its functions about each */
+    GIVE_UP_UNITS = 2,          /* or one that is under way given up */
 };
 
 /* ---- refusing ---- */
@@ -196,28 +195,6 @@ static void end_call(struct ic_session *s, struct ic_call *c)
     ic_tally(s, c, us, c->mark);
 }
 
-/* Its reply rests on what the keys show. */
-static bool tells_of_keys(const struct ic_call *c)
-{
-    return (c->command->flags & (IC_COMMAND_READONLY | IC_COMMAND_WRITE)) != 0 ||
-           c->command->handler == ic_command_exec;
-}
-
-static bool needs_keys(const struct ic_call *c)
-{
-    return tells_of_keys(c) || c->command->handler == ic_command_watch;
-}
-
-/* Of C itself if it tells about the server or its functions, or changes something about them, which
- * takes up to half a millisecond; else 0. */
-static uint64_t report_units(const struct ic_call *c)
-{
-    if (c->command->group == IC_GROUP_INFINICACHE) {
-        return REPORT_UNITS + FUNCTION_UNITS * (uint64_t)c->proxy->config->functions;
-    }
-    return needs_keys(c) || (c->command->flags & IC_COMMAND_FAST) != 0 ? 0 : REPORT_UNITS;
-}
-
 bool ic_session_execute(struct ic_session *s, struct ic_call *c)
 {
     if (!c->begun) {
@@ -229,7 +206,7 @@ bool ic_session_execute(struct ic_session *s, struct ic_call *c)
     c->command->handler(c);
     size_t after = s->reply.parts_memory + s->reply.tail.len;
     uint64_t text = (after > before ? after - before : 0) / IC_TURNS_TEXT;
-    count_work(s, 1 + text + report_units(c));
+    count_work(s, 1 + text + ic_call_report_units(c));
     if (!c->unfinished) {
         end_call(s, c);
     }
@@ -362,7 +339,7 @@ static void on_commit(void *ctx, int result);
  * waits for the same as theirs: nobody is told of what is undone. */
 static void hold_if_unsettled(struct ic_session *s, const struct ic_call *c)
 {
-    if (!tells_of_keys(c) || s->commits > 0) {
+    if (!ic_call_tells_of_keys(c) || s->commits > 0) {
         return;
     }
     int result = ic_store_await_settled(s->proxy->store, on_commit, s);
@@ -390,22 +367,12 @@ static void end_work(struct ic_session *s)
     ic_reply_release(&s->reply);
 }
 
-/* The work of C, of which nothing is done, about. */
-static uint64_t expected_units(const struct ic_session *s, const struct ic_call *c)
-{
-    if (!needs_keys(c)) {
-        return report_units(c);
-    }
-    return report_units(c) + c->argc +
-           (c->command->handler == ic_command_exec ? s->queued_count : 0);
-}
-
 /* The keys are another's alone, or C is much work and the turn's is done: true, it waits. */
 static bool must_wait(struct ic_session *s, const struct ic_call *c)
 {
     struct ic_turns *turns = &s->sessions->turns;
-    bool enters = !needs_keys(c) || ic_turns_may_enter(turns, &s->worker);
-    if (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, expected_units(s, c)))) {
+    bool enters = !ic_call_needs_keys(c) || ic_turns_may_enter(turns, &s->worker);
+    if (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, ic_call_expected_units(c)))) {
         return false;
     }
     if (s->state != IC_SESSION_WORKING) {
@@ -443,7 +410,7 @@ static void execute(struct ic_session *s, struct ic_call *c)
     if (s->state == IC_SESSION_WORKING) {
         end_work(s);
     }
-    finish(s, tells_of_keys(c));
+    finish(s, ic_call_tells_of_keys(c));
 }
 
 static void go_on_working(struct ic_session *s)
