@@ -1,6 +1,6 @@
 #include "core/epoch.h"
 
-enum { AHEAD = 1 << 22 }; /* minutes: eight years */
+enum { FRESH_AHEAD = 1 << 22 }; /* minutes: eight years */
 
 uint32_t ic_epoch_first(int64_t wall_ms)
 {
@@ -10,7 +10,21 @@ uint32_t ic_epoch_first(int64_t wall_ms)
     return minutes < 1 ? 1 : minutes > last ? (uint32_t)last : (uint32_t)minutes;
 }
 
-bool ic_epoch_is_possible(uint32_t epoch, int64_t wall_ms)
+uint32_t ic_epoch_believed(struct ic_epoch_claim *before, uint16_t function, uint32_t epoch,
+                           uint32_t own, bool fresh, int64_t wall_ms, bool *impossible)
 {
-    return epoch <= ic_epoch_first(wall_ms) + AHEAD;
+    uint32_t first = ic_epoch_first(wall_ms), known = own > first ? own : first;
+    *impossible = epoch > known + (fresh ? FRESH_AHEAD : IC_EPOCH_NEAR);
+    if (*impossible || epoch <= known + IC_EPOCH_NEAR) {
+        return *impossible ? 0 : epoch;
+    }
+    if (before->epoch == 0 || before->function == function) {
+        *before = (struct ic_epoch_claim){.epoch = epoch, .function = function};
+        return 0;
+    }
+    uint32_t both = epoch < before->epoch ? epoch : before->epoch;
+    if (epoch > before->epoch) {
+        *before = (struct ic_epoch_claim){.epoch = epoch, .function = function};
+    }
+    return both;
 }

@@ -15,8 +15,23 @@ enum { IC_EPOCH_MAX = (1 << 24) - 1 }; /* the high 24 bits of an object id */
 
 /* WALL_MS: milliseconds since 1970. */
 uint32_t ic_epoch_first(int64_t wall_ms);
-/* A proxy can have had EPOCH by now, its clock wrong by some years or its starts too frequent. What
- * is higher was made up: who believed it would have no epoch left for the starts to come. */
-bool ic_epoch_is_possible(uint32_t epoch, int64_t wall_ms);
+/*
+ * A node says that it has served an epoch above ours, which was OWN at this start. No one node may
+ * have us take epochs until none is left for the starts to come, or more than the next proxy
+ * believes of honest ones. So it is believed within IC_EPOCH_NEAR of what we know; what is further
+ * ahead only of two functions, with a FRESH journal, and within what a clock explains that was
+ * years ahead.
+ */
+enum { IC_EPOCH_NEAR = 1 << 16 }; /* starts, or minutes: 45 days */
+
+struct ic_epoch_claim { /* zeroed: none */
+    uint32_t epoch;     /* the highest that was claimed alone; 0: none */
+    uint16_t function;
+};
+
+/* FUNCTION's node claims EPOCH at WALL_MS. Returns what is to be believed, at most EPOCH; 0:
+ * nothing so far. *IMPOSSIBLE: nor will it ever be. */
+uint32_t ic_epoch_believed(struct ic_epoch_claim *before, uint16_t function, uint32_t epoch,
+                           uint32_t own, bool fresh, int64_t wall_ms, bool *impossible);
 
 #endif

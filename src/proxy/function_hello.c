@@ -58,7 +58,7 @@ static bool has_seen_another(const struct ic_function *fn, const struct ic_hello
 void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch)
 {
     struct ic_functions *f = fn->all;
-    if (f->handler->epoch_seen(f->ctx, epoch)) {
+    if (f->handler->epoch_seen(f->ctx, fn->index, epoch)) {
         return;
     }
     char what[80];

@@ -226,9 +226,9 @@ struct ic_functions_handler {
     uint32_t (*begin)(void *ctx, const struct ic_node_request *r, uint32_t serial);
     /* The instance's memory is gone (ic_pool_holds is false by now). */
     void (*gone)(void *ctx, uint16_t function, uint32_t serial);
-    /* A node has seen another proxy, of EPOCH, which is not below ours: to be answered with
-     * ic_functions_set_epoch, or not at all; then it is not spoken to. False: it lies. */
-    bool (*epoch_seen)(void *ctx, uint32_t epoch);
+    /* FUNCTION's node has seen another proxy, of EPOCH, which is not below ours: to be answered
+     * with ic_functions_set_epoch, or not at all; then it is not spoken to. False: it lies. */
+    bool (*epoch_seen)(void *ctx, uint16_t function, uint32_t epoch);
 };
 
 enum { IC_SECRET_LEN = 32 };

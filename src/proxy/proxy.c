@@ -45,6 +45,7 @@ struct process {
     struct ic_proxy proxy;
     struct ic_recovery recovery;
     uint32_t epoch;
+    struct ic_epoch_claim claim;
     uint64_t epoch_raised_ms; /* 0: never */
     struct ic_admin *admin;
     struct ic_timer tick;
@@ -148,18 +149,19 @@ static bool may_raise_epoch(struct process *p)
     return may;
 }
 
-static bool on_epoch_seen(void *ctx, uint32_t epoch)
+static bool on_epoch_seen(void *ctx, uint16_t function, uint32_t epoch)
 {
     struct process *p = ctx;
-    if (!ic_epoch_is_possible(epoch, ic_clock_wall_ms())) {
-        return false;
-    }
-    if (!may_raise_epoch(p)) {
-        return true;
+    const struct ic_journal_meta *meta = &p->recovery.meta;
+    bool impossible;
+    uint32_t believed = ic_epoch_believed(&p->claim, function, epoch, meta->epoch, meta->fresh,
+                                          ic_clock_wall_ms(), &impossible);
+    if (believed < p->epoch || !may_raise_epoch(p)) {
+        return !impossible;
     }
     /* A node that does not answer now may have seen a little more. */
-    uint32_t margin = p->recovery.meta.fresh ? EPOCH_MARGIN : 0;
-    int result = ic_journal_raise_epoch(p->recovery.journal, epoch + margin, &p->epoch);
+    uint32_t margin = meta->fresh ? EPOCH_MARGIN : 0;
+    int result = ic_journal_raise_epoch(p->recovery.journal, believed + margin, &p->epoch);
     if (result < 0) {
         ic_log(IC_LOG_ERROR, "epoch-not-raised", "seen=%u error=\"%s\"", epoch,
                ic_error_text(result));

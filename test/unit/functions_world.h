@@ -95,9 +95,10 @@ static inline uint32_t begin_chunk(void *ctx, const struct ic_node_request *r, u
     return serial;
 }
 
-static inline bool epoch_seen(void *ctx, uint32_t epoch)
+static inline bool epoch_seen(void *ctx, uint16_t function, uint32_t epoch)
 {
     struct world *w = ctx;
+    (void)function;
     w->epoch_seen = epoch;
     if (epoch == EPOCH_IMPOSSIBLE) {
         return false;
