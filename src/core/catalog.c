@@ -460,12 +460,17 @@ static void note_any(struct ic_map_node *node, void *ctx)
 struct ic_entry *ic_keys_any(struct ic_keys *keys)
 {
     struct ic_entry *found = NULL;
-    while (keys->map.count > 0 && found == NULL) {
+    for (int i = 0; i < IC_KEYS_LOOKED && keys->map.count > 0 && found == NULL; i++) {
         /* A bucket that still has nodes is looked at again, one that is empty stays so. */
         uint64_t next = ic_map_scan(&keys->map, keys->reap_cursor, note_any, &found);
         keys->reap_cursor = found == NULL ? next : keys->reap_cursor;
     }
     return found;
+}
+
+bool ic_keys_empty(const struct ic_keys *keys)
+{
+    return keys->map.count == 0;
 }
 
 void ic_catalog_keys_free(struct ic_catalog *c, struct ic_keys *keys)

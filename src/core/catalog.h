@@ -40,6 +40,7 @@ enum {                             /* marks of a place */
 
 /* In place of a function, of a LOST chunk: it was on one that the pool has not any more. */
 enum { IC_FUNCTION_NONE = UINT16_MAX };
+enum { IC_KEYS_LOOKED = 1000 }; /* buckets that one search for an entry looks at */
 
 /* A sealed chunk may lie on two instances of its function, which differ in nothing: `instance` is
  * the one that had it first of those that are left. */
@@ -225,8 +226,10 @@ struct ic_entry *ic_catalog_random(const struct ic_catalog *c, uint64_t random, 
 struct ic_keys *ic_catalog_swap(struct ic_catalog *c);
 /* Undoes the swap: the current set (which must be empty) is freed, KEYS takes its place. */
 void ic_catalog_unswap(struct ic_catalog *c, struct ic_keys *keys);
-/* Some entry of a swapped-out set, or NULL when it is empty; the caller detaches it. */
+/* Some entry of a swapped-out set; the caller detaches it. NULL: there is none, or none among the
+ * next IC_KEYS_LOOKED buckets: call it again. */
 struct ic_entry *ic_keys_any(struct ic_keys *keys);
+bool ic_keys_empty(const struct ic_keys *keys);
 void ic_catalog_keys_free(struct ic_catalog *c, struct ic_keys *keys); /* must be empty */
 
 #endif

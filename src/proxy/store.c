@@ -63,10 +63,12 @@ static void free_retired(struct ic_store *s)
     struct ic_list *node;
     while ((node = ic_list_pop_front(&s->retired)) != NULL) {
         struct ic_retired *r = IC_CONTAINER(node, struct ic_retired, node);
-        struct ic_entry *e;
-        while ((e = ic_keys_any(r->keys)) != NULL) {
-            ic_catalog_detach(s->catalog, e);
-            ic_catalog_entry_free(s->catalog, e);
+        while (!ic_keys_empty(r->keys)) {
+            struct ic_entry *e = ic_keys_any(r->keys);
+            if (e != NULL) {
+                ic_catalog_detach(s->catalog, e);
+                ic_catalog_entry_free(s->catalog, e);
+            }
         }
         ic_catalog_keys_free(s->catalog, r->keys);
         ic_free(r);

@@ -309,6 +309,9 @@ static bool reap_some(struct ic_store *s)
         }
         struct ic_retired *r = IC_CONTAINER(s->retired.next, struct ic_retired, node);
         struct ic_entry *e = ic_keys_any(r->keys);
+        if (e == NULL && !ic_keys_empty(r->keys)) {
+            return true;
+        }
         if (e == NULL) {
             ic_list_remove(&r->node);
             ic_catalog_keys_free(s->catalog, r->keys);

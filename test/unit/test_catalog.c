@@ -134,8 +134,11 @@ static void test_swap(void **state)
     struct ic_object *p = ic_catalog_object_new(c, 2, 1, 0);
     struct ic_entry *fresh = show(c, "k7", p, 3);
     int reaped = 0;
-    for (struct ic_entry *e; (e = ic_keys_any(old)) != NULL; reaped++) {
+    while (!ic_keys_empty(old)) {
+        struct ic_entry *e = ic_keys_any(old);
+        assert_non_null(e);
         hide(c, e);
+        reaped++;
     }
     assert_int_equal(reaped, 1000);
     assert_int_equal(o->state, IC_OBJECT_DEAD);
@@ -143,6 +146,38 @@ static void test_swap(void **state)
     assert_ptr_equal(ic_catalog_find(c, key_of("k7")), fresh);
     assert_ptr_equal(ic_catalog_first_to_expire(c), fresh);
     assert_ptr_equal(ic_catalog_random(c, 123, &(uint64_t){0}), fresh);
+    ic_catalog_free(c);
+}
+
+/* A walk has kept its table large: no call looks through all of it. */
+static void test_a_sparse_set_is_taken_apart(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    struct ic_catalog *c = ic_catalog_new(1);
+    struct ic_object *o = ic_catalog_object_new(c, 1, 1, 0);
+    char key[16];
+    ic_catalog_walk_begin(c);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        show(c, key, o, 0);
+    }
+    for (int i = 1; i < COUNT; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        hide(c, ic_catalog_find(c, key_of(key)));
+    }
+    struct ic_keys *old = ic_catalog_swap(c);
+    int calls = 1;
+    struct ic_entry *e = ic_keys_any(old);
+    for (; e == NULL && calls <= 2 * COUNT / IC_KEYS_LOOKED; calls++) {
+        e = ic_keys_any(old);
+    }
+    assert_non_null(e);
+    assert_true(calls > 1);
+    hide(c, e);
+    assert_true(ic_keys_empty(old));
+    ic_catalog_keys_free(c, old);
+    ic_catalog_walk_end(c);
     ic_catalog_free(c);
 }
 
@@ -256,6 +291,7 @@ int main(void)
         leak_test(test_memory_returns_to_where_it_was),
         leak_test(test_expiry_order),
         leak_test(test_swap),
+        leak_test(test_a_sparse_set_is_taken_apart),
         leak_test(test_scans),
         leak_test(test_failing_memory),
         leak_test(test_memory_per_object),
