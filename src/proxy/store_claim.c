@@ -116,13 +116,18 @@ static bool evict_for(struct ic_store *s, struct ic_object *o, bool limits)
     return true;
 }
 
+bool ic_store_has_made_room(const struct ic_store *s)
+{
+    return s->made_room >= IC_STORE_EVICT_SLICE;
+}
+
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
  * much must go, because `maxmemory` was lowered, the rest goes in turns to come, whoever claims. */
 static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
 {
     for (int steps = 0;; steps++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
-        bool limits = result == IC_EBUSY && s->made_room < IC_STORE_EVICT_SLICE;
+        bool limits = result == IC_EBUSY && !ic_store_has_made_room(s);
         if (result == 0 || (result == IC_EBUSY && !limits)) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
