@@ -10,10 +10,11 @@
 #include <assert.h>
 
 enum {
-    EPOCH_SHIFT = 40,     /* ids and versions: epoch (24 bits) | counter (40 bits) */
-    RIVALS_MAX = 8,       /* claims of one key, or of one id */
-    ALONE_MAX = 3,        /* of those of one key, made by the same function and by no other */
-    OVERHEAD_BYTES = 160, /* per claim: the allocator's and the tables' share, in either form */
+    EPOCH_SHIFT = 40, /* ids and versions: epoch (24 bits) | counter (40 bits) */
+    RIVALS_MAX = 256, /* claims of one key: a proxy may have died in the midst of many SETs; */
+    ALONE_MAX = 64,   /* of them those made by the same function and by no other */
+    CONTRADICTIONS_MAX = 8, /* claims of one id */
+    OVERHEAD_BYTES = 160,   /* per claim: the allocator's and the tables' share, in either form */
 };
 #define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
 
@@ -483,7 +484,7 @@ static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
         return 0;
     }
     *out = c;
-    if (c != NULL || s->count > RIVALS_MAX) {
+    if (c != NULL || s->count > CONTRADICTIONS_MAX) {
         return 0;
     }
     struct shown *k = need_shown(r, seal->key);
@@ -589,18 +590,24 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 
 /* ---- the outcome ------------------------------------------------------------ */
 
-/* It has more chunks than each that contradicts it: of its id, or of its key and version. */
+/* As many functions say A as say B, and as many chunks there are of it, or more. */
+static bool is_as_likely(const struct claim *a, const struct claim *b)
+{
+    return a->functions != b->functions ? a->functions > b->functions : a->seen >= b->seen;
+}
+
+/* It is more likely than each that contradicts it: of its id, or of its key and version. */
 static bool prevails(const struct claim *c)
 {
     IC_LIST_EACH (node, &c->shown->claims) {
         const struct claim *rival = IC_CONTAINER(node, struct claim, same_key);
-        if (rival != c && rival->version == c->version && rival->seen >= c->seen) {
+        if (rival != c && rival->version == c->version && is_as_likely(rival, c)) {
             return false;
         }
     }
     IC_LIST_EACH (node, &c->stored->claims) {
         const struct claim *rival = IC_CONTAINER(node, struct claim, same_id);
-        if (rival != c && rival->seen >= c->seen) {
+        if (rival != c && is_as_likely(rival, c)) {
             return false;
         }
     }
