@@ -12,7 +12,8 @@
 enum {
     AHEAD_PARTS = 32,            /* of a reply behind the first: their objects are */
     AHEAD_OBJECT_MAX = 16 << 10, /* fetched as well if they are no larger, */
-    AHEAD_ALL_MAX = 4096,        /* and so many for all clients at most */
+    AHEAD_ALWAYS = 32,           /* so many for all clients together, */
+    AHEAD_ALL_MAX = 4096,        /* or so many if there is plenty of memory */
     AHEAD_MEMORY = 1024,         /* what a read takes, about, beside its bytes */
 };
 
@@ -63,12 +64,14 @@ static void on_ahead_end(void *ctx, int result)
 
 static const struct ic_get_handler ahead_handler = {.data = on_ahead_data, .end = on_ahead_end};
 
-/* It is a help only, and takes nothing that others could need: not for long if nodes are slow. */
+/* Some go on whatever others do; more is a help only, and takes nothing that others could need. */
 static bool there_is_plenty(const struct ic_proxy *p)
 {
     struct ic_window_stats window = ic_window_stats(p->window);
-    return window.used < window.limit / 2 && p->sessions->ahead < AHEAD_ALL_MAX &&
-           p->sessions->memory.total < ic_client_memory_limit(p->config) / 2;
+    size_t limit = ic_client_memory_limit(p->config);
+    return p->sessions->ahead < AHEAD_ALWAYS ||
+           (p->sessions->ahead < AHEAD_ALL_MAX && window.used < window.limit / 2 &&
+            p->sessions->memory.total < limit - limit / 8);
 }
 
 /* There is room for all of it at once. */

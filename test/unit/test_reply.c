@@ -250,15 +250,25 @@ static void test_small_values_are_fetched_ahead(void **state)
     const struct ic_session *s = first_session();
     assert_int_equal(s->reply.ahead, 0);
     assert_int_equal(proxy.sessions->ahead, 0);
-    /* Not while much of the window is in use. */
+    /* Of two clients more, but not while much of the window is in use. */
     struct ic_grant grant = {0};
     size_t half = ic_window_stats(proxy.window).limit / 2;
-    assert_int_equal(ic_window_admit(proxy.window, &grant, IC_WINDOW_WRITE, half, NULL, NULL), 1);
-    ahead_most = 0;
-    give(fd, reply, ask_length);
-    assert_int_equal(take_reply(fd, request, want_length), want_length);
-    assert_int_equal(ahead_most, 0);
+    int other = dial();
+    for (int full = 0; full < 2; full++) {
+        if (full) {
+            assert_int_equal(
+                ic_window_admit(proxy.window, &grant, IC_WINDOW_WRITE, half, NULL, NULL), 1);
+        }
+        ahead_most = 0;
+        give(fd, reply, ask_length);
+        give(other, reply, ask_length);
+        assert_int_equal(take_reply(fd, request, want_length), want_length);
+        assert_int_equal(take_reply(other, request, want_length), want_length);
+        assert_memory_equal(request, want, want_length);
+        assert_in_range(ahead_most, full ? 16 : 33, full ? 32 : 64);
+    }
     ic_window_leave(&grant);
+    close(other);
     /* Its client leaves in the middle of it. */
     give(fd, reply, ask_length);
     for (uint64_t until = clock_ms() + DEADLINE_MS; s->reply.ahead == 0; turn()) {
