@@ -27,7 +27,8 @@ enum {
     END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
-    READ_LEAST = 512,   /* bytes read in a turn that is used up */
+    READ_LEAST = 512,   /* bytes read in a turn that is used up; */
+    BODY_LEAST = 32768, /* of a value */
     PARTS_A_UNIT = 8,
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
@@ -268,6 +269,18 @@ void ic_session_continue(struct ic_session *s)
     }
 }
 
+/* Room for MOST bytes of the value that comes. */
+static size_t body_room(struct ic_session *s, struct iovec *iov, size_t max, size_t most)
+{
+    size_t all = ic_value_room(s->streaming, iov, max), count = 0;
+    for (; count < all && s->streaming_room < most; count++) {
+        size_t left = most - s->streaming_room;
+        iov[count].iov_len = iov[count].iov_len < left ? iov[count].iov_len : left;
+        s->streaming_room += iov[count].iov_len;
+    }
+    return count;
+}
+
 static size_t on_room(void *ctx, struct iovec *iov, size_t max)
 {
     struct ic_session *s = ctx;
@@ -280,19 +293,16 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
         watch_reader(s);
         return 0;
     }
+    bool used_up = ic_turns_used_up(&s->sessions->turns);
     size_t count = 0;
     if (s->streaming != NULL && !ic_value_wants_head(s->streaming)) {
-        count = ic_value_room(s->streaming, iov, max - 1);
-        for (size_t i = 0; i < count; i++) {
-            s->streaming_room += iov[i].iov_len;
-        }
+        count = body_room(s, iov, max - 1, used_up ? BODY_LEAST : SIZE_MAX);
         if (s->streaming_room < s->streaming->left) {
             s->starved = count == 0;
             return count;
         }
     }
     /* What is to be parsed is a turn's work as well; who sends little is read at once. */
-    bool used_up = ic_turns_used_up(&s->sessions->turns);
     iov[count] = (struct iovec){s->sessions->read_buffer,
                                 used_up ? READ_LEAST : sizeof(s->sessions->read_buffer)};
     return count + 1;

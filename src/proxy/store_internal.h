@@ -34,10 +34,10 @@ enum {
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick, and */
     IC_STORE_LIST_SLICE = 2000,    /* for what lists lacked */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
-    IC_STORE_EVICT_SLICE = 2000,   /* objects evicted at a time to be within `maxmemory` */
-    IC_STORE_REACH_MAX = 4096,     /* pinned ones that an eviction may look at: some 0.4 us each */
-    IC_STORE_PROBE_MS = 1000,      /* how often a failed journal is tried */
-    IC_STORE_REBUILD_SLICE = 500,  /* objects of one step of a rebuild, one journal transaction */
+    IC_STORE_EVICT_SLICE = 500,   /* objects evicted for drafts, or by one tick: up to 30 us each */
+    IC_STORE_REACH_MAX = 4096,    /* pinned ones that an eviction may look at: some 0.4 us each */
+    IC_STORE_PROBE_MS = 1000,     /* how often a failed journal is tried */
+    IC_STORE_REBUILD_SLICE = 500, /* objects of one step of a rebuild, one journal transaction */
 };
 
 enum ic_undo_kind {
