@@ -7,6 +7,7 @@
 #include "proxy/proxy.h"
 #include "proxy/reply_internal.h"
 #include "proxy/sessions.h"
+#include "proxy/store.h"
 #include "proxy/window.h"
 
 enum {
@@ -56,6 +57,8 @@ static void on_ahead_end(void *ctx, int result)
     a->result = result < 0 ? result : a->result;
     ic_get_free(a->get);
     a->get = NULL;
+    a->part->sending = false; /* its bytes are here */
+    ic_store_sent(r->proxy->store, a->part->object);
     if (a->part == ic_reply_first(r)) {
         ic_reply_pump(r);
         r->changed(r->ctx);
@@ -78,7 +81,7 @@ static bool there_is_plenty(const struct ic_proxy *p)
 static bool may_go_ahead(const struct ic_reply *r, const struct ic_reply_part *p)
 {
     return p->bytes == NULL && p->ahead == NULL && !p->object->evicted && p->length > 0 &&
-           p->length <= AHEAD_OBJECT_MAX && there_is_plenty(r->proxy) &&
+           p->object->size <= AHEAD_OBJECT_MAX && there_is_plenty(r->proxy) &&
            ic_get_at_once(r->proxy, p->object, p->offset, p->length) == p->length;
 }
 

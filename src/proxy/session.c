@@ -34,15 +34,15 @@ enum {
 };
 
 /* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if the session's
- * share of it is used up, or a value comes and very much had to go for others already. */
+ * share of it is used up, or a value comes and very much of others has come already. */
 static bool may_work(struct ic_session *s)
 {
     if (s->gone || s->state != IC_SESSION_READING || s->waiting != NULL ||
         s->sealing >= IC_SESSION_SEALING_MAX || ic_reply_full(&s->reply)) {
         return false;
     }
-    bool evicted = s->streaming != NULL && ic_store_has_made_room(s->proxy->store);
-    bool may = !evicted && ic_turns_may_work(&s->sessions->turns, &s->worker);
+    bool waits = s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store);
+    bool may = !waits && ic_turns_may_work(&s->sessions->turns, &s->worker);
     if (!may) {
         ic_turns_line_up(&s->sessions->turns, &s->worker);
     }

@@ -124,8 +124,9 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
  * evicts at most what it needs, in whole objects. IC_ENOSPC: there is no room; nothing was claimed.
  */
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
-/* So much was evicted for drafts in this turn that those to come can wait for the next. */
-bool ic_store_has_made_room(const struct ic_store *s);
+/* So much was claimed in this turn, or evicted for it, that what is to come can wait for the next.
+ */
+bool ic_store_has_claimed_much(const struct ic_store *s);
 /* What a draft of SIZE bytes for KEY will have taken in the end. */
 struct ic_pool_use ic_store_use(const struct ic_store *s, struct ic_slice key, uint64_t size);
 /*

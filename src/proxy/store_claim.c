@@ -116,9 +116,14 @@ static bool evict_for(struct ic_store *s, struct ic_object *o, bool limits)
     return true;
 }
 
-bool ic_store_has_made_room(const struct ic_store *s)
+static bool has_made_room(const struct ic_store *s)
 {
     return s->made_room >= IC_STORE_EVICT_SLICE;
+}
+
+bool ic_store_has_claimed_much(const struct ic_store *s)
+{
+    return has_made_room(s) || s->claimed >= IC_STORE_CLAIM_SLICE;
 }
 
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
@@ -127,7 +132,7 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
 {
     for (int steps = 0;; steps++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
-        bool limits = result == IC_EBUSY && !ic_store_has_made_room(s);
+        bool limits = result == IC_EBUSY && !has_made_room(s);
         if (result == 0 || (result == IC_EBUSY && !limits)) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
@@ -166,6 +171,8 @@ int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_b
         }
     }
     draft->chunk_cost = cost;
+    s->claimed += bytes - draft->draft.bytes;
+    ic_store_need_turn_end(s);
     s->draft_bytes += bytes - draft->draft.bytes;
     draft->draft.bytes = bytes;
     return 0;

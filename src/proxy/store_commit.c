@@ -458,6 +458,7 @@ void ic_store_turn_end(struct ic_store *s)
     }
     s->scheduled = false;
     s->made_room = 0;
+    s->claimed = 0;
     int result = ic_journal_commit(s->setup.journal);
     if (result >= 0) {
         s->owed.len = 0;

@@ -34,10 +34,11 @@ enum {
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick, and */
     IC_STORE_LIST_SLICE = 2000,    /* for what lists lacked */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
-    IC_STORE_EVICT_SLICE = 500,   /* objects evicted for drafts, or by one tick: up to 30 us each */
-    IC_STORE_REACH_MAX = 4096,    /* pinned ones that an eviction may look at: some 0.4 us each */
-    IC_STORE_PROBE_MS = 1000,     /* how often a failed journal is tried */
-    IC_STORE_REBUILD_SLICE = 500, /* objects of one step of a rebuild, one journal transaction */
+    IC_STORE_EVICT_SLICE = 250, /* objects evicted for drafts, or by one tick: up to 30 us each */
+    IC_STORE_CLAIM_SLICE = 4 << 20, /* bytes of values: each takes a third of a ns to encode */
+    IC_STORE_REACH_MAX = 4096,      /* pinned ones that an eviction may look at: some 0.4 us each */
+    IC_STORE_PROBE_MS = 1000,       /* how often a failed journal is tried */
+    IC_STORE_REBUILD_SLICE = 500,   /* objects of one step of a rebuild, one journal transaction */
 };
 
 enum ic_undo_kind {
@@ -95,7 +96,8 @@ struct ic_store {
     struct ic_buf waiters; /* of struct ic_waiter */
     struct ic_buf ending;  /* the waiters ic_store_turn_end is calling */
     struct ic_buf owed;    /* of struct ic_owed */
-    uint32_t made_room;    /* objects that were evicted for drafts */
+    uint32_t made_room;    /* objects that were evicted for drafts, and */
+    uint64_t claimed;      /* bytes that came of them */
     bool scheduled;
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 
