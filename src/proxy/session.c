@@ -28,6 +28,7 @@ enum {
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
     READ_LEAST = 512,   /* bytes read in a turn that is used up; */
+    READS = 4,          /* of whole buffers, when the turn for them has come */
     BODY_LEAST = 32768, /* of a value */
     PARTS_A_UNIT = 8,
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
@@ -42,7 +43,7 @@ static bool may_work(struct ic_session *s)
         return false;
     }
     bool waits = s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store);
-    bool may = !waits && ic_turns_may_work(&s->sessions->turns, &s->worker);
+    bool may = !waits && (s->may_read > 0 || ic_turns_may_work(&s->sessions->turns, &s->worker));
     if (!may) {
         ic_turns_line_up(&s->sessions->turns, &s->worker);
     }
@@ -302,9 +303,14 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
             return count;
         }
     }
-    /* What is to be parsed is a turn's work as well; who sends little is read at once. */
+    /* What is to be parsed is a turn's work as well; who sends little is read at once, and who
+     * sends more in a turn to come (go_on), or those that are always the first would leave it none.
+     */
+    s->read_little = used_up && s->may_read == 0;
+    s->paid = s->may_read > 0;
+    s->may_read -= s->paid;
     iov[count] = (struct iovec){s->sessions->read_buffer,
-                                used_up ? READ_LEAST : sizeof(s->sessions->read_buffer)};
+                                s->read_little ? READ_LEAST : sizeof(s->sessions->read_buffer)};
     return count + 1;
 }
 
@@ -317,7 +323,11 @@ static void on_received(void *ctx, size_t length)
     s->sessions->stats.bytes_in += length;
     s->processing = true;
     ic_turns_worked(&s->sessions->turns, &s->worker,
-                    body / IC_TURNS_BODY + (length - body) / IC_TURNS_PARSED);
+                    body / IC_TURNS_BODY + (s->paid ? 0 : (length - body) / IC_TURNS_PARSED));
+    if (s->read_little && length - body == READ_LEAST) {
+        s->reads_on = true;
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    }
     if (body > 0) {
         struct ic_value *v = s->streaming;
         ic_value_received(v, body);
@@ -405,6 +415,12 @@ void ic_session_close_after_reply(struct ic_session *s)
 static void go_on(void *ctx)
 {
     struct ic_session *s = ctx;
+    if (s->reads_on) {
+        s->reads_on = false;
+        s->may_read = READS;
+        ic_turns_worked(&s->sessions->turns, &s->worker,
+                        READS * IC_SESSION_READ_SIZE / IC_TURNS_PARSED);
+    }
     if (s->gone) {
         ic_session_leave(s);
     } else {

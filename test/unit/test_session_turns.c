@@ -130,12 +130,51 @@ static void test_a_sparse_table(void **state)
 
 #define session_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+/* However many turns others use up, and are first in, what is long is read. */
+static void test_a_long_request_beside_pipelines(void **state)
+{
+    (void)state;
+    enum { OTHERS = 3, PINGS = 200, SIZE = 60000, TURNS = 60 };
+    static char pings[PINGS * 6], request[SIZE + 100], reply[REPLY_MAX];
+    int other[OTHERS];
+    world.config->turn_work = PINGS / 2;
+    for (int i = 0; i < PINGS; i++) {
+        memcpy(pings + i * 6, "PING\r\n", 6);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        other[i] = dial();
+    }
+    int fd = dial();
+    settle(OTHERS + 1);
+    memset(request, 'x', sizeof request);
+    int head = sprintf(request, "*2\r\n$4\r\nECHO\r\n$%d\r\n", SIZE);
+    request[head] = 'x';
+    memcpy(request + head + SIZE, "\r\n", 2);
+    give(fd, request, (size_t)head + SIZE + 2);
+    int turns = 0;
+    for (; recv(fd, reply, 1, MSG_PEEK | MSG_DONTWAIT) < 1; turns++) {
+        for (int i = 0; i < OTHERS; i++) {
+            assert_true(send(other[i], pings, sizeof pings, MSG_NOSIGNAL | MSG_DONTWAIT) > 0);
+        }
+        turn();
+        for (int i = 0; i < OTHERS; i++) {
+            while (recv(other[i], reply, sizeof reply, MSG_DONTWAIT) > 0) {
+            }
+        }
+        assert_true(turns < TURNS);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        close(other[i]);
+    }
+    close(fd);
+    settle(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        session_test(test_many_keys),
-        session_test(test_reports),
-        session_test(test_a_pattern_that_is_hard),
+        session_test(test_many_keys),      session_test(test_a_long_request_beside_pipelines),
+        session_test(test_reports),        session_test(test_a_pattern_that_is_hard),
         session_test(test_a_sparse_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
