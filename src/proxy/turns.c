@@ -23,7 +23,7 @@ static void put_back(struct ic_turns *t, struct ic_list *now)
 }
 
 /* Those that line up again meanwhile come in the next turn. Who is alone comes first: the others
- * wait for it. */
+ * wait for it. Whatever this turn was used for, a share of one is the line's. */
 static void serve_line(void *ctx)
 {
     struct ic_turns *t = ctx;
@@ -35,7 +35,9 @@ static void serve_line(void *ctx)
         ic_list_push_front(&now, &t->alone->node);
     }
     look_at_turn(t);
-    while (t->used < (uint64_t)*t->budget && (node = ic_list_pop_front(&now)) != NULL) {
+    uint64_t budget = (uint64_t)*t->budget, least = t->used + budget / IC_TURNS_SHARES + 1;
+    while (t->used < (least > budget ? least : budget) &&
+           (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);
         w->go(w->ctx);
     }
