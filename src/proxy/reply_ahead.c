@@ -31,7 +31,7 @@ void ic_reply_ahead_free(struct ic_reply *r, struct ic_reply_part *p)
     }
     ic_reply_count_memory(r, -(int64_t)ahead_memory(p));
     r->ahead--;
-    r->proxy->sessions->ahead--;
+    r->proxy->sessions->ahead -= a->get != NULL;
     ic_get_free(a->get);
     ic_buf_deinit(&a->bytes);
     ic_free(a);
@@ -57,6 +57,7 @@ static void on_ahead_end(void *ctx, int result)
     a->result = result < 0 ? result : a->result;
     ic_get_free(a->get);
     a->get = NULL;
+    r->proxy->sessions->ahead--;
     a->part->sending = false; /* its bytes are here */
     ic_store_sent(r->proxy->store, a->part->object);
     if (a->part == ic_reply_first(r)) {
@@ -82,6 +83,7 @@ static bool may_go_ahead(const struct ic_reply *r, const struct ic_reply_part *p
 {
     return p->bytes == NULL && p->ahead == NULL && !p->object->evicted && p->length > 0 &&
            p->object->size <= AHEAD_OBJECT_MAX && there_is_plenty(r->proxy) &&
+           ic_reply_memory(r) + AHEAD_OBJECT_MAX <= r->limit / 4 &&
            ic_get_at_once(r->proxy, p->object, p->offset, p->length) == p->length;
 }
 

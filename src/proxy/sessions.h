@@ -18,7 +18,7 @@ struct ic_sessions {
     struct ic_list leaving;                 /* of struct ic_session that are gone but not freed */
     struct ic_list old_queued, old_watches; /* of transactions that are over: not freed yet */
     size_t count; /* of open connections: of clients, and of some that are gone */
-    size_t ahead; /* objects that replies fetch before their turn */
+    size_t ahead; /* objects that are on their way to replies before their turn */
     uint64_t last_id;
     struct ic_client_memory memory;
     struct ic_stats stats;
