@@ -44,6 +44,11 @@ void ic_resp_deinit(struct ic_resp *r)
     r->span_cap = 0;
 }
 
+size_t ic_resp_line_length(const struct ic_resp *r)
+{
+    return r->state == INLINE ? r->bytes.len : 0;
+}
+
 void ic_resp_reset(struct ic_resp *r)
 {
     assert(r->state != BROKEN);

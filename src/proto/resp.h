@@ -68,6 +68,9 @@ void ic_resp_deinit(struct ic_resp *r);
  * the owner's; after IC_RESP_COMMAND call ic_resp_reset first. */
 enum ic_resp_event ic_resp_feed(struct ic_resp *r, struct ic_slice *in) IC_MUST_USE;
 
+/* Bytes that have come of a line whose end has not; the next feed may split it. */
+size_t ic_resp_line_length(const struct ic_resp *r);
+
 /* Right after IC_RESP_BULK: the body is not kept. */
 void ic_resp_stream(struct ic_resp *r);
 void ic_resp_skip(struct ic_resp *r);

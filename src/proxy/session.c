@@ -34,20 +34,36 @@ enum {
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
 
-/* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if the session's
- * share of it is used up, or a value comes and very much of others has come already. */
-static bool may_work(struct ic_session *s)
+/* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if a value comes
+ * and very much of others has come already, or unless there IS_TIME. */
+static bool may_go_on(struct ic_session *s, bool is_time)
 {
     if (s->gone || s->state != IC_SESSION_READING || s->waiting != NULL ||
         s->sealing >= IC_SESSION_SEALING_MAX || ic_reply_full(&s->reply)) {
         return false;
     }
-    bool waits = s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store);
-    bool may = !waits && (s->may_read > 0 || ic_turns_may_work(&s->sessions->turns, &s->worker));
+    bool may = is_time && !(s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store));
     if (!may) {
         ic_turns_line_up(&s->sessions->turns, &s->worker);
     }
     return may;
+}
+
+/* Its share of this turn is not used up. */
+static bool may_work(struct ic_session *s)
+{
+    return may_go_on(s, ic_turns_may_work(&s->sessions->turns, &s->worker));
+}
+
+/* Whole buffers that it has been in line for: of the last turn, or this one. */
+static bool has_reads(const struct ic_session *s)
+{
+    return s->reads > 0 && ic_loop_turn_number(s->proxy->loop) <= s->reads_turn + 1;
+}
+
+static bool may_read(struct ic_session *s)
+{
+    return may_go_on(s, has_reads(s) || ic_turns_may_work(&s->sessions->turns, &s->worker));
 }
 
 /* ---- reading ---- */
@@ -147,10 +163,27 @@ static void protocol_error(struct ic_session *s)
     ic_session_close_after_reply(s);
 }
 
+/* A line is taken apart as a whole, when its end has come: one that is long is not begun in a turn
+ * that is used up. */
+static bool may_parse(struct ic_session *s)
+{
+    struct ic_turns *turns = &s->sessions->turns;
+    uint64_t units = ic_resp_line_length(&s->parser) / IC_TURNS_PARSED;
+    if (!may_work(s)) {
+        return false;
+    }
+    if (units > 0 && !ic_turns_may_begin(turns, &s->worker, units)) {
+        ic_turns_line_up(turns, &s->worker);
+        return false;
+    }
+    return true;
+}
+
 /* Works on IN until it is used up or something must be waited for. */
 static void work(struct ic_session *s, struct ic_slice *in)
 {
-    while (may_work(s)) {
+    while (may_parse(s)) {
+        uint64_t line = ic_resp_line_length(&s->parser);
         switch (ic_resp_feed(&s->parser, in)) {
         case IC_RESP_MORE:
             return;
@@ -163,6 +196,7 @@ static void work(struct ic_session *s, struct ic_slice *in)
             }
             break;
         case IC_RESP_COMMAND:
+            ic_turns_worked(&s->sessions->turns, &s->worker, line / IC_TURNS_PARSED);
             ic_dispatch_request(s);
             break;
         case IC_RESP_ERROR:
@@ -264,7 +298,7 @@ void ic_session_continue(struct ic_session *s)
         return;
     }
     watch_reader(s);
-    if (may_work(s) && s->rest.len == 0) {
+    if (may_read(s) && s->rest.len == 0) {
         s->starved = false; /* until it turns out that there is no room for what has come */
         ic_stream_resume(s->stream);
     }
@@ -289,7 +323,7 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
         return 0;
     }
     s->streaming_room = 0;
-    s->starved = !may_work(s) || s->rest.len > 0;
+    s->starved = !may_read(s) || s->rest.len > 0;
     if (s->starved) {
         watch_reader(s);
         return 0;
@@ -306,9 +340,9 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
     /* What is to be parsed is a turn's work as well; who sends little is read at once, and who
      * sends more in a turn to come (go_on), or those that are always the first would leave it none.
      */
-    s->read_little = used_up && s->may_read == 0;
-    s->paid = s->may_read > 0;
-    s->may_read -= s->paid;
+    s->paid = has_reads(s);
+    s->reads -= s->paid;
+    s->read_little = used_up && !s->paid;
     iov[count] = (struct iovec){s->sessions->read_buffer,
                                 s->read_little ? READ_LEAST : sizeof(s->sessions->read_buffer)};
     return count + 1;
@@ -324,6 +358,9 @@ static void on_received(void *ctx, size_t length)
     s->processing = true;
     ic_turns_worked(&s->sessions->turns, &s->worker,
                     body / IC_TURNS_BODY + (s->paid ? 0 : (length - body) / IC_TURNS_PARSED));
+    if (s->paid && length - body < sizeof(s->sessions->read_buffer)) {
+        s->reads = 0; /* that was all */
+    }
     if (s->read_little && length - body == READ_LEAST) {
         s->reads_on = true;
         ic_turns_line_up(&s->sessions->turns, &s->worker);
@@ -417,8 +454,9 @@ static void go_on(void *ctx)
     struct ic_session *s = ctx;
     if (s->reads_on) {
         s->reads_on = false;
-        s->may_read = READS;
-        ic_turns_worked(&s->sessions->turns, &s->worker,
+        s->reads = READS;
+        s->reads_turn = ic_loop_turn_number(s->proxy->loop);
+        ic_turns_worked(&s->sessions->turns, &s->sessions->chores, /* its own share is for `rest` */
                         READS * IC_SESSION_READ_SIZE / IC_TURNS_PARSED);
     }
     if (s->gone) {

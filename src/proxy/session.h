@@ -99,12 +99,13 @@ struct ic_session {
     char value_why[256];              /* the words for it, if it needs some */
     bool refused;                     /* the request being read has its (error) reply already */
     bool key_too_long, processing, process_again, gone;
-    bool starved;     /* reading waits for us, not for the client */
-    bool read_little; /* the last read was a short one, since the turn was used up; */
-    bool reads_on;    /* there was more: it is in line to read whole buffers, */
-    uint8_t may_read; /* and may read so many now, */
-    bool paid;        /* which are counted already */
-    bool ended;       /* the client sends no more */
+    bool starved;        /* reading waits for us, not for the client */
+    bool read_little;    /* the last read was a short one, since the turn was used up; */
+    bool reads_on;       /* there was more: it is in line to read whole buffers, */
+    uint8_t reads;       /* and may read so many now, */
+    bool paid;           /* which are counted already: the last was one of them; */
+    bool ended;          /* the client sends no more */
+    uint64_t reads_turn; /* in which it got them */
 
     /* What it takes. */
     struct ic_client_charge charge;

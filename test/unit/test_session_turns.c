@@ -140,32 +140,116 @@ static void use_up(uv_poll_t *poll, int status, int events)
     ic_turns_worked(poll->data, &others, (uint64_t)world.config->turn_work);
 }
 
-/* Others use up each turn before this client's request is looked at: it is read all the same. */
+/* Others use up each turn before any client's request is looked at. */
+struct others {
+    uv_poll_t poll;
+    int ready;
+};
+
+static void begin_others(struct others *o)
+{
+    uint64_t one = 1;
+    o->ready = eventfd(1, EFD_NONBLOCK); /* for ever, and before the clients in epoll's list */
+    o->poll = (uv_poll_t){.data = &proxy.sessions->turns};
+    assert_int_equal(write(o->ready, &one, sizeof one), sizeof one);
+    uv_poll_init(ic_loop_uv(proxy.loop), &o->poll, o->ready);
+    uv_poll_start(&o->poll, UV_READABLE, use_up);
+}
+
+static void end_others(struct others *o)
+{
+    uv_close((uv_handle_t *)&o->poll, NULL);
+    turn();
+    close(o->ready);
+}
+
+static void send_all(int fd, const char *bytes, size_t length)
+{
+    assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), length);
+}
+
+static bool is_answered(int fd)
+{
+    char c;
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* A long request is read all the same. */
 static void test_a_long_request_beside_others(void **state)
 {
     (void)state;
     enum { SIZE = 60000, TURNS = 30 };
     static char request[SIZE + 100];
-    uint64_t one = 1;
-    int ready = eventfd(1, EFD_NONBLOCK); /* for ever, and before the client in epoll's list */
-    uv_poll_t poll = {.data = &proxy.sessions->turns};
-    assert_int_equal(write(ready, &one, sizeof one), sizeof one);
-    uv_poll_init(ic_loop_uv(proxy.loop), &poll, ready);
-    uv_poll_start(&poll, UV_READABLE, use_up);
+    struct others o;
+    begin_others(&o);
     int fd = dial();
     settle(1);
     memset(request, 'x', sizeof request);
     int head = sprintf(request, "*2\r\n$4\r\nECHO\r\n$%d\r\n", SIZE);
     request[head] = 'x';
     memcpy(request + head + SIZE, "\r\n", 2);
-    assert_int_equal(send(fd, request, (size_t)head + SIZE + 2, MSG_NOSIGNAL), head + SIZE + 2);
-    for (int turns = 0; recv(fd, request, 1, MSG_PEEK | MSG_DONTWAIT) < 1; turns++) {
+    send_all(fd, request, (size_t)head + SIZE + 2);
+    for (int turns = 0; !is_answered(fd); turns++) {
         assert_true(turns < TURNS);
         turn();
     }
-    uv_close((uv_handle_t *)&poll, NULL);
+    end_others(&o);
+    close(fd);
+    settle(0);
+}
+
+/* What a client was allowed to read in one turn it cannot keep for another. */
+static void test_reads_are_not_kept(void **state)
+{
+    (void)state;
+    enum { SIZE = 48000, TURNS = 20, LITTLE = 2048 };
+    static char request[SIZE];
+    struct others o;
+    begin_others(&o);
+    int fd = dial();
+    settle(1);
+    memset(request, ' ', SIZE);
+    const struct ic_session *s = first_session();
+    send_all(fd, request, 600); /* more than is read of it in such a turn */
+    for (int i = 0; i < TURNS; i++) {
+        turn();
+    }
+    assert_int_equal(s->bytes_in, 600);
+    send_all(fd, request, SIZE);
     turn();
-    close(ready);
+    assert_in_range(s->bytes_in, 601, 600 + LITTLE);
+    end_others(&o);
+    close(fd);
+    settle(0);
+}
+
+/* A long line, whose last bytes come in a turn that is used up, is taken apart in another. */
+static void test_a_long_line_waits_for_time(void **state)
+{
+    (void)state;
+    enum { SIZE = 60000, TURNS = 20 };
+    static char request[SIZE];
+    struct others o;
+    int fd = dial();
+    settle(1);
+    memset(request, 'x', SIZE);
+    send_all(fd, "ECHO ", 5);
+    send_all(fd, request, SIZE);
+    while (first_session()->bytes_in < SIZE + 5) {
+        turn();
+    }
+    begin_others(&o);
+    turn();
+    send_all(fd, "\r\n", 2);
+    for (int i = 0; i < TURNS; i++) {
+        turn();
+        assert_false(is_answered(fd));
+    }
+    end_others(&o);
+    for (int turns = 0; !is_answered(fd); turns++) {
+        assert_true(turns < TURNS);
+        turn();
+    }
     close(fd);
     settle(0);
 }
@@ -173,8 +257,12 @@ static void test_a_long_request_beside_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        session_test(test_many_keys),      session_test(test_a_long_request_beside_others),
-        session_test(test_reports),        session_test(test_a_pattern_that_is_hard),
+        session_test(test_many_keys),
+        session_test(test_a_long_request_beside_others),
+        session_test(test_reads_are_not_kept),
+        session_test(test_a_long_line_waits_for_time),
+        session_test(test_reports),
+        session_test(test_a_pattern_that_is_hard),
         session_test(test_a_sparse_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
