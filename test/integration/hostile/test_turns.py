@@ -199,9 +199,9 @@ def test_a_key_that_has_expired_is_removed_by_who_looks(cluster, looks, units):
     client = cluster.redis()
     client.flushall()
     with cluster.socket() as s:
-        ask(s, *(encode("SET", key, "", "PX", 100) for key in BRIEF_KEYS))
-        cluster.kill("proxy", signal.SIGSTOP)
-        until = time.time() + 0.1
+        ask(s, *(encode("SET", key, "", "PX", 3000) for key in BRIEF_KEYS))
+        cluster.kill("proxy", signal.SIGSTOP) # before the first has expired, and been removed
+        until = time.time() + 3
         wait_until(lambda: time.time() > until, "they have expired")
         s.sendall(encode("CONFIG", "RESETSTAT") + b"".join(looks))
         cluster.kill("proxy", signal.SIGCONT)
