@@ -14,6 +14,13 @@ void ic_slow_took(struct ic_slow *s, uint64_t ms, uint64_t now_ms)
     s->until_ms = now_ms + s->for_ms;
 }
 
+void ic_slow_waits(struct ic_slow *s, uint64_t ms, uint64_t now_ms)
+{
+    if (ms >= IC_SLOW_MS) {
+        ic_slow_took(s, ms, now_ms);
+    }
+}
+
 bool ic_slow_is(const struct ic_slow *s, uint64_t now_ms)
 {
     return now_ms < s->until_ms;

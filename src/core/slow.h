@@ -27,8 +27,10 @@ struct ic_slow {
     uint64_t until_ms, for_ms;
 };
 
-/* An answer took MS, or has taken so long by now. */
+/* An answer took MS. */
 void ic_slow_took(struct ic_slow *s, uint64_t ms, uint64_t now_ms);
+/* It is not there yet, after MS: if these are few, that tells nothing. */
+void ic_slow_waits(struct ic_slow *s, uint64_t ms, uint64_t now_ms);
 bool ic_slow_is(const struct ic_slow *s, uint64_t now_ms);
 
 #endif

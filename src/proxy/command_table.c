@@ -218,7 +218,8 @@ static const struct ic_command command_subcommands[] = {
         "O(N) with N commands", "Names the commands.",
         .tips = "nondeterministic_output_order"),
     ROW("command|getkeys", ic_command_command_getkeys, -3, "2.8.13", SERVER, LOADING | STALE, C_CONNECTION,
-        "O(N) with N arguments", "Picks the keys out of a command."),
+        "O(N) with N arguments", "Picks the keys out of a command.",
+        .most = NAMES_MAX),
     ROW("command|help", ic_command_command_help, 2, "5.0.0", SERVER, LOADING | STALE, C_CONNECTION,
         "O(1)", "Shows what COMMAND can do."),
 };

@@ -236,13 +236,14 @@ static int elsewhere(const struct ic_function *fn, const struct ic_node_request 
     return ic_pool_holds(fn->all->pool, r->function, r->instance) ? IC_EAWAY : IC_ESTALE;
 }
 
-/* An answer took MS, or has taken so long. */
-static void note_pace(struct ic_function *fn, uint64_t ms)
+/* An answer took MS, or has taken so long, by TELL (slow.h). */
+static void note_pace(struct ic_function *fn, uint64_t ms,
+                      void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms))
 {
     struct ic_function *own = fn->own;
     uint64_t now_ms = ic_function_now(fn);
     bool before = ic_slow_is(&own->slow, now_ms);
-    ic_slow_took(&own->slow, ms, now_ms);
+    tell(&own->slow, ms, now_ms);
     if (ic_slow_is(&own->slow, now_ms) && !before) {
         own->slow_serial = ic_link_serial(fn->link);
         ic_log(IC_LOG_INFO, "function-slow", "function=%s serial=%u answer_ms=%llu for_ms=%llu",
@@ -338,7 +339,7 @@ void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
     } else if (r->stage != 0) {
         ic_link_cancel(r->link, r);
         if (r->link == fn->link) {
-            note_pace(fn, ic_link_due_ms(fn->link));
+            note_pace(fn, ic_link_due_ms(fn->link), ic_slow_waits);
             leave_queue(fn, r);
         }
     }
@@ -368,7 +369,7 @@ static void price(struct ic_function *fn, struct ic_node_request *r)
 static void on_answered(void *ctx, struct ic_node_request *r, int result)
 {
     struct ic_function *fn = ctx;
-    note_pace(fn, ic_link_answer_ms(fn->link));
+    note_pace(fn, ic_link_answer_ms(fn->link), ic_slow_took);
     price(fn, r);
     leave_queue(fn, r);
     r->done(r, result);

@@ -35,7 +35,7 @@
 enum {
     TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
-    EPOCH_MARGIN = 1000,      /* starts of a lost proxy of which no node knows that answers */
+    EPOCH_MARGIN = 100,       /* starts of a lost proxy of which no node knows that answers */
     EPOCH_PAUSE_MS = 1000,    /* between two epochs that nodes have us take */
     LOADING_SAID_MS = 10000,  /* who waits for the start is told that it takes longer */
 };

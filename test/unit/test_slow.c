@@ -22,7 +22,8 @@ static void for_longer_each_time_until_it_is_in_time(void **state)
     struct ic_slow s = {0};
     uint64_t now_ms = 1, for_ms = IC_SLOW_FOR_MS;
     for (int i = 0; i < 10; i++) {
-        ic_slow_took(&s, 3000, now_ms);
+        ic_slow_waits(&s, 5, now_ms); /* somebody asked, and did not stay */
+        i % 2 == 0 ? ic_slow_took(&s, 3000, now_ms) : ic_slow_waits(&s, 3000, now_ms);
         assert_true(ic_slow_is(&s, now_ms + for_ms - 1));
         now_ms += for_ms;
         assert_false(ic_slow_is(&s, now_ms));

@@ -507,7 +507,7 @@ def test_config_get_of_many_patterns_is_refused(cluster):
 
 @pytest.mark.parametrize("words", [
     ("COMMAND", "INFO"), ("COMMAND", "DOCS"), ("CONFIG", "GET"), ("LATENCY", "HISTOGRAM"), ("INFO",),
-    ("CLIENT", "LIST", "ID")], ids=" ".join)
+    ("CLIENT", "LIST", "ID"), ("COMMAND", "GETKEYS", "DEL")], ids=" ".join)
 def test_names_are_looked_up_at_once_and_are_few(cluster, words):
     few = ["1"] * (1024 - len(words))
     assert ask_once(cluster, *words, *few)[:1] in b"*$"
