@@ -249,6 +249,7 @@ static struct ic_queued_command *take_call(struct ic_session *s, struct ic_call 
 
 void ic_transaction_queue(struct ic_session *s, struct ic_call *c)
 {
+    ic_turns_worked(&s->sessions->turns, &s->worker, 1);
     if (!s->dirty_exec) {
         struct ic_queued_command *q = take_call(s, c);
         if (q == NULL) {

@@ -115,6 +115,7 @@ static bool check(struct ic_session *s, struct ic_call *c, char *why)
 /* The request is answered with an error before its handler is asked. */
 static void reject(struct ic_session *s, struct ic_call *c, const char *why)
 {
+    ic_turns_worked(&s->sessions->turns, &s->worker, 1);
     s->dirty_exec = s->dirty_exec || s->multi;
     ic_transaction_drop_queue(s); /* it can never run */
     if (c->command != NULL) {

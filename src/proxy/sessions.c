@@ -25,6 +25,7 @@ enum {
     SOON_MS = 10,
     CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn, at least, */
     CHORES_MOST = 50000, /* and at most */
+    FREED_A_UNIT = 8,
     PASSWORD_MAX = 4096,
     RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
@@ -321,11 +322,11 @@ static void on_tick(void *ctx)
 /* What clients have left, as much as a turn takes. False: that was all. */
 static bool free_some(struct ic_sessions *all)
 {
-    /* At least what a turn can leave: a queued command was a unit of work. */
-    unsigned most = (unsigned)*all->turns.budget;
+    /* More than what a turn can leave: a queued command was a unit of work. */
+    unsigned most = 2 * (unsigned)*all->turns.budget;
     most = most < CHORES_SLICE ? CHORES_SLICE : most > CHORES_MOST ? CHORES_MOST : most;
     unsigned done = ic_transaction_free_some(all, most);
-    ic_turns_worked(&all->turns, &all->chores, done);
+    ic_turns_worked(&all->turns, &all->chores, done / FREED_A_UNIT);
     return done == most;
 }
 
@@ -334,7 +335,7 @@ static void do_chores(void *ctx)
     struct ic_sessions *all = ctx;
     bool more = ic_sessions_evict(all);
     if (free_some(all) || more) {
-        ic_turns_line_up(&all->turns, &all->chores);
+        ic_turns_line_up_first(&all->turns, &all->chores);
     }
 }
 
@@ -342,13 +343,13 @@ void ic_sessions_chores(struct ic_sessions *all)
 {
     bool in_line = !ic_list_empty(&all->chores.node);
     if (!in_line && (ic_turns_used_up(&all->turns) || free_some(all))) {
-        ic_turns_line_up(&all->turns, &all->chores);
+        ic_turns_line_up_first(&all->turns, &all->chores);
     }
 }
 
 void ic_sessions_evict_on(struct ic_sessions *all)
 {
-    ic_turns_line_up(&all->turns, &all->chores);
+    ic_turns_line_up_first(&all->turns, &all->chores);
 }
 
 static bool id_matches(const struct ic_map_node *node, struct ic_slice key)

@@ -22,6 +22,15 @@ static void put_back(struct ic_turns *t, struct ic_list *now)
     }
 }
 
+/* W, if it is in line, is the first of NOW. */
+static void bring_forward(struct ic_worker *w, struct ic_list *now)
+{
+    if (w != NULL && !ic_list_empty(&w->node)) {
+        ic_list_remove(&w->node);
+        ic_list_push_front(now, &w->node);
+    }
+}
+
 /* Those that line up again meanwhile come in the next turn. Who is alone comes first: the others
  * wait for it. Whatever this turn was used for, a share of one is the line's. */
 static void serve_line(void *ctx)
@@ -30,10 +39,8 @@ static void serve_line(void *ctx)
     struct ic_list now, *node;
     ic_list_init(&now);
     ic_list_move_all(&t->line, &now);
-    if (t->alone != NULL && !ic_list_empty(&t->alone->node)) {
-        ic_list_remove(&t->alone->node);
-        ic_list_push_front(&now, &t->alone->node);
-    }
+    bring_forward(t->alone, &now);
+    bring_forward(t->first, &now);
     look_at_turn(t);
     uint64_t budget = (uint64_t)*t->budget, least = t->used + budget / IC_TURNS_SHARES + 1;
     while (t->used < (least > budget ? least : budget) &&
@@ -158,6 +165,12 @@ void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
     }
     ic_list_push_back(&t->line, &w->node);
     t->lined_up++;
+}
+
+void ic_turns_line_up_first(struct ic_turns *t, struct ic_worker *w)
+{
+    t->first = w;
+    ic_turns_line_up(t, w);
 }
 
 void ic_turns_reset_figures(struct ic_turns *t)

@@ -51,6 +51,7 @@ struct ic_turns {
     struct ic_list line;   /* of struct ic_worker, first come first served */
     struct ic_timer next;
     struct ic_worker *alone; /* or NULL */
+    struct ic_worker *first; /* comes before all others when it is in line; or NULL */
     struct ic_list waiting;  /* of struct ic_worker, until it is over */
     uint64_t most_used;      /* units of the turn that had most */
     uint64_t lined_up;       /* times a worker went on in a later turn */
@@ -75,6 +76,8 @@ void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 bool ic_turns_used_up(struct ic_turns *t);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+/* The same, before all others: for what they leave behind, or it would be ever more. */
+void ic_turns_line_up_first(struct ic_turns *t, struct ic_worker *w);
 
 /* W is in the middle of something that nobody may look at, or change, the keys in; nobody else is.
  * Again: nothing. */

@@ -58,6 +58,25 @@ static void end(struct bench *b)
     ic_loop_free(b->loop);
 }
 
+/* What all of them leave behind is cleared away before they go on, in each turn. */
+static void test_who_is_to_be_first_is(void **state)
+{
+    (void)state;
+    struct bench b;
+    begin(&b, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b.job[i].left = i == WORKERS - 1 ? 3 * SHARE : 5000;
+        (i == WORKERS - 1 ? ic_turns_line_up_first : ic_turns_line_up)(&b.turns, &b.job[i].worker);
+    }
+    uint64_t begun = ic_loop_turn_number(b.loop);
+    ic_loop_run(b.loop);
+    assert_in_range(b.job[WORKERS - 1].done_in, begun, begun + 4);
+    for (unsigned i = 0; i < WORKERS - 1; i++) {
+        assert_true(b.job[i].done_in > begun + 4);
+    }
+    end(&b);
+}
+
 static void test_a_turn_has_a_bounded_part_of_it(void **state)
 {
     (void)state;
@@ -185,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_a_turn_has_a_bounded_part_of_it),
+        leak_test(test_who_is_to_be_first_is),
         leak_test(test_who_goes_alone_has_no_turn_for_itself),
         leak_test(test_who_is_alone_has_a_part_of_each_turn),
         leak_test(test_who_wants_little_is_served_at_once),
