@@ -319,6 +319,7 @@ def asking(cluster, small):
     with cluster.socket() as s:
         s.sendall(encode("CLIENT", "NO-TOUCH", "ON") + encode("MGET", "large", *OLD))
         wait_until(lambda: is_asked(small), "the replies wait")
+        wait_until(lambda: len(s.recv(100, socket.MSG_PEEK)) == 100, "the large value is being sent")
         yield s
 
 
