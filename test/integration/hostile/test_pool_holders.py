@@ -304,6 +304,9 @@ def test_a_transaction_without_room_keeps_nothing(cluster, small):
 OLD, FILL = [f"old{i}" for i in range(2000)], [f"fill{i}" for i in range(1000)]
 
 
+FETCHED_AHEAD = 32  # small values behind the one that is being sent, at most
+
+
 def is_asked(client):
     return any(int(row["oll"]) > len(OLD) for row in client.client_list())
 
@@ -331,17 +334,19 @@ def test_what_waits_to_be_read_is_evicted(small, asking):
         assert small.set(f"new{i}", VALUE[:3000])
     after = small.info("everything")
     assert after["evicted_keys"] - before["evicted_keys"] == 600
-    assert after["ic_eviction_set_aside"] - before["ic_eviction_set_aside"] <= 1
+    assert after["ic_eviction_set_aside"] - before["ic_eviction_set_aside"] <= 1 + FETCHED_AHEAD
     assert small.exists(*OLD) == len(OLD) - 600 and small.exists("large", *FILL) == 1 + len(FILL)
     there, gone = b"$100\r\n" + VALUE[:100] + b"\r\n", b"$-1\r\n"
     expected = b"+OK\r\n*%d\r\n$%d\r\n" % (1 + len(OLD), 2 * len(VALUE)) + VALUE * 2 + b"\r\n"
-    length = len(expected) + (len(OLD) - 600) * len(there) + 600 * len(gone)
     said = bytearray()
-    while len(said) < length:
+    while len(said) < len(expected) + (len(OLD) - 600) * len(there) + 600 * len(gone):
         said += asking.recv(1 << 20)
     assert said.startswith(expected)
     replies = bytes(said[len(expected):])
-    assert replies.count(there) == len(OLD) - 600 and replies.replace(there, b"") == gone * 600
+    while replies.count(there) + replies.count(gone) < len(OLD):
+        replies += asking.recv(1 << 20)
+    assert replies.replace(there, b"").replace(gone, b"") == b""
+    assert 600 - FETCHED_AHEAD <= replies.count(gone) <= 600
 
 
 def test_what_is_being_read_costs_the_others_nothing(small, asking):
