@@ -318,7 +318,9 @@ def asking(cluster, small):
     small.mset(dict.fromkeys(OLD, VALUE[:100]))
     small.mset(dict.fromkeys(FILL, VALUE[:100]))
     small.mget(FILL)
-    small.config_set("maxmemory", small.info("everything")["pool_object_bytes"])
+    full = 2 * len(VALUE) + 100 * (len(OLD) + len(FILL))
+    wait_until(lambda: small.info("everything")["pool_object_bytes"] == full, "what was flushed before is gone")
+    small.config_set("maxmemory", full)
     with cluster.socket() as s:
         s.sendall(encode("CLIENT", "NO-TOUCH", "ON") + encode("MGET", "large", *OLD))
         wait_until(lambda: is_asked(small), "the replies wait")
