@@ -15,8 +15,11 @@ uint32_t ic_epoch_believed(struct ic_epoch_claim *before, uint16_t function, uin
 {
     uint32_t first = ic_epoch_first(wall_ms), known = own > first ? own : first;
     *impossible = epoch > known + (fresh ? FRESH_AHEAD : IC_EPOCH_NEAR);
-    if (*impossible || epoch <= known + IC_EPOCH_NEAR) {
-        return *impossible ? 0 : epoch;
+    if (*impossible) {
+        return 0;
+    }
+    if (epoch <= known + IC_EPOCH_NEAR) {
+        return epoch;
     }
     if (before->epoch == 0 || before->function == function) {
         *before = (struct ic_epoch_claim){.epoch = epoch, .function = function};

@@ -27,9 +27,9 @@ enum {
     END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
     LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
-    READ_LEAST = 512,   /* bytes read in a turn that is used up; */
+    READ_LEAST = 512,   /* bytes read in a turn that is used up, */
+    BODY_LEAST = 32768, /* or of a value */
     READS = 4,          /* of whole buffers, when the turn for them has come */
-    BODY_LEAST = 32768, /* of a value */
     PARTS_A_UNIT = 8,
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };

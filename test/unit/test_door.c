@@ -83,19 +83,26 @@ static void begin_with_new_journal(struct world *w, uint32_t epoch)
     start(w, epoch);
 }
 
+/* A proxy with a new journal, of epoch 8, wakes a node that has SEEN another; it dials once. */
+static struct fake_node *open_world_seen(struct world *w, uint32_t seen)
+{
+    open_world(w, 1);
+    begin_with_new_journal(w, 8);
+    struct fake_node *n = node0(w);
+    n->follows_epochs = true;
+    n->redials = false;
+    n->highest_epoch = seen;
+    ic_functions_wake(w->f, 0);
+    return n;
+}
+
 /* A node that has seen a higher epoch, or the one that a new journal happened to begin with. */
 static void an_epoch_seen_is_exceeded(void **s)
 {
     (void)s;
     for (uint32_t seen = 7; seen <= 9; seen++) {
         struct world w;
-        open_world(&w, 1);
-        begin_with_new_journal(&w, 8);
-        struct fake_node *n = node0(&w);
-        n->follows_epochs = true;
-        n->redials = false;
-        n->highest_epoch = seen;
-        ic_functions_wake(w.f, 0);
+        struct fake_node *n = open_world_seen(&w, seen);
         if (seen >= 8) {
             fake_run(&w.fake, hung_up, n);
             assert_int_equal(w.epoch_seen, seen);
@@ -116,13 +123,7 @@ static void an_impossible_epoch_is_not_believed(void **s)
 {
     (void)s;
     struct world w;
-    open_world(&w, 1);
-    begin_with_new_journal(&w, 8);
-    struct fake_node *n = node0(&w);
-    n->follows_epochs = true;
-    n->redials = false;
-    n->highest_epoch = EPOCH_IMPOSSIBLE;
-    ic_functions_wake(w.f, 0);
+    struct fake_node *n = open_world_seen(&w, EPOCH_IMPOSSIBLE);
     fake_run(&w.fake, hung_up, n);
     assert_int_equal(w.epoch_seen, EPOCH_IMPOSSIBLE);
     assert_false(n->welcomed);
