@@ -35,7 +35,6 @@
 enum {
     TICK_MS = 100,            /* expiry, reaping and fsync are looked at so often */
     GOODBYE_WITHIN_MS = 2000, /* a stopping proxy waits for its nodes to go home */
-    EPOCH_MARGIN = 100,       /* starts of a lost proxy of which no node knows that answers */
     EPOCH_PAUSE_MS = 1000,    /* between two epochs that nodes have us take */
     LOADING_SAID_MS = 10000,  /* who waits for the start is told that it takes longer */
 };
@@ -45,7 +44,7 @@ struct process {
     struct ic_proxy proxy;
     struct ic_recovery recovery;
     uint32_t epoch;
-    struct ic_epoch_claim claim;
+    struct ic_epoch_claims claims;
     uint64_t epoch_raised_ms; /* 0: never */
     struct ic_admin *admin;
     struct ic_timer tick;
@@ -154,14 +153,14 @@ static bool on_epoch_seen(void *ctx, uint16_t function, uint32_t epoch)
     struct process *p = ctx;
     const struct ic_journal_meta *meta = &p->recovery.meta;
     bool impossible;
-    uint32_t believed = ic_epoch_believed(&p->claim, function, epoch, meta->epoch, meta->fresh,
-                                          ic_clock_wall_ms(), &impossible);
+    int64_t wall_ms = ic_clock_wall_ms();
+    uint32_t believed = ic_epoch_believed(&p->claims, function, epoch, meta->epoch, meta->fresh,
+                                          wall_ms, &impossible);
     if (believed < p->epoch || !may_raise_epoch(p)) {
         return !impossible;
     }
-    /* A node that does not answer now may have seen a little more. */
-    uint32_t margin = meta->fresh ? EPOCH_MARGIN : 0;
-    int result = ic_journal_raise_epoch(p->recovery.journal, believed + margin, &p->epoch);
+    uint32_t exceeded = ic_epoch_exceeded(believed, meta->epoch, meta->fresh, wall_ms);
+    int result = ic_journal_raise_epoch(p->recovery.journal, exceeded, &p->epoch);
     if (result < 0) {
         ic_log(IC_LOG_ERROR, "epoch-not-raised", "seen=%u error=\"%s\"", epoch,
                ic_error_text(result));
