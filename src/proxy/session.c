@@ -163,12 +163,19 @@ static void protocol_error(struct ic_session *s)
     ic_session_close_after_reply(s);
 }
 
-/* A line is taken apart as a whole, when its end has come: one that is long is not begun in a turn
- * that is used up. */
+/* Units of work that the parser's next step may be, all at once: a line is taken apart when its end
+ * has come, and the arguments are taken when the last of them has. */
+static uint64_t step_units(const struct ic_resp *r)
+{
+    uint64_t line = ic_resp_line_length(r) / IC_TURNS_PARSED;
+    return r->argc + 1 < r->total ? line : line + r->argc / IC_TURNS_ARGUMENTS;
+}
+
+/* Much is not begun in a turn that is used up. */
 static bool may_parse(struct ic_session *s)
 {
     struct ic_turns *turns = &s->sessions->turns;
-    uint64_t units = ic_resp_line_length(&s->parser) / IC_TURNS_PARSED;
+    uint64_t units = step_units(&s->parser);
     if (!may_work(s)) {
         return false;
     }

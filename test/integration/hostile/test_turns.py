@@ -268,6 +268,26 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
     assert 500 <= client.info("stats")["ic_turn_work_max"] < 2500  # what goes alone has a half
 
 
+@pytest.mark.parametrize("before,after", [("PING", "PING"), ("MULTI", "DISCARD")], ids=["executed", "queued"])
+def test_requests_of_many_arguments_that_end_at_once_share_the_turns(cluster, small_turns, before, after):
+    """Arguments are taken when all of them have come: 32 are a unit."""
+    client, crowd, request = cluster.redis(), [cluster.socket() for _ in range(20)], encode("EXISTS", *["a"] * 64_000)
+    client.config_set("turn-work", 1000)
+    came = client.info("stats")["total_net_input_bytes"]
+    for s in crowd:
+        s.sendall(encode(before) + request[:-1])
+    wait_until(lambda: client.info("stats")["total_net_input_bytes"] - came > 20 * (len(request) - 1), "all have come")
+    client.config_resetstat()
+    cluster.kill("proxy", signal.SIGSTOP)
+    for s in crowd:
+        s.sendall(request[-1:])
+    cluster.kill("proxy", signal.SIGCONT)
+    for s in crowd:
+        ask(s, encode(after))
+        s.close()
+    assert 2000 <= client.info("stats")["ic_turn_work_max"] < 5000  # one begins when the turn is not used up
+
+
 @pytest.mark.parametrize("report", [("IC.POOL",), ("IC.COST", "FUNCTIONS"), ("IC.REPAIR",)], ids=" ".join)
 def test_what_tells_of_the_functions_is_as_much_work_as_they_are(cluster, report):
     client = cluster.redis()
