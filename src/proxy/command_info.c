@@ -157,6 +157,9 @@ static void write_loading(struct report *r, const struct ic_rebuilder_progress *
     number(r, "loading_loaded_bytes", s->bytes);
     line(r, "loading_loaded_perc:%.2f", 100 * (double)done / (double)p->functions);
     number(r, "loading_eta_seconds", done == 0 ? 1 : p->elapsed_ms * left / done / 1000);
+    line(r, "ic_rebuild_waits_for:%s", p->waits_for);
+    number(r, "ic_rebuild_waits_ms", p->waits_ms);
+    number(r, "ic_rebuild_waits_listed_bytes", p->waits_listed);
 }
 
 static void write_rebuild(struct report *r)

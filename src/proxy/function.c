@@ -421,7 +421,8 @@ static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark
     struct ic_item item;
     int result;
     while ((result = ic_item_decode(&items, &item)) > 0) {
-        if (++fn->listed > capacity / IC_CHUNK_OVERHEAD_BYTES) {
+        fn->listed += IC_CHUNK_OVERHEAD_BYTES + (item.sealed ? item.seal.key.len : 0);
+        if (fn->listed > capacity) {
             distrust(fn, "endless-list"); /* more than it can hold */
             return;
         }
@@ -431,6 +432,7 @@ static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark
         distrust(fn, "malformed-list");
         return;
     }
+    fn->listed_most = fn->listed > fn->listed_most ? fn->listed : fn->listed_most;
     if (last && instance != NULL) {
         ic_pool_set_known(instance, true);
         instance->copied_ms = (int64_t)(mark > INT64_MAX ? 0 : mark);

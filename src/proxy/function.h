@@ -60,7 +60,8 @@ struct ic_function {
     bool missing;               /* the platform knows no such function, as it said last */
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
     struct ic_slow slow;        /* of the own one: of its instance */
-    uint64_t listed;            /* chunks that its node has named, of the list under way */
+    uint64_t listed;            /* of the list under way: bytes its chunks take at the least */
+    uint64_t listed_most;       /* of the longest one so far */
     uint32_t slow_serial;       /* that was found slow; 0: none */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */

@@ -378,6 +378,11 @@ bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
     return at(f, function)->missing;
 }
 
+uint64_t ic_functions_listed(const struct ic_functions *f, uint16_t function)
+{
+    return at(f, function)->listed_most;
+}
+
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function)
 {
     bool gone = ic_function_dismiss(at(f, function));

@@ -265,6 +265,10 @@ void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may 
 bool ic_functions_missing(const struct ic_functions *f, uint16_t function);
 /* Sends FUNCTION's node home, if it is awake, once nothing is outstanding. */
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function);
+/* What FUNCTION's node has named of its chunks, in the longest list since the start: the bytes that
+ * they take at the least, so no more than its capacity. The same chunk again counts only in the
+ * same list. */
+uint64_t ic_functions_listed(const struct ic_functions *f, uint16_t function);
 /* Every function has been heard of since the start, or is given up. */
 bool ic_functions_ready(const struct ic_functions *f);
 uint16_t ic_functions_node_port(const struct ic_functions *f);

@@ -110,9 +110,7 @@ static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
 
 static void on_list_item(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item)
 {
-    struct process *p = ctx;
-    ic_store_list_item(p->proxy.store, function, serial, item);
-    ic_rebuilder_heard(p->proxy.rebuilder, function);
+    ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
 }
 
 static void on_list_end(void *ctx, uint16_t function, uint32_t serial)

@@ -15,8 +15,9 @@
 enum {
     LOOK_MS = 10,            /* how often the functions are looked at */
     ASKED_MAX = 32,          /* functions asked at a time, as warm-ups are */
-    PATIENCE_INVOKES = 3,    /* `invoke-timeout`s without a word */
-    PATIENCE_MIN_MS = 15000, /* a lost Invoke is noticed, a stranger has left */
+    PATIENCE_INVOKES = 3,    /* `invoke-timeout`s until a function has answered, */
+    PATIENCE_MIN_MS = 15000, /* (a lost Invoke is noticed, a stranger has left) */
+    LISTED_A_MS = 2048,      /* and a millisecond more for so much of its memory: 8 small chunks */
     SECOND_LOOK_MS = 6000,   /* a node that is not welcomed leaves after 5 s at most */
     LOG_INTERVAL_MS = 5000,
 };
@@ -26,8 +27,9 @@ enum answer { WAITING, ASKED, ANSWERED, GIVEN_UP };
 
 struct one { /* function */
     enum answer answer;
-    uint64_t heard_ms; /* ASKED: when it was, or its last item came */
+    uint64_t asked_ms; /* ASKED: when it was, or could be */
     uint64_t since_ms; /* an answer before that does not count */
+    bool came;         /* a node of it, since then */
 };
 
 struct ic_rebuilder {
@@ -63,16 +65,30 @@ const char *ic_rebuilder_note(void)
            "expiry since a value was stored, and overwrites whose chunks are lost, may be undone";
 }
 
+/* The one of those asked that is waited for longest; r->count: there is none. */
+static uint32_t last_to_answer(const struct ic_rebuilder *r)
+{
+    uint32_t last = r->count;
+    for (uint32_t i = 0; i < r->count; i++) {
+        bool longer = last == r->count || r->function[i].asked_ms < r->function[last].asked_ms;
+        last = r->function[i].answer == ASKED && longer ? i : last;
+    }
+    return last;
+}
+
 static void log_progress(struct ic_rebuilder *r)
 {
-    struct ic_store_rebuild_stats s = ic_store_rebuild_stats(r->setup.store);
     if (now(r) - r->logged_ms < LOG_INTERVAL_MS) {
         return;
     }
     r->logged_ms = now(r);
+    struct ic_rebuilder_progress p = ic_rebuilder_progress(r);
+    struct ic_store_rebuild_stats s = ic_store_rebuild_stats(r->setup.store);
     ic_log(IC_LOG_INFO, "rebuild-progress",
-           "functions=%u answered=%u given_up=%u objects=%" PRIu64 " restored=%" PRIu64, r->count,
-           r->answered, r->given_up, s.objects, s.restored);
+           "functions=%u answered=%u given_up=%u objects=%" PRIu64 " restored=%" PRIu64
+           " waits_for=%s waits_ms=%" PRIu64 " listed=%" PRIu64,
+           r->count, r->answered, r->given_up, s.objects, s.restored, p.waits_for, p.waits_ms,
+           p.waits_listed);
 }
 
 static void log_end(const struct ic_rebuilder *r)
@@ -117,27 +133,38 @@ static void enter(struct ic_rebuilder *r, enum phase phase, int result)
 
 /* ---- gathering -------------------------------------------------------------- */
 
-static uint64_t patience(const struct ic_rebuilder *r)
+/* How long FUNCTION's answer is waited for: no longer than what it can hold would take. */
+static uint64_t patience(const struct ic_rebuilder *r, uint16_t function)
 {
     uint64_t ms = (uint64_t)r->setup.config->invoke_timeout * PATIENCE_INVOKES;
-    return ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms;
+    uint64_t listed = ic_functions_listed(r->setup.functions, function);
+    return (ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms) + listed / LISTED_A_MS;
 }
 
-static void give_up(struct ic_rebuilder *r, uint16_t i, bool missing)
+static void give_up(struct ic_rebuilder *r, uint16_t i, const char *reason)
 {
     r->function[i].answer = GIVEN_UP;
     r->asked--;
     r->given_up++;
-    r->missing += missing;
-    ic_log(IC_LOG_WARNING, "rebuild-given-up", "function=%s reason=%s",
-           ic_functions_name(r->setup.functions, i), missing ? "missing" : "silent");
+    ic_log(IC_LOG_WARNING, "rebuild-given-up",
+           "function=%s reason=%s waited_ms=%" PRIu64 " listed=%" PRIu64,
+           ic_functions_name(r->setup.functions, i), reason, now(r) - r->function[i].asked_ms,
+           ic_functions_listed(r->setup.functions, i));
+}
+
+static void give_up_late(struct ic_rebuilder *r, uint16_t i)
+{
+    if (!r->function[i].came) {
+        ic_functions_note_silence(r->setup.functions, i, now(r) - r->function[i].asked_ms);
+    }
+    give_up(r, i, r->function[i].came ? "slow" : "silent");
 }
 
 /* Nothing was asked of it yet: the platform throttles, or its old node may still be there. */
 static bool is_put_off(const struct ic_rebuilder *r, uint16_t i)
 {
     enum ic_function_state s = ic_pool_function(ic_functions_pool(r->setup.functions), i)->state;
-    return s == IC_FUNCTION_ABSENT || s == IC_FUNCTION_ASLEEP;
+    return !r->function[i].came && (s == IC_FUNCTION_ABSENT || s == IC_FUNCTION_ASLEEP);
 }
 
 static void look_at(struct ic_rebuilder *r, uint16_t i)
@@ -145,26 +172,28 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
     struct one *f = &r->function[i];
     if (f->answer == WAITING && r->asked < ASKED_MAX) {
         f->answer = ASKED;
-        f->heard_ms = now(r);
+        f->asked_ms = now(r);
         r->asked++;
     }
     if (f->answer != ASKED) {
         return;
     }
     const struct ic_pool_instance *instance = instance_of(r, i);
-    if (instance != NULL && instance->known && instance->heard_ms >= f->since_ms) {
+    bool there = instance != NULL && instance->heard_ms >= f->since_ms;
+    f->came = f->came || there;
+    if (there && instance->known) {
         f->answer = ANSWERED;
         r->asked--;
         r->answered++;
         ic_functions_dismiss(r->setup.functions, i);
     } else if (ic_functions_missing(r->setup.functions, i)) {
-        give_up(r, i, true);
-    } else if (now(r) - f->heard_ms >= patience(r)) {
-        ic_functions_note_silence(r->setup.functions, i, now(r) - f->heard_ms);
-        give_up(r, i, false);
+        r->missing++;
+        give_up(r, i, "missing");
+    } else if (now(r) - f->asked_ms >= patience(r, i)) {
+        give_up_late(r, i);
     } else {
         ic_functions_wake(r->setup.functions, i);
-        f->heard_ms = is_put_off(r, i) ? now(r) : f->heard_ms;
+        f->asked_ms = is_put_off(r, i) ? now(r) : f->asked_ms;
     }
 }
 
@@ -206,7 +235,7 @@ static void ask_again(struct ic_rebuilder *r)
     ic_log(IC_LOG_WARNING, "rebuild-waits", "reason=no-function-answers trouble=%s",
            ic_log_quote(why, sizeof why, ic_slice_str(ic_functions_trouble(r->setup.functions))));
     for (uint32_t i = 0; i < r->count; i++) {
-        r->function[i].answer = WAITING;
+        r->function[i] = (struct one){.answer = WAITING, .since_ms = r->function[i].since_ms};
     }
     r->given_up = r->missing = 0;
 }
@@ -235,13 +264,6 @@ static void gather(struct ic_rebuilder *r)
         }
     }
     ic_timer_start(&r->timer, LOOK_MS);
-}
-
-void ic_rebuilder_heard(struct ic_rebuilder *r, uint16_t function)
-{
-    if (r != NULL) {
-        r->function[function].heard_ms = now(r);
-    }
 }
 
 /* ---- filling ---------------------------------------------------------------- */
@@ -312,7 +334,14 @@ struct ic_rebuilder_progress ic_rebuilder_progress(const struct ic_rebuilder *r)
         .functions = r->count,
         .answered = r->answered,
         .given_up = r->given_up,
+        .waits_for = "",
     };
+    uint32_t last = last_to_answer(r);
+    if (last < r->count) {
+        p.waits_for = ic_functions_name(r->setup.functions, (uint16_t)last);
+        p.waits_ms = now(r) - r->function[last].asked_ms;
+        p.waits_listed = ic_functions_listed(r->setup.functions, (uint16_t)last);
+    }
     for (uint32_t i = 0; i < r->count; i++) {
         const struct ic_pool_instance *instance = instance_of(r, (uint16_t)i);
         p.bytes += instance == NULL ? 0 : instance->held_reported;

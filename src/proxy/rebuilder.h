@@ -11,9 +11,21 @@
  * (An instance that never held anything answers perhaps in place of another one that was busy with
  * a proxy before: if there are traces of such a proxy, those functions are asked once more, when
  * every node of its has left. The platform then invokes whichever instance ran last.)  It is
- * given up when nothing has come of it for three times `invoke-timeout`, and at once if the
- * platform knows no such function. When not one answers the platform is away, not the objects: then
- * all are asked again.
+ * given up when it has not answered for three times `invoke-timeout`, and 15 s at least, and a
+ * second more for each 2 MB of what it has listed (8,000 small chunks: 0.7 MB on the line); and at
+ * once if the platform knows no such function. When not one answers the platform is away, not the
+ * objects: then all are asked again.
+ *
+ * How long N functions can take of which K never come to an end, whatever their nodes do, if one
+ * answers: a node lists no more than `memory` in one list, and another list counts only for what it
+ * is longer, so a function has
+ *
+ *   T = max(3 invoke-timeout, 15 s) + memory / 2 MB/s     (defaults: 30 s + 122 s; 10 GB: 82 min)
+ *
+ * and ASKED_MAX (32) are waited for at a time, twice at most each: 2 ceil(K / 32) T, and what the
+ * others need. Before its first node has come, time in which the platform does not invoke it does
+ * not count, nor that in which it is put off for strangers, which are heeded for a few seconds
+ * after the start.
  */
 #ifndef IC_PROXY_REBUILDER_H
 #define IC_PROXY_REBUILDER_H
@@ -48,13 +60,15 @@ struct ic_rebuilder *ic_rebuilder_new(const struct ic_rebuilder_setup *setup);
 void ic_rebuilder_free(struct ic_rebuilder *r); /* NULL is fine */
 /* Keys cannot be served yet. R may be NULL: there is nothing to rebuild. */
 bool ic_rebuilder_loading(const struct ic_rebuilder *r);
-/* An item of FUNCTION's list has come. */
-void ic_rebuilder_heard(struct ic_rebuilder *r, uint16_t function);
 
 struct ic_rebuilder_progress {
     int64_t started_wall_ms;
     uint64_t elapsed_ms; /* so far, or in all */
     uint64_t functions, answered, given_up;
+    /* The function that is waited for longest, "": none is; for so long; and what it has listed,
+     * in bytes of its memory. */
+    const char *waits_for;
+    uint64_t waits_ms, waits_listed;
     uint64_t bytes; /* held by the instances that have answered or said HELLO */
 };
 struct ic_rebuilder_progress ic_rebuilder_progress(const struct ic_rebuilder *r);

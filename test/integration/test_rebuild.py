@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from harness import INFINICACHE, alive, noise, pump, wait_until
-from node_link import ITEM, ITEM_LAST, SEAL, Frame
+from node_link import ITEM, ITEM_LAST, LIST, SEAL, Frame
 
 SIZES = (0, 1, 100, 5000, 65535, 65536, 300000, 1500000, 9000000)
 
@@ -350,6 +350,48 @@ def test_one_node_lies(new_proxy, lie):
     lose(proxy)
     start_anew(proxy)
     check_values(proxy)
+
+
+def true_item(node, frame):
+    """The first of NODE's chunks, as an answer to FRAME after which others are to come."""
+    (object_id, chunk), c = sorted(node.chunks.items())[0]
+    body = struct.pack("<QQHH", object_id, len(c["data"]), chunk, 1) + c["seal"]
+    item = Frame(ITEM, body, request=frame.request)
+    item.chunk, item.object_id, item.op, item.offset = frame.chunk, frame.object_id, frame.op, 0
+    return item
+
+
+def test_lists_without_an_end(new_proxy):
+    """One node lists an item now and then, another dials anew and begins again: both are given up
+    in the end, and the other functions have enough."""
+    proxy = filled_proxy(new_proxy, invoke_timeout="3s")
+    over = threading.Event()
+
+    def dribble(node, frame):
+        while frame.type == LIST and not over.wait(0.5):
+            node.link.send(true_item(node, frame))
+        return frame.type == LIST
+
+    def begin_again(node, frame):
+        if frame.type == LIST and not over.wait(0.5):
+            node.link.send(true_item(node, frame))
+            node.link.sock.shutdown(socket.SHUT_RDWR)
+        return frame.type == LIST
+
+    liars = [n for n in map(proxy.lambda_.node, NODES) if n.chunks][:2]
+    liars[0].on_request, liars[1].on_request = dribble, begin_again
+    proxy.kill(signal.SIGTERM)
+    lose(proxy)
+    proxy.start(loads=False)
+    wait_until(lambda: persistence(proxy.redis)["ic_rebuild_functions_done"] == 4, "four answer")
+    asked = persistence(proxy.redis)
+    assert asked["ic_rebuild_waits_for"] in {n.function for n in liars}
+    wait_until(lambda: persistence(proxy.redis)["loading"] == 0, "it has rebuilt its catalog")
+    assert persistence(proxy.redis)["ic_rebuild_functions_given_up"] == 2
+    assert re.search(r"rebuild-progress .* waits_for=infinicache-\d waits_ms=\d+ listed=\d+",
+                     (proxy.dir / "proxy.log").read_text())
+    check_values(proxy)
+    over.set()
 
 
 # ---- while it goes on --------------------------------------------------------------

@@ -331,7 +331,7 @@ static bool two_are_gone(void *ctx)
     return ((struct world *)ctx)->gone == 2;
 }
 
-/* A node may not name more chunks than it could hold: each makes us remember something. */
+/* A node may not name more chunks and keys than it could hold: we remember something of each. */
 static void a_list_has_an_end(void **s)
 {
     (void)s;
@@ -343,7 +343,7 @@ static void a_list_has_an_end(void **s)
     fake_bye(n, false);
     fake_run(&w.fake, is_asleep, &w);
     n->position += 3; /* it is a stranger, and listed, */
-    n->capacity = IC_CHUNK_OVERHEAD_BYTES - 1;
+    n->capacity = IC_CHUNK_OVERHEAD_BYTES + KEY_LEN - 1;
     ic_functions_wake(w.f, 0);
     fake_run(&w.fake, two_are_gone, &w); /* and gone again */
     assert_int_equal(w.items, 0);
