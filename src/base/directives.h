@@ -57,9 +57,9 @@ X(OUTPUT, client_output_buffer_limit, "client-output-buffer-limit", \
   "seconds; 0: as many as maxmemory-clients allows. Limits below 16 KiB are as 16 KiB. Clients here are of the " \
   "class normal. Values of more than 64 KB do not count (2 KB, if the limit is below 1 MB), they are not kept.") \
 X(INT, turn_work, "turn-work", "10000", 1, 1000000000, "", P, RUNTIME, \
-  "How much is done for clients in one turn of the loop, in keys looked at or small commands: what takes " \
-  "longer goes on in later turns, so that others do not wait for it. Meanwhile nobody looks at keys if it is a " \
-  "transaction or a command of many keys.") \
+  "How much is done in one turn of the loop for clients, in keys looked at or small commands, and for functions, in " \
+  "chunks that they list: what takes longer goes on in later turns, so that others do not wait for it. Meanwhile " \
+  "nobody looks at keys if it is a transaction or a command of many keys.") \
 X(INT, timeout_s, "timeout", "0", 0, INT32_MAX, "", P, RUNTIME, \
   "Closes a client idle for so many seconds; 0: never.") \
 X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, RUNTIME, "Largest value of a SET.") \

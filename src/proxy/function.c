@@ -409,40 +409,6 @@ static void on_not_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned 
     ic_pool_condemned_return(fn->all->pool, fn->index, serial, condemned);
 }
 
-static void distrust(struct ic_function *fn, const char *reason);
-
-static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark)
-{
-    struct ic_function *fn = ctx;
-    struct ic_functions *f = fn->all;
-    struct ic_pool_instance *instance = attached_instance(fn);
-    uint64_t capacity = instance == NULL ? 0 : instance->capacity;
-    uint32_t serial = ic_link_serial(fn->link);
-    struct ic_item item;
-    int result;
-    while ((result = ic_item_decode(&items, &item)) > 0) {
-        fn->listed += IC_CHUNK_OVERHEAD_BYTES + (item.sealed ? item.seal.key.len : 0);
-        if (fn->listed > capacity) {
-            distrust(fn, "endless-list"); /* more than it can hold */
-            return;
-        }
-        f->handler->list_item(f->ctx, fn->index, serial, &item);
-    }
-    if (result < 0) {
-        distrust(fn, "malformed-list");
-        return;
-    }
-    fn->listed_most = fn->listed > fn->listed_most ? fn->listed : fn->listed_most;
-    if (last && instance != NULL) {
-        ic_pool_set_known(instance, true);
-        instance->copied_ms = (int64_t)(mark > INT64_MAX ? 0 : mark);
-        f->handler->list_end(f->ctx, fn->index, serial);
-        ic_function_step_meeting(fn);
-        ic_log(IC_LOG_INFO, "node-listed", "function=%s live=%llu condemned=%llu", fn->name,
-               (unsigned long long)instance->live, (unsigned long long)instance->condemned);
-    }
-}
-
 void ic_function_save_numbers(struct ic_function *fn)
 {
     struct ic_pool_instance *instance = attached_instance(fn);
@@ -517,7 +483,7 @@ static void on_broken(void *ctx, int error)
            "function=%s error=\"%s\"", fn->name, ic_error_text(error));
     ic_function_link_lost(fn);
     if (error == IC_ESTALE) {
-        distrust(fn, "operation-numbers");
+        ic_function_distrust(fn, "operation-numbers");
     }
     end_if_dying(fn);
 }
@@ -529,16 +495,15 @@ static const struct ic_link_handler link_handler = {
     .next_delete = next_delete,
     .deleted = on_deleted,
     .not_deleted = on_not_deleted,
-    .listed = on_listed,
+    .items = ic_function_items,
+    .listed = ic_function_listed,
     .bye = on_bye,
     .offered = on_offered,
     .idle = on_idle,
     .broken = on_broken,
 };
 
-/* What we believe of the attached instance is wrong: forget it; it is listed when it dials again.
- */
-static void distrust(struct ic_function *fn, const char *reason)
+void ic_function_distrust(struct ic_function *fn, const char *reason)
 {
     ic_log(IC_LOG_WARNING, "instance-distrusted", "function=%s serial=%u reason=%s", fn->name,
            ic_link_serial(fn->link), reason);
@@ -623,6 +588,7 @@ int ic_function_init(struct ic_function *fn, struct ic_functions *all, uint16_t 
     ic_list_init(&fn->waiters);
     ic_timer_init(&fn->timer, all->loop, on_timer, fn);
     ic_timer_init(&fn->meeting_timer, all->loop, ic_function_on_meeting_timer, fn);
+    ic_worker_init(&fn->lister, ic_function_list_on, fn);
     int len = snprintf(fn->name, sizeof fn->name, "%s-%u", all->config->function_prefix, index);
     if (len < 0 || (size_t)len >= sizeof fn->name) {
         return IC_EINVAL;
@@ -659,5 +625,6 @@ void ic_function_deinit(struct ic_function *fn)
     }
     ic_timer_stop(&fn->timer);
     ic_timer_stop(&fn->meeting_timer);
+    ic_worker_leave(&fn->lister);
     ic_link_free(fn->link);
 }

@@ -25,6 +25,7 @@
 #include "proxy/door.h"
 #include "proxy/functions.h"
 #include "proxy/link.h"
+#include "proxy/turns.h"
 
 struct ic_function {
     struct ic_functions *all;
@@ -61,6 +62,10 @@ struct ic_function {
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
     struct ic_slow slow;        /* of the own one: of its instance */
     uint64_t listed;            /* of the list under way: bytes its chunks take at the least */
+    struct ic_worker lister;    /* for what its node lists beyond the share of a turn */
+    uint64_t list_held_ms;      /* what is put off now, since */
+    uint64_t list_put_off_ms;   /* all that was, for so long */
+    uint32_t list_least;        /* items that may be taken in any case */
     uint64_t listed_most;       /* of the longest one so far */
     uint32_t slow_serial;       /* that was found slow; 0: none */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
@@ -79,6 +84,7 @@ struct ic_functions {
     uint32_t epoch;
     const struct ic_functions_handler *handler;
     void *ctx;
+    struct ic_turns *turns; /* or NULL: see ic_functions_share_turns */
     struct ic_rng rng;
     struct ic_pool *pool;
     struct ic_lambda *lambda;

@@ -208,11 +208,16 @@ static void on_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned *con
     (void)condemned;
 }
 
-static void on_listed(void *ctx, struct ic_slice items, bool last, uint64_t mark)
+static bool on_items(void *ctx, struct ic_slice *items)
 {
     (void)ctx; /* nothing is listed */
     (void)items;
-    (void)last;
+    return true;
+}
+
+static void on_listed(void *ctx, uint64_t mark)
+{
+    (void)ctx;
     (void)mark;
 }
 
@@ -248,6 +253,7 @@ static const struct ic_link_handler dying_handler = {
     .next_delete = next_delete,
     .deleted = on_deleted,
     .not_deleted = on_deleted,
+    .items = on_items,
     .listed = on_listed,
     .bye = on_bye,
     .offered = on_offered,

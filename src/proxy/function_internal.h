@@ -4,7 +4,8 @@
  *   function.c          requests, deadlines, the link's words    function_hello.c   HELLO
  *   function_invoke.c   Invoke and its answer                    function_lease.c   the lease
  *   function_peer.c     two at a time
- *   function_dying.c    instances that the platform is ending
+ *   function_list.c     what a node lists                    function_dying.c   instances that the
+ *                                                                              platform is ending
  */
 #ifndef IC_PROXY_FUNCTION_INTERNAL_H
 #define IC_PROXY_FUNCTION_INTERNAL_H
@@ -61,6 +62,10 @@ void ic_function_failed(struct ic_function *fn);
 /* The link of an active node is gone; it may dial again. */
 void ic_function_link_lost(struct ic_function *fn);
 
+/* What we believe of the attached instance is wrong: forget it; it is listed when it dials again.
+ */
+void ic_function_distrust(struct ic_function *fn, const char *reason);
+
 /* Instance SERIAL has said HELLO: what another one was does not count any more. */
 void ic_function_met(struct ic_function *fn, uint32_t serial);
 
@@ -69,6 +74,14 @@ void ic_function_met(struct ic_function *fn, uint32_t serial);
 uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES]);
 /* A node of it has seen EPOCH, which is not below ours. */
 void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch);
+
+/* ---- function_list.c -------------------------------------------------------- */
+
+/* Of struct ic_link_handler, for a struct ic_function. */
+bool ic_function_items(void *fn, struct ic_slice *items);
+void ic_function_listed(void *fn, uint64_t mark);
+/* It is the list's turn: what was put off. */
+void ic_function_list_on(void *fn);
 
 /* ---- function_dying.c ------------------------------------------------------- */
 

@@ -357,6 +357,17 @@ int ic_functions_start(struct ic_functions *f)
     return 0;
 }
 
+void ic_functions_share_turns(struct ic_functions *f, struct ic_turns *turns)
+{
+    f->turns = turns;
+    for (uint32_t i = 0; turns == NULL && i < ic_pool_count(f->pool); i++) {
+        ic_worker_leave(&f->function[i].lister);
+        if (f->function[i].peer != NULL) {
+            ic_worker_leave(&f->function[i].peer->lister);
+        }
+    }
+}
+
 void ic_functions_begin_warm_ups(struct ic_functions *f)
 {
     f->rebuild = false;
@@ -378,9 +389,14 @@ bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
     return at(f, function)->missing;
 }
 
-uint64_t ic_functions_listed(const struct ic_functions *f, uint16_t function)
+struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
 {
-    return at(f, function)->listed_most;
+    const struct ic_function *fn = at(f, function);
+    bool held = ic_link_holds_list(fn->link);
+    return (struct ic_function_listing){
+        .bytes = fn->listed_most,
+        .put_off_ms = fn->list_put_off_ms + (held ? ic_loop_now_ms(f->loop) - fn->list_held_ms : 0),
+    };
 }
 
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function)

@@ -30,6 +30,7 @@ struct ic_loop;
 struct ic_object; /* core/catalog.h */
 struct ic_pool;   /* core/pool.h */
 struct ic_prices; /* core/price.h */
+struct ic_turns;  /* proxy/turns.h */
 
 /* Bytes of ic_functions_trouble, its zero included: a function's name, the platform's words
  * (IC_LAMBDA_TEXT_MAX) and up to 90 of advice. */
@@ -254,6 +255,9 @@ int ic_functions_new(const struct ic_functions_setup *setup, struct ic_functions
  * function up (unless the catalog is to be rebuilt first). IC_EIO, IC_EEXIST: the address cannot be
  * had. */
 int ic_functions_start(struct ic_functions *f) IC_MUST_USE;
+/* What nodes list is work of TURNS from now on, or with NULL, as at first, is taken as it comes.
+ * What waits for its turn then does so for ever: before F is freed. */
+void ic_functions_share_turns(struct ic_functions *f, struct ic_turns *turns);
 void ic_functions_begin_warm_ups(struct ic_functions *f);
 /* The epoch of WELCOMEs and payloads from now on, above the present one. */
 void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch);
@@ -265,10 +269,13 @@ void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may 
 bool ic_functions_missing(const struct ic_functions *f, uint16_t function);
 /* Sends FUNCTION's node home, if it is awake, once nothing is outstanding. */
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function);
-/* What FUNCTION's node has named of its chunks, in the longest list since the start: the bytes that
- * they take at the least, so no more than its capacity. The same chunk again counts only in the
- * same list. */
-uint64_t ic_functions_listed(const struct ic_functions *f, uint16_t function);
+struct ic_function_listing {
+    /* What its node has named of its chunks, in the longest list since the start: the bytes that
+     * they take at the least, so no more than its capacity. */
+    uint64_t bytes;
+    uint64_t put_off_ms; /* that lists of its waited for their turn here, all together */
+};
+struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function);
 /* Every function has been heard of since the start, or is given up. */
 bool ic_functions_ready(const struct ic_functions *f);
 uint16_t ic_functions_node_port(const struct ic_functions *f);

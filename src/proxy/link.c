@@ -94,7 +94,7 @@ void ic_link_detach(struct ic_link *l)
 {
     ic_stream_free(l->stream);
     l->stream = NULL;
-    l->receiving = false;
+    l->receiving = l->holds = false;
     l->draining = l->read_only = false;
     ic_buf_deinit(&l->list);
 }
@@ -412,7 +412,7 @@ uint64_t ic_link_answer_ms(const struct ic_link *l)
 
 uint64_t ic_link_due_ms(const struct ic_link *l)
 {
-    return l->stream == NULL || l->count == 0 ? 0 : since_turn(l);
+    return l->stream == NULL || l->count == 0 || l->holds ? 0 : since_turn(l);
 }
 
 /* The oldest request is answered with RESULT. */
@@ -449,18 +449,30 @@ static int on_item(struct ic_link *l, const struct ic_frame *f)
     return 0;
 }
 
+/* What the owner takes now of the items that are there; after the last the list is over. */
+static void take_items(struct ic_link *l)
+{
+    const struct ic_stream *stream = l->stream;
+    bool all = l->handler->items(l->ctx, &l->items.rest);
+    if (l->stream != stream) {
+        return;
+    }
+    l->holds = !all;
+    l->receiving = !all;
+    if (all && l->items.last) {
+        pop_slot(l);
+        l->turn_ms = ic_loop_now_ms(l->loop);
+        ic_buf_deinit(&l->list);
+        l->handler->listed(l->ctx, l->items.mark);
+    }
+}
+
 static int on_list(struct ic_link *l, const struct ic_frame *f)
 {
-    bool last = (f->flags & IC_ITEM_LAST) != 0;
-    struct ic_slice items = ic_slice(l->list.data, f->length);
-    if (last) {
-        pop_slot(l);
-    }
-    l->receiving = false;
-    l->handler->listed(l->ctx, items, last, f->offset);
-    if (last) {
-        ic_buf_deinit(&l->list);
-    }
+    l->items.rest = ic_slice(l->list.data, f->length);
+    l->items.last = (f->flags & IC_ITEM_LAST) != 0;
+    l->items.mark = f->offset;
+    take_items(l);
     return 0;
 }
 
@@ -494,20 +506,18 @@ static int on_end(struct ic_link *l)
 static size_t room(void *ctx, struct iovec *iov, size_t max)
 {
     struct ic_link *l = ctx;
-    return ic_frame_parser_room(&l->parser, iov, max);
+    return l->holds ? 0 : ic_frame_parser_room(&l->parser, iov, max);
 }
 
-static void received(void *ctx, size_t len)
+/* Everything that has come, as far as it is not held back. */
+static void take_frames(struct ic_link *l)
 {
-    struct ic_link *l = ctx;
     struct ic_stream *stream = l->stream;
-    l->heard_ms = ic_loop_now_ms(l->loop);
-    l->received += len;
-    ic_frame_parser_received(&l->parser, len);
     int event;
     /* A handler may detach the link, and a new connection be attached: then these bytes are
      * history. */
-    while (l->stream == stream && (event = ic_frame_parser_next(&l->parser)) != IC_FRAME_MORE) {
+    while (l->stream == stream && !l->holds &&
+           (event = ic_frame_parser_next(&l->parser)) != IC_FRAME_MORE) {
         int result = 0;
         if (event == IC_FRAME_HEADER_READY) {
             result = on_header(l);
@@ -526,6 +536,34 @@ static void received(void *ctx, size_t len)
     if (l->stream == stream && l->draining && l->count == 0) {
         l->handler->idle(l->ctx);
     }
+}
+
+static void received(void *ctx, size_t len)
+{
+    struct ic_link *l = ctx;
+    l->heard_ms = ic_loop_now_ms(l->loop);
+    l->received += len;
+    ic_frame_parser_received(&l->parser, len);
+    take_frames(l);
+}
+
+void ic_link_list_on(struct ic_link *l)
+{
+    assert(l->holds);
+    struct ic_stream *stream = l->stream;
+    l->heard_ms = ic_loop_now_ms(l->loop);
+    take_items(l);
+    if (l->stream == stream && !l->holds) {
+        take_frames(l);
+    }
+    if (l->stream == stream && stream != NULL && !l->holds) {
+        ic_stream_resume(stream);
+    }
+}
+
+bool ic_link_holds_list(const struct ic_link *l)
+{
+    return l->holds;
 }
 
 static void closed(void *ctx, int error)
@@ -737,5 +775,5 @@ void ic_link_take_traffic(struct ic_link *l, uint64_t *sent, uint64_t *received)
 
 uint64_t ic_link_heard_ms(const struct ic_link *l)
 {
-    return l->heard_ms;
+    return l->holds ? ic_loop_now_ms(l->loop) : l->heard_ms;
 }

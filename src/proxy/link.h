@@ -49,10 +49,13 @@ struct ic_link_handler {
     struct ic_pool_condemned *(*next_delete)(void *ctx); /* NULL: none */
     void (*deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
     void (*not_deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
-    /* Of a list: struct ic_items; with LAST, the instance's mark. */
-    void (*listed)(void *ctx, struct ic_slice items, bool last, uint64_t mark);
+    /* Some of a list, struct ic_items of one frame (IC_ITEM_BYTES_MAX: 15,420 at most): takes from
+     * the front of ITEMS what may be taken now. False: there is more, or may be, to be taken after
+     * ic_link_list_on; until then nothing is read, and the node is not silent. */
+    bool (*items)(void *ctx, struct ic_slice *items);
+    void (*listed)(void *ctx, uint64_t mark); /* that was all; the instance's mark */
     void (*bye)(void *ctx, bool deadline_near, uint64_t left_ms);
-    /* OFFER: the instance ends, in LEFT_MS at most; ITEMS as in `listed`, valid on this stack. */
+    /* OFFER: the instance ends, in LEFT_MS at most; ITEMS as in `items`, valid on this stack. */
     void (*offered)(void *ctx, struct ic_slice items, uint64_t left_ms);
     void (*idle)(void *ctx); /* draining, and nothing is outstanding any more */
     /* The connection is gone (not by ic_link_detach): IC_ECLOSED, IC_EPROTO, IC_ENOMEM, or
@@ -88,6 +91,10 @@ struct ic_link_attach {
     bool read_only; /* as after ic_link_read_only */
 };
 void ic_link_attach(struct ic_link *l, const struct ic_link_attach *a);
+/* `items` did not take everything. */
+bool ic_link_holds_list(const struct ic_link *l);
+/* It goes on with that, and with what has come behind. */
+void ic_link_list_on(struct ic_link *l);
 /* The lease that requests sent from now on carry. */
 void ic_link_set_lease(struct ic_link *l, uint32_t lease_ms);
 /* Renews the lease without a request, if attached and not draining. */
@@ -117,7 +124,8 @@ uint64_t ic_link_op_sent(const struct ic_link *l);
 uint64_t ic_link_op_done(const struct ic_link *l);
 /* Adds the bytes sent and received since the last call. */
 void ic_link_take_traffic(struct ic_link *l, uint64_t *sent, uint64_t *received);
-uint64_t ic_link_heard_ms(const struct ic_link *l); /* when bytes came last */
+uint64_t
+ic_link_heard_ms(const struct ic_link *l); /* when bytes came last, or are held here: now */
 /* How long the node took for its last answer, from when it was that one's turn: what it answered
  * before does not count. */
 uint64_t ic_link_answer_ms(const struct ic_link *l);

@@ -57,10 +57,16 @@ struct ic_link {
     uint64_t queued_bytes;   /* of fast and bulk */
     uint32_t asked;          /* slots with a request whose owner waits */
     uint64_t heard_ms;
-    uint64_t turn_ms;   /* when the head slot became that, */
-    uint64_t answer_ms; /* and what the last one took */
-    struct ic_buf out;  /* a frame being put together */
-    struct ic_buf list; /* body of an ITEM */
+    uint64_t turn_ms;         /* when the head slot became that, */
+    uint64_t answer_ms;       /* and what the last one took */
+    struct ic_buf out;        /* a frame being put together */
+    struct ic_buf list;       /* body of an ITEM */
+    struct {                  /* the one of a list that is complete */
+        struct ic_slice rest; /* not taken yet */
+        bool last;
+        uint64_t mark;
+    } items;
+    bool holds; /* they wait for ic_link_list_on */
     uint8_t text[IC_ERROR_TEXT_MAX];
     bool receiving; /* the head slot's answer has begun */
     bool draining;

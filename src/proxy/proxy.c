@@ -357,6 +357,9 @@ static int start(struct process *p)
         bool complete = proxy->repair != NULL && proxy->handover != NULL && proxy->sessions != NULL;
         result = complete ? 0 : IC_ENOMEM;
     }
+    if (result == 0) {
+        ic_functions_share_turns(proxy->functions, &proxy->sessions->turns);
+    }
     if (result == 0 && !is_loopback(proxy->config->bind) &&
         !ic_sessions_have_password(proxy->sessions)) {
         snprintf(p->why, sizeof p->why,
@@ -399,6 +402,9 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_rebuilder_free(p->proxy.rebuilder);
     p->proxy.rebuilder = NULL;
     ic_admin_free(p->admin);
+    if (p->proxy.functions != NULL) {
+        ic_functions_share_turns(p->proxy.functions, NULL);
+    }
     ic_sessions_free(p->proxy.sessions);
     ic_repair_free(p->proxy.repair);
     p->proxy.repair = NULL;

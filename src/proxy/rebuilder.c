@@ -18,6 +18,7 @@ enum {
     PATIENCE_INVOKES = 3,    /* `invoke-timeout`s until a function has answered, */
     PATIENCE_MIN_MS = 15000, /* (a lost Invoke is noticed, a stranger has left) */
     LISTED_A_MS = 2048,      /* and a millisecond more for so much of its memory: 8 small chunks */
+    PUT_OFF_TIMES = 10,      /* that, if its list waited for its turn here all the time */
     SECOND_LOOK_MS = 6000,   /* a node that is not welcomed leaves after 5 s at most */
     LOG_INTERVAL_MS = 5000,
 };
@@ -133,12 +134,16 @@ static void enter(struct ic_rebuilder *r, enum phase phase, int result)
 
 /* ---- gathering -------------------------------------------------------------- */
 
-/* How long FUNCTION's answer is waited for: no longer than what it can hold would take. */
-static uint64_t patience(const struct ic_rebuilder *r, uint16_t function)
+/* FUNCTION's answer has been waited for for so long: no longer than what it can hold would take. */
+static bool is_late(const struct ic_rebuilder *r, uint16_t function)
 {
+    struct ic_function_listing l = ic_functions_listing(r->setup.functions, function);
     uint64_t ms = (uint64_t)r->setup.config->invoke_timeout * PATIENCE_INVOKES;
-    uint64_t listed = ic_functions_listed(r->setup.functions, function);
-    return (ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms) + listed / LISTED_A_MS;
+    uint64_t patience = (ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms) + l.bytes / LISTED_A_MS;
+    uint64_t waited = now(r) - r->function[function].asked_ms;
+    uint64_t least = waited / PUT_OFF_TIMES; /* and the rest may have been our own fault */
+    uint64_t its_own = waited > l.put_off_ms + least ? waited - l.put_off_ms : least;
+    return its_own >= patience;
 }
 
 static void give_up(struct ic_rebuilder *r, uint16_t i, const char *reason)
@@ -149,7 +154,7 @@ static void give_up(struct ic_rebuilder *r, uint16_t i, const char *reason)
     ic_log(IC_LOG_WARNING, "rebuild-given-up",
            "function=%s reason=%s waited_ms=%" PRIu64 " listed=%" PRIu64,
            ic_functions_name(r->setup.functions, i), reason, now(r) - r->function[i].asked_ms,
-           ic_functions_listed(r->setup.functions, i));
+           ic_functions_listing(r->setup.functions, i).bytes);
 }
 
 static void give_up_late(struct ic_rebuilder *r, uint16_t i)
@@ -189,7 +194,7 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
     } else if (ic_functions_missing(r->setup.functions, i)) {
         r->missing++;
         give_up(r, i, "missing");
-    } else if (now(r) - f->asked_ms >= patience(r, i)) {
+    } else if (is_late(r, i)) {
         give_up_late(r, i);
     } else {
         ic_functions_wake(r->setup.functions, i);
@@ -340,7 +345,7 @@ struct ic_rebuilder_progress ic_rebuilder_progress(const struct ic_rebuilder *r)
     if (last < r->count) {
         p.waits_for = ic_functions_name(r->setup.functions, (uint16_t)last);
         p.waits_ms = now(r) - r->function[last].asked_ms;
-        p.waits_listed = ic_functions_listed(r->setup.functions, (uint16_t)last);
+        p.waits_listed = ic_functions_listing(r->setup.functions, (uint16_t)last).bytes;
     }
     for (uint32_t i = 0; i < r->count; i++) {
         const struct ic_pool_instance *instance = instance_of(r, (uint16_t)i);

@@ -25,7 +25,8 @@
  * and ASKED_MAX (32) are waited for at a time, twice at most each: 2 ceil(K / 32) T, and what the
  * others need. Before its first node has come, time in which the platform does not invoke it does
  * not count, nor that in which it is put off for strangers, which are heeded for a few seconds
- * after the start.
+ * after the start. Time in which its list waited for its turn here (clients use all turns for what
+ * is refused) does not count either, but for a tenth: 10 T then.
  */
 #ifndef IC_PROXY_REBUILDER_H
 #define IC_PROXY_REBUILDER_H

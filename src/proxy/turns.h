@@ -1,20 +1,21 @@
 /*
- * turns.h - how much of the clients' work is done in one turn of the loop, so that a turn ends soon
- * whatever they ask for, and whose turn it is.
+ * turns.h - how much of the clients' work, and of what functions list, is done in one turn of the
+ * loop, so that a turn ends soon whatever they ask for, and whose turn it is.
  *
  *   worker --its share of the turn is used up--> in line --a later turn--> go(): on from there
  *      ^                                                                    |
  *      '--------------------------------------------------------------------'
  *
  * A worker is a session: with a pipeline of many commands, or a command of many steps, which keeps
- * its place between two turns (ic_call_goes_on).
+ * its place between two turns (ic_call_goes_on); or a function that lists its chunks
+ * (function_list.c).
  *
  * A command that must see, or change, all its keys at one moment goes alone if it takes many turns:
  * until it is over whoever needs keys waits, and all others (PING, INFO ...) go on. It is the first
  * of the line, and where many begin such commands at once most of them wait for a later turn.
  *
- * Work is counted in units, not measured: one is a command, or a key looked at, and takes less than
- * a microsecond or two; `turn-work` of them are a turn's.
+ * Work is counted in units, not measured: one is a command, a key looked at, or a chunk that is
+ * listed, and takes less than a microsecond or two; `turn-work` of them are a turn's.
  */
 #ifndef IC_PROXY_TURNS_H
 #define IC_PROXY_TURNS_H

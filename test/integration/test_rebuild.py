@@ -394,6 +394,24 @@ def test_lists_without_an_end(new_proxy):
     over.set()
 
 
+def test_a_long_list_takes_many_turns(new_proxy):
+    """What nodes list is work of the turn, and goes on in later ones, at an ordinary start, too."""
+    proxy = filled_proxy(new_proxy, turn_work=500)
+    count = 8000
+    unknown = b"".join(struct.pack("<QQHH", i, 0, 0, 1) + SEALED.pack(0, 0, i, 0, 0, 1, 2, 0)
+                       for i in range(1, count + 1))
+    for node in map(proxy.lambda_.node, NODES):
+        node.items = lambda truth=node.items: Frame(ITEM, unknown + truth().body, flags=ITEM_LAST)
+    proxy.kill(signal.SIGTERM)
+    proxy.start()
+    check_values(proxy)
+    wait_until(lambda: re.search("node-listed .* condemned=[1-9]", (proxy.dir / "proxy.log").read_text()),
+               "all of a list is there")
+    stats = proxy.redis.info("stats")
+    assert stats["ic_turns_continued"] >= count // 257  # 256 of them, and their frame
+    assert stats["ic_turn_work_max"] < 1000
+
+
 # ---- while it goes on --------------------------------------------------------------
 
 class Relay:

@@ -27,6 +27,8 @@ struct world {
     struct ic_pool *pool;
     struct ic_object *object;
     uint32_t items, lists, gone;
+    uint64_t turn; /* in which an item came last, */
+    uint32_t items_of_turn, items_of_turn_max;
     bool condemn_listed, listed_before; /* the catalog does not want it, or counts it already */
     uint32_t offers, offer_serial, offered_items;
     uint16_t offer_function;
@@ -48,6 +50,10 @@ static inline void list_item(void *ctx, uint16_t function, uint32_t serial,
 {
     struct world *w = ctx;
     w->items++;
+    w->items_of_turn = w->turn == ic_loop_turn_number(w->loop) ? w->items_of_turn + 1 : 1;
+    w->items_of_turn_max =
+        w->items_of_turn > w->items_of_turn_max ? w->items_of_turn : w->items_of_turn_max;
+    w->turn = ic_loop_turn_number(w->loop);
     uint64_t cost = ic_chunk_cost(item->seal.chunk_length, item->seal.unit, item->seal.key.len);
     if (w->condemn_listed) {
         ic_pool_condemn(w->pool, function, serial, item->object_id, item->chunk, cost,

@@ -167,11 +167,11 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function)
     (void)function;
 }
 
-uint64_t ic_functions_listed(const struct ic_functions *f, uint16_t function)
+struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
 {
     (void)f;
     (void)function;
-    return 0;
+    return (struct ic_function_listing){0};
 }
 
 bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
