@@ -1,8 +1,9 @@
 #include "core/rebuild.h"
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "code/layout.h"
-#include "core/catalog.h"
+#include "core/claim.h"
 #include "core/placement.h"
 #include "proto/frame.h"
 #include "proto/link_body.h"
@@ -14,56 +15,41 @@ enum {
     RIVALS_MAX = 256, /* claims of one key: a proxy may have died in the midst of many SETs; */
     ALONE_MAX = 64,   /* of them those made by the same function and by no other */
     CONTRADICTIONS_MAX = 8, /* claims of one id */
-    OVERHEAD_BYTES = 160,   /* per claim: the allocator's and the tables' share, in either form */
+    OVERHEAD_BYTES = 160,   /* per claim: the allocator's and the tables' share */
 };
 #define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
 
 struct stored { /* an object id, and what is claimed of it */
     struct ic_map_node node;
     uint64_t id;
-    struct ic_list claims; /* of struct claim, by same_id */
+    struct ic_list claims; /* of struct ic_claim, by same_id */
     uint32_t count;
 };
 
 struct shown { /* a key, and what is claimed to be stored under it */
     struct ic_map_node node;
-    uint64_t floor;        /* older versions are outdated */
-    struct ic_list claims; /* of struct claim, by same_key */
-    struct claim *winner;  /* once it is settled; NULL: none */
+    uint64_t floor;          /* older versions are outdated */
+    struct ic_list claims;   /* of struct ic_claim, by same_key */
+    struct ic_claim *winner; /* once it is settled; NULL: none */
     uint32_t count, key_len;
     uint32_t ranked; /* of `claims`, those in the heap: they have not come out yet */
     bool settled;
     uint8_t key[];
 };
 
-struct claim {
-    struct ic_list same_id, same_key;
-    struct ic_heap_node rank;
-    struct stored *stored;
-    struct shown *shown;
-    uint64_t version, size, chunk_length;
-    int64_t expires_ms;
-    uint32_t unit;
-    uint16_t data, parity;
-    uint32_t seen;      /* chunks that have a place */
-    uint32_t functions; /* that have them */
-    uint32_t votes;     /* of functions for expires_ms, less those for others */
-    struct ic_rebuild_place place[];
-};
-
 struct ic_rebuild {
     struct ic_rebuild_settings settings;
-    struct ic_map ids;   /* of struct stored */
-    struct ic_map keys;  /* of struct shown */
-    struct ic_heap rank; /* of struct claim, the oldest version first */
-    struct claim *out;   /* given by ic_rebuild_next, freed by the next call */
-    uint64_t floor;      /* the highest version dropped for memory */
+    struct ic_map ids;    /* of struct stored */
+    struct ic_map keys;   /* of struct shown */
+    struct ic_heap rank;  /* of struct ic_claim, the oldest version first */
+    struct ic_claim *out; /* given by ic_rebuild_next, freed by the next call */
+    uint64_t floor;       /* the highest version dropped for memory */
     struct ic_rebuild_stats stats;
 };
 
-static struct claim *claim_of_rank(const struct ic_heap_node *node)
+static struct ic_claim *claim_of_rank(const struct ic_heap_node *node)
 {
-    return IC_CONTAINER(node, struct claim, rank);
+    return IC_CONTAINER(node, struct ic_claim, rank);
 }
 
 static struct stored *stored_of(const struct ic_map_node *node)
@@ -93,28 +79,14 @@ static bool key_matches(const struct ic_map_node *node, struct ic_slice key)
 
 static bool older(const struct ic_heap_node *a, const struct ic_heap_node *b)
 {
-    const struct claim *x = claim_of_rank(a), *y = claim_of_rank(b);
+    const struct ic_claim *x = claim_of_rank(a), *y = claim_of_rank(b);
     return x->version != y->version ? x->version < y->version : x->stored->id < y->stored->id;
 }
 
-static size_t places(const struct claim *c)
+static uint64_t memory_of(const struct ic_claim *c)
 {
-    return (size_t)c->data + c->parity;
-}
-
-static uint64_t cost_of(const struct claim *c)
-{
-    return ic_chunk_cost(c->chunk_length, c->unit, c->shown->key_len);
-}
-
-/* What a claim takes here, or will take in the catalog, whichever is more. */
-static uint64_t memory_of(const struct claim *c)
-{
-    uint64_t here =
-        sizeof *c + places(c) * sizeof c->place[0] + sizeof(struct stored) + sizeof(struct shown);
-    uint64_t there = sizeof(struct ic_object) + places(c) * sizeof(struct ic_chunk_place) +
-                     sizeof(struct ic_entry);
-    return (here > there ? here : there) + c->shown->key_len + OVERHEAD_BYTES;
+    return ic_claim_memory(c) + sizeof(struct stored) + sizeof(struct shown) + c->key.len +
+           OVERHEAD_BYTES;
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -138,7 +110,7 @@ static void free_stored(struct ic_map_node *node, void *ctx)
     struct stored *s = stored_of(node);
     struct ic_list *claim;
     while ((claim = ic_list_pop_front(&s->claims)) != NULL) {
-        ic_free(IC_CONTAINER(claim, struct claim, same_id));
+        ic_claim_free(IC_CONTAINER(claim, struct ic_claim, same_id));
     }
     ic_free(s);
 }
@@ -164,62 +136,20 @@ void ic_rebuild_free(struct ic_rebuild *r)
 
 /* ---- places ----------------------------------------------------------------- */
 
-static uint32_t places_on(const struct claim *c, uint16_t function)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < places(c); i++) {
-        count += c->place[i].serial != 0 && c->place[i].function == function;
-    }
-    return count;
-}
-
-/* What most functions say is believed; of as many on either side, the later time: nothing goes
- * because one of two says so. */
-static void vote(struct claim *c, int64_t expires_ms)
-{
-    bool later = c->expires_ms != 0 && (expires_ms == 0 || expires_ms > c->expires_ms);
-    if (expires_ms == c->expires_ms) {
-        c->votes++;
-    } else if (c->votes == 0) {
-        c->expires_ms = expires_ms;
-        c->votes = 1;
-    } else if (--c->votes == 0 && later) {
-        c->expires_ms = expires_ms;
-    }
-}
-
-static void set_place(struct claim *c, uint16_t chunk, uint16_t function, uint32_t serial,
-                      int64_t expires_ms)
-{
-    if (places_on(c, function) == 0) {
-        c->functions++;
-        vote(c, expires_ms);
-    }
-    c->place[chunk] = (struct ic_rebuild_place){.serial = serial, .function = function};
-    c->seen++;
-}
-
-static void clear_place(struct claim *c, size_t chunk)
-{
-    c->place[chunk].serial = 0;
-    c->functions -= places_on(c, c->place[chunk].function) == 0;
-    c->seen--;
-}
-
 static bool is_there(const struct ic_rebuild *r, const struct ic_rebuild_place *p)
 {
     return r->settings.holds(r->settings.ctx, p->function, p->serial);
 }
 
-static void give_up_place(const struct ic_rebuild *r, const struct claim *c, size_t chunk)
+static void give_up_place(const struct ic_rebuild *r, const struct ic_claim *c, size_t chunk)
 {
     r->settings.unwanted(r->settings.ctx, c->place[chunk].function, c->place[chunk].serial,
-                         c->stored->id, (uint16_t)chunk, cost_of(c));
+                         c->stored->id, (uint16_t)chunk, ic_claim_chunk_cost(c));
 }
 
-static void give_up_chunks(const struct ic_rebuild *r, const struct claim *c)
+static void give_up_chunks(const struct ic_rebuild *r, const struct ic_claim *c)
 {
-    for (size_t i = 0; i < places(c); i++) {
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
         if (c->place[i].serial != 0) {
             give_up_place(r, c, i);
         }
@@ -231,49 +161,59 @@ static void give_up_chunks(const struct ic_rebuild *r, const struct claim *c)
  * it has others of this version and FUNCTION has none: several chunks are on one function if a lost
  * one came back where another has been put meanwhile, or if that is a lie.
  */
-static bool gives_way(const struct ic_rebuild *r, const struct claim *c, uint16_t chunk,
+static bool gives_way(const struct ic_rebuild *r, const struct ic_claim *c, uint16_t chunk,
                       uint16_t function)
 {
     const struct ic_rebuild_place *place = &c->place[chunk];
     return !is_there(r, place) ||
-           (places_on(c, place->function) > 1 && places_on(c, function) == 0);
+           (ic_claim_places_on(c, place->function) > 1 && ic_claim_places_on(c, function) == 0);
 }
 
-/* False: another instance that counts as there has that chunk. */
-static bool take_place(const struct ic_rebuild *r, struct claim *c, uint16_t chunk,
-                       uint16_t function, uint32_t serial, int64_t expires_ms)
+/* Instance SERIAL of FUNCTION has the chunk that ITEM names, unless (*TAKEN false) another one that
+ * counts as there has. */
+static int take_place(const struct ic_rebuild *r, struct ic_claim *c, uint16_t function,
+                      uint32_t serial, const struct ic_item *item, bool *taken)
 {
+    uint16_t chunk = item->chunk;
     const struct ic_rebuild_place *place = &c->place[chunk];
+    *taken = true;
     if (place->serial == serial && place->function == function) {
-        return true;
+        return 0;
     }
     if (place->serial != 0) {
         if (!gives_way(r, c, chunk, function)) {
-            return false;
+            *taken = false;
+            return 0;
         }
         if (is_there(r, place)) {
             give_up_place(r, c, chunk);
         }
-        clear_place(c, chunk);
+        ic_claim_clear(c, chunk);
     }
-    set_place(c, chunk, function, serial, expires_ms);
-    return true;
+    return ic_claim_set(c, chunk, function, serial, &item->seal);
 }
 
 /* ---- ranks ------------------------------------------------------------------ */
 
-static bool is_complete(const struct claim *c)
+static bool is_complete(const struct ic_claim *c)
 {
     return c->seen >= c->data;
 }
 
 /* By d functions, and not by one alone. */
-static bool is_vouched_for(const struct claim *c)
+static bool is_vouched_for(const struct ic_claim *c)
 {
     return c->functions >= c->data && c->functions > 1;
 }
 
-static bool is_better(const struct claim *a, const struct claim *b)
+/* So many functions speak of it under its key that nothing older of that key counts. */
+static bool is_certain(const struct ic_claim *c)
+{
+    uint32_t votes = ic_claim_votes(c);
+    return votes >= c->data && votes > 1;
+}
+
+static bool is_better(const struct ic_claim *a, const struct ic_claim *b)
 {
     int rank_a = is_complete(a) + is_vouched_for(a), rank_b = is_complete(b) + is_vouched_for(b);
     return rank_a != rank_b ? rank_a > rank_b : a->version > b->version;
@@ -297,7 +237,7 @@ static void forget_shown_if_empty(struct ic_rebuild *r, struct shown *k)
     }
 }
 
-static void unrank(struct ic_rebuild *r, struct claim *c)
+static void unrank(struct ic_rebuild *r, struct ic_claim *c)
 {
     r->stats.claims--;
     c->shown->ranked--;
@@ -305,7 +245,7 @@ static void unrank(struct ic_rebuild *r, struct claim *c)
 }
 
 /* It is unranked. Its key stays, for what takes its place; see forget_shown_if_empty. */
-static void free_claim(struct ic_rebuild *r, struct claim *c)
+static void free_claim(struct ic_rebuild *r, struct ic_claim *c)
 {
     r->stats.memory -= memory_of(c);
     ic_list_remove(&c->same_id);
@@ -313,32 +253,23 @@ static void free_claim(struct ic_rebuild *r, struct claim *c)
     c->shown->count--;
     c->stored->count--;
     forget_stored_if_empty(r, c->stored);
-    ic_free(c);
+    ic_claim_free(c);
 }
 
 /* Its key stays. */
-static void drop_claim(struct ic_rebuild *r, struct claim *c)
+static void drop_claim(struct ic_rebuild *r, struct ic_claim *c)
 {
     give_up_chunks(r, c);
     unrank(r, c);
     free_claim(r, c);
 }
 
-/* Chunk length and cost follow from the rest. A chunk that was sealed anew, by a repair or a
- * handover, says when the key expired then. */
-static bool agrees(const struct claim *c, const struct ic_seal *seal)
-{
-    return c->version == seal->version && c->size == seal->object_size && c->unit == seal->unit &&
-           c->data == seal->data && c->parity == seal->parity &&
-           ic_slice_equal(shown_key(c->shown), seal->key);
-}
-
 /* The claim of S that SEAL agrees with, or NULL. */
-static struct claim *find_claim(const struct stored *s, const struct ic_seal *seal)
+static struct ic_claim *find_claim(const struct stored *s, const struct ic_seal *seal)
 {
     IC_LIST_EACH (node, &s->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_id);
-        if (agrees(c, seal)) {
+        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_id);
+        if (ic_claim_agrees(c, seal)) {
             return c;
         }
     }
@@ -386,35 +317,32 @@ static struct shown *need_shown(struct ic_rebuild *r, struct ic_slice key)
     return k;
 }
 
+/* C competes for K from now on. */
+static void add_to_key(struct shown *k, struct ic_claim *c)
+{
+    ic_list_push_back(&k->claims, &c->same_key);
+    c->shown = k;
+    k->count++;
+    k->ranked++;
+}
+
 /* IC_ENOMEM: *OUT is NULL. No place is taken yet. */
 static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
-                      const struct ic_seal *seal, struct claim **out)
+                      const struct ic_seal *seal, struct ic_claim **out)
 {
-    size_t chunks = (size_t)seal->data + seal->parity;
-    struct claim *c = ic_calloc(1, sizeof *c + chunks * sizeof c->place[0]);
+    struct ic_claim *c = ic_claim_new(seal, shown_key(k));
     *out = NULL;
     if (c == NULL) {
         return IC_ENOMEM;
     }
     c->stored = s;
-    c->shown = k;
-    c->version = seal->version;
-    c->size = seal->object_size;
-    c->chunk_length = seal->chunk_length;
-    c->unit = seal->unit;
-    c->data = seal->data;
-    c->parity = seal->parity;
     if (ic_heap_insert(&r->rank, &c->rank) < 0) {
-        ic_free(c);
+        ic_claim_free(c);
         return IC_ENOMEM;
     }
-    ic_list_init(&c->same_id);
-    ic_list_init(&c->same_key);
     ic_list_push_back(&s->claims, &c->same_id);
-    ic_list_push_back(&k->claims, &c->same_key);
     s->count++;
-    k->count++;
-    k->ranked++;
+    add_to_key(k, c);
     r->stats.claims++;
     r->stats.memory += memory_of(c);
     *out = c;
@@ -422,50 +350,48 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
 }
 
 /* FUNCTION says something else of S than C does, or C is NULL and it says something. */
-static bool says_otherwise(const struct stored *s, const struct claim *c, uint16_t function)
+static bool says_otherwise(const struct stored *s, const struct ic_claim *c, uint16_t function)
 {
     IC_LIST_EACH (node, &s->claims) {
-        const struct claim *other = IC_CONTAINER(node, struct claim, same_id);
-        if (other != c && places_on(other, function) > 0) {
+        const struct ic_claim *other = IC_CONTAINER(node, struct ic_claim, same_id);
+        if (other != c && ic_claim_places_on(other, function) > 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool is_alone(const struct claim *c, uint16_t function)
+/* The worse of the two; A may be NULL. */
+static struct ic_claim *worse(struct ic_claim *a, struct ic_claim *b)
 {
-    return c->functions == 1 && places_on(c, function) > 0;
+    return a == NULL || is_better(a, b) ? b : a;
 }
 
 /* The claim of K that another one may replace: the worst of FUNCTION's own if these are too many,
  * else of all if those are. NULL: there is room, or (*FULL) no such claim. */
-static struct claim *find_worst(const struct shown *k, uint16_t function, bool *full)
+static struct ic_claim *find_worst(const struct shown *k, uint16_t function, bool *full)
 {
-    struct claim *worst = NULL;
+    struct ic_claim *own = NULL, *any = NULL;
     uint32_t alone = 0;
-    IC_LIST_EACH (node, &k->claims) {
-        alone += is_alone(IC_CONTAINER(node, struct claim, same_key), function);
-    }
-    *full = alone >= ALONE_MAX || k->count == RIVALS_MAX;
-    if (!*full) {
-        return NULL;
-    }
-    IC_LIST_EACH (node, &k->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
-        bool counts = alone >= ALONE_MAX ? is_alone(c, function) : !is_vouched_for(c);
-        if (counts && (worst == NULL || is_better(worst, c))) {
-            worst = c;
+    if (k->count >= ALONE_MAX) {
+        IC_LIST_EACH (node, &k->claims) {
+            struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
+            if (ic_claim_is_of(c, function)) {
+                own = worse(own, c);
+                alone++;
+            }
+            any = is_vouched_for(c) ? any : worse(any, c);
         }
     }
-    return worst;
+    *full = alone >= ALONE_MAX || k->count == RIVALS_MAX;
+    return !*full ? NULL : alone >= ALONE_MAX ? own : any;
 }
 
 /* False: a claim of VERSION that FUNCTION would make is not wanted. */
 static bool make_room(struct ic_rebuild *r, struct shown *k, uint16_t function, uint64_t version)
 {
     bool full;
-    struct claim *worst = find_worst(k, function, &full);
+    struct ic_claim *worst = find_worst(k, function, &full);
     if (worst != NULL && worst->version < version) {
         drop_claim(r, worst);
         return true;
@@ -476,9 +402,9 @@ static bool make_room(struct ic_rebuild *r, struct shown *k, uint16_t function, 
 /* The claim of S, which the caller keeps, that SEAL belongs to, made if need be; *OUT NULL: it is
  * not wanted. */
 static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
-                      const struct ic_seal *seal, struct claim **out)
+                      const struct ic_seal *seal, struct ic_claim **out)
 {
-    struct claim *c = find_claim(s, seal);
+    struct ic_claim *c = find_claim(s, seal);
     *out = NULL;
     if (says_otherwise(s, c, function)) {
         return 0;
@@ -498,7 +424,7 @@ static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
 }
 
 static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const struct ic_seal *seal,
-                   struct claim **out)
+                   struct ic_claim **out)
 {
     struct stored *s = need_stored(r, id);
     if (s == NULL) {
@@ -511,16 +437,47 @@ static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const s
     return result;
 }
 
-/* C is there for certain: nothing older of its key is wanted. */
-static void outdate_others(struct ic_rebuild *r, struct claim *c)
+/* C is its key's for certain: nothing older of it is wanted. */
+static void outdate_others(struct ic_rebuild *r, struct ic_claim *c)
 {
     c->shown->floor = c->version;
     IC_LIST_EACH (node, &c->shown->claims) {
-        struct claim *other = IC_CONTAINER(node, struct claim, same_key);
+        struct ic_claim *other = IC_CONTAINER(node, struct ic_claim, same_key);
         if (other->version < c->version) {
             drop_claim(r, other);
         }
     }
+}
+
+/* C, of which FUNCTION has a chunk, competes for KEY from now on, unless it is outdated there. */
+static int move_claim(struct ic_rebuild *r, struct ic_claim *c, uint16_t function,
+                      struct ic_slice key)
+{
+    struct shown *from = c->shown, *to = need_shown(r, key);
+    if (to == NULL) {
+        return IC_ENOMEM;
+    }
+    if (c->version < to->floor || !make_room(r, to, function, c->version)) {
+        return 0;
+    }
+    ic_claim_rename(c, shown_key(to));
+    ic_list_remove(&c->same_key);
+    from->count--;
+    from->ranked--;
+    add_to_key(to, c);
+    forget_shown_if_empty(r, from);
+    return 0;
+}
+
+/* C has one place more, on FUNCTION: it may be known under another name than was believed. */
+static int believe_most(struct ic_rebuild *r, struct ic_claim *c, uint16_t function)
+{
+    struct ic_slice key;
+    int result = ic_claim_poll(c, &key) ? move_claim(r, c, function, key) : 0;
+    if (result == 0 && is_certain(c)) {
+        outdate_others(r, c);
+    }
+    return result;
 }
 
 /* ---- items ------------------------------------------------------------------ */
@@ -553,7 +510,7 @@ static void refuse_item(const struct ic_rebuild *r, uint16_t function, uint32_t 
 static void drop_oldest(struct ic_rebuild *r)
 {
     while (r->stats.memory > r->settings.memory_max) {
-        struct claim *c = claim_of_rank(ic_heap_first(&r->rank));
+        struct ic_claim *c = claim_of_rank(ic_heap_first(&r->rank));
         struct shown *k = c->shown;
         r->floor = c->version;
         r->stats.dropped++;
@@ -567,23 +524,28 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 {
     assert(serial != 0);
     r->stats.items++;
-    struct claim *c = NULL;
+    struct ic_claim *c = NULL;
+    bool taken = false;
+    int result = 0;
     if (!possible(item, epoch)) {
         r->stats.impossible += item->sealed;
     } else if (item->seal.version > r->floor) {
-        int result = sort_in(r, function, item->object_id, &item->seal, &c);
-        if (result < 0) {
-            return result;
-        }
+        result = sort_in(r, function, item->object_id, &item->seal, &c);
     }
-    if (c == NULL || !take_place(r, c, item->chunk, function, serial, item->seal.expires_ms)) {
+    if (c != NULL) {
+        uint64_t before = memory_of(c);
+        result = take_place(r, c, function, serial, item, &taken);
+        result = result == 0 && taken ? believe_most(r, c, function) : result;
+        r->stats.memory += memory_of(c) - before;
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (!taken) {
         refuse_item(r, function, serial, item);
         return 0;
     }
-    r->stats.bytes += cost_of(c);
-    if (is_vouched_for(c)) {
-        outdate_others(r, c);
-    }
+    r->stats.bytes += ic_claim_chunk_cost(c);
     drop_oldest(r);
     return 0;
 }
@@ -591,22 +553,22 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 /* ---- the outcome ------------------------------------------------------------ */
 
 /* As many functions say A as say B, and as many chunks there are of it, or more. */
-static bool is_as_likely(const struct claim *a, const struct claim *b)
+static bool is_as_likely(const struct ic_claim *a, const struct ic_claim *b)
 {
     return a->functions != b->functions ? a->functions > b->functions : a->seen >= b->seen;
 }
 
 /* It is more likely than each that contradicts it: of its id, or of its key and version. */
-static bool prevails(const struct claim *c)
+static bool prevails(const struct ic_claim *c)
 {
     IC_LIST_EACH (node, &c->shown->claims) {
-        const struct claim *rival = IC_CONTAINER(node, struct claim, same_key);
+        const struct ic_claim *rival = IC_CONTAINER(node, struct ic_claim, same_key);
         if (rival != c && rival->version == c->version && is_as_likely(rival, c)) {
             return false;
         }
     }
     IC_LIST_EACH (node, &c->stored->claims) {
-        const struct claim *rival = IC_CONTAINER(node, struct claim, same_id);
+        const struct ic_claim *rival = IC_CONTAINER(node, struct ic_claim, same_id);
         if (rival != c && is_as_likely(rival, c)) {
             return false;
         }
@@ -615,11 +577,11 @@ static bool prevails(const struct claim *c)
 }
 
 /* Their instances are gone since they were listed. */
-static void clear_gone_places(const struct ic_rebuild *r, struct claim *c)
+static void clear_gone_places(const struct ic_rebuild *r, struct ic_claim *c)
 {
-    for (size_t i = 0; i < places(c); i++) {
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
         if (c->place[i].serial != 0 && !is_there(r, &c->place[i])) {
-            clear_place(c, i);
+            ic_claim_clear(c, i);
         }
     }
 }
@@ -629,11 +591,11 @@ static void settle(const struct ic_rebuild *r, struct shown *k)
 {
     k->settled = true;
     IC_LIST_EACH (node, &k->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
         clear_gone_places(r, c);
     }
     IC_LIST_EACH (node, &k->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
         if (prevails(c) && (k->winner == NULL || is_better(c, k->winner))) {
             k->winner = c;
         }
@@ -648,7 +610,7 @@ static void free_settled(struct ic_rebuild *r, struct shown *k)
         return;
     }
     IC_LIST_EACH (node, &k->claims) {
-        struct claim *c = IC_CONTAINER(node, struct claim, same_key);
+        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
         if (c->stored->count == 1) {
             free_claim(r, c);
         }
@@ -656,7 +618,7 @@ static void free_settled(struct ic_rebuild *r, struct shown *k)
     forget_shown_if_empty(r, k);
 }
 
-static struct ic_rebuilt describe(const struct claim *c)
+static struct ic_rebuilt describe(const struct ic_claim *c)
 {
     return (struct ic_rebuilt){
         .key = shown_key(c->shown),
@@ -664,7 +626,7 @@ static struct ic_rebuilt describe(const struct claim *c)
         .version = c->version,
         .size = c->size,
         .chunk_length = c->chunk_length,
-        .chunk_cost = cost_of(c),
+        .chunk_cost = ic_claim_chunk_cost(c),
         .expires_ms = c->expires_ms,
         .unit = c->unit,
         .data = c->data,
@@ -681,7 +643,7 @@ bool ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out)
         r->out = NULL;
     }
     while ((node = ic_heap_first(&r->rank)) != NULL) {
-        struct claim *c = claim_of_rank(node);
+        struct ic_claim *c = claim_of_rank(node);
         struct shown *k = c->shown;
         unrank(r, c);
         if (!k->settled) {

@@ -12,11 +12,13 @@
  *                          ic_rebuild_next: the best claim of each key, oldest version first;
  *                          the chunks of its other claims are condemned
  *
- * A claim is what agreeing seals say of one stored version: its key, id, version, size, unit and
- * code. Its expiry is what most functions say: a chunk that was sealed anew has that of its time.
+ * A claim is what agreeing seals say of one stored version: its id, version, size, unit and code,
+ * and the length of its key (core/claim.h). Its key and its expiry are what most functions say: a
+ * chunk that was sealed anew has those of its time.
  *
- *   vouched for   d functions, and at least two, each have a chunk: it outdates what is older, at
- *                 once. (An acknowledged version has d + 1 functions if its code has parity.)
+ *   vouched for   d functions, and at least two, each have a chunk: if as many say its key, it
+ *                 outdates what is older, at once. (An acknowledged version has d + 1 functions if
+ *                 its code has parity.)
  *   complete      d chunks, of which some are on the same function; or d is 1 and one function
  *                 alone speaks of it: shown if nothing is vouched for
  *   incomplete    it was being written, or chunks are lost: outdates nothing. The newest is given
@@ -53,7 +55,7 @@ struct ic_rebuild;
 
 struct ic_rebuild_settings {
     uint64_t seed;       /* random, see ic_map_init */
-    uint64_t memory_max; /* bytes, of the claims or of the catalog they become */
+    uint64_t memory_max; /* bytes, of the claims */
     /* Does that instance's memory count as there? */
     bool (*holds)(void *ctx, uint16_t function, uint32_t serial);
     /* This chunk, of COST bytes, is wanted by nobody. */
@@ -76,10 +78,11 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 struct ic_rebuild_place {
     uint32_t serial; /* 0: no instance has listed that chunk */
     uint16_t function;
+    uint8_t name; /* core/claim.h's */
 };
 
-/* One stored version and the only key it is known under: the one it was stored with. It may be
- * incomplete. */
+/* One stored version and the only key it is known under: the one it was stored with, or that it had
+ * when most of its chunks were sealed anew. It may be incomplete. */
 struct ic_rebuilt {
     struct ic_slice key;
     uint64_t id, version, size, chunk_length, chunk_cost;

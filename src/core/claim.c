@@ -1,0 +1,302 @@
+#include "core/claim.h"
+
+#include "base/alloc.h"
+#include "core/placement.h"
+#include "proto/frame.h"
+#include "proto/link_body.h"
+
+#include <assert.h>
+
+struct ic_claim_name {
+    struct ic_claim_name *next;
+    int64_t expires_ms;
+    uint8_t tag;
+    uint8_t key[]; /* as long as the claim's */
+};
+
+/* Of each name, by tag. One is believed, though perhaps nobody says it; each function may say
+ * another one, and one more is being made. */
+struct votes {
+    uint16_t of[IC_PLACEMENT_MAX + 2];
+};
+
+/* ---- life ------------------------------------------------------------------- */
+
+struct ic_claim *ic_claim_new(const struct ic_seal *seal, struct ic_slice key)
+{
+    size_t chunks = (size_t)seal->data + seal->parity;
+    struct ic_claim *c = ic_calloc(1, sizeof *c + chunks * sizeof c->place[0]);
+    if (c == NULL) {
+        return NULL;
+    }
+    c->version = seal->version;
+    c->size = seal->object_size;
+    c->chunk_length = seal->chunk_length;
+    c->key = key;
+    c->expires_ms = seal->expires_ms;
+    c->unit = seal->unit;
+    c->data = seal->data;
+    c->parity = seal->parity;
+    ic_list_init(&c->same_id);
+    ic_list_init(&c->same_key);
+    return c;
+}
+
+void ic_claim_free(struct ic_claim *c)
+{
+    while (c->others != NULL) {
+        struct ic_claim_name *name = c->others;
+        c->others = name->next;
+        ic_free(name);
+    }
+    ic_free(c);
+}
+
+/* Chunk length and cost follow from the rest. */
+bool ic_claim_agrees(const struct ic_claim *c, const struct ic_seal *seal)
+{
+    return c->version == seal->version && c->size == seal->object_size && c->unit == seal->unit &&
+           c->data == seal->data && c->parity == seal->parity && c->key.len == seal->key.len;
+}
+
+uint64_t ic_claim_chunk_cost(const struct ic_claim *c)
+{
+    return ic_chunk_cost(c->chunk_length, c->unit, c->key.len);
+}
+
+uint64_t ic_claim_memory(const struct ic_claim *c)
+{
+    uint64_t bytes = sizeof *c + ic_claim_chunks(c) * sizeof c->place[0];
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        bytes += sizeof *name + c->key.len;
+    }
+    return bytes;
+}
+
+/* ---- names ------------------------------------------------------------------ */
+
+static struct ic_slice key_of(const struct ic_claim *c, const struct ic_claim_name *name)
+{
+    return ic_slice(name->key, c->key.len);
+}
+
+static bool is_later(int64_t a_ms, int64_t b_ms)
+{
+    return b_ms != 0 && (a_ms == 0 || a_ms > b_ms);
+}
+
+/* The name that SEAL says, if it is known: *TAG. */
+static bool find_name(const struct ic_claim *c, const struct ic_seal *seal, uint8_t *tag)
+{
+    if (c->expires_ms == seal->expires_ms && ic_slice_equal(c->key, seal->key)) {
+        *tag = c->tag;
+        return true;
+    }
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        if (name->expires_ms == seal->expires_ms && ic_slice_equal(key_of(c, name), seal->key)) {
+            *tag = name->tag;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint8_t unused_tag(const struct ic_claim *c)
+{
+    struct votes used = {0};
+    used.of[c->tag] = 1;
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        used.of[name->tag] = 1;
+    }
+    uint8_t tag = 0;
+    while (used.of[tag] != 0) {
+        tag++;
+    }
+    return tag;
+}
+
+static int need_name(struct ic_claim *c, const struct ic_seal *seal, uint8_t *tag)
+{
+    if (find_name(c, seal, tag)) {
+        return 0;
+    }
+    struct ic_claim_name *name = ic_malloc(sizeof *name + c->key.len);
+    if (name == NULL) {
+        return IC_ENOMEM;
+    }
+    *name = (struct ic_claim_name){
+        .next = c->others, .expires_ms = seal->expires_ms, .tag = unused_tag(c)};
+    if (c->key.len > 0) {
+        memcpy(name->key, seal->key.data, c->key.len);
+    }
+    c->others = name;
+    *tag = name->tag;
+    return 0;
+}
+
+/* ---- places ----------------------------------------------------------------- */
+
+/* The first place of FUNCTION, or NULL. */
+static const struct ic_rebuild_place *first_place(const struct ic_claim *c, uint16_t function)
+{
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+        if (c->place[i].serial != 0 && c->place[i].function == function) {
+            return &c->place[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t ic_claim_places_on(const struct ic_claim *c, uint16_t function)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+        count += c->place[i].serial != 0 && c->place[i].function == function;
+    }
+    return count;
+}
+
+bool ic_claim_is_of(const struct ic_claim *c, uint16_t function)
+{
+    return c->functions == 1 && c->lone == function;
+}
+
+int ic_claim_set(struct ic_claim *c, uint16_t chunk, uint16_t function, uint32_t serial,
+                 const struct ic_seal *seal)
+{
+    assert(c->place[chunk].serial == 0 && serial != 0);
+    const struct ic_rebuild_place *before = first_place(c, function);
+    uint8_t tag;
+    if (before != NULL) {
+        tag = before->name;
+    } else {
+        int result = need_name(c, seal, &tag);
+        if (result < 0) {
+            return result;
+        }
+        c->lone = function;
+        c->functions++;
+    }
+    c->place[chunk] =
+        (struct ic_rebuild_place){.serial = serial, .function = function, .name = tag};
+    c->seen++;
+    return 0;
+}
+
+void ic_claim_clear(struct ic_claim *c, size_t chunk)
+{
+    c->place[chunk].serial = 0;
+    c->seen--;
+    if (first_place(c, c->place[chunk].function) == NULL) {
+        c->functions--;
+    }
+    for (size_t i = 0; c->functions == 1 && i < ic_claim_chunks(c); i++) {
+        c->lone = c->place[i].serial != 0 ? c->place[i].function : c->lone;
+    }
+}
+
+/* ---- votes ------------------------------------------------------------------ */
+
+static struct votes count_votes(const struct ic_claim *c)
+{
+    struct votes votes = {0};
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+        const struct ic_rebuild_place *place = &c->place[i];
+        if (place->serial != 0 && first_place(c, place->function) == place) {
+            votes.of[place->name]++;
+        }
+    }
+    return votes;
+}
+
+/* For KEY, with whatever expiry. */
+static uint32_t votes_for(const struct ic_claim *c, const struct votes *votes, struct ic_slice key)
+{
+    uint32_t count = ic_slice_equal(c->key, key) ? votes->of[c->tag] : 0;
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        count += ic_slice_equal(key_of(c, name), key) ? votes->of[name->tag] : 0;
+    }
+    return count;
+}
+
+uint32_t ic_claim_votes(const struct ic_claim *c)
+{
+    if (c->others == NULL) {
+        return c->functions;
+    }
+    struct votes votes = count_votes(c);
+    return votes_for(c, &votes, c->key);
+}
+
+/* What nobody says any more. */
+static void forget_names(struct ic_claim *c, const struct votes *votes)
+{
+    struct ic_claim_name **at = &c->others;
+    while (*at != NULL) {
+        struct ic_claim_name *name = *at;
+        if (votes->of[name->tag] == 0) {
+            *at = name->next;
+            ic_free(name);
+        } else {
+            at = &name->next;
+        }
+    }
+}
+
+/* NAME and the one that is believed change places; their keys are another matter. */
+static void exchange(struct ic_claim *c, struct ic_claim_name *name)
+{
+    int64_t expires_ms = c->expires_ms;
+    uint8_t tag = c->tag;
+    c->expires_ms = name->expires_ms;
+    c->tag = name->tag;
+    name->expires_ms = expires_ms;
+    name->tag = tag;
+}
+
+static void choose_expiry(struct ic_claim *c, const struct votes *votes)
+{
+    for (struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        uint16_t more = votes->of[name->tag], now = votes->of[c->tag];
+        if (ic_slice_equal(key_of(c, name), c->key) &&
+            (more > now || (more == now && is_later(name->expires_ms, c->expires_ms)))) {
+            exchange(c, name);
+        }
+    }
+}
+
+bool ic_claim_poll(struct ic_claim *c, struct ic_slice *key)
+{
+    if (c->others == NULL) {
+        return false;
+    }
+    struct votes votes = count_votes(c);
+    forget_names(c, &votes);
+    choose_expiry(c, &votes);
+    uint32_t most = votes_for(c, &votes, c->key);
+    bool found = false;
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        uint32_t count = votes_for(c, &votes, key_of(c, name));
+        if (count > most) {
+            most = count;
+            *key = key_of(c, name);
+            found = true;
+        }
+    }
+    return found;
+}
+
+void ic_claim_rename(struct ic_claim *c, struct ic_slice key)
+{
+    struct votes votes = count_votes(c);
+    struct ic_claim_name *name = c->others;
+    while (!ic_slice_equal(key_of(c, name), key)) {
+        name = name->next;
+    }
+    exchange(c, name);
+    if (key.len > 0) {
+        memcpy(name->key, c->key.data, key.len);
+    }
+    c->key = key;
+    choose_expiry(c, &votes);
+}

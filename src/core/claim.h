@@ -1,0 +1,75 @@
+/*
+ * claim.h - what the seals of chunks say of one stored version: which instances have its chunks,
+ * and under which name it is known. Pure. For core/rebuild.c, which keeps the claims and has them
+ * compete.
+ *
+ * A name is a key and an expiry. A chunk is sealed with that of its time: one that was sealed anew
+ * after a RENAME or an EXPIRE, by a repair or a hand-over, differs from the others. So functions
+ * vote, each with one name: the key that most say is believed, and of that key the expiry that most
+ * say; of as many on either side the key that was believed before, and the later expiry. All keys
+ * of a claim are of one length, since the cost of a chunk depends on it.
+ */
+#ifndef IC_CORE_CLAIM_H
+#define IC_CORE_CLAIM_H
+
+#include "base/error.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "core/rebuild.h"
+
+struct ic_claim_name; /* one that is not believed */
+struct ic_seal;       /* proto/link_body.h */
+
+/* Fields are for reading, but for the owner's. */
+struct ic_claim {
+    struct ic_list same_id, same_key; /* the owner's, as are the next three */
+    struct ic_heap_node rank;
+    struct stored *stored;
+    struct shown *shown;
+    uint64_t version, size, chunk_length;
+    struct ic_slice key; /* that is believed; its bytes are the owner's */
+    int64_t expires_ms;  /* of it */
+    struct ic_claim_name *others;
+    uint32_t unit;
+    uint16_t data, parity;
+    uint16_t seen;      /* chunks that have a place */
+    uint16_t functions; /* that have them; */
+    uint16_t lone;      /* if that is one: which */
+    uint8_t tag;        /* of the name that is believed */
+    struct ic_rebuild_place place[];
+};
+
+/* What SEAL says, under KEY, which has its bytes; no chunk has a place. NULL: out of memory. */
+struct ic_claim *ic_claim_new(const struct ic_seal *seal, struct ic_slice key);
+void ic_claim_free(struct ic_claim *c);
+
+/* It is of this version, though perhaps under another name. */
+bool ic_claim_agrees(const struct ic_claim *c, const struct ic_seal *seal);
+uint32_t ic_claim_places_on(const struct ic_claim *c, uint16_t function);
+/* FUNCTION, and no other, has chunks. */
+bool ic_claim_is_of(const struct ic_claim *c, uint16_t function);
+uint64_t ic_claim_chunk_cost(const struct ic_claim *c);
+/* Bytes, of the claim and its names. */
+uint64_t ic_claim_memory(const struct ic_claim *c);
+
+static inline size_t ic_claim_chunks(const struct ic_claim *c)
+{
+    return (size_t)c->data + c->parity;
+}
+
+/* Instance SERIAL of FUNCTION has CHUNK, which has no place, and says SEAL of it. A function that
+ * has other chunks has voted. IC_ENOMEM: unchanged. */
+int ic_claim_set(struct ic_claim *c, uint16_t chunk, uint16_t function, uint32_t serial,
+                 const struct ic_seal *seal) IC_MUST_USE;
+void ic_claim_clear(struct ic_claim *c, size_t chunk); /* it has a place */
+
+/* Functions that say the key that is believed. */
+uint32_t ic_claim_votes(const struct ic_claim *c);
+/* Believes, of the key that is believed, the expiry that most say. What more say than that key:
+ * *KEY, valid until C changes. False: there is none. */
+bool ic_claim_poll(struct ic_claim *c, struct ic_slice *key) IC_MUST_USE;
+/* KEY, which ic_claim_poll found, is believed; its bytes are the owner's from now on. */
+void ic_claim_rename(struct ic_claim *c, struct ic_slice key);
+
+#endif
