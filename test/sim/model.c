@@ -29,6 +29,20 @@ void sim_key_name(uint32_t key, char out[SIM_KEY_BYTES])
              "-------------------------------------------------------------");
 }
 
+uint32_t sim_key_twin(const struct sim_model *m, uint32_t key)
+{
+    char name[SIM_KEY_BYTES], other[SIM_KEY_BYTES];
+    sim_key_name(key, name);
+    for (uint32_t i = 1; i < m->keys; i++) {
+        uint32_t twin = (key + i) % m->keys;
+        sim_key_name(twin, other);
+        if (strlen(other) == strlen(name)) {
+            return twin;
+        }
+    }
+    return key;
+}
+
 int sim_key_find(const struct sim_model *m, struct ic_slice name)
 {
     char own[SIM_KEY_BYTES];

@@ -66,6 +66,8 @@ struct sim_model {
 
 void sim_model_init(struct sim_model *m, uint32_t keys);
 void sim_key_name(uint32_t key, char out[SIM_KEY_BYTES]);
+/* Another key whose name is as long; KEY: there is none. */
+uint32_t sim_key_twin(const struct sim_model *m, uint32_t key);
 /* -1: none of ours. */
 int sim_key_find(const struct sim_model *m, struct ic_slice name);
 

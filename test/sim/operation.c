@@ -323,6 +323,7 @@ struct sim_operation *sim_operation_make(struct sim_world *w, enum sim_operation
     struct sim_operation *op = operation_new(w, kind);
     op->count = 1;
     op->key[0] = key;
+    op->key[1] = sim_key_twin(&w->model, key);
     make(w, op, size, out);
     tell(op);
     return op;

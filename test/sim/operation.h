@@ -55,7 +55,7 @@ struct sim_operation {
 struct sim_world;
 /* Draws one and appends its bytes to OUT. Owned by the caller (free). */
 struct sim_operation *sim_operation_new(struct sim_world *w, struct ic_buf *out);
-/* The same of a given kind. SIZE: of its values. */
+/* The same of a given kind. SIZE: of its values. What is renamed or copied becomes KEY's twin. */
 struct sim_operation *sim_operation_make(struct sim_world *w, enum sim_operation_kind kind,
                                          uint32_t key, uint64_t size, struct ic_buf *out);
 /* Its next reply. */
