@@ -129,7 +129,7 @@ X(ENUM, eviction, "eviction", "gdsf", 0, 0, "gdsf|sieve|s3fifo|lru|clock", P, RU
 X(SIZE, maxmemory, "maxmemory", "0", 0, IC_NO_LIMIT, "", P, RUNTIME, \
   "Most bytes of objects; 0: what the pool holds.") \
 X(SIZE, catalog_memory, "catalog-memory", "1gb", 1 << 20, IC_NO_LIMIT, "", P, RUNTIME, \
-  "Most memory for what the proxy knows about the objects.") \
+  "Most memory for what the proxy knows about the objects; half as much again during a rebuild.") \
 X(ENUM, appendfsync, "appendfsync", "everysec", 0, 0, "always|everysec|no", P, RUNTIME, \
   "When the journal is forced to the disk.") \
 X(ENUM, rebuild, "rebuild", "auto", 0, 0, "auto|yes|no", P, FIXED, \

@@ -14,6 +14,14 @@
 
 /* ---- gathering -------------------------------------------------------------- */
 
+/* Claims take more than the catalog that they become, and dead versions are among them: half as
+ * much again. What is too much for the catalog then is evicted. */
+static uint64_t memory_max(const struct ic_store *s)
+{
+    uint64_t catalog = (uint64_t)ic_store_config(s)->catalog_memory;
+    return catalog + catalog / 2;
+}
+
 static bool holds(void *ctx, uint16_t function, uint32_t serial)
 {
     return ic_pool_holds(((struct ic_store *)ctx)->setup.pool, function, serial);
@@ -30,7 +38,7 @@ int ic_store_rebuild_begin(struct ic_store *s)
 {
     struct ic_rebuild_settings settings = {
         .seed = ic_rng_next(s->setup.rng),
-        .memory_max = (uint64_t)ic_store_config(s)->catalog_memory,
+        .memory_max = memory_max(s),
         .holds = holds,
         .unwanted = unwanted,
         .ctx = s,

@@ -544,6 +544,27 @@ def test_silent_functions_are_given_up(new_cluster, relay):
     filled.check()
 
 
+def test_full_catalog(new_cluster):
+    """What fitted into `catalog-memory` before fits again."""
+    cluster = new_cluster(options={"catalog-memory": "1mb"})
+    client = cluster.redis()
+    keys = 0
+    while client.info("stats")["evicted_keys"] < 100:
+        client.mset({f"key:{keys + i}": b"value" for i in range(100)})
+        keys += 100
+    wait_until_all_sleep(cluster)  # what is evicted is gone by now
+    count = client.dbsize()
+    assert count > 1000
+    kill(cluster)
+    lose(cluster)
+    cluster.up()
+    client = cluster.redis()
+    wait_until(lambda: persistence(client)["loading"] == 0, "it has ended")
+    assert persistence(client)["ic_rebuild_restored_keys"] == count
+    assert persistence(client)["ic_rebuild_dropped_keys"] == 0
+    assert 0 < client.info("memory")["ic_catalog_bytes"] <= 1 << 20
+
+
 def test_platform_away(new_cluster):
     """Nobody answers at all: that is no empty cache, it waits."""
     filled = Filled(new_cluster())
