@@ -38,7 +38,8 @@ enum {                             /* marks of a place */
        IC_PLACE_COPYING = 4,       /* `backup` is being written: it does not count yet */
 };
 
-/* In place of a function, of a LOST chunk: it was on one that the pool has not any more. */
+/* In place of a function, of a LOST chunk: it was on one that the pool has not any more, or it is
+ * not known where it is. */
 enum { IC_FUNCTION_NONE = UINT16_MAX };
 enum { IC_KEYS_LOOKED = 1000 }; /* buckets that one search for an entry looks at */
 

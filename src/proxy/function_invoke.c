@@ -86,6 +86,14 @@ static enum ic_pool_event event_of(struct ic_function *fn, enum ic_function_stat
     return IC_POOL_FAILED;
 }
 
+/* It has chunks, and not one of which we know that it has it: it was silent when the catalog was
+ * rebuilt, or has been away for long. Nothing would ask it, so that it would never be listed. */
+static bool is_stranger(const struct ic_pool_instance *instance)
+{
+    return !instance->known && instance->held_reported > 0 &&
+           instance->live + instance->in_flight + instance->condemned == 0;
+}
+
 /* The node's own words in a response: of a warm-up they are how the instance is heard. */
 static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
                        const struct ic_lambda_reply *reply)
@@ -108,8 +116,8 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
         ic_function_saw_epoch(fn, node.epoch);
     }
     if (kind == IC_INVOKE_WARM && !fn->greeted) {
-        ic_pool_heard(pool, fn->index, node.instance, node.capacity, node.position, node.held,
-                      ic_function_now(fn));
+        fn->wanted |= is_stranger(ic_pool_heard(pool, fn->index, node.instance, node.capacity,
+                                                node.position, node.held, ic_function_now(fn)));
         return;
     }
     struct ic_pool_instance *instance = ic_pool_find_id(pool, fn->index, node.instance);

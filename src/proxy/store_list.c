@@ -12,6 +12,9 @@
  *                                 condemn it                                  it
  *   no item at the end            lost         -                leave it      -        -
  *
+ * A LOST chunk whose function is not known (its function had not answered when the catalog was
+ * rebuilt) is adopted by any function that has no other chunk of the object.
+ *
  * HELD elsewhere by an instance whose memory is gone counts as LOST. HELD elsewhere by one that is
  * there: a right item is the copy on a second instance, if there is none yet; one that is being
  * copied to the listed instance is left as it is.
@@ -81,16 +84,25 @@ static void condemn_item(struct ic_store *s, uint16_t function, uint32_t serial,
                     IC_POOL_FROM_LIST);
 }
 
+static bool has_chunk(const struct ic_object *o, uint16_t function)
+{
+    bool found = false;
+    for (size_t i = 0; i < ic_object_chunks(o); i++) {
+        found |= o->place[i].state != IC_CHUNK_LOST && o->place[i].function == function;
+    }
+    return found;
+}
+
 /* The object whose chunk the item should be; NULL: no such chunk on that function. */
 static struct ic_object *wanted(const struct ic_store *s, uint16_t function,
                                 const struct ic_item *item)
 {
     struct ic_object *o = ic_catalog_object(s->catalog, item->object_id);
-    if (o == NULL || item->chunk >= ic_object_chunks(o) ||
-        o->place[item->chunk].function != function) {
+    if (o == NULL || item->chunk >= ic_object_chunks(o)) {
         return NULL;
     }
-    return o;
+    uint16_t of = o->place[item->chunk].function;
+    return of == function || (of == IC_FUNCTION_NONE && !has_chunk(o, function)) ? o : NULL;
 }
 
 bool ic_store_item_right(const struct ic_object *o, const struct ic_item *item)
@@ -137,15 +149,16 @@ static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
     }
 }
 
-static void item_lost(struct ic_store *s, struct ic_object *o, uint32_t serial,
+static void item_lost(struct ic_store *s, struct ic_object *o, uint16_t function, uint32_t serial,
                       const struct ic_item *item)
 {
     struct ic_chunk_place *place = &o->place[item->chunk];
     if (!ic_store_item_right(o, item) || o->state == IC_OBJECT_DRAFT) {
-        condemn_item(s, place->function, serial, item);
+        condemn_item(s, function, serial, item);
         return;
     }
-    ic_pool_restore_chunk(s->setup.pool, place->function, serial, o->chunk_cost);
+    place->function = function; /* it may have been IC_FUNCTION_NONE */
+    ic_pool_restore_chunk(s->setup.pool, function, serial, o->chunk_cost);
     ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
 }
 
@@ -200,11 +213,11 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
             ic_store_held(s, o, item->chunk)) {
             item_held(s, o, serial, item);
         } else {
-            item_lost(s, o, serial, item);
+            item_lost(s, o, function, serial, item);
         }
         break;
     case IC_CHUNK_LOST:
-        item_lost(s, o, serial, item);
+        item_lost(s, o, function, serial, item);
         break;
     }
 }

@@ -9,7 +9,8 @@
  *                        condemned
  *     then, in steps, the oldest version first:
  *         too few chunks, or expired --> condemned: the key is a miss
- *         else --> object and entry, attached and journalled
+ *         else --> object and entry, attached and journalled; chunks that nobody has listed
+ *                  are LOST, on a function that nobody knows yet: see store_list.c
  */
 
 /* ---- gathering -------------------------------------------------------------- */
@@ -99,7 +100,7 @@ static struct ic_object *make_object(struct ic_store *s, const struct ic_rebuilt
     struct ic_object *o = ic_store_restore_draft(s, &record);
     for (uint16_t i = 0; o != NULL && i < v->data + v->parity; i++) {
         const struct ic_rebuild_place *from = &v->place[i];
-        o->place[i].function = from->function;
+        o->place[i].function = from->serial == 0 ? IC_FUNCTION_NONE : from->function;
         if (ic_pool_holds(s->setup.pool, from->function, from->serial)) {
             ic_pool_restore_chunk(s->setup.pool, from->function, from->serial, o->chunk_cost);
             ic_store_set_place(s, o, i, IC_CHUNK_HELD, from->serial);

@@ -530,17 +530,27 @@ def test_loading(new_cluster, relay):
 
 
 def test_silent_functions_are_given_up(new_cluster, relay):
-    """Two that never answer: every object is served from the others."""
-    filled = Filled(relay.cluster(new_cluster, options={"invoke-timeout": "3s"}))
+    """Two that do not answer in time: every object is served from the others, and what the two have
+    counts again as soon as they do."""
+    filled = Filled(relay.cluster(new_cluster, options={"invoke-timeout": "3s", "repair": "off",
+                                                        "warm-interval": "10s"}))
     cluster = filled.cluster
     kill_when_all_sleep(cluster)
     lose(cluster)
     relay.held = {"infinicache-4", "infinicache-7"}
     assert "is rebuilding its catalog" in cluster.up().stdout
     wait_until(lambda: persistence(cluster.redis())["loading"] == 0, "two are given up")
-    assert persistence(cluster.redis())["ic_rebuild_functions_given_up"] == 2
+    client = cluster.redis()
+    assert persistence(client)["ic_rebuild_functions_given_up"] == 2
     filled.check()
+
+    def lacking():
+        return [key for key in filled.kept if "lost" in str(client.execute_command("IC.OBJECT", key))]
+
+    assert lacking()
     relay.release()
+    filled.check()
+    wait_until(lambda: not lacking(), "they are warmed, and their chunks count again")
     filled.check()
 
 
