@@ -64,9 +64,8 @@ struct ic_function {
     uint64_t listed;            /* of the list under way: bytes its chunks take at the least */
     struct ic_worker lister;    /* for what its node lists beyond the share of a turn */
     uint64_t list_held_ms;      /* what is put off now, since */
-    uint64_t list_put_off_ms;   /* all that was, for so long */
     uint32_t list_least;        /* items that may be taken in any case */
-    uint64_t listed_most;       /* of the longest one so far */
+    struct ic_listing listing;  /* all that it has listed */
     uint32_t slow_serial;       /* that was found slow; 0: none */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */

@@ -44,7 +44,7 @@ static bool take_one(struct ic_function *fn, struct ic_slice *items)
         ic_function_distrust(fn, "endless-list"); /* more than it can hold */
         return false;
     }
-    fn->listed_most = fn->listed > fn->listed_most ? fn->listed : fn->listed_most;
+    fn->listing.bytes = fn->listed > fn->listing.bytes ? fn->listed : fn->listing.bytes;
     f->handler->list_item(f->ctx, fn->index, ic_link_serial(fn->link), &item);
     return true;
 }
@@ -66,7 +66,7 @@ void ic_function_list_on(void *ctx)
 {
     struct ic_function *fn = ctx;
     if (ic_link_holds_list(fn->link)) {
-        fn->list_put_off_ms += ic_function_now(fn) - fn->list_held_ms;
+        fn->listing.put_off_ms += ic_function_now(fn) - fn->list_held_ms;
         fn->list_least = LEAST;
         ic_link_list_on(fn->link);
         fn->list_least = 0;

@@ -389,14 +389,14 @@ bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
     return at(f, function)->missing;
 }
 
-struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
+struct ic_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
 {
     const struct ic_function *fn = at(f, function);
-    bool held = ic_link_holds_list(fn->link);
-    return (struct ic_function_listing){
-        .bytes = fn->listed_most,
-        .put_off_ms = fn->list_put_off_ms + (held ? ic_loop_now_ms(f->loop) - fn->list_held_ms : 0),
-    };
+    struct ic_listing l = fn->listing;
+    if (ic_link_holds_list(fn->link)) {
+        l.put_off_ms += ic_loop_now_ms(f->loop) - fn->list_held_ms;
+    }
+    return l;
 }
 
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function)

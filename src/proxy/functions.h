@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "core/cost.h"
+#include "core/listing.h"
 #include "core/outage.h"
 
 #include <assert.h>
@@ -269,13 +270,8 @@ void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may 
 bool ic_functions_missing(const struct ic_functions *f, uint16_t function);
 /* Sends FUNCTION's node home, if it is awake, once nothing is outstanding. */
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function);
-struct ic_function_listing {
-    /* What its node has named of its chunks, in the longest list since the start: the bytes that
-     * they take at the least, so no more than its capacity. */
-    uint64_t bytes;
-    uint64_t put_off_ms; /* that lists of its waited for their turn here, all together */
-};
-struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function);
+/* What FUNCTION's node has listed since the start. */
+struct ic_listing ic_functions_listing(const struct ic_functions *f, uint16_t function);
 /* Every function has been heard of since the start, or is given up. */
 bool ic_functions_ready(const struct ic_functions *f);
 uint16_t ic_functions_node_port(const struct ic_functions *f);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "core/listing.h"
 #include "core/pool.h"
 #include "net/net.h"
 #include "proxy/functions.h"
@@ -15,10 +16,8 @@
 enum {
     LOOK_MS = 10,            /* how often the functions are looked at */
     ASKED_MAX = 32,          /* functions asked at a time, as warm-ups are */
-    PATIENCE_INVOKES = 3,    /* `invoke-timeout`s until a function has answered, */
-    PATIENCE_MIN_MS = 15000, /* (a lost Invoke is noticed, a stranger has left) */
-    LISTED_A_MS = 2048,      /* and a millisecond more for so much of its memory: 8 small chunks */
-    PUT_OFF_TIMES = 10,      /* that, if its list waited for its turn here all the time */
+    PATIENCE_INVOKES = 3,    /* `invoke-timeout`s until a function has answered; */
+    PATIENCE_MIN_MS = 15000, /* a lost Invoke is noticed, a stranger has left */
     SECOND_LOOK_MS = 6000,   /* a node that is not welcomed leaves after 5 s at most */
     LOG_INTERVAL_MS = 5000,
 };
@@ -134,16 +133,13 @@ static void enter(struct ic_rebuilder *r, enum phase phase, int result)
 
 /* ---- gathering -------------------------------------------------------------- */
 
-/* FUNCTION's answer has been waited for for so long: no longer than what it can hold would take. */
+/* FUNCTION's answer has been waited for for long enough. */
 static bool is_late(const struct ic_rebuilder *r, uint16_t function)
 {
-    struct ic_function_listing l = ic_functions_listing(r->setup.functions, function);
+    struct ic_listing l = ic_functions_listing(r->setup.functions, function);
     uint64_t ms = (uint64_t)r->setup.config->invoke_timeout * PATIENCE_INVOKES;
-    uint64_t patience = (ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms) + l.bytes / LISTED_A_MS;
-    uint64_t waited = now(r) - r->function[function].asked_ms;
-    uint64_t least = waited / PUT_OFF_TIMES; /* and the rest may have been our own fault */
-    uint64_t its_own = waited > l.put_off_ms + least ? waited - l.put_off_ms : least;
-    return its_own >= patience;
+    return ic_listing_is_late(&l, ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms,
+                              now(r) - r->function[function].asked_ms);
 }
 
 static void give_up(struct ic_rebuilder *r, uint16_t i, const char *reason)

@@ -12,21 +12,21 @@
  * a proxy before: if there are traces of such a proxy, those functions are asked once more, when
  * every node of its has left. The platform then invokes whichever instance ran last.)  It is
  * given up when it has not answered for three times `invoke-timeout`, and 15 s at least, and a
- * second more for each 2 MB of what it has listed (8,000 small chunks: 0.7 MB on the line); and at
- * once if the platform knows no such function. When not one answers the platform is away, not the
+ * second more for each 2 MB of what it has listed (core/listing.h: 8,000 small chunks); and at once
+ * if the platform knows no such function. When not one answers the platform is away, not the
  * objects: then all are asked again.
  *
  * How long N functions can take of which K never come to an end, whatever their nodes do, if one
  * answers: a node lists no more than `memory` in one list, and another list counts only for what it
  * is longer, so a function has
  *
- *   T = max(3 invoke-timeout, 15 s) + memory / 2 MB/s     (defaults: 30 s + 122 s; 10 GB: 82 min)
+ *   T = max(3 invoke-timeout, 15 s) + memory / 2 MB/s     (defaults: 30 s + 131 s; 10 GB: 87 min)
  *
  * and ASKED_MAX (32) are waited for at a time, twice at most each: 2 ceil(K / 32) T, and what the
  * others need. Before its first node has come, time in which the platform does not invoke it does
  * not count, nor that in which it is put off for strangers, which are heeded for a few seconds
- * after the start. Time in which its list waited for its turn here (clients use all turns for what
- * is refused) does not count either, but for a tenth: 10 T then.
+ * after the start. While its list waits for its turn here (clients use all turns for what is
+ * refused) only a tenth of the time does: 10 T then.
  */
 #ifndef IC_PROXY_REBUILDER_H
 #define IC_PROXY_REBUILDER_H

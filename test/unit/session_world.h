@@ -167,11 +167,11 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function)
     (void)function;
 }
 
-struct ic_function_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
+struct ic_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)
 {
     (void)f;
     (void)function;
-    return (struct ic_function_listing){0};
+    return (struct ic_listing){0};
 }
 
 bool ic_functions_missing(const struct ic_functions *f, uint16_t function)

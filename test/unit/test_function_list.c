@@ -2,6 +2,7 @@
  * test_function_list.c - what a node lists is work of the turns: a turn takes a part of it, the
  * rest waits, and the link is none the worse for it.
  */
+#include "core/slow.h"
 #include "functions_world.h"
 #include "proxy/turns.h"
 
@@ -93,6 +94,14 @@ static void hold_back(struct world *w, struct standing *t)
     assert_int_equal(w->items, 1);
 }
 
+/* Its turn has come, for all of it. */
+static void go_on(struct standing *t)
+{
+    t->budget = INT64_MAX / 2;
+    ic_timer_start(&t->stop, 1);
+    ic_loop_run(t->loop);
+}
+
 static void end(struct world *w, struct standing *t)
 {
     ic_functions_share_turns(w->f, NULL);
@@ -116,13 +125,28 @@ static void a_link_that_waits_for_its_turn_is_not_silent(void **s)
     assert_int_equal(w.items, 1);
     assert_true(ic_functions_listing(w.f, 0).put_off_ms >= 50);
     set(&w, "node-timeout", "10s");
-    t.budget = INT64_MAX / 2;
-    ic_timer_start(&t.stop, 1);
-    ic_loop_run(t.loop); /* its turn has come */
+    go_on(&t);
     fake_run(&w.fake, is_listed, &w);
     assert_int_equal(w.items, CHUNKS + 1);
     assert_int_equal(get(&w, 5, current0(&w)), 0);
     assert_int_equal(ic_functions_figures(w.f, 0).redials, 0);
+    assert_int_equal(ic_functions_status(w.f, 0, current0(&w)), IC_STATUS_AWAKE);
+    end(&w, &t);
+}
+
+/* Who lists for long answers no later for that. */
+static void what_comes_behind_a_list_is_not_slow(void **s)
+{
+    (void)s;
+    struct world w;
+    struct standing t;
+    hold_back(&w, &t);
+    struct ask read;
+    prepare_read(&read, 5, current0(&w));
+    submit(&w, &read);
+    fake_run_for(&w.fake, IC_SLOW_MS + 1);
+    go_on(&t);
+    assert_int_equal(wait_for(&w, &read), 0);
     assert_int_equal(ic_functions_status(w.f, 0, current0(&w)), IC_STATUS_AWAKE);
     end(&w, &t);
 }
@@ -149,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(a_turn_takes_a_part_of_a_list),
         leak_test(a_link_that_waits_for_its_turn_is_not_silent),
+        leak_test(what_comes_behind_a_list_is_not_slow),
         leak_test(a_list_that_waits_goes_with_its_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
