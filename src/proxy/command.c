@@ -170,8 +170,10 @@ bool ic_call_resolve(struct ic_call *c, char *why, size_t why_size)
 void ic_call_error(struct ic_call *c, const char *text)
 {
     c->failed = true;
-    ic_stats_error(&c->session->sessions->stats, text);
-    ic_resp_error(c->out, text);
+    if (!c->quiet) {
+        ic_stats_error(&c->session->sessions->stats, text);
+        ic_resp_error(c->out, text);
+    }
 }
 
 void ic_call_errorf(struct ic_call *c, const char *format, ...)

@@ -79,6 +79,7 @@ struct ic_call {
     int64_t wall_ms; /* one time for the whole command, and for a whole EXEC */
     struct ic_resp_writer *out;
     bool failed; /* an error was replied */
+    bool quiet;  /* it is only asked what would become of it: errors are neither said nor counted */
 
     /* Where a handler is that goes on in a later turn. */
     uint32_t next;               /* argument that ic_call_each comes to; 0: it has not begun */

@@ -496,10 +496,11 @@ static bool is_http(const struct ic_call *c)
     return ic_call_is(c, 0, "host:") || ic_call_is(c, 0, "post");
 }
 
-static bool has_values(const struct ic_session *s, const struct ic_call *c)
+bool ic_dispatch_has_values(const struct ic_session *s, const struct ic_command *command,
+                            uint32_t argc)
 {
-    return c->command->value != 0 && c->argc > c->command->value && !(s->multi && s->dirty_exec) &&
-           (c->command->value_step == 0 || c->argc % 2 == 1);
+    return command->value != 0 && argc > command->value && !(s->multi && s->dirty_exec) &&
+           (command->value_step == 0 || argc % 2 == 1);
 }
 
 void ic_dispatch_refuse(struct ic_session *s)
@@ -552,7 +553,7 @@ void ic_dispatch_request(struct ic_session *s)
         count_work(s, 1);
         reject(s, c, why);
         finish(s, false);
-    } else if (has_values(s, c)) {
+    } else if (ic_dispatch_has_values(s, c->command, c->argc)) {
         s->command = c->command;
         s->state = IC_SESSION_SEALING;
         ic_dispatch_continue(s);

@@ -11,6 +11,9 @@
 void ic_dispatch_name(struct ic_session *s, struct ic_slice name);
 /* The values of a request for s->command with TOTAL arguments are worth reading. */
 bool ic_dispatch_wants_values(struct ic_session *s, uint32_t total);
+/* A request for COMMAND with so many arguments has values, and may store them. */
+bool ic_dispatch_has_values(const struct ic_session *s, const struct ic_command *command,
+                            uint32_t argc);
 /* A value failed (s->value_error) although the request is still being read: replies at once, so
  * that a client that listens need not send the rest; what comes of it is thrown away. */
 void ic_dispatch_refuse(struct ic_session *s);

@@ -21,8 +21,7 @@
 #include <stdio.h>
 
 enum {
-    VALUE_UNITS = 16,   /* of work: a value that begins */
-    GONE_UNITS = 2,     /* a client that is gone, */
+    GONE_UNITS = 2,     /* of work: a client that is gone, */
     END_UNITS = 38,     /* its connection that is closed, */
     END_BYTES = 16384,  /* and one for so much that the system keeps for it */
     EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
@@ -34,6 +33,15 @@ enum {
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
 
+/* IS_TIME; if it is not, it goes on in a later turn. */
+static bool in_time(struct ic_session *s, bool is_time)
+{
+    if (!is_time) {
+        ic_turns_line_up(&s->sessions->turns, &s->worker);
+    }
+    return is_time;
+}
+
 /* Nothing more is read, or begun, before what waits has gone on; nor in this turn, if a value comes
  * and very much of others has come already, or unless there IS_TIME. */
 static bool may_go_on(struct ic_session *s, bool is_time)
@@ -42,11 +50,8 @@ static bool may_go_on(struct ic_session *s, bool is_time)
         s->sealing >= IC_SESSION_SEALING_MAX || ic_reply_full(&s->reply)) {
         return false;
     }
-    bool may = is_time && !(s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store));
-    if (!may) {
-        ic_turns_line_up(&s->sessions->turns, &s->worker);
-    }
-    return may;
+    return in_time(s, is_time &&
+                          !(s->streaming != NULL && ic_store_has_claimed_much(s->proxy->store)));
 }
 
 /* Its share of this turn is not used up. */
@@ -61,9 +66,14 @@ static bool has_reads(const struct ic_session *s)
     return s->reads > 0 && ic_loop_turn_number(s->proxy->loop) <= s->reads_turn + 1;
 }
 
+/* What comes now would be worked on, or looked at. */
 static bool may_read(struct ic_session *s)
 {
-    return may_go_on(s, has_reads(s) || ic_turns_may_work(&s->sessions->turns, &s->worker));
+    bool is_time = has_reads(s) || ic_turns_may_work(&s->sessions->turns, &s->worker);
+    if (s->state == IC_SESSION_SEALING) {
+        return ic_look_ahead_wants_bytes(s) && in_time(s, is_time);
+    }
+    return may_go_on(s, is_time) && s->rest.len == 0;
 }
 
 /* ---- reading ---- */
@@ -84,7 +94,7 @@ static void begin_value(struct ic_session *s, uint32_t key)
 {
     struct ic_resp *r = &s->parser;
     struct ic_value *v = NULL;
-    if (ic_dispatch_wants_values(s, r->total)) {
+    if (ic_dispatch_wants_values(s, r->total) && !ic_look_ahead_take(s, r->argc)) {
         v = ic_value_begin(s, r->argc, ic_resp_arg(r, key), r->bulk_length);
     }
     if (v == NULL) {
@@ -94,7 +104,7 @@ static void begin_value(struct ic_session *s, uint32_t key)
         }
         return;
     }
-    ic_turns_worked(&s->sessions->turns, &s->worker, VALUE_UNITS);
+    ic_turns_worked(&s->sessions->turns, &s->worker, IC_VALUE_UNITS);
     ic_resp_stream(r);
     s->streaming = v;
     if (v->left == 0) {
@@ -204,6 +214,7 @@ static void work(struct ic_session *s, struct ic_slice *in)
             break;
         case IC_RESP_COMMAND:
             ic_turns_worked(&s->sessions->turns, &s->worker, line / IC_TURNS_PARSED);
+            ic_look_ahead_pass(s);
             ic_dispatch_request(s);
             break;
         case IC_RESP_ERROR:
@@ -223,6 +234,7 @@ static void keep_rest(struct ic_session *s, struct ic_slice in)
         ic_session_end(s, "out of memory");
         return;
     }
+    ic_look_ahead_came(&s->ahead);
     ic_session_charge(s);
 }
 
@@ -251,6 +263,7 @@ static void work_on_rest(struct ic_session *s)
     struct ic_slice in = ic_buf_slice(&s->rest);
     work(s, &in);
     if (!s->gone) {
+        ic_look_ahead_consumed(&s->ahead, s->rest.len - in.len);
         ic_buf_consume(&s->rest, s->rest.len - in.len);
         if (s->rest.len == 0) {
             ic_buf_deinit(&s->rest);
@@ -301,11 +314,12 @@ void ic_session_continue(struct ic_session *s)
     } while (s->process_again && !s->gone);
     s->processing = false;
     end_if_done(s);
+    ic_look_ahead(s);
     if (!ic_session_charge(s)) {
         return;
     }
     watch_reader(s);
-    if (may_read(s) && s->rest.len == 0) {
+    if (may_read(s)) {
         s->starved = false; /* until it turns out that there is no room for what has come */
         ic_stream_resume(s->stream);
     }
@@ -330,7 +344,7 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
         return 0;
     }
     s->streaming_room = 0;
-    s->starved = !may_read(s) || s->rest.len > 0;
+    s->starved = !may_read(s);
     if (s->starved) {
         watch_reader(s);
         return 0;
@@ -381,7 +395,9 @@ static void on_received(void *ctx, size_t length)
         }
     }
     struct ic_slice in = ic_slice(s->sessions->read_buffer, length - body);
-    work(s, &in);
+    if (s->rest.len == 0) {
+        work(s, &in);
+    }
     keep_rest(s, in);
     s->processing = false;
     if (!s->gone) {
@@ -501,6 +517,7 @@ struct ic_session *ic_session_new(struct ic_sessions *all, struct ic_stream *str
     ic_transaction_init(s);
     ic_worker_init(&s->worker, go_on, s);
     ic_list_init(&s->values);
+    ic_look_ahead_init(&s->ahead);
     ic_list_init(&s->reap.node);
     ic_buf_init(&s->rest);
     ic_buf_init(&s->if_failed);
@@ -585,6 +602,7 @@ bool ic_session_leave(struct ic_session *s)
         return false;
     }
     ic_reply_deinit(&s->reply);
+    ic_look_ahead_drop(s);
     ic_transaction_discard(s);
     ic_store_forget(s->proxy->store, s);
     ic_worker_leave(&s->worker);
@@ -690,7 +708,7 @@ bool ic_session_query_fits(const struct ic_session *s, size_t more)
 size_t ic_session_memory(const struct ic_session *s)
 {
     return sizeof(*s) + ic_stream_bytes + s->text_bytes + ic_session_query_bytes(s) +
-           ic_reply_memory(&s->reply) + s->if_failed.cap + s->call.job_memory;
+           ic_reply_memory(&s->reply) + s->if_failed.cap + s->call.job_memory + s->ahead.bytes;
 }
 
 /* Bytes of it that were withdrawn: only the last value can have a head that large. */

@@ -13,9 +13,10 @@
  *   gone -> closed -> freed, each as soon as a turn has time for it
  *
  * Reading stops while a command is executed, while a put has no room, and while much of the replies
- * waits and some of it goes out. If none goes out the client may be one that sends a whole pipeline
- * before it reads: after IC_SESSION_PATIENCE_MS reading goes on. A client that ends its side gets
- * the replies to what it sent.
+ * waits and some of it goes out. While SEALING it goes on for a little, so that values of the
+ * requests that follow are under way as well (look_ahead.h). If none goes out the client may be one
+ * that sends a whole pipeline before it reads: after IC_SESSION_PATIENCE_MS reading goes on. A
+ * client that ends its side gets the replies to what it sent.
  *
  * Memory: what a client makes the session keep is charged to it (ic_session_charge) and bounded
  *   by request   client-query-buffer-limit: arguments, queued commands, watched keys; then an error
@@ -29,6 +30,7 @@
 #include "net/net.h"
 #include "proxy/client_memory.h"
 #include "proxy/command.h"
+#include "proxy/look_ahead.h"
 #include "proxy/reply.h"
 #include "proxy/turns.h"
 
@@ -88,6 +90,7 @@ struct ic_session {
     struct ic_resp parser;
     struct ic_buf rest;               /* bytes read that could not be worked on yet */
     const struct ic_command *command; /* as soon as its name is there */
+    struct ic_look_ahead ahead;       /* at the requests behind it, which are in `rest` */
     struct ic_list values;            /* of struct ic_value, in order: not drafts yet */
     size_t values_bytes;              /* of these, and of their puts */
     struct ic_pool_use drafts_use;    /* of those that are */

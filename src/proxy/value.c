@@ -56,7 +56,8 @@ static void count_bytes(struct ic_value *v, size_t length)
 /* V takes so much memory from now on. */
 static void count_memory(struct ic_value *v, size_t memory)
 {
-    v->session->values_bytes += memory - v->memory;
+    struct ic_session *s = v->session;
+    *(v->ahead ? &s->ahead.bytes : &s->values_bytes) += memory - v->memory;
     v->memory = memory;
 }
 
@@ -105,19 +106,19 @@ static int give_draft(struct ic_value *v, struct ic_arg *arg)
     if (arg == NULL) {
         return IC_ENOMEM;
     }
-    arg->draft = ic_put_take(v->put);
+    arg->draft = v->draft;
+    v->draft = NULL;
     v->session->argv_drafts = true;
     ic_pool_use_add(&v->session->drafts_use, ic_object_use(arg->draft));
     ic_books_set(v->session->proxy->books, v->size);
     return 0;
 }
 
-static void on_ready(void *ctx, int result)
+/* V is the draft of its argument, if RESULT is 0, or an error of the request. Frees V. Returns
+ * RESULT, or IC_ENOMEM. */
+static int settle(struct ic_value *v, int result)
 {
-    struct ic_value *v = ctx;
-    struct ic_session *s = v->session;
-    bool incomplete = s->state == IC_SESSION_READING, body = s->streaming != NULL;
-    struct ic_arg *arg = ic_session_argument(s, v->index);
+    struct ic_arg *arg = ic_session_argument(v->session, v->index);
     if (result == 0) {
         result = give_draft(v, arg);
     }
@@ -128,6 +129,15 @@ static void on_ready(void *ctx, int result)
         arg->dollars = ic_put_dollars(v->put);
     }
     ic_value_free(v);
+    return result;
+}
+
+/* A value of the request being read. */
+static void end_value(struct ic_value *v, int result)
+{
+    struct ic_session *s = v->session;
+    bool incomplete = s->state == IC_SESSION_READING, body = s->streaming != NULL;
+    result = settle(v, result);
     if (result < 0 && incomplete) { /* the rest of the request is thrown away */
         if (body) {
             ic_resp_skip_rest(&s->parser);
@@ -135,6 +145,19 @@ static void on_ready(void *ctx, int result)
         ic_dispatch_refuse(s);
     }
     ic_session_continue(s);
+}
+
+static void on_ready(void *ctx, int result)
+{
+    struct ic_value *v = ctx;
+    if (result == 0) {
+        v->draft = ic_put_take(v->put);
+    }
+    if (!v->ahead) {
+        end_value(v, result);
+    } else if (result < 0) { /* its request will try again */
+        ic_value_free(v);
+    }
 }
 
 static const struct ic_put_handler put_handler = {.resume = on_resume, .ready = on_ready};
@@ -146,27 +169,41 @@ static bool affordable(const struct ic_session *s, struct ic_slice key)
            ic_store_find(s->proxy->store, key, ic_clock_wall_ms()) != NULL;
 }
 
-struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
-                                uint64_t size)
+static struct ic_value *allocate(struct ic_session *s, uint32_t index, uint64_t size)
 {
-    int error = IC_ENOMEM;
     struct ic_value *v = ic_calloc(1, sizeof(*v));
     if (v == NULL) {
-        s->value_error = error;
         return NULL;
     }
     *v = (struct ic_value){
         .session = s, .index = index, .size = size, .left = size, .mark_left = size};
     v->mark_ms = now_ms(v);
-    v->head_wanted = size < IC_VALUE_HEAD_BYTES ? (size_t)size : IC_VALUE_HEAD_BYTES;
     ic_buf_init(&v->head);
     ic_list_init(&v->node);
-    if (affordable(s, key)) {
-        v->put = ic_put_new(s->proxy, key, size, &put_handler, v, &error);
-    } else {
-        error = IC_ETHROTTLED;
+    return v;
+}
+
+/* V gets its put for KEY. Errors as ic_put_new, and IC_ETHROTTLED. */
+static int begin_put(struct ic_value *v, struct ic_slice key)
+{
+    int error = IC_ETHROTTLED;
+    if (affordable(v->session, key)) {
+        v->put = ic_put_new(v->session->proxy, key, v->size, &put_handler, v, &error);
     }
-    if (v->put == NULL) {
+    return v->put == NULL ? error : 0;
+}
+
+struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
+                                uint64_t size)
+{
+    struct ic_value *v = allocate(s, index, size);
+    if (v == NULL) {
+        s->value_error = IC_ENOMEM;
+        return NULL;
+    }
+    v->head_wanted = size < IC_VALUE_HEAD_BYTES ? (size_t)size : IC_VALUE_HEAD_BYTES;
+    int error = begin_put(v, key);
+    if (error < 0) {
         note_error(v, error, key);
         ic_value_free(v);
         return NULL;
@@ -176,15 +213,56 @@ struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_
     return v;
 }
 
+bool ic_value_begin_ahead(struct ic_session *s, uint64_t request, uint32_t index,
+                          struct ic_slice key, struct ic_slice bytes, int64_t expires_ms)
+{
+    struct ic_value *v = allocate(s, index, bytes.len);
+    if (v == NULL) {
+        return false;
+    }
+    v->ahead = true;
+    v->request = request;
+    s->ahead.count++;
+    if (begin_put(v, key) < 0 || ic_put_write(v->put, bytes) < bytes.len) {
+        ic_value_free(v);
+        return false;
+    }
+    count_bytes(v, bytes.len);
+    count_all(v);
+    ic_list_push_back(&s->ahead.values, &v->node);
+    ic_value_seal(v, expires_ms);
+    return true;
+}
+
+void ic_value_adopt(struct ic_value *v)
+{
+    struct ic_session *s = v->session;
+    size_t memory = v->memory;
+    count_memory(v, 0);
+    v->ahead = false;
+    count_memory(v, memory);
+    s->ahead.count--;
+    s->sealing++;
+    ic_list_remove(&v->node);
+    ic_list_push_back(&s->values, &v->node);
+    if (v->draft != NULL) {
+        (void)settle(v, 0); /* the request has an error if that fails */
+    }
+}
+
 void ic_value_free(struct ic_value *v)
 {
     struct ic_session *s = v->session;
-    s->sealing -= v->sealing;
+    s->sealing -= v->sealing && !v->ahead;
+    s->ahead.count -= v->ahead;
     s->streaming = s->streaming == v ? NULL : s->streaming;
     ic_list_remove(&v->node);
     end_head(v);
     count_memory(v, 0);
     ic_put_free(v->put);
+    if (v->draft != NULL) {
+        ic_store_drop(s->proxy->store, v->draft);
+    }
     ic_free(v);
 }
 
@@ -274,7 +352,7 @@ void ic_value_seal(struct ic_value *v, int64_t expires_ms)
     assert(v->left == 0);
     if (!v->sealing) {
         v->sealing = true;
-        v->session->sealing++;
+        v->session->sealing += !v->ahead;
         v->expires_ms = expires_ms;
         if (v->head_wanted == 0) {
             ic_put_seal(v->put, expires_ms);

@@ -19,10 +19,13 @@
 struct iovec;
 struct ic_put;
 
-enum { IC_VALUE_HEAD_BYTES = 64 << 10 };
+enum {
+    IC_VALUE_HEAD_BYTES = 64 << 10,
+    IC_VALUE_UNITS = 16, /* of work (turns.h): one that begins */
+};
 
 struct ic_value {
-    struct ic_list node; /* in session->values */
+    struct ic_list node; /* in session->values, or in session->ahead */
     struct ic_session *session;
     struct ic_put *put;
     uint32_t index;              /* of the argument */
@@ -33,14 +36,27 @@ struct ic_value {
     size_t head_wanted;          /* bytes of it; 0: the put has all of them */
     size_t moved;
     bool sealing;
-    int64_t expires_ms; /* for the seal */
+    int64_t expires_ms;      /* for the seal */
+    struct ic_object *draft; /* what it has become, sealed; owned */
+    bool ahead;              /* its request is not being read yet: */
+    uint64_t request;        /* its number (look_ahead.h) */
 };
 
 /* Argument INDEX of S's request, SIZE bytes for KEY, is about to come. NULL: s->value_error says
  * why, and the body is to be skipped. */
 struct ic_value *ic_value_begin(struct ic_session *s, uint32_t index, struct ic_slice key,
                                 uint64_t size);
-/* What V holds is given back; the draft it has become, if it has, is none of it. */
+/*
+ * The same for request number REQUEST of S, which follows: all its BYTES are there and go to the
+ * functions, and then the seals. The session is not continued when it is a draft, and a failure is
+ * none of the session's. False: there is no room for all of it now, or it cannot be stored at all.
+ */
+bool ic_value_begin_ahead(struct ic_session *s, uint64_t request, uint32_t index,
+                          struct ic_slice key, struct ic_slice bytes, int64_t expires_ms);
+/* V, which was begun ahead, is a value of the request being read from now on; if it is a draft
+ * already, its argument's. */
+void ic_value_adopt(struct ic_value *v);
+/* What V holds is given back; the draft that an argument has of it is none of that. */
 void ic_value_free(struct ic_value *v);
 /* The next bytes are to be written (ic_value_write): they go to the head. */
 bool ic_value_wants_head(const struct ic_value *v);

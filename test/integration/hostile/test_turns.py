@@ -268,6 +268,49 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
     assert 500 <= client.info("stats")["ic_turn_work_max"] < 2500  # what goes alone has a half
 
 
+class Pingers:
+    """Some clients that pipeline PINGs and use up each turn, between `with` and its end."""
+
+    def __init__(self, cluster, count):
+        self.sockets, self.over = [cluster.socket() for _ in range(count)], threading.Event()
+        self.threads = [threading.Thread(target=act, args=(s,)) for s in self.sockets for act in (self.send, self.read)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def send(self, s):
+        while not self.over.is_set():
+            s.sendall(encode("PING") * 5000)
+        s.sendall(encode("QUIT"))
+
+    @staticmethod
+    def read(s):
+        while s.recv(1 << 20):
+            pass
+        s.close()
+
+
+@pytest.mark.parametrize("before,answer,after", [([], b"+OK\r\n", []), ([encode("MULTI")], b"+QUEUED\r\n", [encode("EXEC")])],
+                         ids=["alone", "MULTI"])
+def test_pipelined_sets_share_turns(cluster, before, answer, after):
+    """Their values are on their way together, and none waits for a turn of its own."""
+    client, count = cluster.redis(), 400
+    sets = [encode("SET", f"piped{i}", f"value{i}") for i in range(count)]
+    with cluster.socket() as s, Pingers(cluster, 3):
+        cycles = client.info("stats")["eventloop_cycles"]
+        said = ask(s, *before, *sets, *after)
+        cycles = client.info("stats")["eventloop_cycles"] - cycles
+    assert said.count(answer) >= count and b"-" not in said
+    assert cycles < count / 2
+    assert client.mget([f"piped{i}" for i in range(count)]) == [b"value%d" % i for i in range(count)]
+
+
 @pytest.mark.parametrize("before,after", [("PING", "PING"), ("MULTI", "DISCARD")], ids=["executed", "queued"])
 def test_requests_of_many_arguments_that_end_at_once_share_the_turns(cluster, small_turns, before, after):
     """Arguments are taken when all of them have come: 32 are a unit."""
