@@ -65,7 +65,9 @@ static struct {
     uint64_t reads, read_bytes, writes, seals, cancels; /* since fake_begin */
     uint32_t drafts, dropped, pins;
     uint64_t claimed, claims_until; /* bytes per chunk; no room for more, 0: there always is */
-    bool submitting;                /* done must not be called now */
+    uint32_t claims, claims_busy;   /* so many were asked for; to be told: not now */
+    bool claimed_much;
+    bool submitting; /* done must not be called now */
 } fake;
 
 /* ---- loop -------------------------------------------------------------------- */
@@ -395,10 +397,21 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size, struc
     return 0;
 }
 
+bool ic_store_has_claimed_much(const struct ic_store *s)
+{
+    (void)s;
+    return fake.claimed_much;
+}
+
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes)
 {
     (void)s;
     assert_true(chunk_bytes <= draft->chunk_length);
+    fake.claims++;
+    if (fake.claims_busy > 0) {
+        fake.claims_busy--;
+        return IC_EBUSY;
+    }
     if (fake.claims_until != 0 && chunk_bytes > fake.claims_until) {
         return IC_ENOSPC;
     }
@@ -597,6 +610,7 @@ static inline void fake_begin(uint16_t data, uint16_t parity, uint32_t unit, siz
     fake.proxy.window = ic_window_new(NULL, window);
     fake.proxy.codes = ic_rs_set_new();
     ic_list_init(&fake.proxy.readers);
+    ic_claims_init(&fake.proxy.claims, NULL);
     assert_non_null(fake.proxy.window);
     assert_non_null(fake.proxy.codes);
 }
@@ -613,6 +627,7 @@ static inline void fake_end(void)
     assert_int_equal(stats.used, 0);
     assert_int_equal(stats.admitted, 0);
     assert_int_equal(stats.waiting, 0);
+    ic_claims_deinit(&fake.proxy.claims);
     ic_window_free(fake.proxy.window);
     ic_rs_set_free(fake.proxy.codes);
     ic_config_free(fake.proxy.config);

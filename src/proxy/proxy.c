@@ -419,6 +419,7 @@ void ic_proxy_free(struct ic_proxy *proxy)
     ic_list_remove(&p->turn_end.node);
     ic_functions_free(p->proxy.functions);
     ic_loop_settle(p->proxy.loop); /* streams let go of the window's buffers */
+    ic_claims_deinit(&p->proxy.claims);
     ic_window_free(p->proxy.window);
     ic_store_free(p->proxy.store);
     ic_books_free(p->proxy.books);
@@ -516,6 +517,7 @@ static struct process *process_new(struct ic_loop *loop, struct ic_config *confi
     ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     ic_list_init(&p->turn_end.node);
+    ic_claims_init(&p->proxy.claims, loop);
     ic_timer_init(&p->tick, loop, on_tick, p);
     ic_timer_init(&p->loading, loop, on_loading, p);
     return p;

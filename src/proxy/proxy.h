@@ -16,6 +16,7 @@
 #include "core/hedge.h"
 #include "core/price.h"
 #include "net/net.h"
+#include "proxy/claims.h"
 #include "proxy/pool_change.h"
 
 struct ic_backups;
@@ -39,6 +40,7 @@ struct ic_proxy {
     struct ic_functions *functions; /* the pool, the links, Invoke */
     struct ic_backups *backups;     /* copies between two instances of a function */
     struct ic_window *window;       /* buffers */
+    struct ic_claims claims;        /* who waits for room in the pool */
     struct ic_repair *repair;       /* of lost chunks */
     struct ic_handover *handover;   /* of chunks of dying instances */
     struct ic_rs_set *codes;        /* erasure codes in use; made at first need */

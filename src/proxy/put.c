@@ -97,15 +97,24 @@ static struct ic_put_stripe *open_stripe(struct ic_put *put)
     return s;
 }
 
+/* False: there is no room now, so on_claim comes when it is worth another try; or the put has
+ * failed. */
+static bool claim(struct ic_put *put, uint64_t chunk_bytes)
+{
+    struct ic_proxy *p = put->proxy;
+    int result = ic_claims_ask(&p->claims, &put->claim, p->store, put->object, chunk_bytes);
+    if (result < 0 && result != IC_EBUSY) {
+        ic_put_fail(put, result, true);
+    }
+    return result == 0;
+}
+
 /* All its bytes came: claims room, pads, encodes, sums while it is in cache, and sends. */
 static void send_stripe(struct ic_put_stripe *s)
 {
     struct ic_put *put = s->put;
     uint8_t *unit[IC_RS_CHUNKS_MAX];
-    int result = ic_store_claim(put->proxy->store, put->object,
-                                ic_layout_chunk_offset(&put->layout, s->index) + s->unit);
-    if (result < 0) {
-        ic_put_fail(put, result, true);
+    if (!claim(put, ic_layout_chunk_offset(&put->layout, s->index) + s->unit)) {
         return;
     }
     memset(s->buf->data + s->length, 0, (size_t)s->unit * put->layout.data - s->length);
@@ -136,6 +145,7 @@ static void stop_work(struct ic_put *put)
     }
     assert(ic_list_empty(&put->stripes));
     ic_window_leave(&put->grant);
+    ic_claim_leave(&put->claim);
     ic_timer_stop(&put->deadline);
 }
 
@@ -169,7 +179,8 @@ void ic_put_fail(struct ic_put *put, int error, bool on_callers_stack)
 
 void ic_put_resume_if_blocked(struct ic_put *put)
 {
-    if (put->blocked && put->state == IC_PUT_FILLING && put->admitted && may_open(put)) {
+    if (put->blocked && put->state == IC_PUT_FILLING && put->admitted && may_open(put) &&
+        !ic_claim_waits(&put->claim)) {
         put->blocked = false;
         put->pace.window_ms = 0;
         ic_write_pace_begin(&put->pace, now_ms(put));
@@ -204,7 +215,7 @@ static uint64_t admission_limit_ms(const struct ic_put *put)
 static bool waits_for_client(const struct ic_put *put)
 {
     bool ready = put->admitted ? !put->blocked : !put->queued; /* to take them */
-    return put->state == IC_PUT_FILLING && ready && !has_all(put);
+    return put->state == IC_PUT_FILLING && ready && !has_all(put) && !ic_claim_waits(&put->claim);
 }
 
 /* When the oldest stripe's chunks are late; UINT64_MAX: none is under way. */
@@ -341,6 +352,37 @@ static bool queue_for_memory(struct ic_put *put)
     return true;
 }
 
+/* The client has said that this is all: seals the chunks, unless the last stripe, or an empty
+ * value, waits for room. */
+static void seal_if_sent(struct ic_put *put)
+{
+    bool empty = put->layout.stripes == 0;
+    if (!put->ends || !has_all(put) || (empty && !claim(put, 0))) {
+        return;
+    }
+    put->state = IC_PUT_SEALING;
+    put->started_ms = now_ms(put);
+    ic_put_start_deadline(put);
+    for (uint16_t i = 0; i < put->chunk_count; i++) {
+        if (put->chunk[i].state != IC_PUT_CHUNK_FAILED) {
+            ic_put_submit_seal(put, i, put->expires_ms);
+        }
+    }
+}
+
+/* Room has been made, more or all of what the put has waited for. */
+static void on_claim(void *ctx)
+{
+    struct ic_put *put = ctx;
+    if (put->filling != NULL) {
+        send_stripe(put->filling);
+    }
+    if (put->state == IC_PUT_FILLING) {
+        seal_if_sent(put);
+    }
+    ic_put_resume_if_blocked(put);
+}
+
 static struct ic_put *allocate(struct ic_proxy *p, struct ic_object *o, struct ic_slice key)
 {
     uint16_t count = (uint16_t)(o->data + o->parity);
@@ -383,6 +425,7 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->ctx = ctx;
     ic_timer_init(&put->deadline, p->loop, on_deadline, put);
     ic_timer_init(&put->report, p->loop, on_report, put);
+    ic_claim_init(&put->claim, on_claim, put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         ic_put_chunk_init(put, i);
         ic_functions_wake(p->functions, object->place[i].function);
@@ -394,6 +437,10 @@ size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
 {
     struct ic_put_stripe *s = put->filling;
     if (put->state != IC_PUT_FILLING || max == 0 || has_all(put)) {
+        return 0;
+    }
+    if (ic_claim_waits(&put->claim)) {
+        put->blocked = true;
         return 0;
     }
     if (s == NULL) {
@@ -444,26 +491,13 @@ size_t ic_put_write(struct ic_put *put, struct ic_slice bytes)
 
 void ic_put_seal(struct ic_put *put, int64_t expires_ms)
 {
-    if (put->state != IC_PUT_FILLING) {
-        return;
-    }
-    assert(has_all(put));
-    bool empty = put->layout.stripes == 0;
-    int result = empty ? ic_store_claim(put->proxy->store, put->object, 0) : 0;
-    if (result < 0) {
-        ic_put_fail(put, result, true);
-        return;
-    }
-    put->state = IC_PUT_SEALING;
-    put->started_ms = now_ms(put);
-    ic_put_start_deadline(put);
-    for (uint16_t i = 0; i < put->chunk_count; i++) {
-        if (put->chunk[i].state != IC_PUT_CHUNK_FAILED) {
-            ic_put_submit_seal(put, i, expires_ms);
-        }
+    if (put->state == IC_PUT_FILLING) {
+        assert(has_all(put) || ic_claim_waits(&put->claim));
+        put->ends = true;
+        put->expires_ms = expires_ms;
+        seal_if_sent(put);
     }
 }
-
 struct ic_object *ic_put_take(struct ic_put *put)
 {
     struct ic_object *object = put->object;

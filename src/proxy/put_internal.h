@@ -50,11 +50,12 @@ struct ic_put {
     struct ic_rs *rs;
     struct ic_layout layout;
     struct ic_grant grant;
+    struct ic_claim claim;    /* for the stripe that is full, or for an empty value */
     struct ic_timer deadline; /* of admission, of the oldest stripe, of the seals */
     struct ic_timer report;   /* tells a failure that happened on the caller's stack */
     struct ic_reap reap;
     struct ic_list stripes;
-    struct ic_put_stripe *filling; /* the last of them, if it is not full */
+    struct ic_put_stripe *filling; /* the last of them, if it is not full, or not sent */
     uint64_t next_stripe;
     uint64_t started_ms; /* of waiting for admission, then of sealing */
     uint64_t received;   /* bytes */
@@ -65,6 +66,8 @@ struct ic_put {
     int error;
     enum ic_put_state state;
     bool queued, admitted, served, blocked, freed; /* served: with memory for a stripe */
+    bool ends;                                     /* it is to be sealed when all is sent */
+    int64_t expires_ms;                            /* for the seals */
     uint8_t *key;                                  /* a copy: goes into the seals */
     size_t key_len;
     uint16_t chunk_count;

@@ -121,7 +121,9 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
  * So much of the draft has come that each of its chunks will have CHUNK_BYTES: room for them is
  * made, evicting as needed, and the cost planned on their functions (ic_pool_plan), or added to
  * what is in flight there. The first claim may choose other functions; of the later ones each
- * evicts at most what it needs, in whole objects. IC_ENOSPC: there is no room; nothing was claimed.
+ * evicts at most what it needs, in whole objects. Nothing was claimed:
+ *   IC_EBUSY   as many objects have been evicted as may be in a turn: ask again in a later one
+ *   IC_ENOSPC  there is no room
  */
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
 /* So much was claimed in this turn, or evicted for it, that what is to come can wait for the next.

@@ -3,7 +3,8 @@
  *
  *   draft --stripe came--> claim: does each of its functions have room for its part?
  *                            |  no: evict one object, look again     the first time other functions
- *                            v                                       may be taken instead
+ *                            |      as many as a turn may: not now   may be taken instead
+ *                            v
  *                          planned, or added to what is in flight
  *
  * Whoever is dropped in the middle has evicted for what it sent, and d + p times
@@ -127,7 +128,8 @@ bool ic_store_has_claimed_much(const struct ic_store *s)
 }
 
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
- * much must go, because `maxmemory` was lowered, the rest goes in turns to come, whoever claims. */
+ * much must go, because `maxmemory` was lowered, the rest goes in turns to come, whoever claims;
+ * and when it is for this claim, it waits for them: IC_EBUSY. */
 static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, uint64_t cost)
 {
     for (int steps = 0;; steps++) {
@@ -137,11 +139,12 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
         }
-        if (result == 0 || (result != IC_EBUSY && result != IC_ENOSPC)) {
+        if (result == 0 || (result == IC_EBUSY && has_made_room(s))) {
             return result;
         }
         bool evicts = result == IC_EBUSY && evict_for(s, o, limits);
         s->made_room += evicts;
+        ic_store_need_turn_end(s);
         if (!evicts && (steps >= IC_STORE_EVICT_SLICE || !ic_store_give_up_waited(s))) {
             return IC_ENOSPC;
         }

@@ -125,7 +125,9 @@ int ic_sim_write(struct ic_sim *sim, uint64_t key, uint64_t bytes,
     if (result < 0) {
         return result;
     }
-    result = ic_store_claim(sim->store, draft, draft->chunk_length); /* it is there at once */
+    while ((result = ic_store_claim(sim->store, draft, draft->chunk_length)) == IC_EBUSY) {
+        ic_store_turn_end(sim->store); /* it is there at once */
+    }
     if (result < 0) {
         ic_store_drop(sim->store, draft);
         return result;

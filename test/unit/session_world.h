@@ -338,6 +338,7 @@ static inline int begin(void **state)
     ic_prices_init(&proxy.prices);
     assert_int_equal(ic_books_new(&books, &proxy.books, why), 0);
     proxy.codes = ic_rs_set_new();
+    ic_claims_init(&proxy.claims, proxy.loop);
     proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
     proxy.repair = ic_repair_new(&proxy);
     proxy.handover = ic_handover_new(&proxy);
@@ -364,6 +365,7 @@ static int end(void **state)
     ic_sessions_free(proxy.sessions);
     ic_repair_free(proxy.repair);
     ic_handover_free(proxy.handover);
+    ic_claims_deinit(&proxy.claims);
     ic_window_free(proxy.window);
     ic_books_free(proxy.books);
     ic_rs_set_free(proxy.codes);

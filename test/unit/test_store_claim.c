@@ -156,6 +156,42 @@ static void test_evicts_for_what_has_come(void **state)
     world_deinit(w);
 }
 
+/* What takes the room of very many is given it by and by, and nothing before all of it is there. */
+static void test_very_many_go_in_many_turns(void **state)
+{
+    (void)state;
+    enum { SMALL = 100, FEW = 8, LEAST = 3 * IC_STORE_EVICT_SLICE };
+    static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64kb", NULL};
+    struct world *w = &world;
+    struct ic_object *o;
+    char key[16];
+    world_init(w, 1, CAPACITY / 4, code);
+    world_hello_all(w);
+    for (int i = 0; ic_store_stats(w->store).evicted == 0; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        assert_true(world_set(w, key, SMALL, 0) > 0);
+    }
+    uint64_t before = ic_store_stats(w->store).evicted, evicted = before;
+    unsigned turns = 0;
+    assert_int_equal(promise(w, FEW * STEP, &o), 0);
+    while (ic_store_claim(w->store, o, FEW / 2 * STEP) == IC_EBUSY) {
+        assert_int_equal(ic_store_stats(w->store).evicted, evicted + IC_STORE_EVICT_SLICE);
+        assert_int_equal(ic_store_claim(w->store, o, FEW / 2 * STEP), IC_EBUSY);
+        evicted += IC_STORE_EVICT_SLICE;
+        assert_int_equal(ic_store_stats(w->store).evicted, evicted);
+        assert_int_equal(planned(w), 0);
+        assert_true(w->due);
+        world_turn_end(w);
+        turns++;
+    }
+    assert_int_equal(planned(w), 4 * o->chunk_cost);
+    assert_true(turns > LEAST / IC_STORE_EVICT_SLICE);
+    assert_int_equal(o->draft.evicted_keys, ic_store_stats(w->store).evicted - before);
+    ic_store_drop(w->store, o);
+    world_check(w);
+    world_deinit(w);
+}
+
 /* What is in flight already grows there, and becomes live or is condemned as a whole. */
 static void test_grows_in_flight(void **state)
 {
@@ -359,6 +395,7 @@ int main(void)
         leak_test(test_many_promised_at_once_are_spread),
         leak_test(test_slow_functions_are_passed_over),
         leak_test(test_evicts_for_what_has_come),
+        leak_test(test_very_many_go_in_many_turns),
         leak_test(test_grows_in_flight),
         leak_test(test_no_room_in_the_middle),
         leak_test(test_what_can_never_fit),
