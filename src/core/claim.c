@@ -1,7 +1,6 @@
 #include "core/claim.h"
 
 #include "base/alloc.h"
-#include "core/placement.h"
 #include "proto/frame.h"
 #include "proto/link_body.h"
 
@@ -14,10 +13,8 @@ struct ic_claim_name {
     uint8_t key[]; /* as long as the claim's */
 };
 
-/* Of each name, by tag. One is believed, though perhaps nobody says it; each function may say
- * another one, and one more is being made. */
-struct votes {
-    uint16_t of[IC_PLACEMENT_MAX + 2];
+struct votes { /* by tag */
+    uint16_t of[IC_CLAIM_NAMES_MAX];
 };
 
 /* ---- life ------------------------------------------------------------------- */
@@ -75,6 +72,29 @@ uint64_t ic_claim_memory(const struct ic_claim *c)
 
 /* ---- names ------------------------------------------------------------------ */
 
+/* The first place of FUNCTION, or NULL. */
+static const struct ic_rebuild_place *first_place(const struct ic_claim *c, uint16_t function)
+{
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+        if (c->place[i].serial != 0 && c->place[i].function == function) {
+            return &c->place[i];
+        }
+    }
+    return NULL;
+}
+
+static struct votes count_votes(const struct ic_claim *c)
+{
+    struct votes votes = {0};
+    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+        const struct ic_rebuild_place *place = &c->place[i];
+        if (place->serial != 0 && first_place(c, place->function) == place) {
+            votes.of[place->name]++;
+        }
+    }
+    return votes;
+}
+
 static struct ic_slice key_of(const struct ic_claim *c, const struct ic_claim_name *name)
 {
     return ic_slice(name->key, c->key.len);
@@ -115,11 +135,28 @@ static uint8_t unused_tag(const struct ic_claim *c)
     return tag;
 }
 
+/* What nobody says any more. */
+static void forget_names(struct ic_claim *c)
+{
+    struct votes votes = count_votes(c);
+    struct ic_claim_name **at = &c->others;
+    while (*at != NULL) {
+        struct ic_claim_name *name = *at;
+        if (votes.of[name->tag] == 0) {
+            *at = name->next;
+            ic_free(name);
+        } else {
+            at = &name->next;
+        }
+    }
+}
+
 static int need_name(struct ic_claim *c, const struct ic_seal *seal, uint8_t *tag)
 {
     if (find_name(c, seal, tag)) {
         return 0;
     }
+    forget_names(c);
     struct ic_claim_name *name = ic_malloc(sizeof *name + c->key.len);
     if (name == NULL) {
         return IC_ENOMEM;
@@ -135,17 +172,6 @@ static int need_name(struct ic_claim *c, const struct ic_seal *seal, uint8_t *ta
 }
 
 /* ---- places ----------------------------------------------------------------- */
-
-/* The first place of FUNCTION, or NULL. */
-static const struct ic_rebuild_place *first_place(const struct ic_claim *c, uint16_t function)
-{
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
-        if (c->place[i].serial != 0 && c->place[i].function == function) {
-            return &c->place[i];
-        }
-    }
-    return NULL;
-}
 
 uint32_t ic_claim_places_on(const struct ic_claim *c, uint16_t function)
 {
@@ -197,18 +223,6 @@ void ic_claim_clear(struct ic_claim *c, size_t chunk)
 
 /* ---- votes ------------------------------------------------------------------ */
 
-static struct votes count_votes(const struct ic_claim *c)
-{
-    struct votes votes = {0};
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
-        const struct ic_rebuild_place *place = &c->place[i];
-        if (place->serial != 0 && first_place(c, place->function) == place) {
-            votes.of[place->name]++;
-        }
-    }
-    return votes;
-}
-
 /* For KEY, with whatever expiry. */
 static uint32_t votes_for(const struct ic_claim *c, const struct votes *votes, struct ic_slice key)
 {
@@ -228,19 +242,33 @@ uint32_t ic_claim_votes(const struct ic_claim *c)
     return votes_for(c, &votes, c->key);
 }
 
-/* What nobody says any more. */
-static void forget_names(struct ic_claim *c, const struct votes *votes)
+/* KEY is put into the COUNT that are sorted, unless it is there. */
+static size_t sort_in(struct ic_claim_key *out, size_t count, struct ic_claim_key key)
 {
-    struct ic_claim_name **at = &c->others;
-    while (*at != NULL) {
-        struct ic_claim_name *name = *at;
-        if (votes->of[name->tag] == 0) {
-            *at = name->next;
-            ic_free(name);
-        } else {
-            at = &name->next;
+    size_t at = count;
+    for (size_t i = 0; i < count; i++) {
+        if (ic_slice_equal(out[i].key, key.key)) {
+            return count;
         }
     }
+    for (; at > 0 && out[at - 1].votes < key.votes; at--) {
+        out[at] = out[at - 1];
+    }
+    out[at] = key;
+    return count + 1;
+}
+
+size_t ic_claim_keys(const struct ic_claim *c, struct ic_claim_key out[IC_CLAIM_NAMES_MAX])
+{
+    struct votes votes = count_votes(c);
+    out[0] = (struct ic_claim_key){.key = c->key, .votes = votes_for(c, &votes, c->key)};
+    size_t count = 1;
+    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+        struct ic_slice key = key_of(c, name);
+        uint32_t said = votes_for(c, &votes, key);
+        count = said == 0 ? count : sort_in(out, count, (struct ic_claim_key){key, said});
+    }
+    return count;
 }
 
 /* NAME and the one that is believed change places; their keys are another matter. */
@@ -254,10 +282,11 @@ static void exchange(struct ic_claim *c, struct ic_claim_name *name)
     name->tag = tag;
 }
 
-static void choose_expiry(struct ic_claim *c, const struct votes *votes)
+static void choose_expiry(struct ic_claim *c)
 {
+    struct votes votes = count_votes(c);
     for (struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
-        uint16_t more = votes->of[name->tag], now = votes->of[c->tag];
+        uint16_t more = votes.of[name->tag], now = votes.of[c->tag];
         if (ic_slice_equal(key_of(c, name), c->key) &&
             (more > now || (more == now && is_later(name->expires_ms, c->expires_ms)))) {
             exchange(c, name);
@@ -265,38 +294,16 @@ static void choose_expiry(struct ic_claim *c, const struct votes *votes)
     }
 }
 
-bool ic_claim_poll(struct ic_claim *c, struct ic_slice *key)
+void ic_claim_believe(struct ic_claim *c, struct ic_slice key)
 {
-    if (c->others == NULL) {
-        return false;
-    }
-    struct votes votes = count_votes(c);
-    forget_names(c, &votes);
-    choose_expiry(c, &votes);
-    uint32_t most = votes_for(c, &votes, c->key);
-    bool found = false;
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
-        uint32_t count = votes_for(c, &votes, key_of(c, name));
-        if (count > most) {
-            most = count;
-            *key = key_of(c, name);
-            found = true;
+    if (!ic_slice_equal(c->key, key)) {
+        struct ic_claim_name *name = c->others;
+        while (!ic_slice_equal(key_of(c, name), key)) {
+            name = name->next;
         }
-    }
-    return found;
-}
-
-void ic_claim_rename(struct ic_claim *c, struct ic_slice key)
-{
-    struct votes votes = count_votes(c);
-    struct ic_claim_name *name = c->others;
-    while (!ic_slice_equal(key_of(c, name), key)) {
-        name = name->next;
-    }
-    exchange(c, name);
-    if (key.len > 0) {
+        exchange(c, name);
         memcpy(name->key, c->key.data, key.len);
     }
     c->key = key;
-    choose_expiry(c, &votes);
+    choose_expiry(c);
 }

@@ -5,9 +5,8 @@
  *
  * A name is a key and an expiry. A chunk is sealed with that of its time: one that was sealed anew
  * after a RENAME or an EXPIRE, by a repair or a hand-over, differs from the others. So functions
- * vote, each with one name: the key that most say is believed, and of that key the expiry that most
- * say; of as many on either side the key that was believed before, and the later expiry. All keys
- * of a claim are of one length, since the cost of a chunk depends on it.
+ * vote, each with one name. The one that is said first is believed until the owner has heard all
+ * and decides. All keys of a claim are of one length, since the cost of a chunk depends on it.
  */
 #ifndef IC_CORE_CLAIM_H
 #define IC_CORE_CLAIM_H
@@ -16,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/slice.h"
+#include "core/placement.h"
 #include "core/rebuild.h"
 
 struct ic_claim_name; /* one that is not believed */
@@ -23,8 +23,8 @@ struct ic_seal;       /* proto/link_body.h */
 
 /* Fields are for reading, but for the owner's. */
 struct ic_claim {
-    struct ic_list same_id, same_key; /* the owner's, as are the next three */
-    struct ic_heap_node rank;
+    struct ic_list same_id, same_key; /* the owner's, as are the next four */
+    struct ic_heap_node rank, dispute;
     struct stored *stored;
     struct shown *shown;
     uint64_t version, size, chunk_length;
@@ -64,12 +64,29 @@ int ic_claim_set(struct ic_claim *c, uint16_t chunk, uint16_t function, uint32_t
                  const struct ic_seal *seal) IC_MUST_USE;
 void ic_claim_clear(struct ic_claim *c, size_t chunk); /* it has a place */
 
+/* More than one name is said, or was. */
+static inline bool ic_claim_is_disputed(const struct ic_claim *c)
+{
+    return c->others != NULL;
+}
+
 /* Functions that say the key that is believed. */
 uint32_t ic_claim_votes(const struct ic_claim *c);
-/* Believes, of the key that is believed, the expiry that most say. What more say than that key:
- * *KEY, valid until C changes. False: there is none. */
-bool ic_claim_poll(struct ic_claim *c, struct ic_slice *key) IC_MUST_USE;
-/* KEY, which ic_claim_poll found, is believed; its bytes are the owner's from now on. */
-void ic_claim_rename(struct ic_claim *c, struct ic_slice key);
+
+/* One is believed, though perhaps nobody says it; each function may say another one, and one more
+ * is being made. */
+enum { IC_CLAIM_NAMES_MAX = IC_PLACEMENT_MAX + 2 };
+
+struct ic_claim_key {
+    struct ic_slice key; /* valid until the claim changes */
+    uint32_t votes;      /* functions that say it, with whatever expiry */
+};
+
+/* The keys that are said, the most said first, of as many the one that is believed. Returns how
+ * many. */
+size_t ic_claim_keys(const struct ic_claim *c, struct ic_claim_key out[IC_CLAIM_NAMES_MAX]);
+/* KEY, which is said, is believed from now on, its bytes the owner's; and of it the expiry that
+ * most say, of as many the latest. */
+void ic_claim_believe(struct ic_claim *c, struct ic_slice key);
 
 #endif

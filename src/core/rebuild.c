@@ -28,7 +28,7 @@ struct stored { /* an object id, and what is claimed of it */
 
 struct shown { /* a key, and what is claimed to be stored under it */
     struct ic_map_node node;
-    uint64_t floor;          /* older versions are outdated */
+    uint64_t floor;          /* older versions are outdated, unless they are another key's */
     struct ic_list claims;   /* of struct ic_claim, by same_key */
     struct ic_claim *winner; /* once it is settled; NULL: none */
     uint32_t count, key_len;
@@ -39,11 +39,12 @@ struct shown { /* a key, and what is claimed to be stored under it */
 
 struct ic_rebuild {
     struct ic_rebuild_settings settings;
-    struct ic_map ids;    /* of struct stored */
-    struct ic_map keys;   /* of struct shown */
-    struct ic_heap rank;  /* of struct ic_claim, the oldest version first */
-    struct ic_claim *out; /* given by ic_rebuild_next, freed by the next call */
-    uint64_t floor;       /* the highest version dropped for memory */
+    struct ic_map ids;       /* of struct stored */
+    struct ic_map keys;      /* of struct shown */
+    struct ic_heap rank;     /* of struct ic_claim: outdated ones first, then the oldest version */
+    struct ic_heap disputed; /* of those that have several names: the newest version first */
+    struct ic_claim *out;    /* given by ic_rebuild_next, freed by the next call */
+    uint64_t floor;          /* the highest version dropped for memory */
     struct ic_rebuild_stats stats;
 };
 
@@ -77,10 +78,26 @@ static bool key_matches(const struct ic_map_node *node, struct ic_slice key)
     return ic_slice_equal(shown_key(shown_of(node)), key);
 }
 
-static bool older(const struct ic_heap_node *a, const struct ic_heap_node *b)
+static bool is_outdated(const struct ic_claim *c)
+{
+    return c->version < c->shown->floor;
+}
+
+static bool is_older(const struct ic_claim *a, const struct ic_claim *b)
+{
+    return a->version != b->version ? a->version < b->version : a->stored->id < b->stored->id;
+}
+
+static bool goes_before(const struct ic_heap_node *a, const struct ic_heap_node *b)
 {
     const struct ic_claim *x = claim_of_rank(a), *y = claim_of_rank(b);
-    return x->version != y->version ? x->version < y->version : x->stored->id < y->stored->id;
+    return is_outdated(x) != is_outdated(y) ? is_outdated(x) : is_older(x, y);
+}
+
+static bool is_newer(const struct ic_heap_node *a, const struct ic_heap_node *b)
+{
+    return is_older(IC_CONTAINER(b, struct ic_claim, dispute),
+                    IC_CONTAINER(a, struct ic_claim, dispute));
 }
 
 static uint64_t memory_of(const struct ic_claim *c)
@@ -100,7 +117,8 @@ struct ic_rebuild *ic_rebuild_new(const struct ic_rebuild_settings *settings)
     r->settings = *settings;
     ic_map_init(&r->ids, settings->seed, id_matches);
     ic_map_init(&r->keys, settings->seed, key_matches);
-    ic_heap_init(&r->rank, older);
+    ic_heap_init(&r->rank, goes_before);
+    ic_heap_init(&r->disputed, is_newer);
     return r;
 }
 
@@ -131,6 +149,7 @@ void ic_rebuild_free(struct ic_rebuild *r)
     ic_map_deinit(&r->ids);
     ic_map_deinit(&r->keys);
     ic_heap_deinit(&r->rank);
+    ic_heap_deinit(&r->disputed);
     ic_free(r);
 }
 
@@ -242,6 +261,7 @@ static void unrank(struct ic_rebuild *r, struct ic_claim *c)
     r->stats.claims--;
     c->shown->ranked--;
     ic_heap_remove(&r->rank, &c->rank);
+    ic_heap_remove(&r->disputed, &c->dispute);
 }
 
 /* It is unranked. Its key stays, for what takes its place; see forget_shown_if_empty. */
@@ -336,6 +356,7 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
         return IC_ENOMEM;
     }
     c->stored = s;
+    c->shown = k;
     if (ic_heap_insert(&r->rank, &c->rank) < 0) {
         ic_claim_free(c);
         return IC_ENOMEM;
@@ -361,14 +382,18 @@ static bool says_otherwise(const struct stored *s, const struct ic_claim *c, uin
     return false;
 }
 
-/* The worse of the two; A may be NULL. */
+/* The worse of the two, of one key; A may be NULL. */
 static struct ic_claim *worse(struct ic_claim *a, struct ic_claim *b)
 {
-    return a == NULL || is_better(a, b) ? b : a;
+    if (a == NULL || is_outdated(a) != is_outdated(b)) {
+        return a == NULL || is_outdated(b) ? b : a;
+    }
+    bool better = is_outdated(a) ? a->version > b->version : is_better(a, b);
+    return better ? b : a;
 }
 
 /* The claim of K that another one may replace: the worst of FUNCTION's own if these are too many,
- * else of all if those are. NULL: there is room, or (*FULL) no such claim. */
+ * else of all that are not certain. NULL: there is room, or (*FULL) no such claim. */
 static struct ic_claim *find_worst(const struct shown *k, uint16_t function, bool *full)
 {
     struct ic_claim *own = NULL, *any = NULL;
@@ -380,7 +405,7 @@ static struct ic_claim *find_worst(const struct shown *k, uint16_t function, boo
                 own = worse(own, c);
                 alone++;
             }
-            any = is_vouched_for(c) ? any : worse(any, c);
+            any = is_vouched_for(c) && !is_outdated(c) ? any : worse(any, c);
         }
     }
     *full = alone >= ALONE_MAX || k->count == RIVALS_MAX;
@@ -417,7 +442,7 @@ static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
     if (k == NULL) {
         return IC_ENOMEM;
     }
-    if (seal->version < k->floor || !make_room(r, k, function, seal->version)) {
+    if (!make_room(r, k, function, seal->version)) {
         return 0;
     }
     return make_claim(r, s, k, seal, out);
@@ -437,47 +462,37 @@ static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const s
     return result;
 }
 
-/* C is its key's for certain: nothing older of it is wanted. */
-static void outdate_others(struct ic_rebuild *r, struct ic_claim *c)
+static void insert_again(struct ic_rebuild *r, struct ic_claim *c)
 {
-    c->shown->floor = c->version;
-    IC_LIST_EACH (node, &c->shown->claims) {
+    int result = ic_heap_insert(&r->rank, &c->rank);
+    (void)result; /* it was in there */
+    assert(result == 0);
+}
+
+/* C is its key's for certain: the memory of what is older there is needed first. Nothing goes
+ * before all has been heard: it may be another key's. */
+static void outdate_others(struct ic_rebuild *r, const struct ic_claim *c)
+{
+    struct shown *k = c->shown;
+    struct ic_list outdated;
+    uint64_t floor = k->floor;
+    if (c->version <= floor) {
+        return;
+    }
+    ic_list_init(&outdated);
+    IC_LIST_EACH (node, &k->claims) {
         struct ic_claim *other = IC_CONTAINER(node, struct ic_claim, same_key);
-        if (other->version < c->version) {
-            drop_claim(r, other);
+        if (other->version >= floor && other->version < c->version) {
+            ic_heap_remove(&r->rank, &other->rank);
+            ic_list_remove(node);
+            ic_list_push_back(&outdated, node);
         }
     }
-}
-
-/* C, of which FUNCTION has a chunk, competes for KEY from now on, unless it is outdated there. */
-static int move_claim(struct ic_rebuild *r, struct ic_claim *c, uint16_t function,
-                      struct ic_slice key)
-{
-    struct shown *from = c->shown, *to = need_shown(r, key);
-    if (to == NULL) {
-        return IC_ENOMEM;
+    k->floor = c->version;
+    IC_LIST_EACH (node, &outdated) {
+        insert_again(r, IC_CONTAINER(node, struct ic_claim, same_key));
     }
-    if (c->version < to->floor || !make_room(r, to, function, c->version)) {
-        return 0;
-    }
-    ic_claim_rename(c, shown_key(to));
-    ic_list_remove(&c->same_key);
-    from->count--;
-    from->ranked--;
-    add_to_key(to, c);
-    forget_shown_if_empty(r, from);
-    return 0;
-}
-
-/* C has one place more, on FUNCTION: it may be known under another name than was believed. */
-static int believe_most(struct ic_rebuild *r, struct ic_claim *c, uint16_t function)
-{
-    struct ic_slice key;
-    int result = ic_claim_poll(c, &key) ? move_claim(r, c, function, key) : 0;
-    if (result == 0 && is_certain(c)) {
-        outdate_others(r, c);
-    }
-    return result;
+    ic_list_move_all(&outdated, &k->claims);
 }
 
 /* ---- items ------------------------------------------------------------------ */
@@ -506,17 +521,36 @@ static void refuse_item(const struct ic_rebuild *r, uint16_t function, uint32_t 
     r->settings.unwanted(r->settings.ctx, function, serial, item->object_id, item->chunk, cost);
 }
 
-/* The oldest versions go until the memory suffices. */
+/* What is outdated goes, then the oldest versions, until the memory suffices. */
 static void drop_oldest(struct ic_rebuild *r)
 {
     while (r->stats.memory > r->settings.memory_max) {
         struct ic_claim *c = claim_of_rank(ic_heap_first(&r->rank));
         struct shown *k = c->shown;
-        r->floor = c->version;
-        r->stats.dropped++;
+        if (!is_outdated(c)) {
+            r->floor = c->version;
+            r->stats.dropped++;
+        }
         drop_claim(r, c);
         forget_shown_if_empty(r, k);
     }
+}
+
+/* Instance SERIAL of FUNCTION has the chunk of C that ITEM names, unless (*TAKEN false) another one
+ * has. */
+static int add_chunk(struct ic_rebuild *r, struct ic_claim *c, uint16_t function, uint32_t serial,
+                     const struct ic_item *item, bool *taken)
+{
+    uint64_t before = memory_of(c);
+    int result = take_place(r, c, function, serial, item, taken);
+    r->stats.memory += memory_of(c) - before;
+    if (result == 0 && ic_claim_is_disputed(c) && c->dispute.place == 0) {
+        result = ic_heap_insert(&r->disputed, &c->dispute);
+    }
+    if (result == 0 && is_certain(c)) {
+        outdate_others(r, c);
+    }
+    return result;
 }
 
 int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, uint32_t epoch,
@@ -533,10 +567,7 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
         result = sort_in(r, function, item->object_id, &item->seal, &c);
     }
     if (c != NULL) {
-        uint64_t before = memory_of(c);
-        result = take_place(r, c, function, serial, item, &taken);
-        result = result == 0 && taken ? believe_most(r, c, function) : result;
-        r->stats.memory += memory_of(c) - before;
+        result = add_chunk(r, c, function, serial, item, &taken);
     }
     if (result < 0) {
         return result;
@@ -586,6 +617,79 @@ static void clear_gone_places(const struct ic_rebuild *r, struct ic_claim *c)
     }
 }
 
+/* ---- names ---- */
+
+/* Among the claims of KEY there is one that is shown rather than C. */
+static bool is_beaten(const struct ic_rebuild *r, const struct ic_claim *c, struct ic_slice key)
+{
+    const struct ic_map_node *node = ic_map_find(&r->keys, key);
+    if (node == NULL) {
+        return false;
+    }
+    IC_LIST_EACH (rival_node, &shown_of(node)->claims) {
+        struct ic_claim *rival = IC_CONTAINER(rival_node, struct ic_claim, same_key);
+        clear_gone_places(r, rival);
+        if (rival != c && is_better(rival, c) && prevails(rival)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* C is a claim of KEY from now on. */
+static int move_claim(struct ic_rebuild *r, struct ic_claim *c, struct ic_slice key)
+{
+    struct shown *from = c->shown, *to = need_shown(r, key);
+    if (to == NULL) {
+        return IC_ENOMEM;
+    }
+    ic_heap_remove(&r->rank, &c->rank);
+    ic_claim_believe(c, shown_key(to));
+    ic_list_remove(&c->same_key);
+    from->count--;
+    from->ranked--;
+    add_to_key(to, c);
+    insert_again(r, c);
+    forget_shown_if_empty(r, from);
+    return 0;
+}
+
+/* The key that most functions say; or, where it would not be shown under that one, the next one
+ * that more than one function says (of which it may be the truth that it was renamed to that,
+ * before the other key was set anew). One is enough where one chunk is. */
+static int choose_key(struct ic_rebuild *r, struct ic_claim *c)
+{
+    struct ic_claim_key key[IC_CLAIM_NAMES_MAX];
+    size_t count = ic_claim_keys(c, key), chosen = 0;
+    uint32_t least = c->data < 2 ? c->data : 2;
+    while (chosen < count && (chosen == 0 || key[chosen].votes >= least) &&
+           is_beaten(r, c, key[chosen].key)) {
+        chosen++;
+    }
+    bool fine = chosen < count && (chosen == 0 || key[chosen].votes >= least);
+    struct ic_slice name = key[fine ? chosen : 0].key;
+    if (!ic_slice_equal(name, c->key)) {
+        return move_claim(r, c, name);
+    }
+    ic_claim_believe(c, c->key);
+    return 0;
+}
+
+int ic_rebuild_decide_name(struct ic_rebuild *r)
+{
+    struct ic_heap_node *node = ic_heap_first(&r->disputed);
+    if (node == NULL) {
+        return 0;
+    }
+    struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, dispute);
+    ic_heap_remove(&r->disputed, node);
+    clear_gone_places(r, c);
+    int result = choose_key(r, c);
+    return result < 0 ? result : 1;
+}
+
+/* ---- versions ---- */
+
 /* Decides what K shows. */
 static void settle(const struct ic_rebuild *r, struct shown *k)
 {
@@ -596,7 +700,7 @@ static void settle(const struct ic_rebuild *r, struct shown *k)
     }
     IC_LIST_EACH (node, &k->claims) {
         struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
-        if (prevails(c) && (k->winner == NULL || is_better(c, k->winner))) {
+        if ((k->winner == NULL || is_better(c, k->winner)) && prevails(c)) {
             k->winner = c;
         }
     }
@@ -635,30 +739,31 @@ static struct ic_rebuilt describe(const struct ic_claim *c)
     };
 }
 
-bool ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out)
+enum ic_rebuild_next ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out)
 {
-    struct ic_heap_node *node;
     if (r->out != NULL) {
         free_settled(r, r->out->shown);
         r->out = NULL;
     }
-    while ((node = ic_heap_first(&r->rank)) != NULL) {
-        struct ic_claim *c = claim_of_rank(node);
-        struct shown *k = c->shown;
-        unrank(r, c);
-        if (!k->settled) {
-            settle(r, k);
-        }
-        if (c == k->winner) {
-            r->out = c;
-            *out = describe(c);
-            return true;
-        }
+    struct ic_heap_node *node = ic_heap_first(&r->rank);
+    if (node == NULL) {
+        return IC_REBUILD_END;
+    }
+    struct ic_claim *c = claim_of_rank(node);
+    struct shown *k = c->shown;
+    unrank(r, c);
+    if (!k->settled) {
+        settle(r, k);
+    }
+    if (c != k->winner) {
         r->stats.contested += !prevails(c);
         give_up_chunks(r, c);
         free_settled(r, k);
+        return IC_REBUILD_HIDDEN;
     }
-    return false;
+    r->out = c;
+    *out = describe(c);
+    return IC_REBUILD_SHOWN;
 }
 
 void ic_rebuild_refuse(struct ic_rebuild *r, const struct ic_rebuilt *v)

@@ -5,38 +5,40 @@
  *
  *   items, in any order --ic_rebuild_item--> claims, by key and by object id
  *       |                                       |
- *       | unsealed, impossible, outdated,       |--a newer claim is vouched for--.
- *       | or beyond the bounds                  |                                |
- *       '--> condemned by the owner <-----------+--------------------------------'
- *                                               |
- *                          ic_rebuild_next: the best claim of each key, oldest version first;
- *                          the chunks of its other claims are condemned
+ *       | unsealed, impossible,                 | the memory is short, or those of
+ *       | or beyond the bounds                  | one key are too many
+ *       '--> condemned by the owner <-----------'
+ *               ^                   ic_rebuild_decide_name: the key of each that has several
+ *               |                   ic_rebuild_next: the best claim of each key, oldest version
+ *               '------------------ first; the chunks of its other claims are condemned
  *
  * A claim is what agreeing seals say of one stored version: its id, version, size, unit and code,
  * and the length of its key (core/claim.h). Its key and its expiry are what most functions say: a
- * chunk that was sealed anew has those of its time.
+ * chunk that was sealed anew has those of its time. What would not be shown under the key that most
+ * say, because that one was set anew, may be under the next one.
  *
- *   vouched for   d functions, and at least two, each have a chunk: if as many say its key, it
- *                 outdates what is older, at once. (An acknowledged version has d + 1 functions if
- *                 its code has parity.)
+ *   vouched for   d functions, and at least two, each have a chunk. (An acknowledged version has
+ *                 d + 1 functions if its code has parity.)
  *   complete      d chunks, of which some are on the same function; or d is 1 and one function
  *                 alone speaks of it: shown if nothing is vouched for
- *   incomplete    it was being written, or chunks are lost: outdates nothing. The newest is given
- *                 out if there is nothing better, for its owner to count.
+ *   incomplete    it was being written, or chunks are lost. The newest is given out if there is
+ *                 nothing better, for its owner to count.
  *
  * Of the same rank the newer one is shown. So a version of which too many chunks are lost gives way
- * to an older one that is not deleted yet.
+ * to an older one that is not deleted yet. What is older than one that is vouched for under the
+ * same key is outdated: where memory is short it goes before all others, but no sooner, since most
+ * functions may say another key of it.
  *
  * Claims that contradict each other (of one id, or of one version of a key; a damaged or hostile
  * node): the one with the most chunks prevails, on a tie none does. A function may say one thing of
  * an id, and be the only one to speak of ALONE_MAX versions of a key; beyond them, and beyond
- * RIVALS_MAX claims of a key, incomplete ones go first, then older ones.
+ * RIVALS_MAX claims of a key, outdated ones go first, then incomplete ones, then older ones.
  *
  * Codes need not be in the code table, which may have been another one when they were used. What
  * one function can still do by lying: keep its chunks, make up keys, and versions of keys that no
  * two others vouch for; complete a version that was being written and lacks one chunk; name, in
  * place of its own, one chunk that another has, which is then lost as well if it was listed first;
- * and fill the memory, so that old versions go.
+ * decide between two names that as many others say; and fill the memory, so that old versions go.
  *
  * Beyond `memory_max` the oldest version goes, and from then on everything that is not newer than
  * it, so that no older version of its key can take its place.
@@ -92,9 +94,18 @@ struct ic_rebuilt {
     const struct ic_rebuild_place *place; /* data + parity */
 };
 
-/* The next version in rising order; no items after the first call. False: that was all. What OUT
- * points to is valid until the next call. */
-bool ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out) IC_MUST_USE;
+/* All items are there. Decides under which name one version is known that has several. 1: there may
+ * be more of them; 0: that was all; IC_ENOMEM. */
+int ic_rebuild_decide_name(struct ic_rebuild *r) IC_MUST_USE;
+
+/* All names are decided: one version less. */
+enum ic_rebuild_next {
+    IC_REBUILD_END,    /* there is none */
+    IC_REBUILD_HIDDEN, /* another one of its key is shown, or none */
+    IC_REBUILD_SHOWN,  /* *OUT: what it points to is valid until the next call; in rising order, but
+                          for what was renamed */
+};
+enum ic_rebuild_next ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out) IC_MUST_USE;
 /* Every chunk that V has is unwanted: its owner cannot use it. */
 void ic_rebuild_refuse(struct ic_rebuild *r, const struct ic_rebuilt *v);
 

@@ -89,7 +89,7 @@ int ic_store_rebuild_step(struct ic_store *s, int64_t wall_ms) IC_MUST_USE;
 int ic_store_rebuild_result(const struct ic_store *s);
 
 struct ic_store_rebuild_stats {
-    uint64_t objects;    /* gathered, and not dropped since */
+    uint64_t objects;    /* versions gathered, also several of a key, and not given up since */
     uint64_t bytes;      /* of the chunks gathered, as functions count them */
     uint64_t restored;   /* of the objects: keys now */
     uint64_t unreadable; /* too few chunks are left, and of every older one of that key */

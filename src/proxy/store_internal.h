@@ -38,7 +38,8 @@ enum {
     IC_STORE_CLAIM_SLICE = 4 << 20, /* bytes of values: each takes a third of a ns to encode */
     IC_STORE_REACH_MAX = 4096,      /* pinned ones that an eviction may look at: some 0.4 us each */
     IC_STORE_PROBE_MS = 1000,       /* how often a failed journal is tried */
-    IC_STORE_REBUILD_SLICE = 500,   /* objects of one step of a rebuild, one journal transaction */
+    IC_STORE_REBUILD_SLICE = 500,   /* versions of one step of a rebuild, one journal transaction */
+    IC_STORE_REBUILD_KEY_BYTES = 256, /* of a key that are as much work as a version */
 };
 
 enum ic_undo_kind {

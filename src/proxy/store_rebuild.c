@@ -157,15 +157,33 @@ static void end(struct ic_store *s)
     }
 }
 
-int ic_store_rebuild_step(struct ic_store *s, int64_t wall_ms)
+/* One name, or one version if all names are decided. *UNITS: of a step's slice. *MORE false: that
+ * was all. */
+static int step(struct ic_store *s, int64_t wall_ms, uint64_t *units, bool *more)
 {
     struct ic_rebuilt v;
+    *units = 1;
+    int result = ic_rebuild_decide_name(s->rebuild);
+    if (result != 0) {
+        return result;
+    }
+    enum ic_rebuild_next next = ic_rebuild_next(s->rebuild, &v);
+    *more = next != IC_REBUILD_END;
+    if (next != IC_REBUILD_SHOWN) {
+        return 0;
+    }
+    *units += v.key.len / IC_STORE_REBUILD_KEY_BYTES;
+    return take(s, &v, wall_ms);
+}
+
+int ic_store_rebuild_step(struct ic_store *s, int64_t wall_ms)
+{
     int result = s->rebuild_result;
     bool more = true;
+    uint64_t units;
     s->rebuild_settling = true;
-    for (int i = 0; i < IC_STORE_REBUILD_SLICE && more && result >= 0; i++) {
-        more = ic_rebuild_next(s->rebuild, &v);
-        result = more ? take(s, &v, wall_ms) : 0;
+    for (uint64_t done = 0; done < IC_STORE_REBUILD_SLICE && more && result >= 0; done += units) {
+        result = step(s, wall_ms, &units, &more);
     }
     if (result >= 0) {
         result = ic_journal_commit(s->setup.journal);

@@ -115,7 +115,13 @@ static void rename_and_lose(struct sim_world *w, uint32_t key)
     }
     uint64_t id = o->id;
     w->host.config->repair = IC_REPAIR_MODE_EAGER;
-    if (!renew_half(w, twin, id) || has_siblings(w)) {
+    bool renewed = renew_half(w, twin, id);
+    if (sim_below(w, 2) == 0) { /* the old name is another value's */
+        sim_verdict_serve(w, SIM_SET, key, sim_below(w, w->settings.size_max));
+        sim_world_run_for(w, REST_US, NULL);
+        renewed = renewed && ic_store_object(w->host.proxy->store, id) != NULL;
+    }
+    if (!renewed || has_siblings(w)) {
         return;
     }
     lose(w);

@@ -68,6 +68,17 @@ static void give(struct owner *o, uint16_t function, uint32_t serial, struct ic_
     assert_int_equal(ic_rebuild_item(o->r, function, serial, EPOCH, &item), 0);
 }
 
+/* The next version that is shown. */
+static bool next(struct owner *o, struct ic_rebuilt *v)
+{
+    enum ic_rebuild_next result;
+    while (ic_rebuild_decide_name(o->r) > 0) {
+    }
+    while ((result = ic_rebuild_next(o->r, v)) == IC_REBUILD_HIDDEN) {
+    }
+    return result == IC_REBUILD_SHOWN;
+}
+
 static uint32_t found(const struct ic_rebuilt *v)
 {
     uint32_t n = 0;
@@ -104,7 +115,7 @@ static void check_shown(struct owner *o, uint64_t id, uint32_t chunks)
 {
     struct ic_rebuilt v;
     bool shown = false;
-    while (ic_rebuild_next(o->r, &v)) {
+    while (next(o, &v)) {
         if (ic_slice_equal(v.key, ic_slice_str("a"))) {
             assert_false(shown);
             assert_int_equal(v.id, id);
@@ -132,7 +143,7 @@ static void test_newest_complete_version_wins(void **state)
             if (!newer_first) {
                 give_chunks(&o, ID(3), ID(4), 0, chunks - 1);
             }
-            assert_int_equal(o.unwanted, chunks < 4 ? 0 : 6);
+            assert_int_equal(o.unwanted, 0);
             check_shown(&o, chunks < 4 ? ID(1) : ID(3), chunks < 4 ? 6 : 4);
             assert_int_equal(o.unwanted, chunks < 4 ? chunks : 6);
         }
@@ -181,11 +192,11 @@ static void test_gone_when_it_is_decided(void **state)
     give(&o, 1, SERIAL, seal_of(ID(7), ID(8), "b", 2, 0, 0)); /* half of it */
     o.gone = SERIAL + 1;
     struct ic_rebuilt v;
-    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
     assert_int_equal(v.id, ID(1));
-    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
     assert_int_equal(v.id, ID(7));
-    assert_false(ic_rebuild_next(o.r, &v));
+    assert_false(next(&o, &v));
     ic_rebuild_free(o.r);
 }
 
@@ -327,7 +338,7 @@ static void test_impossible_items(void **state)
     }
     assert_int_equal(o.unwanted, 10);
     assert_int_equal(ic_rebuild_stats(o.r).impossible, 9);
-    assert_false(ic_rebuild_next(o.r, &v));
+    assert_false(next(&o, &v));
     ic_rebuild_free(o.r);
 }
 
@@ -345,7 +356,7 @@ static void test_same_chunk_twice(void **state)
     o.gone = SERIAL;
     give(&o, 4, SERIAL + 1, seal(ID(1), ID(2), "a", 1000, 0)); /* the only one now */
     assert_int_equal(o.unwanted, 1);
-    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
     assert_int_equal(v.place[0].serial, SERIAL + 1);
     assert_int_equal(v.place[0].function, 4);
     assert_int_equal(found(&v), 1);
@@ -366,11 +377,11 @@ static void test_contradiction(void **state)
             give(&o, i, SERIAL, seal(ID(1), ID(2), "a", i < liars ? 512 : 1000, i));
         }
         if (liars < 3) {
-            assert_true(ic_rebuild_next(o.r, &v));
+            assert_true(next(&o, &v));
             assert_int_equal(v.size, 1000);
             assert_int_equal(found(&v), 6 - liars);
         }
-        assert_false(ic_rebuild_next(o.r, &v));
+        assert_false(next(&o, &v));
         assert_int_equal(o.unwanted, liars < 3 ? liars : 6);
         assert_int_equal(ic_rebuild_stats(o.r).contested, liars < 3 ? 1 : 2);
         ic_rebuild_free(o.r);
@@ -393,10 +404,10 @@ static void test_expiry(void **state)
             item.seal.expires_ms = said[i][c];
             give(&o, c, SERIAL, item);
         }
-        assert_true(ic_rebuild_next(o.r, &v));
+        assert_true(next(&o, &v));
         assert_int_equal(found(&v), 6);
         assert_int_equal(v.expires_ms, believed[i]);
-        assert_false(ic_rebuild_next(o.r, &v));
+        assert_false(next(&o, &v));
         ic_rebuild_free(o.r);
     }
 }
@@ -427,11 +438,11 @@ static void test_renamed(void **state)
             struct ic_rebuilt v;
             begin(&o, 1 << 20);
             give_names(&o, t[i].names, turn % 6, turn < 6 ? 1 : -1);
-            assert_true(ic_rebuild_next(o.r, &v));
+            assert_true(next(&o, &v));
             assert_int_equal(v.key.len, 1);
             assert_non_null(memchr(t[i].believed, v.key.data[0], strlen(t[i].believed)));
             assert_int_equal(found(&v), memchr(t[i].names, ' ', 6) == NULL ? 6 : i == 5 ? 4 : 5);
-            assert_false(ic_rebuild_next(o.r, &v));
+            assert_false(next(&o, &v));
             assert_int_equal(o.unwanted, 0);
             assert_int_equal(ic_rebuild_stats(o.r).memory, 0);
             ic_rebuild_free(o.r);
@@ -453,17 +464,80 @@ static void test_renamed_among_others(void **state)
             give(&o, c, SERIAL, seal(ID(7), ID(1), "b", 1000, c)); /* what it was renamed to */
         }
         give_names(&o, "bbbbaa", turn % 6, turn < 6 ? 1 : -1);
-        assert_int_equal(o.unwanted, 6);
         for (uint16_t c = 0; c < 6; c++) {
             give(&o, c, SERIAL, seal(ID(9), ID(3), "a", 1000, c)); /* set anew since */
         }
-        while (ic_rebuild_next(o.r, &v)) {
+        while (next(&o, &v)) {
             assert_int_equal(v.id, ic_slice_equal(v.key, ic_slice_str("a")) ? ID(9) : ID(1));
             assert_int_equal(found(&v), 6);
             shown++;
         }
         assert_int_equal(shown, 2);
         assert_int_equal(o.unwanted, 6);
+        ic_rebuild_free(o.r);
+    }
+}
+
+/* Functions list in turn: what was renamed from "a", as NAMES say, and what was set there since. */
+static void list_both(struct owner *o, const char *names, uint16_t from, int step)
+{
+    for (uint16_t i = 0; i < 6; i++) {
+        uint16_t c = (uint16_t)((from + step * i + 60) % 6);
+        char key[] = {names[c], '\0'};
+        give(o, c, SERIAL, seal(ID(9), ID(3), "a", 1000, c));
+        give(o, c, SERIAL, seal(ID(1), ID(2), key, 1000, c));
+    }
+}
+
+/* Renamed, and the old name was given another value: both are there, in whatever order they are
+ * listed, if two functions say the new name. */
+static void test_renamed_and_set_anew(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"aaabbb", "bbaaaa", "aabbbb", "bbbbbb", "ababab", "aaaaab"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (uint16_t turn = 0; turn < 12; turn++) {
+            struct owner o;
+            struct ic_rebuilt v;
+            uint32_t shown = 0, wanted = i == 5 ? 1 : 2;
+            begin(&o, 1 << 20);
+            list_both(&o, names[i], turn % 6, turn < 6 ? 1 : -1);
+            while (next(&o, &v)) {
+                assert_int_equal(v.id, ic_slice_equal(v.key, ic_slice_str("a")) ? ID(9) : ID(1));
+                assert_int_equal(found(&v), 6);
+                shown++;
+            }
+            assert_int_equal(shown, wanted);
+            assert_int_equal(o.unwanted, wanted == 2 ? 0 : 6);
+            assert_int_equal(ic_rebuild_stats(o.r).memory, 0);
+            ic_rebuild_free(o.r);
+        }
+    }
+}
+
+/* What is outdated makes room for all else, however old that is, whether the memory is short or the
+ * versions of a key are too many. */
+static void test_outdated_goes_first(void **state)
+{
+    (void)state;
+    static const uint64_t memory[] = {60 << 10, 1 << 20};
+    enum { VERSIONS = 1000 };
+    for (int m = 0; m < 2; m++) {
+        struct owner o;
+        struct ic_rebuilt v;
+        begin(&o, memory[m]);
+        give(&o, 0, SERIAL, seal_of(ID(1), ID(2), "old", 1, 0, 0));
+        for (uint16_t i = 0; i < VERSIONS; i++) {
+            give_chunks(&o, ID(10 + i), ID(10 + i), 0, 5);
+            assert_true(ic_rebuild_stats(o.r).memory <= memory[m]);
+        }
+        assert_int_equal(ic_rebuild_stats(o.r).dropped, 0);
+        assert_true(next(&o, &v));
+        assert_int_equal(v.id, ID(1));
+        assert_true(next(&o, &v));
+        assert_int_equal(v.id, ID(10 + VERSIONS - 1));
+        assert_false(next(&o, &v));
+        assert_int_equal(o.unwanted, 6 * (VERSIONS - 1));
         ic_rebuild_free(o.r);
     }
 }
@@ -484,10 +558,10 @@ static void test_one_vote_each(void **state)
             give(&o, 9, SERIAL + i, seal(ID(1), ID(2), c == 2 ? "b" : key, 1000, c));
         }
     }
-    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
     assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
     assert_int_equal(found(&v), 6);
-    assert_false(ic_rebuild_next(o.r, &v));
+    assert_false(next(&o, &v));
     ic_rebuild_free(o.r);
 }
 
@@ -502,9 +576,9 @@ static void test_stolen_id(void **state)
     for (uint16_t i = 0; i < 6; i++) {
         give(&o, i, SERIAL, seal(ID(1), ID(2), "a", 1000, i));
     }
-    assert_true(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
     assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
-    assert_false(ic_rebuild_next(o.r, &v));
+    assert_false(next(&o, &v));
     ic_rebuild_free(o.r);
 }
 
@@ -522,8 +596,8 @@ static void test_flood_of_one_id(void **state)
     }
     assert_int_equal(ic_rebuild_stats(o.r).claims, 1);
     assert_int_equal(o.unwanted, 999);
-    assert_true(ic_rebuild_next(o.r, &v));
-    assert_false(ic_rebuild_next(o.r, &v));
+    assert_true(next(&o, &v));
+    assert_false(next(&o, &v));
     ic_rebuild_free(o.r);
 }
 
@@ -546,7 +620,7 @@ static void test_memory(void **state)
     give(&o, 0, SERIAL, seal(ID(1), ID(1), "k0", 1000, 0));
     assert_int_equal(o.unwanted, dropped + 1);
     uint64_t expected = dropped;
-    while (ic_rebuild_next(o.r, &v)) {
+    while (next(&o, &v)) {
         assert_int_equal(v.version, ID(3 * expected + 3));
         expected++;
     }
@@ -605,7 +679,7 @@ static void check_outcome(struct owner *o, const struct truth *t, size_t distinc
 {
     struct ic_rebuilt v;
     uint64_t last = 0, places = 0, keys = 0;
-    while (ic_rebuild_next(o->r, &v)) {
+    while (next(o, &v)) {
         char key[8] = "";
         memcpy(key, v.key.data, v.key.len);
         const struct truth *want = expected(t, key);
@@ -679,7 +753,7 @@ static void test_failing_memory(void **state)
             failures += result < 0;
         }
         ic_alloc_fail_at(0);
-        while (ic_rebuild_next(o.r, &v)) {
+        while (next(&o, &v)) {
             assert_true(found(&v) <= 3);
         }
         ic_rebuild_free(o.r);
@@ -704,6 +778,8 @@ int main(void)
         leak_test(test_expiry),
         leak_test(test_renamed),
         leak_test(test_renamed_among_others),
+        leak_test(test_renamed_and_set_anew),
+        leak_test(test_outdated_goes_first),
         leak_test(test_one_vote_each),
         leak_test(test_stolen_id),
         leak_test(test_flood_of_one_id),
