@@ -45,7 +45,10 @@ static bool take_one(struct ic_function *fn, struct ic_slice *items)
         return false;
     }
     fn->listing.bytes = fn->listed > fn->listing.bytes ? fn->listed : fn->listing.bytes;
-    f->handler->list_item(f->ctx, fn->index, ic_link_serial(fn->link), &item);
+    uint32_t units = f->handler->list_item(f->ctx, fn->index, ic_link_serial(fn->link), &item);
+    if (f->turns != NULL) {
+        ic_turns_worked(f->turns, &fn->lister, units);
+    }
     return true;
 }
 

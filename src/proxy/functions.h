@@ -212,7 +212,8 @@ struct ic_functions_handler {
      * items as missing. All bytes counted as live before belong to the same instance SERIAL.
      */
     void (*list_begin)(void *ctx, uint16_t function, uint32_t serial);
-    void (*list_item)(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item);
+    uint32_t (*list_item)(void *ctx, uint16_t function, uint32_t serial,
+                          const struct ic_item *item); /* returns what ic_store_list_item does */
     void (*list_end)(void *ctx, uint16_t function, uint32_t serial);
     /*
      * The platform ends instance SERIAL within half a second: ITEMS, a list of struct ic_item,

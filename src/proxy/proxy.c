@@ -108,9 +108,10 @@ static void on_list_begin(void *ctx, uint16_t function, uint32_t serial)
     ic_store_list_begin(((struct process *)ctx)->proxy.store, function, serial);
 }
 
-static void on_list_item(void *ctx, uint16_t function, uint32_t serial, const struct ic_item *item)
+static uint32_t on_list_item(void *ctx, uint16_t function, uint32_t serial,
+                             const struct ic_item *item)
 {
-    ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
+    return ic_store_list_item(((struct process *)ctx)->proxy.store, function, serial, item);
 }
 
 static void on_list_end(void *ctx, uint16_t function, uint32_t serial)

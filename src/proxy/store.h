@@ -419,8 +419,9 @@ bool ic_store_watch_dirty(struct ic_store *s, const struct ic_watch *w, int64_t 
  * LOST.
  */
 void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial);
-void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
-                        const struct ic_item *item);
+/* Returns the units of work (turns.h) that it was, besides the one that each item is. */
+uint32_t ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                            const struct ic_item *item);
 void ic_store_list_end(struct ic_store *s, uint16_t function, uint32_t serial);
 /* Its memory is gone. Nothing is walked here: places are judged by ic_pool_holds when looked at,
  * and a sweep tells what lacks chunks and purges what became unreadable. */

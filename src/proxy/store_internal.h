@@ -39,7 +39,8 @@ enum {
     IC_STORE_REACH_MAX = 4096,      /* pinned ones that an eviction may look at: some 0.4 us each */
     IC_STORE_PROBE_MS = 1000,       /* how often a failed journal is tried */
     IC_STORE_REBUILD_SLICE = 500,   /* versions of one step of a rebuild, one journal transaction */
-    IC_STORE_REBUILD_KEY_BYTES = 256, /* of a key that are as much work as a version */
+    IC_STORE_KEY_UNIT_BYTES = 256,  /* of a key in a list that are a unit of work, as a chunk is */
+    IC_STORE_SAVE_UNITS = 4,        /* units: an object's places go to the journal */
 };
 
 enum ic_undo_kind {
@@ -103,6 +104,7 @@ struct ic_store {
     bool loading; /* not all entries are there: which one of an object is the last is not known */
 
     struct ic_list retired;    /* of struct ic_retired */
+    uint32_t list_units;       /* of the item that is being listed */
     struct ic_list leaving;    /* of struct ic_object, see store_keys.c; the evicted come first */
     struct ic_list waited_for; /* of struct ic_object: DEAD, only replies show them, oldest first */
     uint64_t waited_bytes;     /* of `dead_bytes`, theirs */

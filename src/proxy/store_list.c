@@ -120,6 +120,16 @@ static void missing(struct ic_store *s, struct ic_object *o, uint16_t chunk, uin
         o->state == IC_OBJECT_COMMITTED && o->place[chunk].state == IC_CHUNK_LOST;
 }
 
+/* After a restart what the journal says is held is waited for. */
+static void save_places(struct ic_store *s, const struct ic_object *o)
+{
+    if (o->state == IC_OBJECT_COMMITTED && ic_store_writable(s)) {
+        int result = ic_store_journal_object(s, o);
+        s->list_units += IC_STORE_SAVE_UNITS;
+        (void)result; /* the journal is failed: it is begun anew, or not used again */
+    }
+}
+
 static void item_is_copy(struct ic_store *s, struct ic_object *o, uint32_t serial,
                          const struct ic_item *item)
 {
@@ -131,6 +141,7 @@ static void item_is_copy(struct ic_store *s, struct ic_object *o, uint32_t seria
     place.backup = serial;
     ic_pool_restore_chunk(s->setup.pool, place.function, serial, o->chunk_cost);
     ic_store_put_place(s, o, item->chunk, place);
+    save_places(s, o);
 }
 
 static void item_held(struct ic_store *s, struct ic_object *o, uint32_t serial,
@@ -160,6 +171,7 @@ static void item_lost(struct ic_store *s, struct ic_object *o, uint16_t function
     place->function = function; /* it may have been IC_FUNCTION_NONE */
     ic_pool_restore_chunk(s->setup.pool, function, serial, o->chunk_cost);
     ic_store_set_place(s, o, item->chunk, IC_CHUNK_HELD, serial);
+    save_places(s, o);
 }
 
 /*
@@ -189,13 +201,9 @@ void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
     }
 }
 
-void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
-                        const struct ic_item *item)
+static void list_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                      const struct ic_item *item)
 {
-    if (s->rebuild != NULL) {
-        ic_store_rebuild_item(s, function, serial, item);
-        return;
-    }
     struct ic_object *o = wanted(s, function, item);
     if (o == NULL) {
         condemn_item(s, function, serial, item);
@@ -220,6 +228,18 @@ void ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
         item_lost(s, o, function, serial, item);
         break;
     }
+}
+
+uint32_t ic_store_list_item(struct ic_store *s, uint16_t function, uint32_t serial,
+                            const struct ic_item *item)
+{
+    s->list_units = item->sealed ? (uint32_t)item->seal.key.len / IC_STORE_KEY_UNIT_BYTES : 0;
+    if (s->rebuild != NULL) {
+        ic_store_rebuild_item(s, function, serial, item);
+    } else {
+        list_item(s, function, serial, item);
+    }
+    return s->list_units;
 }
 
 /* SERIAL should have it: was it known to, in its last round? */

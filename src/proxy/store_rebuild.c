@@ -172,7 +172,7 @@ static int step(struct ic_store *s, int64_t wall_ms, uint64_t *units, bool *more
     if (next != IC_REBUILD_SHOWN) {
         return 0;
     }
-    *units += v.key.len / IC_STORE_REBUILD_KEY_BYTES;
+    *units += v.key.len / IC_STORE_KEY_UNIT_BYTES;
     return take(s, &v, wall_ms);
 }
 

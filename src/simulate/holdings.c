@@ -155,7 +155,7 @@ void ic_sim_holdings_list(struct ic_sim *sim, uint16_t function, uint32_t serial
         if (o != NULL) {
             bool lost = o->place[chunk].state == IC_CHUNK_LOST;
             struct ic_item item = ic_sim_item(o, chunk);
-            ic_store_list_item(sim->store, function, serial, &item);
+            (void)ic_store_list_item(sim->store, function, serial, &item);
             if (lost && o->place[chunk].state == IC_CHUNK_HELD) {
                 ic_sim_holdings_add(sim, o, chunk);
             }

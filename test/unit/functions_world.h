@@ -45,8 +45,8 @@ static inline void list_begin(void *ctx, uint16_t function, uint32_t serial)
     ((struct world *)ctx)->items = 0;
 }
 
-static inline void list_item(void *ctx, uint16_t function, uint32_t serial,
-                             const struct ic_item *item)
+static inline uint32_t list_item(void *ctx, uint16_t function, uint32_t serial,
+                                 const struct ic_item *item)
 {
     struct world *w = ctx;
     w->items++;
@@ -61,6 +61,7 @@ static inline void list_item(void *ctx, uint16_t function, uint32_t serial,
     } else if (!w->listed_before) {
         ic_pool_restore_chunk(w->pool, function, serial, cost);
     }
+    return 0;
 }
 
 static inline void list_end(void *ctx, uint16_t function, uint32_t serial)

@@ -201,7 +201,7 @@ static inline void world_begin_list(struct world *w, uint16_t i, const struct wo
                                         .object_size = c->size,
                                         .unit = c->unit,
                                         .key = ic_slice(key, c->sealed ? c->key_len : 0)}};
-        ic_store_list_item(w->store, i, n->serial, &item);
+        (void)ic_store_list_item(w->store, i, n->serial, &item);
     }
     ic_store_list_end(w->store, i, n->serial);
 }

@@ -74,7 +74,7 @@ static void list(struct world *w, uint16_t i)
     ic_store_list_begin(w->store, i, n->serial);
     for (size_t k = 0; k < n->count; k++) {
         struct ic_item item = item_of(&n->chunk[k]);
-        ic_store_list_item(w->store, i, n->serial, &item);
+        (void)ic_store_list_item(w->store, i, n->serial, &item);
     }
     ic_pool_set_known(instance, true);
     ic_store_list_end(w->store, i, n->serial);
