@@ -24,6 +24,7 @@ struct stored { /* an object id, and what is claimed of it */
     uint64_t id;
     struct ic_list claims; /* of struct ic_claim, by same_id */
     uint32_t count;
+    uint32_t ranked; /* of `claims`, those that have not come out yet */
 };
 
 struct shown { /* a key, and what is claimed to be stored under it */
@@ -32,7 +33,7 @@ struct shown { /* a key, and what is claimed to be stored under it */
     struct ic_list claims;   /* of struct ic_claim, by same_key */
     struct ic_claim *winner; /* once it is settled; NULL: none */
     uint32_t count, key_len;
-    uint32_t ranked; /* of `claims`, those in the heap: they have not come out yet */
+    uint32_t ranked; /* of `claims`, those that have not come out yet */
     bool settled;
     uint8_t key[];
 };
@@ -260,6 +261,7 @@ static void unrank(struct ic_rebuild *r, struct ic_claim *c)
 {
     r->stats.claims--;
     c->shown->ranked--;
+    c->stored->ranked--;
     ic_heap_remove(&r->rank, &c->rank);
     ic_heap_remove(&r->disputed, &c->dispute);
 }
@@ -363,6 +365,7 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
     }
     ic_list_push_back(&s->claims, &c->same_id);
     s->count++;
+    s->ranked++;
     add_to_key(k, c);
     r->stats.claims++;
     r->stats.memory += memory_of(c);
@@ -706,20 +709,37 @@ static void settle(const struct ic_rebuild *r, struct shown *k)
     }
 }
 
-/* When all claims of K have come out; those of ids that others claim stay until the end, so that
- * each can be compared with all. */
-static void free_settled(struct ic_rebuild *r, struct shown *k)
+/* It is compared with those of its key and those of its id: it stays until all these are out. */
+static void free_if_done(struct ic_rebuild *r, struct ic_claim *c)
 {
-    if (k->ranked > 0) {
-        return;
+    struct shown *k = c->shown;
+    if (k->ranked == 0 && c->stored->ranked == 0) {
+        free_claim(r, c);
+        forget_shown_if_empty(r, k);
     }
-    IC_LIST_EACH (node, &k->claims) {
-        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
-        if (c->stored->count == 1) {
-            free_claim(r, c);
+}
+
+/* C has come out. */
+static void free_done(struct ic_rebuild *r, struct ic_claim *c)
+{
+    struct shown *k = c->shown;
+    struct stored *s = c->stored;
+    k->count++; /* they stay meanwhile */
+    s->count++;
+    if (k->ranked == 0) {
+        IC_LIST_EACH (node, &k->claims) {
+            free_if_done(r, IC_CONTAINER(node, struct ic_claim, same_key));
         }
     }
+    if (s->ranked == 0) {
+        IC_LIST_EACH (node, &s->claims) {
+            free_if_done(r, IC_CONTAINER(node, struct ic_claim, same_id));
+        }
+    }
+    k->count--;
+    s->count--;
     forget_shown_if_empty(r, k);
+    forget_stored_if_empty(r, s);
 }
 
 static struct ic_rebuilt describe(const struct ic_claim *c)
@@ -742,7 +762,7 @@ static struct ic_rebuilt describe(const struct ic_claim *c)
 enum ic_rebuild_next ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *out)
 {
     if (r->out != NULL) {
-        free_settled(r, r->out->shown);
+        free_done(r, r->out);
         r->out = NULL;
     }
     struct ic_heap_node *node = ic_heap_first(&r->rank);
@@ -758,7 +778,7 @@ enum ic_rebuild_next ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *ou
     if (c != k->winner) {
         r->stats.contested += !prevails(c);
         give_up_chunks(r, c);
-        free_settled(r, k);
+        free_done(r, c);
         return IC_REBUILD_HIDDEN;
     }
     r->out = c;

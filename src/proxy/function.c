@@ -16,6 +16,9 @@ enum {
     REDIAL_MS = 3000,    /* a node without link leaves after 1 s; with room for its clock */
     PATIENCE_MS = 500,   /* a back-off that ends so soon is waited for */
     WAKINGS_MAX = 3, /* a node may leave before it has answered, and the next; then it is enough */
+    DISTRUST_MS = 100, /* a node that is not believed again is not heard so long, then twice that */
+    DISTRUST_MAX_MS = 60000,
+    DISTRUST_FORGOTTEN_MS = 600000,
     STAGE_FAILED = 100, /* r->stage: on the list of ic_functions_fail_later */
 };
 
@@ -503,8 +506,29 @@ static const struct ic_link_handler link_handler = {
     .broken = on_broken,
 };
 
+/* Of one invocation's link: the other one may be another instance's. */
+static uint64_t distrusted_for_ms(const struct ic_function *fn)
+{
+    uint64_t ms = fn->distrusts < 2 ? 0 : (uint64_t)DISTRUST_MS << (fn->distrusts - 2);
+    return ms < DISTRUST_MAX_MS ? ms : DISTRUST_MAX_MS;
+}
+
+void ic_function_count_distrust(struct ic_function *fn)
+{
+    uint64_t now_ms = ic_function_now(fn);
+    bool before = fn->distrusts > 0 && now_ms - fn->distrusted_ms < DISTRUST_FORGOTTEN_MS;
+    fn->distrusts = !before ? 1 : fn->distrusts + (distrusted_for_ms(fn) < DISTRUST_MAX_MS);
+    fn->distrusted_ms = now_ms;
+}
+
+bool ic_function_is_distrusted(const struct ic_function *fn)
+{
+    return ic_function_now(fn) - fn->distrusted_ms < distrusted_for_ms(fn);
+}
+
 void ic_function_distrust(struct ic_function *fn, const char *reason)
 {
+    ic_function_count_distrust(fn);
     ic_log(IC_LOG_WARNING, "instance-distrusted", "function=%s serial=%u reason=%s", fn->name,
            ic_link_serial(fn->link), reason);
     ic_link_detach(fn->link);

@@ -65,6 +65,11 @@ void ic_function_link_lost(struct ic_function *fn);
 /* What we believe of the attached instance is wrong: forget it; it is listed when it dials again.
  */
 void ic_function_distrust(struct ic_function *fn, const char *reason);
+/* Something in what its node says cannot be: from the second time on it is not heard for a while,
+ * each time for longer. */
+void ic_function_count_distrust(struct ic_function *fn);
+/* That while is not over. */
+bool ic_function_is_distrusted(const struct ic_function *fn);
 
 /* Instance SERIAL has said HELLO: what another one was does not count any more. */
 void ic_function_met(struct ic_function *fn, uint32_t serial);

@@ -13,6 +13,8 @@
 enum {
     REPLY_MARGIN_MS = 15000, /* an Invoke's response may be so much later than its deadline */
     WARM_REPLY_MS = 30000,   /* a warm-up returns at once; a cold start takes up to 10 s */
+    CURIOUS_MS = 60000,
+    CURIOUS_MAX_MS = 3600000,
 };
 
 /*
@@ -94,6 +96,30 @@ static bool is_stranger(const struct ic_pool_instance *instance)
            instance->live + instance->in_flight + instance->condemned == 0;
 }
 
+/* A stranger is woken at once, and, while it is not listed, again after a minute, two, ... an hour:
+ * its node may never be heard. */
+static bool is_to_be_woken(struct ic_function *fn, const struct ic_pool_instance *instance)
+{
+    uint64_t now_ms = ic_function_now(fn);
+    if (!is_stranger(instance)) {
+        fn->curious_tries = 0;
+        return false;
+    }
+    if (fn->curious_tries > 0 && now_ms < fn->curious_ms) {
+        return false;
+    }
+    uint64_t wait_ms = (uint64_t)CURIOUS_MS << fn->curious_tries;
+    fn->curious_ms = now_ms + (wait_ms < CURIOUS_MAX_MS ? wait_ms : CURIOUS_MAX_MS);
+    fn->curious_tries += wait_ms < CURIOUS_MAX_MS;
+    return true;
+}
+
+/* Nobody waits for what has been invoked: that it is not heard keeps nobody from anything. */
+static bool is_idle_curiosity(const struct ic_function *fn)
+{
+    return fn->curious && ic_list_empty(&fn->waiters);
+}
+
 /* The node's own words in a response: of a warm-up they are how the instance is heard. */
 static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
                        const struct ic_lambda_reply *reply)
@@ -107,7 +133,7 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
     }
     if (kind == IC_INVOKE_WARM) {
         ic_function_had(fn, true);
-    } else if (!fn->greeted) {
+    } else if (!fn->greeted && !is_idle_curiosity(fn)) {
         ic_function_note_trouble(fn, IC_OUTAGE_NO_NODE, 0, "it ran, and its node was not heard",
                                  "can functions reach node-address?");
     }
@@ -116,8 +142,12 @@ static void read_reply(struct ic_function *fn, enum ic_invoke_kind kind,
         ic_function_saw_epoch(fn, node.epoch);
     }
     if (kind == IC_INVOKE_WARM && !fn->greeted) {
-        fn->wanted |= is_stranger(ic_pool_heard(pool, fn->index, node.instance, node.capacity,
-                                                node.position, node.held, ic_function_now(fn)));
+        const struct ic_pool_instance *heard =
+            ic_pool_heard(pool, fn->index, node.instance, node.capacity, node.position, node.held,
+                          ic_function_now(fn));
+        if (!fn->wanted && is_to_be_woken(fn, heard)) {
+            fn->wanted = fn->curious = true;
+        }
         return;
     }
     struct ic_pool_instance *instance = ic_pool_find_id(pool, fn->index, node.instance);
@@ -214,7 +244,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     fn->missing = reply->error == IC_ENOENT;
     ic_function_save_numbers(fn);
     log_reply(fn, reply);
-    if (reply->error < 0 || reply->function_error) {
+    if ((reply->error < 0 || reply->function_error) && !is_idle_curiosity(fn)) {
         note_failure(fn, reply);
     }
     count_bill(fn, e, reply);
@@ -226,8 +256,9 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
         fn->left_ms = 0;
         ic_function_forget_link_loss(fn);
         fn->wanted = fn->wanted && kind == IC_INVOKE_WARM;
+        fn->curious = fn->curious && fn->wanted;
     } else if (e == IC_POOL_FAILED) {
-        fn->wanted = false;
+        fn->wanted = fn->curious = false;
     }
     ic_function_event(fn, e);
     ic_function_failed(fn);

@@ -65,6 +65,7 @@ void ic_functions_wake(struct ic_functions *f, uint16_t function)
     enum ic_function_state state = ic_pool_function(f->pool, function)->state;
     if (state != IC_FUNCTION_ACTIVE && state != IC_FUNCTION_UNKNOWN) {
         fn->wanted = true;
+        fn->curious = false;
         ic_function_pursue(fn);
     }
 }

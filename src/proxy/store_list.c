@@ -125,6 +125,7 @@ static void save_places(struct ic_store *s, const struct ic_object *o)
 {
     if (o->state == IC_OBJECT_COMMITTED && ic_store_writable(s)) {
         int result = ic_store_journal_object(s, o);
+        ic_store_need_turn_end(s);
         s->list_units += IC_STORE_SAVE_UNITS;
         (void)result; /* the journal is failed: it is begun anew, or not used again */
     }

@@ -2,16 +2,18 @@
 whoever cannot prove who he is gets nowhere."""
 import itertools
 import os
+import re
 import signal
 import socket
 import threading
+import urllib.request
 
 import pytest
 import redis
 
 from fake_lambda import Dropped, FakeNode
 from harness import wait_until
-from node_link import BYE, READ, WRITE, Closed, Frame
+from node_link import BYE, ITEM, ITEM_LAST, LIST, READ, WRITE, Closed, Frame
 
 VALUE = os.urandom(300000)
 
@@ -428,3 +430,37 @@ def test_a_stopping_proxy_sends_its_nodes_home(proxy):
     assert [n.after_bye for n in proxy.lambda_.nodes.values()] == [b""] * 3
     proxy.start()
     assert fresh_read(proxy) == VALUE
+
+
+def test_a_node_that_is_not_believed_is_heard_less_and_less(new_proxy):
+    """Its lists are malformed, and it dials again at once: others are served, and the log is not
+    filled."""
+    proxy = new_proxy(functions=6, code_table="*:1+2", warm_interval="1s", invoke_timeout="1s")
+    for i in range(20):
+        proxy.redis.set(f"k{i}", b"value")
+    odd = proxy.lambda_.node("infinicache-5")
+    odd.instance = os.urandom(16)  # one that is to be listed
+    odd.held = lambda: 1 << 20
+    lists = []
+
+    def malformed_list(node, frame):
+        if frame.type != LIST:
+            return False
+        lists.append(frame)
+        node.link.send(Frame(ITEM, b"\1\2", flags=ITEM_LAST, chunk=frame.chunk, request=frame.request,
+                             object_id=frame.object_id, op=frame.op, offset=frame.offset))
+        return True
+
+    odd.on_request = malformed_list
+    log = proxy.dir / "proxy.log"
+    wait_until(lambda: "reason=malformed-list" in log.read_text(), "it is not believed")
+
+    def refused():
+        with urllib.request.urlopen(f"http://127.0.0.1:{proxy.http_port}/metrics") as reply:
+            return float(re.search(r"\ninfinicache_hellos_refused_total (\d+)",
+                                   reply.read().decode()).group(1))
+
+    before = refused(), len(lists)
+    wait_until(lambda: refused() > before[0] + 100, "it dials on and on")
+    assert len(lists) < before[1] + 10
+    assert all(proxy.redis.get(f"k{i}") == b"value" for i in range(20))

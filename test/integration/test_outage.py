@@ -1,6 +1,7 @@
 """The platform cannot be reached, refuses, or its functions do not come: after a bounded time clients
 are told which, and when it is over they are served."""
 import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -197,3 +198,23 @@ def test_wrong_keys_for_the_local_platform(cluster, tmp_path):
         assert "are the credentials right" in text and "credentials-file" in text
     finally:
         proxy.close()
+
+
+def test_a_stranger_that_nobody_hears(new_proxy):
+    """A warm-up tells of an instance with chunks that nobody knows: it is woken to be listed, once;
+    that its node is not heard is no outage, and not asked for at each warm-up."""
+    proxy = new_proxy(functions=3, code_table="*:1+1", invoke_timeout=TIMEOUT, warm_interval="200ms")
+    odd = proxy.lambda_.node("infinicache-2")
+    odd.instance = os.urandom(16)
+    odd.held = lambda: 1 << 20
+    odd.serve = lambda payload: odd.response()
+    before = len(proxy.lambda_.invokes)
+
+    def kinds():
+        return [payload["kind"] for function, payload in list(proxy.lambda_.invokes)[before:]
+                if function == "infinicache-2"]
+
+    wait_until(lambda: kinds().count("warm") >= 10, "it is warmed again and again")
+    assert kinds().count("serve") == 1
+    assert health(proxy)[0] == 200
+    assert "outage" not in (proxy.dir / "proxy.log").read_text()

@@ -237,6 +237,18 @@ static void test_half_rebuilt(void **state)
 }
 
 /* A function that was given up and shows up while the outcome is settled: it is listed anew. */
+static uint32_t count_held(const struct world *w, uint16_t function)
+{
+    uint32_t held = 0;
+    for (size_t i = 0; i < stored_count; i++) {
+        const struct ic_object *o = ic_store_object(w->store, stored[i].id);
+        for (size_t c = 0; o != NULL && c < ic_object_chunks(o); c++) {
+            held += o->place[c].state == IC_CHUNK_HELD && o->place[c].function == function;
+        }
+    }
+    return held;
+}
+
 static void test_late_list(void **state)
 {
     (void)state;
@@ -260,6 +272,12 @@ static void test_late_list(void **state)
     assert_int_equal(ic_pool_find(w->pool, 0, w->node[0].serial)->live, world_held(&w->node[0]));
     assert_int_equal(ic_store_count(w->store), 600);
     world_check(w);
+    world_turn_end(w);
+    uint32_t held = count_held(w, 0);
+    assert_true(held > 0);
+    world_stop(w);
+    world_start(w);
+    assert_int_equal(count_held(w, 0), held); /* the journal has what was brought back */
     world_deinit(w);
 }
 
