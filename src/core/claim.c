@@ -1,10 +1,14 @@
 #include "core/claim.h"
 
 #include "base/alloc.h"
+#include "code/layout.h"
 #include "proto/frame.h"
 #include "proto/link_body.h"
 
 #include <assert.h>
+
+enum { EPOCH_SHIFT = 40 }; /* ids and versions: epoch (24 bits) | counter (40 bits) */
+#define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
 
 struct ic_claim_name {
     struct ic_claim_name *next;
@@ -47,6 +51,21 @@ void ic_claim_free(struct ic_claim *c)
         ic_free(name);
     }
     ic_free(c);
+}
+
+bool ic_claim_is_possible(const struct ic_item *item, uint32_t epoch)
+{
+    const struct ic_seal *s = &item->seal;
+    if (!item->sealed || s->data == 0 || (size_t)s->data + s->parity > IC_PLACEMENT_MAX ||
+        item->chunk >= s->data + s->parity || s->unit == 0 || s->unit % IC_LAYOUT_ALIGN != 0 ||
+        s->unit > IC_FRAME_DATA_MAX || s->object_size > OBJECT_BYTES_MAX ||
+        item->object_id >> EPOCH_SHIFT >= epoch || s->version >> EPOCH_SHIFT >= epoch ||
+        s->version == 0) {
+        return false;
+    }
+    struct ic_layout layout;
+    ic_layout_init(&layout, s->object_size, s->data, s->parity, s->unit);
+    return layout.chunk_length == s->chunk_length;
 }
 
 /* Chunk length and cost follow from the rest. */

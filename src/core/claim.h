@@ -19,7 +19,8 @@
 #include "core/rebuild.h"
 
 struct ic_claim_name; /* one that is not believed */
-struct ic_seal;       /* proto/link_body.h */
+struct ic_item;       /* proto/link_body.h */
+struct ic_seal;
 
 /* Fields are for reading, but for the owner's. */
 struct ic_claim {
@@ -39,6 +40,9 @@ struct ic_claim {
     uint8_t tag;        /* of the name that is believed */
     struct ic_rebuild_place place[];
 };
+
+/* ITEM has a seal that a proxy of ours, of an epoch before EPOCH, can have written. */
+bool ic_claim_is_possible(const struct ic_item *item, uint32_t epoch);
 
 /* What SEAL says, under KEY, which has its bytes; no chunk has a place. NULL: out of memory. */
 struct ic_claim *ic_claim_new(const struct ic_seal *seal, struct ic_slice key);

@@ -2,7 +2,6 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
-#include "code/layout.h"
 #include "core/claim.h"
 #include "core/placement.h"
 #include "proto/frame.h"
@@ -11,13 +10,11 @@
 #include <assert.h>
 
 enum {
-    EPOCH_SHIFT = 40, /* ids and versions: epoch (24 bits) | counter (40 bits) */
     RIVALS_MAX = 256, /* claims of one key: a proxy may have died in the midst of many SETs; */
     ALONE_MAX = 64,   /* of them those made by the same function and by no other */
     CONTRADICTIONS_MAX = 8, /* claims of one id */
     OVERHEAD_BYTES = 160,   /* per claim: the allocator's and the tables' share */
 };
-#define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
 
 struct stored { /* an object id, and what is claimed of it */
     struct ic_map_node node;
@@ -220,23 +217,35 @@ static bool is_complete(const struct ic_claim *c)
     return c->seen >= c->data;
 }
 
-/* By d functions, and not by one alone. */
-static bool is_vouched_for(const struct ic_claim *c)
+/* By d functions, and its key not by one alone: VOTES say that. */
+static int rank_of(const struct ic_claim *c, uint32_t votes)
 {
-    return c->functions >= c->data && c->functions > 1;
+    return is_complete(c) + (c->functions >= c->data && votes > 1);
 }
 
-/* So many functions speak of it under its key that nothing older of that key counts. */
+static bool is_vouched_for(const struct ic_claim *c)
+{
+    return c->functions >= c->data && ic_claim_votes(c) > 1;
+}
+
+/* So many functions speak of it under its key that what is older is outdated. */
 static bool is_certain(const struct ic_claim *c)
 {
     uint32_t votes = ic_claim_votes(c);
     return votes >= c->data && votes > 1;
 }
 
+/* A is, of some key, if A_VOTES functions say that. */
+static bool would_be_better(const struct ic_claim *a, uint32_t a_votes, const struct ic_claim *b,
+                            uint32_t b_votes)
+{
+    int rank_a = rank_of(a, a_votes), rank_b = rank_of(b, b_votes);
+    return rank_a != rank_b ? rank_a > rank_b : a->version > b->version;
+}
+
 static bool is_better(const struct ic_claim *a, const struct ic_claim *b)
 {
-    int rank_a = is_complete(a) + is_vouched_for(a), rank_b = is_complete(b) + is_vouched_for(b);
-    return rank_a != rank_b ? rank_a > rank_b : a->version > b->version;
+    return would_be_better(a, ic_claim_votes(a), b, ic_claim_votes(b));
 }
 
 /* ---- claims ----------------------------------------------------------------- */
@@ -500,22 +509,6 @@ static void outdate_others(struct ic_rebuild *r, const struct ic_claim *c)
 
 /* ---- items ------------------------------------------------------------------ */
 
-/* A seal that a proxy of ours, of an epoch before EPOCH, can have written. */
-static bool possible(const struct ic_item *item, uint32_t epoch)
-{
-    const struct ic_seal *s = &item->seal;
-    if (!item->sealed || s->data == 0 || (size_t)s->data + s->parity > IC_PLACEMENT_MAX ||
-        item->chunk >= s->data + s->parity || s->unit == 0 || s->unit % IC_LAYOUT_ALIGN != 0 ||
-        s->unit > IC_FRAME_DATA_MAX || s->object_size > OBJECT_BYTES_MAX ||
-        item->object_id >> EPOCH_SHIFT >= epoch || s->version >> EPOCH_SHIFT >= epoch ||
-        s->version == 0) {
-        return false;
-    }
-    struct ic_layout layout;
-    ic_layout_init(&layout, s->object_size, s->data, s->parity, s->unit);
-    return layout.chunk_length == s->chunk_length;
-}
-
 static void refuse_item(const struct ic_rebuild *r, uint16_t function, uint32_t serial,
                         const struct ic_item *item)
 {
@@ -564,7 +557,7 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
     struct ic_claim *c = NULL;
     bool taken = false;
     int result = 0;
-    if (!possible(item, epoch)) {
+    if (!ic_claim_is_possible(item, epoch)) {
         r->stats.impossible += item->sealed;
     } else if (item->seal.version > r->floor) {
         result = sort_in(r, function, item->object_id, &item->seal, &c);
@@ -622,17 +615,19 @@ static void clear_gone_places(const struct ic_rebuild *r, struct ic_claim *c)
 
 /* ---- names ---- */
 
-/* Among the claims of KEY there is one that is shown rather than C. */
-static bool is_beaten(const struct ic_rebuild *r, const struct ic_claim *c, struct ic_slice key)
+/* Among the claims of KEY, which is said of C, there is one that is shown rather than C. */
+static bool is_beaten(const struct ic_rebuild *r, const struct ic_claim *c,
+                      const struct ic_claim_key *key)
 {
-    const struct ic_map_node *node = ic_map_find(&r->keys, key);
+    const struct ic_map_node *node = ic_map_find(&r->keys, key->key);
     if (node == NULL) {
         return false;
     }
     IC_LIST_EACH (rival_node, &shown_of(node)->claims) {
         struct ic_claim *rival = IC_CONTAINER(rival_node, struct ic_claim, same_key);
         clear_gone_places(r, rival);
-        if (rival != c && is_better(rival, c) && prevails(rival)) {
+        if (rival != c && would_be_better(rival, ic_claim_votes(rival), c, key->votes) &&
+            prevails(rival)) {
             return true;
         }
     }
@@ -666,7 +661,7 @@ static int choose_key(struct ic_rebuild *r, struct ic_claim *c)
     size_t count = ic_claim_keys(c, key), chosen = 0;
     uint32_t least = c->data < 2 ? c->data : 2;
     while (chosen < count && (chosen == 0 || key[chosen].votes >= least) &&
-           is_beaten(r, c, key[chosen].key)) {
+           is_beaten(r, c, &key[chosen])) {
         chosen++;
     }
     bool fine = chosen < count && (chosen == 0 || key[chosen].votes >= least);

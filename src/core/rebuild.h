@@ -17,8 +17,8 @@
  * chunk that was sealed anew has those of its time. What would not be shown under the key that most
  * say, because that one was set anew, may be under the next one.
  *
- *   vouched for   d functions, and at least two, each have a chunk. (An acknowledged version has
- *                 d + 1 functions if its code has parity.)
+ *   vouched for   d functions each have a chunk, and two say the same key of it. (An acknowledged
+ *                 version has d + 1 functions if its code has parity.)
  *   complete      d chunks, of which some are on the same function; or d is 1 and one function
  *                 alone speaks of it: shown if nothing is vouched for
  *   incomplete    it was being written, or chunks are lost. The newest is given out if there is

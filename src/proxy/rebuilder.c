@@ -27,9 +27,11 @@ enum answer { WAITING, ASKED, ANSWERED, GIVEN_UP };
 
 struct one { /* function */
     enum answer answer;
-    uint64_t asked_ms; /* ASKED: when it was, or could be */
-    uint64_t since_ms; /* an answer before that does not count */
-    bool came;         /* a node of it, since then */
+    uint64_t asked_ms;   /* ASKED: when it was */
+    uint64_t looked_ms;  /* at it last, and of all that time */
+    uint64_t put_off_ms; /* that in which it was not invoked */
+    uint64_t since_ms;   /* an answer before that does not count */
+    bool came;           /* a node of it, since then */
 };
 
 struct ic_rebuilder {
@@ -138,6 +140,7 @@ static bool is_late(const struct ic_rebuilder *r, uint16_t function)
 {
     struct ic_listing l = ic_functions_listing(r->setup.functions, function);
     uint64_t ms = (uint64_t)r->setup.config->invoke_timeout * PATIENCE_INVOKES;
+    l.put_off_ms += r->function[function].put_off_ms;
     return ic_listing_is_late(&l, ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms,
                               now(r) - r->function[function].asked_ms);
 }
@@ -155,10 +158,13 @@ static void give_up(struct ic_rebuilder *r, uint16_t i, const char *reason)
 
 static void give_up_late(struct ic_rebuilder *r, uint16_t i)
 {
-    if (!r->function[i].came) {
-        ic_functions_note_silence(r->setup.functions, i, now(r) - r->function[i].asked_ms);
+    const struct one *f = &r->function[i];
+    uint64_t waited_ms = now(r) - f->asked_ms;
+    bool refused = f->put_off_ms > waited_ms / 2; /* as the platform has said */
+    if (!f->came && !refused) {
+        ic_functions_note_silence(r->setup.functions, i, waited_ms);
     }
-    give_up(r, i, r->function[i].came ? "slow" : "silent");
+    give_up(r, i, f->came ? "slow" : refused ? "refused" : "silent");
 }
 
 /* Nothing was asked of it yet: the platform throttles, or its old node may still be there. */
@@ -173,7 +179,7 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
     struct one *f = &r->function[i];
     if (f->answer == WAITING && r->asked < ASKED_MAX) {
         f->answer = ASKED;
-        f->asked_ms = now(r);
+        f->asked_ms = f->looked_ms = now(r);
         r->asked++;
     }
     if (f->answer != ASKED) {
@@ -194,7 +200,8 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
         give_up_late(r, i);
     } else {
         ic_functions_wake(r->setup.functions, i);
-        f->asked_ms = is_put_off(r, i) ? now(r) : f->asked_ms;
+        f->put_off_ms += is_put_off(r, i) ? now(r) - f->looked_ms : 0;
+        f->looked_ms = now(r);
     }
 }
 

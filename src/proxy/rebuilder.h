@@ -23,10 +23,10 @@
  *   T = max(3 invoke-timeout, 15 s) + memory / 2 MB/s     (defaults: 30 s + 131 s; 10 GB: 87 min)
  *
  * and ASKED_MAX (32) are waited for at a time, twice at most each: 2 ceil(K / 32) T, and what the
- * others need. Before its first node has come, time in which the platform does not invoke it does
- * not count, nor that in which it is put off for strangers, which are heeded for a few seconds
- * after the start. While its list waits for its turn here (clients use all turns for what is
- * refused) only a tenth of the time does: 10 T then.
+ * others need. Only a tenth of the time counts in which, before its first node has come, it is not
+ * invoked (the platform throttles it; it is put off for strangers, which are heeded for a few
+ * seconds after the start), and in which its list waits for its turn here (clients use all turns
+ * for what is refused): 10 T then.
  */
 #ifndef IC_PROXY_REBUILDER_H
 #define IC_PROXY_REBUILDER_H

@@ -1,132 +1,9 @@
-#include "core/rebuild.h"
-
+#include "base/alloc.h"
 #include "base/random.h"
-#include "code/layout.h"
 #include "proto/frame.h"
-#include "proto/link_body.h"
-#include "unit/unit.h"
+#include "unit/rebuild_world.h"
 
 #include <stdio.h>
-#include <string.h>
-
-enum { EPOCH = 100, FUNCTIONS = 12, SERIAL = 7, UNIT = 64 };
-#define ID(n) ((UINT64_C(5) << 40) + (n))
-
-struct owner {
-    struct ic_rebuild *r;
-    uint64_t unwanted, unwanted_bytes;
-    uint32_t gone; /* this serial does not count as there */
-};
-
-static bool holds(void *ctx, uint16_t function, uint32_t serial)
-{
-    (void)function;
-    return serial != ((struct owner *)ctx)->gone;
-}
-
-static void unwanted(void *ctx, uint16_t function, uint32_t serial, uint64_t object_id,
-                     uint16_t chunk, uint64_t cost)
-{
-    (void)object_id;
-    (void)chunk;
-    struct owner *o = ctx;
-    assert_true(function < FUNCTIONS && serial > 0 && cost > 0);
-    o->unwanted++;
-    o->unwanted_bytes += cost;
-}
-
-static void begin(struct owner *o, uint64_t memory_max)
-{
-    *o = (struct owner){0};
-    struct ic_rebuild_settings s = {
-        .seed = 1, .memory_max = memory_max, .holds = holds, .unwanted = unwanted, .ctx = o};
-    o->r = ic_rebuild_new(&s);
-    assert_non_null(o->r);
-}
-
-/* Chunk CHUNK of object ID, version VERSION of KEY: SIZE bytes as 4+2. */
-static struct ic_item seal(uint64_t id, uint64_t version, const char *key, uint64_t size,
-                           uint16_t chunk)
-{
-    struct ic_layout l;
-    ic_layout_init(&l, size, 4, 2, UNIT);
-    return (struct ic_item){.object_id = id,
-                            .chunk = chunk,
-                            .sealed = true,
-                            .written_bytes = l.chunk_length,
-                            .seal = {.chunk_length = l.chunk_length,
-                                     .object_size = size,
-                                     .version = version,
-                                     .unit = UNIT,
-                                     .data = 4,
-                                     .parity = 2,
-                                     .key = ic_slice_str(key)}};
-}
-
-static void give(struct owner *o, uint16_t function, uint32_t serial, struct ic_item item)
-{
-    assert_int_equal(ic_rebuild_item(o->r, function, serial, EPOCH, &item), 0);
-}
-
-/* The next version that is shown. */
-static bool next(struct owner *o, struct ic_rebuilt *v)
-{
-    enum ic_rebuild_next result;
-    while (ic_rebuild_decide_name(o->r) > 0) {
-    }
-    while ((result = ic_rebuild_next(o->r, v)) == IC_REBUILD_HIDDEN) {
-    }
-    return result == IC_REBUILD_SHOWN;
-}
-
-static uint32_t found(const struct ic_rebuilt *v)
-{
-    uint32_t n = 0;
-    for (int i = 0; i < v->data + v->parity; i++) {
-        n += v->place[i].serial != 0;
-    }
-    return n;
-}
-
-/* As seal, of another code. */
-static struct ic_item seal_of(uint64_t id, uint64_t version, const char *key, uint16_t data,
-                              uint16_t parity, uint16_t chunk)
-{
-    struct ic_item item = seal(id, version, key, 1000, chunk);
-    struct ic_layout l;
-    ic_layout_init(&l, 1000, data, parity, UNIT);
-    item.seal.data = data;
-    item.seal.parity = parity;
-    item.seal.chunk_length = item.written_bytes = l.chunk_length;
-    return item;
-}
-
-/* Chunks FIRST .. LAST of an object, each on a function of its own. */
-static void give_chunks(struct owner *o, uint64_t id, uint64_t version, uint16_t first,
-                        uint16_t last)
-{
-    for (uint16_t i = first; i <= last; i++) {
-        give(o, i, SERIAL, seal(id, version, "a", 1000, i));
-    }
-}
-
-/* What "a" shows: an object that has CHUNKS chunks; everything is asked for, and freed. */
-static void check_shown(struct owner *o, uint64_t id, uint32_t chunks)
-{
-    struct ic_rebuilt v;
-    bool shown = false;
-    while (next(o, &v)) {
-        if (ic_slice_equal(v.key, ic_slice_str("a"))) {
-            assert_false(shown);
-            assert_int_equal(v.id, id);
-            assert_int_equal(found(&v), chunks);
-            shown = true;
-        }
-    }
-    assert_true(shown);
-    assert_int_equal(ic_rebuild_stats(o->r).claims, 0);
-    ic_rebuild_free(o->r);
-}
 
 /* A newer version that is half written outdates nothing, whichever is listed first. */
 static void test_newest_complete_version_wins(void **state)
@@ -388,133 +265,6 @@ static void test_contradiction(void **state)
     }
 }
 
-/* A chunk that was sealed anew says when the key expired then: what most say, else the later. */
-static void test_expiry(void **state)
-{
-    (void)state;
-    static const int64_t said[][6] = {{5, 5, 5, 0, 0, 0}, {9, 9, 9, 5, 5, 5}, {1, 9, 9, 9, 1, 9},
-                                      {1, 1, 1, 1, 1, 0}, {0, 0, 0, 0, 0, 1}, {1, 1, 9, 9, 9, 9}};
-    static const int64_t believed[] = {0, 9, 9, 1, 0, 9};
-    for (size_t i = 0; i < sizeof believed / sizeof *believed; i++) {
-        struct owner o;
-        struct ic_rebuilt v;
-        begin(&o, 1 << 20);
-        for (uint16_t c = 0; c < 6; c++) {
-            struct ic_item item = seal(ID(1), ID(2), "a", 1000, c);
-            item.seal.expires_ms = said[i][c];
-            give(&o, c, SERIAL, item);
-        }
-        assert_true(next(&o, &v));
-        assert_int_equal(found(&v), 6);
-        assert_int_equal(v.expires_ms, believed[i]);
-        assert_false(next(&o, &v));
-        ic_rebuild_free(o.r);
-    }
-}
-
-/* Chunk C of one version says the key NAMES[C], ' ' of a chunk that is lost. */
-static void give_names(struct owner *o, const char *names, uint16_t from, int step)
-{
-    for (uint16_t i = 0; i < 6; i++) {
-        uint16_t c = (uint16_t)((from + step * i + 60) % 6);
-        char key[] = {names[c], '\0'};
-        if (names[c] != ' ') {
-            give(o, c, SERIAL, seal(ID(1), ID(2), key, 1000, c));
-        }
-    }
-}
-
-/* A chunk that was sealed anew has the key of its time: what most say, in whatever order. */
-static void test_renamed(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *names, *believed;
-    } t[] = {{"aaabbb", "ab"}, {"aabbbb", "b"}, {"baaaaa", "a"}, {"aabbc ", "ab"},
-             {"abcccc", "c"},  {"a bb c", "b"}, {"aaxbbb", "b"}, {"aaaaxx", "a"}};
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        for (uint16_t turn = 0; turn < 12; turn++) {
-            struct owner o;
-            struct ic_rebuilt v;
-            begin(&o, 1 << 20);
-            give_names(&o, t[i].names, turn % 6, turn < 6 ? 1 : -1);
-            assert_true(next(&o, &v));
-            assert_int_equal(v.key.len, 1);
-            assert_non_null(memchr(t[i].believed, v.key.data[0], strlen(t[i].believed)));
-            assert_int_equal(found(&v), memchr(t[i].names, ' ', 6) == NULL ? 6 : i == 5 ? 4 : 5);
-            assert_false(next(&o, &v));
-            assert_int_equal(o.unwanted, 0);
-            assert_int_equal(ic_rebuild_stats(o.r).memory, 0);
-            ic_rebuild_free(o.r);
-        }
-    }
-}
-
-/* It competes under the name that most say: what is older there gives way, and what is newer there
- * outdates it; under the others nothing does. */
-static void test_renamed_among_others(void **state)
-{
-    (void)state;
-    for (uint16_t turn = 0; turn < 12; turn++) {
-        struct owner o;
-        struct ic_rebuilt v;
-        int shown = 0;
-        begin(&o, 1 << 20);
-        for (uint16_t c = 0; c < 6; c++) {
-            give(&o, c, SERIAL, seal(ID(7), ID(1), "b", 1000, c)); /* what it was renamed to */
-        }
-        give_names(&o, "bbbbaa", turn % 6, turn < 6 ? 1 : -1);
-        for (uint16_t c = 0; c < 6; c++) {
-            give(&o, c, SERIAL, seal(ID(9), ID(3), "a", 1000, c)); /* set anew since */
-        }
-        while (next(&o, &v)) {
-            assert_int_equal(v.id, ic_slice_equal(v.key, ic_slice_str("a")) ? ID(9) : ID(1));
-            assert_int_equal(found(&v), 6);
-            shown++;
-        }
-        assert_int_equal(shown, 2);
-        assert_int_equal(o.unwanted, 6);
-        ic_rebuild_free(o.r);
-    }
-}
-
-/* Functions list in turn: what was renamed from "a", as NAMES say, and what was set there since. */
-static void list_both(struct owner *o, const char *names, uint16_t from, int step)
-{
-    for (uint16_t i = 0; i < 6; i++) {
-        uint16_t c = (uint16_t)((from + step * i + 60) % 6);
-        char key[] = {names[c], '\0'};
-        give(o, c, SERIAL, seal(ID(9), ID(3), "a", 1000, c));
-        give(o, c, SERIAL, seal(ID(1), ID(2), key, 1000, c));
-    }
-}
-
-/* Renamed, and the old name was given another value: both are there, in whatever order they are
- * listed, if two functions say the new name. */
-static void test_renamed_and_set_anew(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"aaabbb", "bbaaaa", "aabbbb", "bbbbbb", "ababab", "aaaaab"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        for (uint16_t turn = 0; turn < 12; turn++) {
-            struct owner o;
-            struct ic_rebuilt v;
-            uint32_t shown = 0, wanted = i == 5 ? 1 : 2;
-            begin(&o, 1 << 20);
-            list_both(&o, names[i], turn % 6, turn < 6 ? 1 : -1);
-            while (next(&o, &v)) {
-                assert_int_equal(v.id, ic_slice_equal(v.key, ic_slice_str("a")) ? ID(9) : ID(1));
-                assert_int_equal(found(&v), 6);
-                shown++;
-            }
-            assert_int_equal(shown, wanted);
-            assert_int_equal(o.unwanted, wanted == 2 ? 0 : 6);
-            assert_int_equal(ic_rebuild_stats(o.r).memory, 0);
-            ic_rebuild_free(o.r);
-        }
-    }
-}
-
 /* What is outdated makes room for all else, however old that is, whether the memory is short or the
  * versions of a key are too many. */
 static void test_outdated_goes_first(void **state)
@@ -540,29 +290,6 @@ static void test_outdated_goes_first(void **state)
         assert_int_equal(o.unwanted, 6 * (VERSIONS - 1));
         ic_rebuild_free(o.r);
     }
-}
-
-/* A function has one vote, however many chunks it says to have, and however often it comes anew. */
-static void test_one_vote_each(void **state)
-{
-    (void)state;
-    struct owner o;
-    struct ic_rebuilt v;
-    begin(&o, 1 << 20);
-    give(&o, 0, SERIAL, seal(ID(1), ID(2), "a", 1000, 0));
-    give(&o, 1, SERIAL, seal(ID(1), ID(2), "a", 1000, 1));
-    for (uint32_t i = 1; i <= 9; i++) {
-        o.gone = SERIAL + i - 1 == SERIAL ? 0 : SERIAL + i - 1;
-        for (uint16_t c = 2; c < 6; c++) {
-            char key[] = {(char)('k' + i), '\0'};
-            give(&o, 9, SERIAL + i, seal(ID(1), ID(2), c == 2 ? "b" : key, 1000, c));
-        }
-    }
-    assert_true(next(&o, &v));
-    assert_true(ic_slice_equal(v.key, ic_slice_str("a")));
-    assert_int_equal(found(&v), 6);
-    assert_false(next(&o, &v));
-    ic_rebuild_free(o.r);
 }
 
 /* An id that is claimed under another key does not become two objects. */
@@ -775,12 +502,7 @@ int main(void)
         leak_test(test_impossible_items),
         leak_test(test_same_chunk_twice),
         leak_test(test_contradiction),
-        leak_test(test_expiry),
-        leak_test(test_renamed),
-        leak_test(test_renamed_among_others),
-        leak_test(test_renamed_and_set_anew),
         leak_test(test_outdated_goes_first),
-        leak_test(test_one_vote_each),
         leak_test(test_stolen_id),
         leak_test(test_flood_of_one_id),
         leak_test(test_memory),
