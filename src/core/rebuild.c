@@ -2,8 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
-#include "core/claim.h"
 #include "core/placement.h"
+#include "core/rebuild_claim.h"
 #include "proto/frame.h"
 #include "proto/link_body.h"
 
@@ -19,16 +19,16 @@ enum {
 struct stored { /* an object id, and what is claimed of it */
     struct ic_map_node node;
     uint64_t id;
-    struct ic_list claims; /* of struct ic_claim, by same_id */
+    struct ic_list claims; /* of struct ic_rebuild_claim, by same_id */
     uint32_t count;
     uint32_t ranked; /* of `claims`, those that have not come out yet */
 };
 
 struct shown { /* a key, and what is claimed to be stored under it */
     struct ic_map_node node;
-    uint64_t floor;          /* older versions are outdated, unless they are another key's */
-    struct ic_list claims;   /* of struct ic_claim, by same_key */
-    struct ic_claim *winner; /* once it is settled; NULL: none */
+    uint64_t floor;        /* older versions are outdated, unless they are another key's */
+    struct ic_list claims; /* of struct ic_rebuild_claim, by same_key */
+    struct ic_rebuild_claim *winner; /* once it is settled; NULL: none */
     uint32_t count, key_len;
     uint32_t ranked; /* of `claims`, those that have not come out yet */
     bool settled;
@@ -37,18 +37,19 @@ struct shown { /* a key, and what is claimed to be stored under it */
 
 struct ic_rebuild {
     struct ic_rebuild_settings settings;
-    struct ic_map ids;       /* of struct stored */
-    struct ic_map keys;      /* of struct shown */
-    struct ic_heap rank;     /* of struct ic_claim: outdated ones first, then the oldest version */
-    struct ic_heap disputed; /* of those that have several names: the newest version first */
-    struct ic_claim *out;    /* given by ic_rebuild_next, freed by the next call */
-    uint64_t floor;          /* the highest version dropped for memory */
+    struct ic_map ids;  /* of struct stored */
+    struct ic_map keys; /* of struct shown */
+    struct ic_heap
+        rank; /* of struct ic_rebuild_claim: outdated ones first, then the oldest version */
+    struct ic_heap disputed;      /* of those that have several names: the newest version first */
+    struct ic_rebuild_claim *out; /* given by ic_rebuild_next, freed by the next call */
+    uint64_t floor;               /* the highest version dropped for memory */
     struct ic_rebuild_stats stats;
 };
 
-static struct ic_claim *claim_of_rank(const struct ic_heap_node *node)
+static struct ic_rebuild_claim *claim_of_rank(const struct ic_heap_node *node)
 {
-    return IC_CONTAINER(node, struct ic_claim, rank);
+    return IC_CONTAINER(node, struct ic_rebuild_claim, rank);
 }
 
 static struct stored *stored_of(const struct ic_map_node *node)
@@ -76,31 +77,31 @@ static bool key_matches(const struct ic_map_node *node, struct ic_slice key)
     return ic_slice_equal(shown_key(shown_of(node)), key);
 }
 
-static bool is_outdated(const struct ic_claim *c)
+static bool is_outdated(const struct ic_rebuild_claim *c)
 {
     return c->version < c->shown->floor;
 }
 
-static bool is_older(const struct ic_claim *a, const struct ic_claim *b)
+static bool is_older(const struct ic_rebuild_claim *a, const struct ic_rebuild_claim *b)
 {
     return a->version != b->version ? a->version < b->version : a->stored->id < b->stored->id;
 }
 
 static bool goes_before(const struct ic_heap_node *a, const struct ic_heap_node *b)
 {
-    const struct ic_claim *x = claim_of_rank(a), *y = claim_of_rank(b);
+    const struct ic_rebuild_claim *x = claim_of_rank(a), *y = claim_of_rank(b);
     return is_outdated(x) != is_outdated(y) ? is_outdated(x) : is_older(x, y);
 }
 
 static bool is_newer(const struct ic_heap_node *a, const struct ic_heap_node *b)
 {
-    return is_older(IC_CONTAINER(b, struct ic_claim, dispute),
-                    IC_CONTAINER(a, struct ic_claim, dispute));
+    return is_older(IC_CONTAINER(b, struct ic_rebuild_claim, dispute),
+                    IC_CONTAINER(a, struct ic_rebuild_claim, dispute));
 }
 
-static uint64_t memory_of(const struct ic_claim *c)
+static uint64_t memory_of(const struct ic_rebuild_claim *c)
 {
-    return ic_claim_memory(c) + sizeof(struct stored) + sizeof(struct shown) + c->key.len +
+    return ic_rebuild_claim_memory(c) + sizeof(struct stored) + sizeof(struct shown) + c->key.len +
            OVERHEAD_BYTES;
 }
 
@@ -126,7 +127,7 @@ static void free_stored(struct ic_map_node *node, void *ctx)
     struct stored *s = stored_of(node);
     struct ic_list *claim;
     while ((claim = ic_list_pop_front(&s->claims)) != NULL) {
-        ic_claim_free(IC_CONTAINER(claim, struct ic_claim, same_id));
+        ic_rebuild_claim_free(IC_CONTAINER(claim, struct ic_rebuild_claim, same_id));
     }
     ic_free(s);
 }
@@ -158,15 +159,16 @@ static bool is_there(const struct ic_rebuild *r, const struct ic_rebuild_place *
     return r->settings.holds(r->settings.ctx, p->function, p->serial);
 }
 
-static void give_up_place(const struct ic_rebuild *r, const struct ic_claim *c, size_t chunk)
+static void give_up_place(const struct ic_rebuild *r, const struct ic_rebuild_claim *c,
+                          size_t chunk)
 {
     r->settings.unwanted(r->settings.ctx, c->place[chunk].function, c->place[chunk].serial,
-                         c->stored->id, (uint16_t)chunk, ic_claim_chunk_cost(c));
+                         c->stored->id, (uint16_t)chunk, ic_rebuild_claim_chunk_cost(c));
 }
 
-static void give_up_chunks(const struct ic_rebuild *r, const struct ic_claim *c)
+static void give_up_chunks(const struct ic_rebuild *r, const struct ic_rebuild_claim *c)
 {
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         if (c->place[i].serial != 0) {
             give_up_place(r, c, i);
         }
@@ -178,17 +180,17 @@ static void give_up_chunks(const struct ic_rebuild *r, const struct ic_claim *c)
  * it has others of this version and FUNCTION has none: several chunks are on one function if a lost
  * one came back where another has been put meanwhile, or if that is a lie.
  */
-static bool gives_way(const struct ic_rebuild *r, const struct ic_claim *c, uint16_t chunk,
+static bool gives_way(const struct ic_rebuild *r, const struct ic_rebuild_claim *c, uint16_t chunk,
                       uint16_t function)
 {
     const struct ic_rebuild_place *place = &c->place[chunk];
-    return !is_there(r, place) ||
-           (ic_claim_places_on(c, place->function) > 1 && ic_claim_places_on(c, function) == 0);
+    return !is_there(r, place) || (ic_rebuild_claim_places_on(c, place->function) > 1 &&
+                                   ic_rebuild_claim_places_on(c, function) == 0);
 }
 
 /* Instance SERIAL of FUNCTION has the chunk that ITEM names, unless (*TAKEN false) another one that
  * counts as there has. */
-static int take_place(const struct ic_rebuild *r, struct ic_claim *c, uint16_t function,
+static int take_place(const struct ic_rebuild *r, struct ic_rebuild_claim *c, uint16_t function,
                       uint32_t serial, const struct ic_item *item, bool *taken)
 {
     uint16_t chunk = item->chunk;
@@ -205,47 +207,47 @@ static int take_place(const struct ic_rebuild *r, struct ic_claim *c, uint16_t f
         if (is_there(r, place)) {
             give_up_place(r, c, chunk);
         }
-        ic_claim_clear(c, chunk);
+        ic_rebuild_claim_clear(c, chunk);
     }
-    return ic_claim_set(c, chunk, function, serial, &item->seal);
+    return ic_rebuild_claim_set(c, chunk, function, serial, &item->seal);
 }
 
 /* ---- ranks ------------------------------------------------------------------ */
 
-static bool is_complete(const struct ic_claim *c)
+static bool is_complete(const struct ic_rebuild_claim *c)
 {
     return c->seen >= c->data;
 }
 
 /* By d functions, and its key not by one alone: VOTES say that. */
-static int rank_of(const struct ic_claim *c, uint32_t votes)
+static int rank_of(const struct ic_rebuild_claim *c, uint32_t votes)
 {
     return is_complete(c) + (c->functions >= c->data && votes > 1);
 }
 
-static bool is_vouched_for(const struct ic_claim *c)
+static bool is_vouched_for(const struct ic_rebuild_claim *c)
 {
-    return c->functions >= c->data && ic_claim_votes(c) > 1;
+    return c->functions >= c->data && ic_rebuild_claim_votes(c) > 1;
 }
 
 /* So many functions speak of it under its key that what is older is outdated. */
-static bool is_certain(const struct ic_claim *c)
+static bool is_certain(const struct ic_rebuild_claim *c)
 {
-    uint32_t votes = ic_claim_votes(c);
+    uint32_t votes = ic_rebuild_claim_votes(c);
     return votes >= c->data && votes > 1;
 }
 
 /* A is, of some key, if A_VOTES functions say that. */
-static bool would_be_better(const struct ic_claim *a, uint32_t a_votes, const struct ic_claim *b,
-                            uint32_t b_votes)
+static bool would_be_better(const struct ic_rebuild_claim *a, uint32_t a_votes,
+                            const struct ic_rebuild_claim *b, uint32_t b_votes)
 {
     int rank_a = rank_of(a, a_votes), rank_b = rank_of(b, b_votes);
     return rank_a != rank_b ? rank_a > rank_b : a->version > b->version;
 }
 
-static bool is_better(const struct ic_claim *a, const struct ic_claim *b)
+static bool is_better(const struct ic_rebuild_claim *a, const struct ic_rebuild_claim *b)
 {
-    return would_be_better(a, ic_claim_votes(a), b, ic_claim_votes(b));
+    return would_be_better(a, ic_rebuild_claim_votes(a), b, ic_rebuild_claim_votes(b));
 }
 
 /* ---- claims ----------------------------------------------------------------- */
@@ -266,7 +268,7 @@ static void forget_shown_if_empty(struct ic_rebuild *r, struct shown *k)
     }
 }
 
-static void unrank(struct ic_rebuild *r, struct ic_claim *c)
+static void unrank(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     r->stats.claims--;
     c->shown->ranked--;
@@ -276,7 +278,7 @@ static void unrank(struct ic_rebuild *r, struct ic_claim *c)
 }
 
 /* It is unranked. Its key stays, for what takes its place; see forget_shown_if_empty. */
-static void free_claim(struct ic_rebuild *r, struct ic_claim *c)
+static void free_claim(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     r->stats.memory -= memory_of(c);
     ic_list_remove(&c->same_id);
@@ -284,11 +286,11 @@ static void free_claim(struct ic_rebuild *r, struct ic_claim *c)
     c->shown->count--;
     c->stored->count--;
     forget_stored_if_empty(r, c->stored);
-    ic_claim_free(c);
+    ic_rebuild_claim_free(c);
 }
 
 /* Its key stays. */
-static void drop_claim(struct ic_rebuild *r, struct ic_claim *c)
+static void drop_claim(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     give_up_chunks(r, c);
     unrank(r, c);
@@ -296,11 +298,11 @@ static void drop_claim(struct ic_rebuild *r, struct ic_claim *c)
 }
 
 /* The claim of S that SEAL agrees with, or NULL. */
-static struct ic_claim *find_claim(const struct stored *s, const struct ic_seal *seal)
+static struct ic_rebuild_claim *find_claim(const struct stored *s, const struct ic_seal *seal)
 {
     IC_LIST_EACH (node, &s->claims) {
-        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_id);
-        if (ic_claim_agrees(c, seal)) {
+        struct ic_rebuild_claim *c = IC_CONTAINER(node, struct ic_rebuild_claim, same_id);
+        if (ic_rebuild_claim_agrees(c, seal)) {
             return c;
         }
     }
@@ -349,7 +351,7 @@ static struct shown *need_shown(struct ic_rebuild *r, struct ic_slice key)
 }
 
 /* C competes for K from now on. */
-static void add_to_key(struct shown *k, struct ic_claim *c)
+static void add_to_key(struct shown *k, struct ic_rebuild_claim *c)
 {
     ic_list_push_back(&k->claims, &c->same_key);
     c->shown = k;
@@ -359,9 +361,9 @@ static void add_to_key(struct shown *k, struct ic_claim *c)
 
 /* IC_ENOMEM: *OUT is NULL. No place is taken yet. */
 static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
-                      const struct ic_seal *seal, struct ic_claim **out)
+                      const struct ic_seal *seal, struct ic_rebuild_claim **out)
 {
-    struct ic_claim *c = ic_claim_new(seal, shown_key(k));
+    struct ic_rebuild_claim *c = ic_rebuild_claim_new(seal, shown_key(k));
     *out = NULL;
     if (c == NULL) {
         return IC_ENOMEM;
@@ -369,7 +371,7 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
     c->stored = s;
     c->shown = k;
     if (ic_heap_insert(&r->rank, &c->rank) < 0) {
-        ic_claim_free(c);
+        ic_rebuild_claim_free(c);
         return IC_ENOMEM;
     }
     ic_list_push_back(&s->claims, &c->same_id);
@@ -383,11 +385,12 @@ static int make_claim(struct ic_rebuild *r, struct stored *s, struct shown *k,
 }
 
 /* FUNCTION says something else of S than C does, or C is NULL and it says something. */
-static bool says_otherwise(const struct stored *s, const struct ic_claim *c, uint16_t function)
+static bool says_otherwise(const struct stored *s, const struct ic_rebuild_claim *c,
+                           uint16_t function)
 {
     IC_LIST_EACH (node, &s->claims) {
-        const struct ic_claim *other = IC_CONTAINER(node, struct ic_claim, same_id);
-        if (other != c && ic_claim_places_on(other, function) > 0) {
+        const struct ic_rebuild_claim *other = IC_CONTAINER(node, struct ic_rebuild_claim, same_id);
+        if (other != c && ic_rebuild_claim_places_on(other, function) > 0) {
             return true;
         }
     }
@@ -395,7 +398,7 @@ static bool says_otherwise(const struct stored *s, const struct ic_claim *c, uin
 }
 
 /* The worse of the two, of one key; A may be NULL. */
-static struct ic_claim *worse(struct ic_claim *a, struct ic_claim *b)
+static struct ic_rebuild_claim *worse(struct ic_rebuild_claim *a, struct ic_rebuild_claim *b)
 {
     if (a == NULL || is_outdated(a) != is_outdated(b)) {
         return a == NULL || is_outdated(b) ? b : a;
@@ -406,14 +409,14 @@ static struct ic_claim *worse(struct ic_claim *a, struct ic_claim *b)
 
 /* The claim of K that another one may replace: the worst of FUNCTION's own if these are too many,
  * else of all that are not certain. NULL: there is room, or (*FULL) no such claim. */
-static struct ic_claim *find_worst(const struct shown *k, uint16_t function, bool *full)
+static struct ic_rebuild_claim *find_worst(const struct shown *k, uint16_t function, bool *full)
 {
-    struct ic_claim *own = NULL, *any = NULL;
+    struct ic_rebuild_claim *own = NULL, *any = NULL;
     uint32_t alone = 0;
     if (k->count >= ALONE_MAX) {
         IC_LIST_EACH (node, &k->claims) {
-            struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
-            if (ic_claim_is_of(c, function)) {
+            struct ic_rebuild_claim *c = IC_CONTAINER(node, struct ic_rebuild_claim, same_key);
+            if (ic_rebuild_claim_is_of(c, function)) {
                 own = worse(own, c);
                 alone++;
             }
@@ -428,7 +431,7 @@ static struct ic_claim *find_worst(const struct shown *k, uint16_t function, boo
 static bool make_room(struct ic_rebuild *r, struct shown *k, uint16_t function, uint64_t version)
 {
     bool full;
-    struct ic_claim *worst = find_worst(k, function, &full);
+    struct ic_rebuild_claim *worst = find_worst(k, function, &full);
     if (worst != NULL && worst->version < version) {
         drop_claim(r, worst);
         return true;
@@ -439,9 +442,9 @@ static bool make_room(struct ic_rebuild *r, struct shown *k, uint16_t function, 
 /* The claim of S, which the caller keeps, that SEAL belongs to, made if need be; *OUT NULL: it is
  * not wanted. */
 static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
-                      const struct ic_seal *seal, struct ic_claim **out)
+                      const struct ic_seal *seal, struct ic_rebuild_claim **out)
 {
-    struct ic_claim *c = find_claim(s, seal);
+    struct ic_rebuild_claim *c = find_claim(s, seal);
     *out = NULL;
     if (says_otherwise(s, c, function)) {
         return 0;
@@ -461,7 +464,7 @@ static int need_claim(struct ic_rebuild *r, struct stored *s, uint16_t function,
 }
 
 static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const struct ic_seal *seal,
-                   struct ic_claim **out)
+                   struct ic_rebuild_claim **out)
 {
     struct stored *s = need_stored(r, id);
     if (s == NULL) {
@@ -474,7 +477,7 @@ static int sort_in(struct ic_rebuild *r, uint16_t function, uint64_t id, const s
     return result;
 }
 
-static void insert_again(struct ic_rebuild *r, struct ic_claim *c)
+static void insert_again(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     int result = ic_heap_insert(&r->rank, &c->rank);
     (void)result; /* it was in there */
@@ -483,7 +486,7 @@ static void insert_again(struct ic_rebuild *r, struct ic_claim *c)
 
 /* C is its key's for certain: the memory of what is older there is needed first. Nothing goes
  * before all has been heard: it may be another key's. */
-static void outdate_others(struct ic_rebuild *r, const struct ic_claim *c)
+static void outdate_others(struct ic_rebuild *r, const struct ic_rebuild_claim *c)
 {
     struct shown *k = c->shown;
     struct ic_list outdated;
@@ -493,7 +496,7 @@ static void outdate_others(struct ic_rebuild *r, const struct ic_claim *c)
     }
     ic_list_init(&outdated);
     IC_LIST_EACH (node, &k->claims) {
-        struct ic_claim *other = IC_CONTAINER(node, struct ic_claim, same_key);
+        struct ic_rebuild_claim *other = IC_CONTAINER(node, struct ic_rebuild_claim, same_key);
         if (other->version >= floor && other->version < c->version) {
             ic_heap_remove(&r->rank, &other->rank);
             ic_list_remove(node);
@@ -502,7 +505,7 @@ static void outdate_others(struct ic_rebuild *r, const struct ic_claim *c)
     }
     k->floor = c->version;
     IC_LIST_EACH (node, &outdated) {
-        insert_again(r, IC_CONTAINER(node, struct ic_claim, same_key));
+        insert_again(r, IC_CONTAINER(node, struct ic_rebuild_claim, same_key));
     }
     ic_list_move_all(&outdated, &k->claims);
 }
@@ -521,7 +524,7 @@ static void refuse_item(const struct ic_rebuild *r, uint16_t function, uint32_t 
 static void drop_oldest(struct ic_rebuild *r)
 {
     while (r->stats.memory > r->settings.memory_max) {
-        struct ic_claim *c = claim_of_rank(ic_heap_first(&r->rank));
+        struct ic_rebuild_claim *c = claim_of_rank(ic_heap_first(&r->rank));
         struct shown *k = c->shown;
         if (!is_outdated(c)) {
             r->floor = c->version;
@@ -534,13 +537,13 @@ static void drop_oldest(struct ic_rebuild *r)
 
 /* Instance SERIAL of FUNCTION has the chunk of C that ITEM names, unless (*TAKEN false) another one
  * has. */
-static int add_chunk(struct ic_rebuild *r, struct ic_claim *c, uint16_t function, uint32_t serial,
-                     const struct ic_item *item, bool *taken)
+static int add_chunk(struct ic_rebuild *r, struct ic_rebuild_claim *c, uint16_t function,
+                     uint32_t serial, const struct ic_item *item, bool *taken)
 {
     uint64_t before = memory_of(c);
     int result = take_place(r, c, function, serial, item, taken);
     r->stats.memory += memory_of(c) - before;
-    if (result == 0 && ic_claim_is_disputed(c) && c->dispute.place == 0) {
+    if (result == 0 && ic_rebuild_claim_is_disputed(c) && c->dispute.place == 0) {
         result = ic_heap_insert(&r->disputed, &c->dispute);
     }
     if (result == 0 && is_certain(c)) {
@@ -554,10 +557,10 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 {
     assert(serial != 0);
     r->stats.items++;
-    struct ic_claim *c = NULL;
+    struct ic_rebuild_claim *c = NULL;
     bool taken = false;
     int result = 0;
-    if (!ic_claim_is_possible(item, epoch)) {
+    if (!ic_rebuild_claim_is_possible(item, epoch)) {
         r->stats.impossible += item->sealed;
     } else if (item->seal.version > r->floor) {
         result = sort_in(r, function, item->object_id, &item->seal, &c);
@@ -572,7 +575,7 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
         refuse_item(r, function, serial, item);
         return 0;
     }
-    r->stats.bytes += ic_claim_chunk_cost(c);
+    r->stats.bytes += ic_rebuild_claim_chunk_cost(c);
     drop_oldest(r);
     return 0;
 }
@@ -580,22 +583,23 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 /* ---- the outcome ------------------------------------------------------------ */
 
 /* As many functions say A as say B, and as many chunks there are of it, or more. */
-static bool is_as_likely(const struct ic_claim *a, const struct ic_claim *b)
+static bool is_as_likely(const struct ic_rebuild_claim *a, const struct ic_rebuild_claim *b)
 {
     return a->functions != b->functions ? a->functions > b->functions : a->seen >= b->seen;
 }
 
 /* It is more likely than each that contradicts it: of its id, or of its key and version. */
-static bool prevails(const struct ic_claim *c)
+static bool prevails(const struct ic_rebuild_claim *c)
 {
     IC_LIST_EACH (node, &c->shown->claims) {
-        const struct ic_claim *rival = IC_CONTAINER(node, struct ic_claim, same_key);
+        const struct ic_rebuild_claim *rival =
+            IC_CONTAINER(node, struct ic_rebuild_claim, same_key);
         if (rival != c && rival->version == c->version && is_as_likely(rival, c)) {
             return false;
         }
     }
     IC_LIST_EACH (node, &c->stored->claims) {
-        const struct ic_claim *rival = IC_CONTAINER(node, struct ic_claim, same_id);
+        const struct ic_rebuild_claim *rival = IC_CONTAINER(node, struct ic_rebuild_claim, same_id);
         if (rival != c && is_as_likely(rival, c)) {
             return false;
         }
@@ -604,11 +608,11 @@ static bool prevails(const struct ic_claim *c)
 }
 
 /* Their instances are gone since they were listed. */
-static void clear_gone_places(const struct ic_rebuild *r, struct ic_claim *c)
+static void clear_gone_places(const struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         if (c->place[i].serial != 0 && !is_there(r, &c->place[i])) {
-            ic_claim_clear(c, i);
+            ic_rebuild_claim_clear(c, i);
         }
     }
 }
@@ -616,17 +620,18 @@ static void clear_gone_places(const struct ic_rebuild *r, struct ic_claim *c)
 /* ---- names ---- */
 
 /* Among the claims of KEY, which is said of C, there is one that is shown rather than C. */
-static bool is_beaten(const struct ic_rebuild *r, const struct ic_claim *c,
-                      const struct ic_claim_key *key)
+static bool is_beaten(const struct ic_rebuild *r, const struct ic_rebuild_claim *c,
+                      const struct ic_rebuild_claim_key *key)
 {
     const struct ic_map_node *node = ic_map_find(&r->keys, key->key);
     if (node == NULL) {
         return false;
     }
     IC_LIST_EACH (rival_node, &shown_of(node)->claims) {
-        struct ic_claim *rival = IC_CONTAINER(rival_node, struct ic_claim, same_key);
+        struct ic_rebuild_claim *rival =
+            IC_CONTAINER(rival_node, struct ic_rebuild_claim, same_key);
         clear_gone_places(r, rival);
-        if (rival != c && would_be_better(rival, ic_claim_votes(rival), c, key->votes) &&
+        if (rival != c && would_be_better(rival, ic_rebuild_claim_votes(rival), c, key->votes) &&
             prevails(rival)) {
             return true;
         }
@@ -635,14 +640,14 @@ static bool is_beaten(const struct ic_rebuild *r, const struct ic_claim *c,
 }
 
 /* C is a claim of KEY from now on. */
-static int move_claim(struct ic_rebuild *r, struct ic_claim *c, struct ic_slice key)
+static int move_claim(struct ic_rebuild *r, struct ic_rebuild_claim *c, struct ic_slice key)
 {
     struct shown *from = c->shown, *to = need_shown(r, key);
     if (to == NULL) {
         return IC_ENOMEM;
     }
     ic_heap_remove(&r->rank, &c->rank);
-    ic_claim_believe(c, shown_key(to));
+    ic_rebuild_claim_believe(c, shown_key(to));
     ic_list_remove(&c->same_key);
     from->count--;
     from->ranked--;
@@ -655,10 +660,10 @@ static int move_claim(struct ic_rebuild *r, struct ic_claim *c, struct ic_slice 
 /* The key that most functions say; or, where it would not be shown under that one, the next one
  * that more than one function says (of which it may be the truth that it was renamed to that,
  * before the other key was set anew). One is enough where one chunk is. */
-static int choose_key(struct ic_rebuild *r, struct ic_claim *c)
+static int choose_key(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
-    struct ic_claim_key key[IC_CLAIM_NAMES_MAX];
-    size_t count = ic_claim_keys(c, key), chosen = 0;
+    struct ic_rebuild_claim_key key[IC_REBUILD_NAMES_MAX];
+    size_t count = ic_rebuild_claim_keys(c, key), chosen = 0;
     uint32_t least = c->data < 2 ? c->data : 2;
     while (chosen < count && (chosen == 0 || key[chosen].votes >= least) &&
            is_beaten(r, c, &key[chosen])) {
@@ -669,7 +674,7 @@ static int choose_key(struct ic_rebuild *r, struct ic_claim *c)
     if (!ic_slice_equal(name, c->key)) {
         return move_claim(r, c, name);
     }
-    ic_claim_believe(c, c->key);
+    ic_rebuild_claim_believe(c, c->key);
     return 0;
 }
 
@@ -679,7 +684,7 @@ int ic_rebuild_decide_name(struct ic_rebuild *r)
     if (node == NULL) {
         return 0;
     }
-    struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, dispute);
+    struct ic_rebuild_claim *c = IC_CONTAINER(node, struct ic_rebuild_claim, dispute);
     ic_heap_remove(&r->disputed, node);
     clear_gone_places(r, c);
     int result = choose_key(r, c);
@@ -693,11 +698,11 @@ static void settle(const struct ic_rebuild *r, struct shown *k)
 {
     k->settled = true;
     IC_LIST_EACH (node, &k->claims) {
-        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
+        struct ic_rebuild_claim *c = IC_CONTAINER(node, struct ic_rebuild_claim, same_key);
         clear_gone_places(r, c);
     }
     IC_LIST_EACH (node, &k->claims) {
-        struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, same_key);
+        struct ic_rebuild_claim *c = IC_CONTAINER(node, struct ic_rebuild_claim, same_key);
         if ((k->winner == NULL || is_better(c, k->winner)) && prevails(c)) {
             k->winner = c;
         }
@@ -705,7 +710,7 @@ static void settle(const struct ic_rebuild *r, struct shown *k)
 }
 
 /* It is compared with those of its key and those of its id: it stays until all these are out. */
-static void free_if_done(struct ic_rebuild *r, struct ic_claim *c)
+static void free_if_done(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     struct shown *k = c->shown;
     if (k->ranked == 0 && c->stored->ranked == 0) {
@@ -715,7 +720,7 @@ static void free_if_done(struct ic_rebuild *r, struct ic_claim *c)
 }
 
 /* C has come out. */
-static void free_done(struct ic_rebuild *r, struct ic_claim *c)
+static void free_done(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     struct shown *k = c->shown;
     struct stored *s = c->stored;
@@ -723,12 +728,12 @@ static void free_done(struct ic_rebuild *r, struct ic_claim *c)
     s->count++;
     if (k->ranked == 0) {
         IC_LIST_EACH (node, &k->claims) {
-            free_if_done(r, IC_CONTAINER(node, struct ic_claim, same_key));
+            free_if_done(r, IC_CONTAINER(node, struct ic_rebuild_claim, same_key));
         }
     }
     if (s->ranked == 0) {
         IC_LIST_EACH (node, &s->claims) {
-            free_if_done(r, IC_CONTAINER(node, struct ic_claim, same_id));
+            free_if_done(r, IC_CONTAINER(node, struct ic_rebuild_claim, same_id));
         }
     }
     k->count--;
@@ -737,7 +742,7 @@ static void free_done(struct ic_rebuild *r, struct ic_claim *c)
     forget_stored_if_empty(r, s);
 }
 
-static struct ic_rebuilt describe(const struct ic_claim *c)
+static struct ic_rebuilt describe(const struct ic_rebuild_claim *c)
 {
     return (struct ic_rebuilt){
         .key = shown_key(c->shown),
@@ -745,7 +750,7 @@ static struct ic_rebuilt describe(const struct ic_claim *c)
         .version = c->version,
         .size = c->size,
         .chunk_length = c->chunk_length,
-        .chunk_cost = ic_claim_chunk_cost(c),
+        .chunk_cost = ic_rebuild_claim_chunk_cost(c),
         .expires_ms = c->expires_ms,
         .unit = c->unit,
         .data = c->data,
@@ -764,7 +769,7 @@ enum ic_rebuild_next ic_rebuild_next(struct ic_rebuild *r, struct ic_rebuilt *ou
     if (node == NULL) {
         return IC_REBUILD_END;
     }
-    struct ic_claim *c = claim_of_rank(node);
+    struct ic_rebuild_claim *c = claim_of_rank(node);
     struct shown *k = c->shown;
     unrank(r, c);
     if (!k->settled) {

@@ -13,9 +13,9 @@
  *               '------------------ first; the chunks of its other claims are condemned
  *
  * A claim is what agreeing seals say of one stored version: its id, version, size, unit and code,
- * and the length of its key (core/claim.h). Its key and its expiry are what most functions say: a
- * chunk that was sealed anew has those of its time. What would not be shown under the key that most
- * say, because that one was set anew, may be under the next one.
+ * and the length of its key (core/rebuild_claim.h). Its key and its expiry are what most functions
+ * say: a chunk that was sealed anew has those of its time. What would not be shown under the key
+ * that most say, because that one was set anew, may be under the next one.
  *
  *   vouched for   d functions each have a chunk, and two say the same key of it. (An acknowledged
  *                 version has d + 1 functions if its code has parity.)
@@ -80,7 +80,7 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 struct ic_rebuild_place {
     uint32_t serial; /* 0: no instance has listed that chunk */
     uint16_t function;
-    uint8_t name; /* core/claim.h's */
+    uint8_t name; /* core/rebuild_claim.h's */
 };
 
 /* One stored version and the only key it is known under: the one it was stored with, or that it had

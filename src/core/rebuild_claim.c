@@ -1,4 +1,4 @@
-#include "core/claim.h"
+#include "core/rebuild_claim.h"
 
 #include "base/alloc.h"
 #include "code/layout.h"
@@ -10,23 +10,23 @@
 enum { EPOCH_SHIFT = 40 }; /* ids and versions: epoch (24 bits) | counter (40 bits) */
 #define OBJECT_BYTES_MAX (UINT64_C(1) << 50)
 
-struct ic_claim_name {
-    struct ic_claim_name *next;
+struct ic_rebuild_claim_name {
+    struct ic_rebuild_claim_name *next;
     int64_t expires_ms;
     uint8_t tag;
     uint8_t key[]; /* as long as the claim's */
 };
 
 struct votes { /* by tag */
-    uint16_t of[IC_CLAIM_NAMES_MAX];
+    uint16_t of[IC_REBUILD_NAMES_MAX];
 };
 
 /* ---- life ------------------------------------------------------------------- */
 
-struct ic_claim *ic_claim_new(const struct ic_seal *seal, struct ic_slice key)
+struct ic_rebuild_claim *ic_rebuild_claim_new(const struct ic_seal *seal, struct ic_slice key)
 {
     size_t chunks = (size_t)seal->data + seal->parity;
-    struct ic_claim *c = ic_calloc(1, sizeof *c + chunks * sizeof c->place[0]);
+    struct ic_rebuild_claim *c = ic_calloc(1, sizeof *c + chunks * sizeof c->place[0]);
     if (c == NULL) {
         return NULL;
     }
@@ -43,17 +43,17 @@ struct ic_claim *ic_claim_new(const struct ic_seal *seal, struct ic_slice key)
     return c;
 }
 
-void ic_claim_free(struct ic_claim *c)
+void ic_rebuild_claim_free(struct ic_rebuild_claim *c)
 {
     while (c->others != NULL) {
-        struct ic_claim_name *name = c->others;
+        struct ic_rebuild_claim_name *name = c->others;
         c->others = name->next;
         ic_free(name);
     }
     ic_free(c);
 }
 
-bool ic_claim_is_possible(const struct ic_item *item, uint32_t epoch)
+bool ic_rebuild_claim_is_possible(const struct ic_item *item, uint32_t epoch)
 {
     const struct ic_seal *s = &item->seal;
     if (!item->sealed || s->data == 0 || (size_t)s->data + s->parity > IC_PLACEMENT_MAX ||
@@ -69,21 +69,21 @@ bool ic_claim_is_possible(const struct ic_item *item, uint32_t epoch)
 }
 
 /* Chunk length and cost follow from the rest. */
-bool ic_claim_agrees(const struct ic_claim *c, const struct ic_seal *seal)
+bool ic_rebuild_claim_agrees(const struct ic_rebuild_claim *c, const struct ic_seal *seal)
 {
     return c->version == seal->version && c->size == seal->object_size && c->unit == seal->unit &&
            c->data == seal->data && c->parity == seal->parity && c->key.len == seal->key.len;
 }
 
-uint64_t ic_claim_chunk_cost(const struct ic_claim *c)
+uint64_t ic_rebuild_claim_chunk_cost(const struct ic_rebuild_claim *c)
 {
     return ic_chunk_cost(c->chunk_length, c->unit, c->key.len);
 }
 
-uint64_t ic_claim_memory(const struct ic_claim *c)
+uint64_t ic_rebuild_claim_memory(const struct ic_rebuild_claim *c)
 {
-    uint64_t bytes = sizeof *c + ic_claim_chunks(c) * sizeof c->place[0];
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    uint64_t bytes = sizeof *c + ic_rebuild_claim_chunks(c) * sizeof c->place[0];
+    for (const struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         bytes += sizeof *name + c->key.len;
     }
     return bytes;
@@ -92,9 +92,10 @@ uint64_t ic_claim_memory(const struct ic_claim *c)
 /* ---- names ------------------------------------------------------------------ */
 
 /* The first place of FUNCTION, or NULL. */
-static const struct ic_rebuild_place *first_place(const struct ic_claim *c, uint16_t function)
+static const struct ic_rebuild_place *first_place(const struct ic_rebuild_claim *c,
+                                                  uint16_t function)
 {
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         if (c->place[i].serial != 0 && c->place[i].function == function) {
             return &c->place[i];
         }
@@ -102,10 +103,10 @@ static const struct ic_rebuild_place *first_place(const struct ic_claim *c, uint
     return NULL;
 }
 
-static struct votes count_votes(const struct ic_claim *c)
+static struct votes count_votes(const struct ic_rebuild_claim *c)
 {
     struct votes votes = {0};
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         const struct ic_rebuild_place *place = &c->place[i];
         if (place->serial != 0 && first_place(c, place->function) == place) {
             votes.of[place->name]++;
@@ -114,7 +115,8 @@ static struct votes count_votes(const struct ic_claim *c)
     return votes;
 }
 
-static struct ic_slice key_of(const struct ic_claim *c, const struct ic_claim_name *name)
+static struct ic_slice key_of(const struct ic_rebuild_claim *c,
+                              const struct ic_rebuild_claim_name *name)
 {
     return ic_slice(name->key, c->key.len);
 }
@@ -125,13 +127,13 @@ static bool is_later(int64_t a_ms, int64_t b_ms)
 }
 
 /* The name that SEAL says, if it is known: *TAG. */
-static bool find_name(const struct ic_claim *c, const struct ic_seal *seal, uint8_t *tag)
+static bool find_name(const struct ic_rebuild_claim *c, const struct ic_seal *seal, uint8_t *tag)
 {
     if (c->expires_ms == seal->expires_ms && ic_slice_equal(c->key, seal->key)) {
         *tag = c->tag;
         return true;
     }
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    for (const struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         if (name->expires_ms == seal->expires_ms && ic_slice_equal(key_of(c, name), seal->key)) {
             *tag = name->tag;
             return true;
@@ -140,11 +142,11 @@ static bool find_name(const struct ic_claim *c, const struct ic_seal *seal, uint
     return false;
 }
 
-static uint8_t unused_tag(const struct ic_claim *c)
+static uint8_t unused_tag(const struct ic_rebuild_claim *c)
 {
     struct votes used = {0};
     used.of[c->tag] = 1;
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    for (const struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         used.of[name->tag] = 1;
     }
     uint8_t tag = 0;
@@ -155,12 +157,12 @@ static uint8_t unused_tag(const struct ic_claim *c)
 }
 
 /* What nobody says any more. */
-static void forget_names(struct ic_claim *c)
+static void forget_names(struct ic_rebuild_claim *c)
 {
     struct votes votes = count_votes(c);
-    struct ic_claim_name **at = &c->others;
+    struct ic_rebuild_claim_name **at = &c->others;
     while (*at != NULL) {
-        struct ic_claim_name *name = *at;
+        struct ic_rebuild_claim_name *name = *at;
         if (votes.of[name->tag] == 0) {
             *at = name->next;
             ic_free(name);
@@ -170,17 +172,17 @@ static void forget_names(struct ic_claim *c)
     }
 }
 
-static int need_name(struct ic_claim *c, const struct ic_seal *seal, uint8_t *tag)
+static int need_name(struct ic_rebuild_claim *c, const struct ic_seal *seal, uint8_t *tag)
 {
     if (find_name(c, seal, tag)) {
         return 0;
     }
     forget_names(c);
-    struct ic_claim_name *name = ic_malloc(sizeof *name + c->key.len);
+    struct ic_rebuild_claim_name *name = ic_malloc(sizeof *name + c->key.len);
     if (name == NULL) {
         return IC_ENOMEM;
     }
-    *name = (struct ic_claim_name){
+    *name = (struct ic_rebuild_claim_name){
         .next = c->others, .expires_ms = seal->expires_ms, .tag = unused_tag(c)};
     if (c->key.len > 0) {
         memcpy(name->key, seal->key.data, c->key.len);
@@ -192,22 +194,22 @@ static int need_name(struct ic_claim *c, const struct ic_seal *seal, uint8_t *ta
 
 /* ---- places ----------------------------------------------------------------- */
 
-uint32_t ic_claim_places_on(const struct ic_claim *c, uint16_t function)
+uint32_t ic_rebuild_claim_places_on(const struct ic_rebuild_claim *c, uint16_t function)
 {
     uint32_t count = 0;
-    for (size_t i = 0; i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         count += c->place[i].serial != 0 && c->place[i].function == function;
     }
     return count;
 }
 
-bool ic_claim_is_of(const struct ic_claim *c, uint16_t function)
+bool ic_rebuild_claim_is_of(const struct ic_rebuild_claim *c, uint16_t function)
 {
     return c->functions == 1 && c->lone == function;
 }
 
-int ic_claim_set(struct ic_claim *c, uint16_t chunk, uint16_t function, uint32_t serial,
-                 const struct ic_seal *seal)
+int ic_rebuild_claim_set(struct ic_rebuild_claim *c, uint16_t chunk, uint16_t function,
+                         uint32_t serial, const struct ic_seal *seal)
 {
     assert(c->place[chunk].serial == 0 && serial != 0);
     const struct ic_rebuild_place *before = first_place(c, function);
@@ -228,14 +230,14 @@ int ic_claim_set(struct ic_claim *c, uint16_t chunk, uint16_t function, uint32_t
     return 0;
 }
 
-void ic_claim_clear(struct ic_claim *c, size_t chunk)
+void ic_rebuild_claim_clear(struct ic_rebuild_claim *c, size_t chunk)
 {
     c->place[chunk].serial = 0;
     c->seen--;
     if (first_place(c, c->place[chunk].function) == NULL) {
         c->functions--;
     }
-    for (size_t i = 0; c->functions == 1 && i < ic_claim_chunks(c); i++) {
+    for (size_t i = 0; c->functions == 1 && i < ic_rebuild_claim_chunks(c); i++) {
         c->lone = c->place[i].serial != 0 ? c->place[i].function : c->lone;
     }
 }
@@ -243,16 +245,17 @@ void ic_claim_clear(struct ic_claim *c, size_t chunk)
 /* ---- votes ------------------------------------------------------------------ */
 
 /* For KEY, with whatever expiry. */
-static uint32_t votes_for(const struct ic_claim *c, const struct votes *votes, struct ic_slice key)
+static uint32_t votes_for(const struct ic_rebuild_claim *c, const struct votes *votes,
+                          struct ic_slice key)
 {
     uint32_t count = ic_slice_equal(c->key, key) ? votes->of[c->tag] : 0;
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    for (const struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         count += ic_slice_equal(key_of(c, name), key) ? votes->of[name->tag] : 0;
     }
     return count;
 }
 
-uint32_t ic_claim_votes(const struct ic_claim *c)
+uint32_t ic_rebuild_claim_votes(const struct ic_rebuild_claim *c)
 {
     if (c->others == NULL) {
         return c->functions;
@@ -262,7 +265,8 @@ uint32_t ic_claim_votes(const struct ic_claim *c)
 }
 
 /* KEY is put into the COUNT that are sorted, unless it is there. */
-static size_t sort_in(struct ic_claim_key *out, size_t count, struct ic_claim_key key)
+static size_t sort_in(struct ic_rebuild_claim_key *out, size_t count,
+                      struct ic_rebuild_claim_key key)
 {
     size_t at = count;
     for (size_t i = 0; i < count; i++) {
@@ -277,21 +281,22 @@ static size_t sort_in(struct ic_claim_key *out, size_t count, struct ic_claim_ke
     return count + 1;
 }
 
-size_t ic_claim_keys(const struct ic_claim *c, struct ic_claim_key out[IC_CLAIM_NAMES_MAX])
+size_t ic_rebuild_claim_keys(const struct ic_rebuild_claim *c,
+                             struct ic_rebuild_claim_key out[IC_REBUILD_NAMES_MAX])
 {
     struct votes votes = count_votes(c);
-    out[0] = (struct ic_claim_key){.key = c->key, .votes = votes_for(c, &votes, c->key)};
+    out[0] = (struct ic_rebuild_claim_key){.key = c->key, .votes = votes_for(c, &votes, c->key)};
     size_t count = 1;
-    for (const struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    for (const struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         struct ic_slice key = key_of(c, name);
         uint32_t said = votes_for(c, &votes, key);
-        count = said == 0 ? count : sort_in(out, count, (struct ic_claim_key){key, said});
+        count = said == 0 ? count : sort_in(out, count, (struct ic_rebuild_claim_key){key, said});
     }
     return count;
 }
 
 /* NAME and the one that is believed change places; their keys are another matter. */
-static void exchange(struct ic_claim *c, struct ic_claim_name *name)
+static void exchange(struct ic_rebuild_claim *c, struct ic_rebuild_claim_name *name)
 {
     int64_t expires_ms = c->expires_ms;
     uint8_t tag = c->tag;
@@ -301,10 +306,10 @@ static void exchange(struct ic_claim *c, struct ic_claim_name *name)
     name->tag = tag;
 }
 
-static void choose_expiry(struct ic_claim *c)
+static void choose_expiry(struct ic_rebuild_claim *c)
 {
     struct votes votes = count_votes(c);
-    for (struct ic_claim_name *name = c->others; name != NULL; name = name->next) {
+    for (struct ic_rebuild_claim_name *name = c->others; name != NULL; name = name->next) {
         uint16_t more = votes.of[name->tag], now = votes.of[c->tag];
         if (ic_slice_equal(key_of(c, name), c->key) &&
             (more > now || (more == now && is_later(name->expires_ms, c->expires_ms)))) {
@@ -313,10 +318,10 @@ static void choose_expiry(struct ic_claim *c)
     }
 }
 
-void ic_claim_believe(struct ic_claim *c, struct ic_slice key)
+void ic_rebuild_claim_believe(struct ic_rebuild_claim *c, struct ic_slice key)
 {
     if (!ic_slice_equal(c->key, key)) {
-        struct ic_claim_name *name = c->others;
+        struct ic_rebuild_claim_name *name = c->others;
         while (!ic_slice_equal(key_of(c, name), key)) {
             name = name->next;
         }
