@@ -227,14 +227,13 @@ static int rank_of(const struct ic_rebuild_claim *c, uint32_t votes)
 
 static bool is_vouched_for(const struct ic_rebuild_claim *c)
 {
-    return c->functions >= c->data && ic_rebuild_claim_votes(c) > 1;
+    return c->functions >= c->data && c->votes > 1;
 }
 
 /* So many functions speak of it under its key that what is older is outdated. */
 static bool is_certain(const struct ic_rebuild_claim *c)
 {
-    uint32_t votes = ic_rebuild_claim_votes(c);
-    return votes >= c->data && votes > 1;
+    return c->votes >= c->data && c->votes > 1;
 }
 
 /* A is, of some key, if A_VOTES functions say that. */
@@ -247,7 +246,7 @@ static bool would_be_better(const struct ic_rebuild_claim *a, uint32_t a_votes,
 
 static bool is_better(const struct ic_rebuild_claim *a, const struct ic_rebuild_claim *b)
 {
-    return would_be_better(a, ic_rebuild_claim_votes(a), b, ic_rebuild_claim_votes(b));
+    return would_be_better(a, a->votes, b, b->votes);
 }
 
 /* ---- claims ----------------------------------------------------------------- */
@@ -631,8 +630,7 @@ static bool is_beaten(const struct ic_rebuild *r, const struct ic_rebuild_claim 
         struct ic_rebuild_claim *rival =
             IC_CONTAINER(rival_node, struct ic_rebuild_claim, same_key);
         clear_gone_places(r, rival);
-        if (rival != c && would_be_better(rival, ic_rebuild_claim_votes(rival), c, key->votes) &&
-            prevails(rival)) {
+        if (rival != c && would_be_better(rival, rival->votes, c, key->votes) && prevails(rival)) {
             return true;
         }
     }

@@ -80,7 +80,8 @@ int ic_rebuild_item(struct ic_rebuild *r, uint16_t function, uint32_t serial, ui
 struct ic_rebuild_place {
     uint32_t serial; /* 0: no instance has listed that chunk */
     uint16_t function;
-    uint8_t name; /* core/rebuild_claim.h's */
+    uint8_t name; /* core/rebuild_claim.h's, and */
+    bool votes;   /* for it, as the first of its function */
 };
 
 /* One stored version and the only key it is known under: the one it was stored with, or that it had

@@ -91,9 +91,8 @@ uint64_t ic_rebuild_claim_memory(const struct ic_rebuild_claim *c)
 
 /* ---- names ------------------------------------------------------------------ */
 
-/* The first place of FUNCTION, or NULL. */
-static const struct ic_rebuild_place *first_place(const struct ic_rebuild_claim *c,
-                                                  uint16_t function)
+/* A place of FUNCTION, or NULL. */
+static struct ic_rebuild_place *find_place(struct ic_rebuild_claim *c, uint16_t function)
 {
     for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
         if (c->place[i].serial != 0 && c->place[i].function == function) {
@@ -107,9 +106,8 @@ static struct votes count_votes(const struct ic_rebuild_claim *c)
 {
     struct votes votes = {0};
     for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
-        const struct ic_rebuild_place *place = &c->place[i];
-        if (place->serial != 0 && first_place(c, place->function) == place) {
-            votes.of[place->name]++;
+        if (c->place[i].serial != 0 && c->place[i].votes) {
+            votes.of[c->place[i].name]++;
         }
     }
     return votes;
@@ -208,34 +206,59 @@ bool ic_rebuild_claim_is_of(const struct ic_rebuild_claim *c, uint16_t function)
     return c->functions == 1 && c->lone == function;
 }
 
+/* The name with TAG is the key that is believed, perhaps with another expiry. */
+static bool says_key(const struct ic_rebuild_claim *c, uint8_t tag)
+{
+    const struct ic_rebuild_claim_name *name = c->others;
+    while (tag != c->tag && name->tag != tag) {
+        name = name->next;
+    }
+    return tag == c->tag || ic_slice_equal(key_of(c, name), c->key);
+}
+
 int ic_rebuild_claim_set(struct ic_rebuild_claim *c, uint16_t chunk, uint16_t function,
                          uint32_t serial, const struct ic_seal *seal)
 {
     assert(c->place[chunk].serial == 0 && serial != 0);
-    const struct ic_rebuild_place *before = first_place(c, function);
-    uint8_t tag;
+    const struct ic_rebuild_place *before = find_place(c, function);
+    struct ic_rebuild_place place = {.serial = serial, .function = function};
     if (before != NULL) {
-        tag = before->name;
+        place.name = before->name;
     } else {
-        int result = need_name(c, seal, &tag);
+        int result = need_name(c, seal, &place.name);
         if (result < 0) {
             return result;
         }
+        place.votes = true;
+        c->votes = (uint16_t)(c->votes + says_key(c, place.name));
         c->lone = function;
         c->functions++;
     }
-    c->place[chunk] =
-        (struct ic_rebuild_place){.serial = serial, .function = function, .name = tag};
+    c->place[chunk] = place;
     c->seen++;
     return 0;
+}
+
+/* The function of PLACE, which voted and is cleared, has another place that votes, or none. */
+static void pass_vote_on(struct ic_rebuild_claim *c, const struct ic_rebuild_place *place)
+{
+    struct ic_rebuild_place *other = find_place(c, place->function);
+    if (other != NULL) {
+        other->votes = true;
+        return;
+    }
+    c->functions--;
+    if (says_key(c, place->name)) {
+        c->votes--;
+    }
 }
 
 void ic_rebuild_claim_clear(struct ic_rebuild_claim *c, size_t chunk)
 {
     c->place[chunk].serial = 0;
     c->seen--;
-    if (first_place(c, c->place[chunk].function) == NULL) {
-        c->functions--;
+    if (c->place[chunk].votes) {
+        pass_vote_on(c, &c->place[chunk]);
     }
     for (size_t i = 0; c->functions == 1 && i < ic_rebuild_claim_chunks(c); i++) {
         c->lone = c->place[i].serial != 0 ? c->place[i].function : c->lone;
@@ -253,15 +276,6 @@ static uint32_t votes_for(const struct ic_rebuild_claim *c, const struct votes *
         count += ic_slice_equal(key_of(c, name), key) ? votes->of[name->tag] : 0;
     }
     return count;
-}
-
-uint32_t ic_rebuild_claim_votes(const struct ic_rebuild_claim *c)
-{
-    if (c->others == NULL) {
-        return c->functions;
-    }
-    struct votes votes = count_votes(c);
-    return votes_for(c, &votes, c->key);
 }
 
 /* KEY is put into the COUNT that are sorted, unless it is there. */
@@ -330,4 +344,6 @@ void ic_rebuild_claim_believe(struct ic_rebuild_claim *c, struct ic_slice key)
     }
     c->key = key;
     choose_expiry(c);
+    struct votes votes = count_votes(c);
+    c->votes = (uint16_t)votes_for(c, &votes, key);
 }

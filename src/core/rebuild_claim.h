@@ -37,6 +37,7 @@ struct ic_rebuild_claim {
     uint16_t seen;      /* chunks that have a place */
     uint16_t functions; /* that have them; */
     uint16_t lone;      /* if that is one: which */
+    uint16_t votes;     /* functions that say the key that is believed */
     uint8_t tag;        /* of the name that is believed */
     struct ic_rebuild_place place[];
 };
@@ -73,9 +74,6 @@ static inline bool ic_rebuild_claim_is_disputed(const struct ic_rebuild_claim *c
 {
     return c->others != NULL;
 }
-
-/* Functions that say the key that is believed. */
-uint32_t ic_rebuild_claim_votes(const struct ic_rebuild_claim *c);
 
 /* One is believed, though perhaps nobody says it; each function may say another one, and one more
  * is being made. */

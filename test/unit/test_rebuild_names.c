@@ -1,5 +1,7 @@
 /* test_rebuild_names.c - under which key and expiry a version is known whose chunks differ in that.
  */
+#include "base/random.h"
+#include "core/rebuild_claim.h"
 #include "unit/rebuild_world.h"
 
 /* A chunk that was sealed anew says when the key expired then: what most say, else the later. */
@@ -185,6 +187,72 @@ static void test_one_vote_each(void **state)
     ic_rebuild_free(o.r);
 }
 
+/* ---- a claim alone ---- */
+
+static uint32_t functions_of(const struct ic_rebuild_claim *c)
+{
+    uint32_t functions = 0;
+    for (uint16_t f = 0; f < FUNCTIONS; f++) {
+        functions += ic_rebuild_claim_places_on(c, f) > 0;
+    }
+    return functions;
+}
+
+static void check_claim(const struct ic_rebuild_claim *c)
+{
+    struct ic_rebuild_claim_key key[IC_REBUILD_NAMES_MAX];
+    size_t count = ic_rebuild_claim_keys(c, key);
+    uint32_t votes = 0, believed = 0, seen = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(i == 0 || key[i - 1].votes >= key[i].votes);
+        votes += key[i].votes;
+        believed += ic_slice_equal(key[i].key, c->key) ? key[i].votes : 0;
+    }
+    for (size_t i = 0; i < ic_rebuild_claim_chunks(c); i++) {
+        seen += c->place[i].serial != 0;
+    }
+    assert_int_equal(votes, c->functions);
+    assert_int_equal(believed, c->votes);
+    assert_int_equal(seen, c->seen);
+    assert_int_equal(functions_of(c), c->functions);
+    assert_true(c->functions != 1 || ic_rebuild_claim_is_of(c, c->lone));
+    assert_true(c->functions != 1 || ic_rebuild_claim_places_on(c, c->lone) == c->seen);
+}
+
+/* Chunks come, go, and come from elsewhere, under names of one length: the figures are right. */
+static void test_figures(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct ic_rng rng;
+        ic_rng_init(&rng, seed);
+        struct ic_item item = seal(ID(1), ID(2), "a", 1000, 0);
+        struct ic_rebuild_claim *c = ic_rebuild_claim_new(&item.seal, ic_slice_str(keys[0]));
+        assert_non_null(c);
+        for (int step = 0; step < 500; step++) {
+            uint16_t chunk = (uint16_t)(ic_rng_next(&rng) % 6);
+            if (c->place[chunk].serial != 0) {
+                ic_rebuild_claim_clear(c, chunk);
+            } else {
+                item.seal.key = ic_slice_str(keys[ic_rng_next(&rng) % 4]);
+                item.seal.expires_ms = (int64_t)(ic_rng_next(&rng) % 3);
+                uint16_t function = (uint16_t)(ic_rng_next(&rng) % FUNCTIONS);
+                assert_int_equal(ic_rebuild_claim_set(c, chunk, function, SERIAL, &item.seal), 0);
+            }
+            check_claim(c);
+            struct ic_rebuild_claim_key key[IC_REBUILD_NAMES_MAX];
+            if (ic_rng_next(&rng) % 4 == 0) {
+                size_t count = ic_rebuild_claim_keys(c, key);
+                struct ic_slice chosen = key[ic_rng_next(&rng) % count].key;
+                ic_rebuild_claim_believe(c, ic_slice_str(keys[chosen.data[0] - 'a']));
+                check_claim(c);
+            }
+        }
+        ic_rebuild_claim_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +262,7 @@ int main(void)
         leak_test(test_renamed_and_set_anew),
         leak_test(test_one_wrong_name),
         leak_test(test_one_vote_each),
+        leak_test(test_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
