@@ -17,6 +17,7 @@ enum { BACKOFF_SHIFT_MAX = 16 };
 enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
+    THROTTLES_ALONE = 4,
     THROTTLE_MAX_MS = 1000,     /* requests wait meanwhile: some tries within `invoke-timeout` */
     INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
     CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
@@ -204,6 +205,34 @@ static void throttle(struct ic_pool *pool, uint64_t now_ms, uint64_t random)
         now_ms + backoff(s->backoff_min_ms, s->throttle_max_ms, pool->throttles, random);
 }
 
+/* The platform runs F. */
+static void note_had(struct ic_pool *pool, struct ic_pool_function *f)
+{
+    pool->throttles = 0;
+    pool->had++;
+    f->throttles = 0;
+}
+
+/* It is throttled, and others are not: time after time, between which they were had. */
+static bool is_throttled_alone(const struct ic_pool *pool, struct ic_pool_function *f)
+{
+    f->throttles += f->throttles == 0 || pool->had != f->had_before;
+    f->had_before = pool->had;
+    return f->throttles >= THROTTLES_ALONE;
+}
+
+static enum ic_function_state after_throttle(struct ic_pool *pool, struct ic_pool_function *f,
+                                             const struct ic_pool_run *run, uint64_t now_ms,
+                                             uint64_t random)
+{
+    if (run == &f->serve && is_throttled_alone(pool, f)) {
+        back_off(pool, f, now_ms, random);
+        return IC_FUNCTION_LOST;
+    }
+    throttle(pool, now_ms, random);
+    return run->from;
+}
+
 /* It served, but did not end as it should: once, it may be invoked again at once; time after time
  * it is a failing function. */
 static enum ic_function_state after_mishap(struct ic_pool *pool, struct ic_pool_function *f,
@@ -230,7 +259,7 @@ static enum ic_function_state after_response(struct ic_pool *pool, struct ic_poo
     bool left_early = run->state == IC_FUNCTION_ACTIVE && lane == IC_LANE_SERVE;
     run->response_due = false;
     f->used_ms = now_ms;
-    pool->throttles = 0;
+    note_had(pool, f);
     if (no_show) {
         back_off(pool, f, now_ms, random);
         return IC_FUNCTION_LOST;
@@ -250,7 +279,7 @@ static enum ic_function_state after_crash(struct ic_pool *pool, uint16_t functio
     bool served = run->state != IC_FUNCTION_INVOKING;
     run->response_due = false;
     f->used_ms = now_ms;
-    pool->throttles = 0;
+    note_had(pool, f);
     if (lane == IC_LANE_PEER) {
         ic_pool_gone(pool, function, f->beside);
         return at_rest(f, lane);
@@ -331,7 +360,7 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
     case IC_POOL_HELLO:
         assert(lane == IC_LANE_PEER ? ic_pool_may_meet(pool, function)
                                     : ic_pool_may_hello(pool, function));
-        pool->throttles = 0;
+        note_had(pool, f);
         f->used_ms = now_ms;
         if (run->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
             run->deadline_ms = now_ms + pool->settings.invocation_max_ms;
@@ -354,8 +383,7 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
     case IC_POOL_THROTTLED:
         assert(run->response_due && run->state == IC_FUNCTION_INVOKING);
         run->response_due = false;
-        throttle(pool, now_ms, random);
-        run->state = run->from;
+        run->state = after_throttle(pool, f, run, now_ms, random);
         break;
     case IC_POOL_FAILED:
         assert(run->response_due);

@@ -51,7 +51,9 @@ enum {
  *   UNKNOWN <-------+---------- RESPONSE_LOST ------------------------'   UNKNOWN --HELLO--> ACTIVE
  *
  * LOST behaves as ASLEEP once its back-off has passed. THROTTLED returns INVOKING to where it
- * came from and holds up the whole pool; Invokes that were under way by then tell nothing new.
+ * came from and holds up the whole pool; Invokes that were under way by then tell nothing new. A
+ * function that is THROTTLED time after time while others are had in between (it is its own
+ * concurrency that is exhausted, or nought) is LOST instead, and holds up nobody.
  * CRASHED (function error or timeout): the instance's memory is gone; the function is ABSENT if no
  * other instance is remembered, else ASLEEP; LOST, if it crashed without a HELLO. An
  * invocation that served and then crashed, or ended without our BYE_OK, backs off as well if the
@@ -166,8 +168,10 @@ struct ic_pool_function {
     uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
     struct ic_heap_node warm_node; /* by warm_due_ms */
-    bool slow;        /* the owner's word: it answers, but so late that others are better */
-    uint64_t planned; /* bytes of chunks that have a place here but no byte sent yet */
+    bool slow;           /* the owner's word: it answers, but so late that others are better */
+    uint32_t throttles;  /* in a row, between which others were had; */
+    uint64_t had_before; /* pool.c's: how many of these, at the last */
+    uint64_t planned;    /* bytes of chunks that have a place here but no byte sent yet */
     struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];
 };
 

@@ -15,6 +15,7 @@ struct ic_pool {
     struct ic_pool_function *function;
     uint32_t last_serial;
     uint32_t throttles;          /* in a row */
+    uint64_t had;                /* Invokes that came to something, and nodes */
     uint32_t slow;               /* functions */
     bool peers;                  /* are raised */
     uint64_t throttled_until_ms; /* no Invoke of any function before */

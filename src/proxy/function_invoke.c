@@ -88,12 +88,12 @@ static enum ic_pool_event event_of(struct ic_function *fn, enum ic_function_stat
     return IC_POOL_FAILED;
 }
 
-/* It has chunks, and not one of which we know that it has it: it was silent when the catalog was
- * rebuilt, or has been away for long. Nothing would ask it, so that it would never be listed. */
+/* It has more chunks than we know of: it was silent when the catalog was rebuilt, or not heard to
+ * its end, or has been away for long. Nothing would ask it, so that it would never be listed. */
 static bool is_stranger(const struct ic_pool_instance *instance)
 {
-    return !instance->known && instance->held_reported > 0 &&
-           instance->live + instance->in_flight + instance->condemned == 0;
+    return !instance->known &&
+           instance->held_reported > instance->live + instance->in_flight + instance->condemned;
 }
 
 /* A stranger is woken at once, and, while it is not listed, again after a minute, two, ... an hour:

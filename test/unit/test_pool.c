@@ -152,6 +152,36 @@ static void throttled_together_counts_once(void **s)
     ic_pool_free(p);
 }
 
+/* Throttled time after time while another is had in between: it backs off alone. */
+static void throttled_alone_is_lost(void **s)
+{
+    (void)s;
+    for (int others = 0; others < 2; others++) {
+        struct ic_pool *p = make(2, 0);
+        uint64_t now = 1000;
+        for (int i = 0; i < 10; i++, now += 3000) {
+            ic_pool_event(p, 0, IC_POOL_INVOKE_SERVE, now, 0);
+            enum ic_function_state state = ic_pool_event(p, 0, IC_POOL_THROTTLED, now, 0);
+            assert_int_equal(state, others && i >= 3 ? IC_FUNCTION_LOST : IC_FUNCTION_ABSENT);
+            assert_int_equal(ic_pool_may_invoke(p, 1, now), state == IC_FUNCTION_LOST);
+            assert_false(ic_pool_may_invoke(p, 0, now));
+            if (others) {
+                ic_pool_event(p, 1, IC_POOL_INVOKE_SERVE, now + 1000, 0);
+                ic_pool_event(p, 1, IC_POOL_HELLO, now + 1000, 0);
+                ic_pool_event(p, 1, IC_POOL_GOODBYE, now + 1000, 0);
+                ic_pool_event(p, 1, IC_POOL_RESPONSE, now + 1000, 0);
+            }
+        }
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, HELLO, now, ACTIVE);
+        EVENT(p, GOODBYE, now, LEAVING);
+        EVENT(p, RESPONSE, now, ABSENT);
+        EVENT(p, INVOKE_SERVE, now, INVOKING); /* it begins anew */
+        EVENT(p, THROTTLED, now, ABSENT);
+        ic_pool_free(p);
+    }
+}
+
 static void lost_response_makes_unknown(void **s)
 {
     (void)s;
@@ -723,6 +753,7 @@ int main(void)
         leak_test(failure_backs_off_exponentially),
         leak_test(throttling_holds_up_the_pool),
         leak_test(throttled_together_counts_once),
+        leak_test(throttled_alone_is_lost),
         leak_test(lost_response_makes_unknown),
         leak_test(crash_takes_the_memory),
         leak_test(ending_badly_again_and_again_backs_off),
