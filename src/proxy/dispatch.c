@@ -568,7 +568,7 @@ static bool put_inline_values(struct ic_session *s)
     struct ic_call *c = &s->call;
     for (; s->inline_next < c->argc && s->value_error == 0; s->inline_next++) {
         uint32_t key, i = s->inline_next;
-        if (s->sealing >= IC_SESSION_SEALING_MAX) {
+        if (ic_session_seals_enough(s)) {
             return false;
         }
         if (i == 0 || !ic_command_is_value(c->command, i, c->argc, &key)) {

@@ -519,6 +519,9 @@ void ic_function_count_distrust(struct ic_function *fn)
     bool before = fn->distrusts > 0 && now_ms - fn->distrusted_ms < DISTRUST_FORGOTTEN_MS;
     fn->distrusts = !before ? 1 : fn->distrusts + (distrusted_for_ms(fn) < DISTRUST_MAX_MS);
     fn->distrusted_ms = now_ms;
+    if (fn->distrusts > 1) { /* others are asked first while it is not heard */
+        note_pace(fn, IC_SLOW_MS, ic_slow_took);
+    }
 }
 
 bool ic_function_is_distrusted(const struct ic_function *fn)

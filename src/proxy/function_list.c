@@ -8,7 +8,8 @@
 #include "proto/link_body.h"
 #include "proxy/function_internal.h"
 
-enum { LEAST = 256 }; /* items when it is a list's turn, whatever clients have used of it */
+/* Items when it is a list's turn, whatever clients have used of it: requests wait behind it. */
+enum { LEAST = 2000 };
 
 static struct ic_pool_instance *attached_instance(const struct ic_function *fn)
 {

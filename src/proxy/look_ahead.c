@@ -92,6 +92,7 @@ static bool there_is_plenty(const struct ic_proxy *p)
     struct ic_window_stats window = ic_window_stats(p->window);
     size_t limit = ic_client_memory_limit(p->config);
     return window.waiting == 0 && window.used < window.limit / 2 &&
+           p->sessions->sealing < IC_SESSIONS_SEALING_MAX &&
            p->sessions->memory.total < limit - limit / 8;
 }
 

@@ -47,7 +47,7 @@ static bool in_time(struct ic_session *s, bool is_time)
 static bool may_go_on(struct ic_session *s, bool is_time)
 {
     if (s->gone || s->state != IC_SESSION_READING || s->waiting != NULL ||
-        s->sealing >= IC_SESSION_SEALING_MAX || ic_reply_full(&s->reply)) {
+        ic_session_seals_enough(s) || ic_reply_full(&s->reply)) {
         return false;
     }
     return in_time(s, is_time &&
@@ -667,6 +667,12 @@ bool ic_session_set_text(struct ic_session *s, char **text, struct ic_slice valu
 struct ic_value *ic_session_last_value(const struct ic_session *s)
 {
     return ic_list_empty(&s->values) ? NULL : IC_CONTAINER(s->values.prev, struct ic_value, node);
+}
+
+bool ic_session_seals_enough(const struct ic_session *s)
+{
+    bool crowded = s->streaming == NULL && s->sessions->sealing >= IC_SESSIONS_SEALING_MAX;
+    return s->sealing >= (crowded ? 1 : IC_SESSION_SEALING_MAX);
 }
 
 const struct ic_value *ic_session_open_value(const struct ic_session *s)

@@ -40,11 +40,13 @@ enum {
         16 << 10,                 /* watches and queues leave room for the command that ends them */
     IC_SESSION_ARGV_KEPT = 8,     /* arguments an idle connection keeps room for */
     IC_SESSION_PATIENCE_MS = 100, /* replies wait and none goes out for so long: more may wait */
-    IC_SESSION_SEALING_MAX = 500, /* values of a request that are sealed at a time */
-    IC_SESSION_LINGER_MS = 2000,  /* the words to a client that is not taken */
-    IC_SESSION_STALL_MS = 30000,  /* a request with a value not continued, last replies not read:
-                                     closed */
-    IC_SESSION_NEAR_MS = 5000,    /* who gives back within this what others want is left alone */
+    IC_SESSION_SEALING_MAX = 500, /* values of a request that are sealed at a time, but */
+    IC_SESSIONS_SEALING_MAX = 2000, /* of all together no more, beyond one each: who has one only
+                                       stands behind them in the functions' links */
+    IC_SESSION_LINGER_MS = 2000,    /* the words to a client that is not taken */
+    IC_SESSION_STALL_MS = 30000,    /* a request with a value not continued, last replies not read:
+                                       closed */
+    IC_SESSION_NEAR_MS = 5000,      /* who gives back within this what others want is left alone */
 };
 
 enum ic_session_state {
@@ -212,6 +214,8 @@ size_t ic_session_memory(const struct ic_session *s); /* all that it takes */
 struct ic_pool_use ic_session_pool_use(const struct ic_session *s);
 /* Of those that are not drafts yet, the one that began last. NULL: there is none. */
 struct ic_value *ic_session_last_value(const struct ic_session *s);
+/* It has enough values that are being sealed: no further one is begun before one of them is. */
+bool ic_session_seals_enough(const struct ic_session *s);
 /* The value of a request that is not complete: streaming, or complete and not sealed. NULL: none.
  */
 const struct ic_value *ic_session_open_value(const struct ic_session *s);

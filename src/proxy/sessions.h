@@ -17,8 +17,9 @@ struct ic_sessions {
     struct ic_map by_id;
     struct ic_list leaving;                 /* of struct ic_session that are gone but not freed */
     struct ic_list old_queued, old_watches; /* of transactions that are over: not freed yet */
-    size_t count; /* of open connections: of clients, and of some that are gone */
-    size_t ahead; /* objects that are on their way to replies before their turn */
+    size_t count;   /* of open connections: of clients, and of some that are gone */
+    size_t ahead;   /* objects that are on their way to replies before their turn */
+    size_t sealing; /* values of all of them, or that were and wait for their requests */
     uint64_t last_id;
     struct ic_client_memory memory;
     struct ic_stats stats;

@@ -254,6 +254,7 @@ void ic_value_free(struct ic_value *v)
 {
     struct ic_session *s = v->session;
     s->sealing -= v->sealing && !v->ahead;
+    s->sessions->sealing -= v->sealing;
     s->ahead.count -= v->ahead;
     s->streaming = s->streaming == v ? NULL : s->streaming;
     ic_list_remove(&v->node);
@@ -353,6 +354,7 @@ void ic_value_seal(struct ic_value *v, int64_t expires_ms)
     if (!v->sealing) {
         v->sealing = true;
         v->session->sealing += !v->ahead;
+        v->session->sessions->sealing++;
         v->expires_ms = expires_ms;
         if (v->head_wanted == 0) {
             ic_put_seal(v->put, expires_ms);

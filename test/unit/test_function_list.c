@@ -6,7 +6,7 @@
 #include "functions_world.h"
 #include "proxy/turns.h"
 
-enum { CHUNKS = 5000, BUDGET = 1000, PART = BUDGET / IC_TURNS_SHARES, LEAST = 256 };
+enum { CHUNKS = 5000, BUDGET = 1000, PART = BUDGET / IC_TURNS_SHARES, LEAST = 2000 };
 
 /* The node comes back as a stranger that holds CHUNKS more, in one frame. */
 static void hold_many(struct world *w)

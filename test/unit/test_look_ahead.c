@@ -254,6 +254,36 @@ static void test_without_plenty_nothing_goes_ahead(void **state)
     assert_in_range(run_alone(), 2, SETS / 4);
 }
 
+/* One MSET of VALUES small values, in how many turns. */
+static unsigned run_mset(void)
+{
+    enum { VALUES = 40 };
+    int fd = dial();
+    assert_int_equal(ic_buf_printf(&pipeline, "*%d\r\n$4\r\nMSET\r\n", 1 + 2 * VALUES), 0);
+    for (int i = 0; i < VALUES; i++) {
+        assert_int_equal(ic_buf_printf(&pipeline, "$3\r\nk%02d\r\n$1\r\nv\r\n", i), 0);
+    }
+    assert_int_equal(ic_buf_append_str(&answers, "+OK\r\n"), 0);
+    send_pipeline(fd);
+    unsigned turns = await_answers(fd);
+    close(fd);
+    settle(0);
+    return turns;
+}
+
+/* When all clients together have very many on their way, each goes on with one at a time. */
+static void test_a_crowd_goes_one_by_one(void **state)
+{
+    (void)state;
+    assert_in_range(run_mset(), 1, 20);
+    proxy.sessions->sealing += IC_SESSIONS_SEALING_MAX;
+    assert_in_range(run_mset(), 40, 200);
+    ask_for_sets("+OK\r\n");
+    assert_in_range(run_alone(), SETS, 3 * SETS);
+    assert_int_equal(proxy.sessions->sealing, IC_SESSIONS_SEALING_MAX);
+    proxy.sessions->sealing = 0;
+}
+
 /* It is not known when what follows will run: others may need the room. */
 static void test_who_sleeps_keeps_nothing(void **state)
 {
@@ -344,6 +374,7 @@ int main(void)
         session_test(test_a_value_that_fails_ahead),
         session_test(test_it_is_bounded_and_charged),
         session_test(test_without_plenty_nothing_goes_ahead),
+        session_test(test_a_crowd_goes_one_by_one),
         session_test(test_who_sleeps_keeps_nothing),
         session_test(test_who_says_quit_leaves_nothing),
         session_test(test_a_client_that_goes),
