@@ -73,10 +73,12 @@ bool ic_look_ahead_take(struct ic_session *s, uint32_t index)
     return true;
 }
 
-/* The session waits for the values of a request, which are all with the functions. */
-static bool is_sealing(const struct ic_session *s)
+/* The session waits for the values of a request, which are all with the functions, or for the turn
+ * of one that is complete. */
+static bool waits(const struct ic_session *s)
 {
-    return !s->gone && s->state == IC_SESSION_SEALING && s->waiting == NULL && s->value_error == 0;
+    bool complete = s->state == IC_SESSION_SEALING || s->state == IC_SESSION_WORKING;
+    return !s->gone && complete && s->waiting == NULL && s->value_error == 0;
 }
 
 /* It goes on by itself, sooner or later: neither the client nor a clock is waited for. */
@@ -99,8 +101,9 @@ static bool there_is_plenty(const struct ic_proxy *p)
 /* As far as it is known now the values of what follows will be wanted. */
 static bool wants_values(const struct ic_session *s)
 {
-    return is_sealing(s) && goes_on(s) && s->authenticated && !(s->multi && s->dirty_exec) &&
-           s->ahead.count < IC_LOOK_AHEAD_VALUES && there_is_plenty(s->proxy);
+    return waits(s) && goes_on(s) && s->authenticated && !(s->multi && s->dirty_exec) &&
+           s->ahead.under_way < IC_LOOK_AHEAD_UNDER_WAY && s->ahead.count < IC_LOOK_AHEAD_VALUES &&
+           there_is_plenty(s->proxy);
 }
 
 bool ic_look_ahead_wants_bytes(const struct ic_session *s)
@@ -220,7 +223,7 @@ void ic_look_ahead(struct ic_session *s)
     if (!goes_on(s)) {
         ic_look_ahead_drop(s);
     }
-    if (is_sealing(s) && a->next < a->reading) { /* what waits begins with the next request */
+    if (waits(s) && a->next < a->reading) { /* what waits begins with the next request */
         a->next = a->reading;
         a->at = 0;
         a->stuck = false;

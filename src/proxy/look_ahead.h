@@ -1,7 +1,7 @@
 /*
  * look_ahead.h - while the values of a request are sealed, which takes until the functions answer,
- * those of the next requests are begun: one by one, each would take a turn of the loop, which
- * others may fill.
+ * or a request waits for its turn, the values of the next requests are begun: one by one, each
+ * would take a turn of the loop, which others may fill.
  *
  *   rest: [SET a 1][GET a][SET b 2][SET c     <-- read on while all of it has been looked at
  *             |              |
@@ -26,13 +26,17 @@
 
 struct ic_session;
 
-enum { IC_LOOK_AHEAD_VALUES = 32 }; /* of a client, at a time */
+enum {                               /* of a client: */
+       IC_LOOK_AHEAD_UNDER_WAY = 32, /* values that are being sealed at a time, */
+       IC_LOOK_AHEAD_VALUES = 256,   /* and those that wait for their requests besides */
+};
 
 /* Embedded in its session. Requests have numbers, in the order in which they come, from 0. */
 struct ic_look_ahead {
     struct ic_list values; /* of struct ic_value, in order */
     uint32_t count;        /* of these, */
-    size_t bytes;          /* and what they take */
+    uint32_t under_way;    /* and of them those that are not sealed yet */
+    size_t bytes;          /* that all of them take */
     uint64_t reading;      /* the request that the session's parser is in, or comes to next */
     uint64_t next;         /* the one to be looked at next; before `reading`: that one */
     size_t at;             /* where it begins in the session's `rest` */

@@ -70,7 +70,7 @@ static bool has_reads(const struct ic_session *s)
 static bool may_read(struct ic_session *s)
 {
     bool is_time = has_reads(s) || ic_turns_may_work(&s->sessions->turns, &s->worker);
-    if (s->state == IC_SESSION_SEALING) {
+    if (s->state == IC_SESSION_SEALING || s->state == IC_SESSION_WORKING) {
         return ic_look_ahead_wants_bytes(s) && in_time(s, is_time);
     }
     return may_go_on(s, is_time) && s->rest.len == 0;

@@ -147,6 +147,19 @@ static void end_value(struct ic_value *v, int result)
     ic_session_continue(s);
 }
 
+/* A value of a request that comes later: if RESULT < 0 that will try again. */
+static void end_ahead(struct ic_value *v, int result)
+{
+    struct ic_session *s = v->session;
+    if (result < 0) {
+        ic_value_free(v);
+    } else {
+        s->ahead.under_way--;
+    }
+    ic_look_ahead(s);
+    (void)ic_session_charge(s);
+}
+
 static void on_ready(void *ctx, int result)
 {
     struct ic_value *v = ctx;
@@ -155,8 +168,8 @@ static void on_ready(void *ctx, int result)
     }
     if (!v->ahead) {
         end_value(v, result);
-    } else if (result < 0) { /* its request will try again */
-        ic_value_free(v);
+    } else {
+        end_ahead(v, result);
     }
 }
 
@@ -223,6 +236,7 @@ bool ic_value_begin_ahead(struct ic_session *s, uint64_t request, uint32_t index
     v->ahead = true;
     v->request = request;
     s->ahead.count++;
+    s->ahead.under_way++;
     if (begin_put(v, key) < 0 || ic_put_write(v->put, bytes) < bytes.len) {
         ic_value_free(v);
         return false;
@@ -242,6 +256,7 @@ void ic_value_adopt(struct ic_value *v)
     v->ahead = false;
     count_memory(v, memory);
     s->ahead.count--;
+    s->ahead.under_way -= v->draft == NULL;
     s->sealing++;
     ic_list_remove(&v->node);
     ic_list_push_back(&s->values, &v->node);
@@ -256,6 +271,7 @@ void ic_value_free(struct ic_value *v)
     s->sealing -= v->sealing && !v->ahead;
     s->sessions->sealing -= v->sealing;
     s->ahead.count -= v->ahead;
+    s->ahead.under_way -= v->ahead && v->draft == NULL;
     s->streaming = s->streaming == v ? NULL : s->streaming;
     ic_list_remove(&v->node);
     end_head(v);

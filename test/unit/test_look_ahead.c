@@ -228,8 +228,9 @@ static void test_it_is_bounded_and_charged(void **state)
     for (int i = 0; i < 10; i++) {
         turn();
     }
-    assert_int_equal(s->ahead.count, IC_LOOK_AHEAD_VALUES);
-    assert_true(s->ahead.bytes > IC_LOOK_AHEAD_VALUES * sizeof(struct ic_node_request));
+    assert_int_equal(s->ahead.under_way, IC_LOOK_AHEAD_UNDER_WAY);
+    assert_int_equal(s->ahead.count, IC_LOOK_AHEAD_UNDER_WAY);
+    assert_true(s->ahead.bytes > IC_LOOK_AHEAD_UNDER_WAY * sizeof(struct ic_node_request));
     assert_int_equal(s->charge.bytes, ic_session_memory(s));
     assert_true(s->charge.bytes > s->ahead.bytes);
     assert_true(ic_session_query_bytes(s) < s->ahead.bytes); /* it refuses no request */
