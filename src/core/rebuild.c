@@ -661,14 +661,15 @@ static int move_claim(struct ic_rebuild *r, struct ic_rebuild_claim *c, struct i
 static int choose_key(struct ic_rebuild *r, struct ic_rebuild_claim *c)
 {
     struct ic_rebuild_claim_key key[IC_REBUILD_NAMES_MAX];
-    size_t count = ic_rebuild_claim_keys(c, key), chosen = 0;
+    size_t count = ic_rebuild_claim_keys(c, key), last = 1, chosen = 0;
     uint32_t least = c->data < 2 ? c->data : 2;
-    while (chosen < count && (chosen == 0 || key[chosen].votes >= least) &&
-           is_beaten(r, c, &key[chosen])) {
+    while (last < count && key[last].votes >= least) {
+        last++;
+    }
+    while (chosen < last && is_beaten(r, c, &key[chosen])) {
         chosen++;
     }
-    bool fine = chosen < count && (chosen == 0 || key[chosen].votes >= least);
-    struct ic_slice name = key[fine ? chosen : 0].key;
+    struct ic_slice name = key[chosen < last ? chosen : 0].key;
     if (!ic_slice_equal(name, c->key)) {
         return move_claim(r, c, name);
     }

@@ -22,7 +22,7 @@ enum {
     STAGE_FAILED = 100, /* r->stage: on the list of ic_functions_fail_later */
 };
 
-static struct ic_pool_instance *attached_instance(struct ic_function *fn)
+struct ic_pool_instance *ic_function_attached(const struct ic_function *fn)
 {
     return ic_pool_find(fn->all->pool, fn->index, ic_link_serial(fn->link));
 }
@@ -395,7 +395,7 @@ static uint32_t on_bind(void *ctx, const struct ic_node_request *r, uint32_t ser
 
 static struct ic_pool_condemned *next_delete(void *ctx)
 {
-    struct ic_pool_instance *instance = attached_instance(ctx);
+    struct ic_pool_instance *instance = ic_function_attached(ctx);
     return instance == NULL ? NULL : ic_pool_condemned_pop(instance);
 }
 
@@ -414,7 +414,7 @@ static void on_not_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned 
 
 void ic_function_save_numbers(struct ic_function *fn)
 {
-    struct ic_pool_instance *instance = attached_instance(fn);
+    struct ic_pool_instance *instance = ic_function_attached(fn);
     if (instance != NULL) {
         instance->op_sent = ic_link_op_sent(fn->link);
         instance->op_done = ic_link_op_done(fn->link);

@@ -62,6 +62,8 @@ void ic_function_failed(struct ic_function *fn);
 /* The link of an active node is gone; it may dial again. */
 void ic_function_link_lost(struct ic_function *fn);
 
+/* The instance that the link is with, as the pool knows it; NULL: none. */
+struct ic_pool_instance *ic_function_attached(const struct ic_function *fn);
 /* What we believe of the attached instance is wrong: forget it; it is listed when it dials again.
  */
 void ic_function_distrust(struct ic_function *fn, const char *reason);

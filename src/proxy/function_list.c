@@ -11,11 +11,6 @@
 /* Items when it is a list's turn, whatever clients have used of it: requests wait behind it. */
 enum { LEAST = 2000 };
 
-static struct ic_pool_instance *attached_instance(const struct ic_function *fn)
-{
-    return ic_pool_find(fn->all->pool, fn->index, ic_link_serial(fn->link));
-}
-
 static bool may_take(struct ic_function *fn)
 {
     struct ic_turns *turns = fn->all->turns;
@@ -34,7 +29,7 @@ static bool may_take(struct ic_function *fn)
 static bool take_one(struct ic_function *fn, struct ic_slice *items)
 {
     struct ic_functions *f = fn->all;
-    const struct ic_pool_instance *instance = attached_instance(fn);
+    const struct ic_pool_instance *instance = ic_function_attached(fn);
     struct ic_item item;
     if (ic_item_decode(items, &item) <= 0) {
         ic_function_distrust(fn, "malformed-list");
@@ -81,7 +76,7 @@ void ic_function_listed(void *ctx, uint64_t mark)
 {
     struct ic_function *fn = ctx;
     struct ic_functions *f = fn->all;
-    struct ic_pool_instance *instance = attached_instance(fn);
+    struct ic_pool_instance *instance = ic_function_attached(fn);
     if (instance == NULL) {
         return;
     }

@@ -257,15 +257,20 @@ def test_many_clients_with_a_long_command_each_share_the_turns(cluster, small_tu
     for s in crowd:
         s.sendall(request_args[:-1])
     wait_until(lambda: client.info("stats")["total_net_input_bytes"] - before > 100 * (len(request_args) - 1), "all have come")
-    client.config_resetstat()
+    end_at_once(cluster, crowd, request_args[-1:])
+    assert 500 <= client.info("stats")["ic_turn_work_max"] < 2500  # what goes alone has a half
+
+
+def end_at_once(cluster, crowd, last, after=b""):
+    """Each of CROWD sends LAST, which the proxy sees in one moment, and is answered."""
+    cluster.redis().config_resetstat()
     cluster.kill("proxy", signal.SIGSTOP)
     for s in crowd:
-        s.sendall(request_args[-1:])
+        s.sendall(last)
     cluster.kill("proxy", signal.SIGCONT)
     for s in crowd:
-        ask(s)
+        ask(s, after)
         s.close()
-    assert 500 <= client.info("stats")["ic_turn_work_max"] < 2500  # what goes alone has a half
 
 
 class Pingers:
@@ -320,14 +325,7 @@ def test_requests_of_many_arguments_that_end_at_once_share_the_turns(cluster, sm
     for s in crowd:
         s.sendall(encode(before) + request[:-1])
     wait_until(lambda: client.info("stats")["total_net_input_bytes"] - came > 20 * (len(request) - 1), "all have come")
-    client.config_resetstat()
-    cluster.kill("proxy", signal.SIGSTOP)
-    for s in crowd:
-        s.sendall(request[-1:])
-    cluster.kill("proxy", signal.SIGCONT)
-    for s in crowd:
-        ask(s, encode(after))
-        s.close()
+    end_at_once(cluster, crowd, request[-1:], encode(after))
     assert 2000 <= client.info("stats")["ic_turn_work_max"] < 5000  # one begins when the turn is not used up
 
 
