@@ -1,7 +1,8 @@
 /*
  * pool_internal.h - what the files of the pool share:
  *
- *   pool.c    states, instances          pool_bytes.c    the bytes of each instance
+ *   pool.c         states, instances     pool_bytes.c    the bytes of each instance
+ *   pool_warm.c    warm-ups
  */
 #ifndef IC_CORE_POOL_INTERNAL_H
 #define IC_CORE_POOL_INTERNAL_H
@@ -28,5 +29,8 @@ static inline struct ic_pool_function *ic_pool_at(const struct ic_pool *pool, ui
     assert(function < pool->settings.functions);
     return &pool->function[function];
 }
+
+/* pool_warm.c: the order of pool->warm, of two functions' warm_node. */
+bool ic_pool_warmed_before(const struct ic_heap_node *a, const struct ic_heap_node *b);
 
 #endif
