@@ -22,6 +22,7 @@ enum {
     INVOCATION_MAX_MS = 300000, /* whatever the functions' timeout */
     CAPACITY_PERCENT = 90,      /* of a function's memory, until its node has told its own figure */
     FAREWELL_MS = 15000,        /* before an invocation's end a node is sent home, if not by BYE */
+    DOUBT_FORGOTTEN_MS = 600000, /* what is doubted so late is doubted for the first time */
 };
 
 struct ic_pool_settings ic_pool_settings_of(const struct ic_config *config)
@@ -138,6 +139,10 @@ static struct ic_pool_run *run_of(struct ic_pool_function *f, enum ic_pool_lane 
 /* The invocation of LANE is over. */
 static enum ic_function_state at_rest(struct ic_pool_function *f, enum ic_pool_lane lane)
 {
+    if (lane == IC_LANE_SERVE && f->doubted) {
+        f->retry_ms = f->deaf_ms;
+        return IC_FUNCTION_LOST;
+    }
     if (lane == IC_LANE_SERVE) {
         return f->current == 0 ? IC_FUNCTION_ABSENT : IC_FUNCTION_ASLEEP;
     }
@@ -182,6 +187,20 @@ static void back_off(const struct ic_pool *pool, struct ic_pool_function *f, uin
     f->retry_ms = now_ms + backoff(s->backoff_min_ms, s->backoff_max_ms, f->failures, random);
 }
 
+/* Once may be a mishap: it may dial again. From then on it is not heard for a while. */
+static void doubt(const struct ic_pool *pool, struct ic_pool_run *run, uint64_t now_ms,
+                  uint64_t random)
+{
+    const struct ic_pool_settings *s = &pool->settings;
+    bool again = run->doubts > 0 && now_ms < run->deaf_ms + DOUBT_FORGOTTEN_MS;
+    run->doubts = again ? run->doubts + 1 : 1;
+    run->deaf_ms = now_ms;
+    if (again) {
+        run->deaf_ms += backoff(s->backoff_min_ms, s->backoff_max_ms, run->doubts - 1, random);
+    }
+    run->doubted = true;
+}
+
 /* A burst of Invokes that are throttled together is one refusal, not one each. */
 static void throttle(struct ic_pool *pool, uint64_t now_ms, uint64_t random)
 {
@@ -200,6 +219,17 @@ static void note_had(struct ic_pool *pool, struct ic_pool_function *f)
     pool->throttles = 0;
     pool->had++;
     f->throttles = 0;
+}
+
+static void greet(struct ic_pool *pool, struct ic_pool_function *f, struct ic_pool_run *run,
+                  uint64_t now_ms)
+{
+    note_had(pool, f);
+    f->used_ms = now_ms;
+    if (run->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
+        run->deadline_ms = now_ms + pool->settings.invocation_max_ms;
+    }
+    run->state = IC_FUNCTION_ACTIVE;
 }
 
 /* It is throttled, and others are not: time after time, between which they were had. */
@@ -253,7 +283,7 @@ static enum ic_function_state after_response(struct ic_pool *pool, struct ic_poo
         back_off(pool, f, now_ms, random);
         return IC_FUNCTION_LOST;
     }
-    if (left_early) {
+    if (left_early && !f->doubted) {
         return after_mishap(pool, f, now_ms, random);
     }
     run->failures = 0;
@@ -349,12 +379,15 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
     case IC_POOL_HELLO:
         assert(lane == IC_LANE_PEER ? ic_pool_may_meet(pool, function)
                                     : ic_pool_may_hello(pool, function));
-        note_had(pool, f);
-        f->used_ms = now_ms;
-        if (run->state != IC_FUNCTION_INVOKING) { /* adopted, or it runs after all */
-            run->deadline_ms = now_ms + pool->settings.invocation_max_ms;
-        }
-        run->state = IC_FUNCTION_ACTIVE;
+        greet(pool, f, run, now_ms);
+        break;
+    case IC_POOL_DOUBTED:
+        assert(run->state == IC_FUNCTION_ACTIVE);
+        doubt(pool, run, now_ms, random);
+        break;
+    case IC_POOL_BELIEVED:
+        assert(run->state == IC_FUNCTION_ACTIVE);
+        run->doubted = false;
         break;
     case IC_POOL_GOODBYE:
         assert(run->state == IC_FUNCTION_ACTIVE);

@@ -59,6 +59,9 @@ enum {
  * invocation that served and then crashed, or ended without our BYE_OK, backs off as well if the
  * one before was no better. HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has
  * no response to come.
+ * A function of which something was DOUBTED is LOST when that invocation ends, and again after each
+ * further one, until its node is BELIEVED: its back-off is none at first, and grows with each doubt
+ * that follows soon.
  *
  * A second Invoke, on purpose, while the function is ACTIVE: the platform gives it to another
  * instance, the peer, because the current one is busy. The peer's states, beside the function's:
@@ -83,7 +86,7 @@ enum ic_function_state {
     IC_FUNCTION_ACTIVE,   /* its node has said HELLO and may be asked */
     IC_FUNCTION_LEAVING,  /* BYE_OK sent: ask nothing until the response is there */
     IC_FUNCTION_UNKNOWN,  /* the response was lost: an invocation may be running, so no Invoke */
-    IC_FUNCTION_LOST,     /* could not be invoked; backs off */
+    IC_FUNCTION_LOST,     /* could not be invoked, or is not believed; backs off */
 };
 
 enum ic_invoke_kind { IC_INVOKE_SERVE, IC_INVOKE_WARM, IC_INVOKE_PEER };
@@ -96,6 +99,8 @@ enum ic_pool_event {
     IC_POOL_INVOKE_WARM,   /* the same, of a warm-up */
     IC_POOL_INVOKE_PEER,   /* the same, of a peer; ic_pool_may_raise was true */
     IC_POOL_HELLO,         /* a node's HELLO was accepted */
+    IC_POOL_DOUBTED,       /* something in what its node says cannot be */
+    IC_POOL_BELIEVED,      /* what its instance holds is known */
     IC_POOL_GOODBYE,       /* BYE_OK sent */
     IC_POOL_RESPONSE,      /* the Invoke was answered by the function */
     IC_POOL_CRASHED,       /* it was answered with a function error: that memory is gone */
@@ -148,6 +153,9 @@ struct ic_pool_instance {
     bool response_due;           /* an Invoke of ours is outstanding */                            \
     uint32_t failures;           /* without an invocation that ended well in between */            \
     uint64_t retry_ms;           /* LOST: not before */                                            \
+    bool doubted;                /* and not believed since */                                      \
+    uint32_t doubts;             /* in a row */                                                    \
+    uint64_t deaf_ms;            /* after a doubt: no HELLO is accepted before */                  \
     uint64_t deadline_ms;        /* the running invocation ends by then */
 
 struct ic_pool_run {

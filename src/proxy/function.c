@@ -16,9 +16,6 @@ enum {
     REDIAL_MS = 3000,    /* a node without link leaves after 1 s; with room for its clock */
     PATIENCE_MS = 500,   /* a back-off that ends so soon is waited for */
     WAKINGS_MAX = 3, /* a node may leave before it has answered, and the next; then it is enough */
-    DISTRUST_MS = 100, /* a node that is not believed again is not heard so long, then twice that */
-    DISTRUST_MAX_MS = 60000,
-    DISTRUST_FORGOTTEN_MS = 600000,
     STAGE_FAILED = 100, /* r->stage: on the list of ic_functions_fail_later */
 };
 
@@ -43,12 +40,14 @@ static void least(uint64_t *due_ms, uint64_t at_ms)
     }
 }
 
-/* When a node whose link broke is given up; UINT64_MAX: its link is there, or that has been done.
- */
+/* When a node whose link broke is given up: at once if it would dial in vain; UINT64_MAX: its link
+ * is there, or that has been done. */
 static uint64_t lost_at(const struct ic_function *fn)
 {
     bool done = fn->given_up && ic_function_state(fn)->response_due;
-    return fn->link_lost_ms == 0 || done ? UINT64_MAX : fn->link_lost_ms + REDIAL_MS;
+    bool in_vain = !fn->given_up && ic_function_is_deaf_to(fn);
+    uint64_t wait_ms = in_vain ? 0 : REDIAL_MS;
+    return fn->link_lost_ms == 0 || done ? UINT64_MAX : fn->link_lost_ms + wait_ms;
 }
 
 /* When an active node is to be sent home, that its invocation does not last too long. */
@@ -168,14 +167,19 @@ void ic_function_forget_link_loss(struct ic_function *fn)
     fn->given_up = fn->leaving = false;
 }
 
-/* An active node that has not dialled again: nobody waits for it until it has returned. */
+/* Nobody waits for an active node without a link until it has dialled again or returned. */
+static void give_up(struct ic_function *fn)
+{
+    fn->given_up = true;
+    ic_function_step_meeting(fn);
+    ic_link_fail(fn->link, IC_EUNAVAIL, true);
+}
+
 static void check_lost(struct ic_function *fn)
 {
     if (ic_function_state(fn)->state == IC_FUNCTION_ACTIVE && lost_at(fn) <= ic_function_now(fn)) {
         ic_log(IC_LOG_WARNING, "node-lost", "function=%s", fn->name);
-        fn->given_up = true;
-        ic_function_step_meeting(fn);
-        ic_link_fail(fn->link, IC_EUNAVAIL, true);
+        give_up(fn);
     }
 }
 
@@ -506,38 +510,15 @@ static const struct ic_link_handler link_handler = {
     .broken = on_broken,
 };
 
-/* Of one invocation's link: the other one may be another instance's. */
-static uint64_t distrusted_for_ms(const struct ic_function *fn)
-{
-    uint64_t ms = fn->distrusts < 2 ? 0 : (uint64_t)DISTRUST_MS << (fn->distrusts - 2);
-    return ms < DISTRUST_MAX_MS ? ms : DISTRUST_MAX_MS;
-}
-
-void ic_function_count_distrust(struct ic_function *fn)
-{
-    uint64_t now_ms = ic_function_now(fn);
-    bool before = fn->distrusts > 0 && now_ms - fn->distrusted_ms < DISTRUST_FORGOTTEN_MS;
-    fn->distrusts = !before ? 1 : fn->distrusts + (distrusted_for_ms(fn) < DISTRUST_MAX_MS);
-    fn->distrusted_ms = now_ms;
-    if (fn->distrusts > 1) { /* others are asked first while it is not heard */
-        note_pace(fn, IC_SLOW_MS, ic_slow_took);
-    }
-}
-
-bool ic_function_is_distrusted(const struct ic_function *fn)
-{
-    return ic_function_now(fn) - fn->distrusted_ms < distrusted_for_ms(fn);
-}
-
 void ic_function_distrust(struct ic_function *fn, const char *reason)
 {
-    ic_function_count_distrust(fn);
+    ic_function_event(fn, IC_POOL_DOUBTED);
     ic_log(IC_LOG_WARNING, "instance-distrusted", "function=%s serial=%u reason=%s", fn->name,
            ic_link_serial(fn->link), reason);
     ic_link_detach(fn->link);
-    fn->link_lost_ms = ic_function_now(fn);
     ic_pool_gone(fn->all->pool, fn->index, ic_link_serial(fn->link));
-    ic_function_schedule(fn);
+    give_up(fn);
+    ic_function_link_lost(fn);
 }
 
 void ic_function_gone(struct ic_function *fn, uint32_t serial)
@@ -590,6 +571,11 @@ void ic_function_failed(struct ic_function *fn)
 
 void ic_function_warm(struct ic_function *fn)
 {
+    if (ic_function_state(fn)->doubted) { /* what it holds is to be heard, which no warm-up tells */
+        fn->wanted = fn->curious = true;
+        ic_function_pursue(fn);
+        return;
+    }
     ic_function_invoke(fn, IC_INVOKE_WARM);
     ic_function_schedule(fn);
 }

@@ -48,11 +48,9 @@ struct ic_function {
     bool begun;  /* invoked or adopted since the start: an older invocation's node comes too late */
     bool heard;  /* an Invoke has come to an end or a HELLO was accepted since the start */
     bool wanted; /* ic_functions_wake */
-    bool curious; /* only because of what a warm-up told, see function_invoke.c */
+    bool curious; /* only because of what a warm-up told, see function_invoke.c, or in its place */
     uint32_t curious_tries;
     uint64_t curious_ms;      /* not before, once more */
-    uint32_t distrusts;       /* in a row, and */
-    uint64_t distrusted_ms;   /* the last of them */
     bool outstanding;         /* an Invoke whose cost is not in the books yet */
     bool fee_due;             /* nobody's request has been charged the invocation yet */
     enum ic_cost_cause cause; /* of the last Invoke */

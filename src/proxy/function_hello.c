@@ -137,7 +137,7 @@ enum ic_door_verdict ic_function_judge(struct ic_function *fn, const struct ic_h
     bool no_place = is_adopted_beside(fn, hello) && ic_function_make_peer(fn) < 0;
     fn = lane_of(fn, hello);
     enum ic_door_verdict verdict;
-    if (no_place || ic_function_is_distrusted(fn)) {
+    if (no_place || ic_function_is_deaf_to(fn)) {
         verdict = IC_DOOR_REFUSE; /* it dials again */
     } else if (has_seen_another(fn, hello)) {
         ic_function_saw_epoch(fn, hello->highest_epoch);
@@ -194,7 +194,7 @@ static struct ic_pool_instance *meet(struct ic_function *fn, const struct ic_hel
                "function=%s serial=%u position=%llu done=%llu sent=%llu", fn->name,
                instance->serial, (unsigned long long)hello->position,
                (unsigned long long)instance->op_done, (unsigned long long)instance->op_sent);
-        ic_function_count_distrust(fn);
+        ic_function_event(fn, IC_POOL_DOUBTED);
         ic_pool_gone(pool, fn->index, instance->serial);
         instance = NULL;
     }
@@ -251,7 +251,9 @@ void ic_function_enter(struct ic_function *fn, const struct ic_hello *hello,
     ic_log(instance->known ? IC_LOG_DEBUG : IC_LOG_INFO, "node-hello",
            "function=%s serial=%u dial=%u held=%llu list=%s", fn->name, instance->serial,
            hello->dial, (unsigned long long)hello->held_bytes, instance->known ? "no" : "yes");
-    if (!instance->known) {
+    if (instance->known) {
+        ic_function_event(fn, IC_POOL_BELIEVED);
+    } else {
         fn->listed = 0;
         f->handler->list_begin(f->ctx, fn->index, instance->serial);
     }

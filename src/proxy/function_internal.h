@@ -26,6 +26,12 @@ static inline const struct ic_pool_run *ic_function_state(const struct ic_functi
     return fn->lane == IC_LANE_PEER ? &p->peer : &p->serve;
 }
 
+/* What its node said cannot be, so that its HELLO is not accepted for now. */
+static inline bool ic_function_is_deaf_to(const struct ic_function *fn)
+{
+    return ic_function_state(fn)->deaf_ms > ic_function_now(fn);
+}
+
 static inline bool ic_function_is_peer(const struct ic_function *fn)
 {
     return fn->lane == IC_LANE_PEER;
@@ -64,14 +70,9 @@ void ic_function_link_lost(struct ic_function *fn);
 
 /* The instance that the link is with, as the pool knows it; NULL: none. */
 struct ic_pool_instance *ic_function_attached(const struct ic_function *fn);
-/* What we believe of the attached instance is wrong: forget it; it is listed when it dials again.
- */
+/* What we believe of the attached instance is wrong: forget it; it is listed when it dials again,
+ * and nobody waits for that. */
 void ic_function_distrust(struct ic_function *fn, const char *reason);
-/* Something in what its node says cannot be: from the second time on it is not heard for a while,
- * each time for longer. */
-void ic_function_count_distrust(struct ic_function *fn);
-/* That while is not over. */
-bool ic_function_is_distrusted(const struct ic_function *fn);
 
 /* Instance SERIAL has said HELLO: what another one was does not count any more. */
 void ic_function_met(struct ic_function *fn, uint32_t serial);

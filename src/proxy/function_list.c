@@ -81,6 +81,7 @@ void ic_function_listed(void *ctx, uint64_t mark)
         return;
     }
     ic_pool_set_known(instance, true);
+    ic_function_event(fn, IC_POOL_BELIEVED);
     instance->copied_ms = (int64_t)(mark > INT64_MAX ? 0 : mark);
     f->handler->list_end(f->ctx, fn->index, ic_link_serial(fn->link));
     ic_function_step_meeting(fn);

@@ -478,7 +478,7 @@ void ic_store_fill_candidates(struct ic_store *s)
             .capacity = space.capacity,
             .awake = f->state == IC_FUNCTION_ACTIVE,
             .down = f->state == IC_FUNCTION_LOST || f->state == IC_FUNCTION_UNKNOWN || f->slow ||
-                    space.ending,
+                    f->doubted || space.ending,
         };
     }
 }

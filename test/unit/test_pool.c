@@ -260,6 +260,54 @@ static void ending_badly_again_and_again_backs_off(void **s)
     ends_badly(IC_POOL_RESPONSE, IC_FUNCTION_ASLEEP); /* its node left without our BYE_OK */
 }
 
+/* The first doubt costs nothing but trust; each further one keeps it from being heard for longer,
+ * however well it ends in between, until there was none for long. */
+static void who_is_doubted_backs_off(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    uint64_t now = 1000, last = 0;
+    for (int i = 0; i < 10; i++) {
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, HELLO, now, ACTIVE);
+        EVENT(p, DOUBTED, now, ACTIVE);
+        uint64_t wait = ic_pool_function(p, 0)->deaf_ms - now;
+        assert_true(i == 0 ? wait == 0 : wait >= 50 && wait >= last);
+        last = wait;
+        EVENT(p, RESPONSE, now, LOST);
+        assert_int_equal(ic_pool_invoke_at(p, 0), now + wait);
+        now += wait;
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, HELLO, now, ACTIVE);
+        EVENT(p, GOODBYE, now, LEAVING);
+        EVENT(p, RESPONSE, now, LOST); /* it has not been heard to the end */
+        assert_true(ic_pool_may_invoke(p, 0, now));
+        EVENT(p, INVOKE_SERVE, now, INVOKING);
+        EVENT(p, HELLO, now, ACTIVE);
+        EVENT(p, BELIEVED, now, ACTIVE);
+        EVENT(p, GOODBYE, now, LEAVING);
+        EVENT(p, RESPONSE, now, ABSENT);
+    }
+    assert_int_equal(last, 1500); /* half of the maximum: the random number is 0 */
+    now += 600000;
+    EVENT(p, INVOKE_SERVE, now, INVOKING);
+    EVENT(p, HELLO, now, ACTIVE);
+    EVENT(p, DOUBTED, now, ACTIVE);
+    assert_int_equal(ic_pool_function(p, 0)->deaf_ms, now);
+    ic_pool_free(p);
+}
+
+static void a_doubted_one_that_no_response_ends_is_lost(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, HELLO, 1000, ACTIVE); /* adopted */
+    EVENT(p, DOUBTED, 1000, ACTIVE);
+    EVENT(p, NODE_LEFT, 4000, LOST);
+    assert_true(ic_pool_may_invoke(p, 0, 4000));
+    ic_pool_free(p);
+}
+
 static void adoption(void **s)
 {
     (void)s;
@@ -613,6 +661,8 @@ static enum ic_pool_event choose(struct ic_pool *p, uint16_t f, enum ic_pool_lan
                 return e;
             }
             break;
+        case IC_POOL_DOUBTED:
+        case IC_POOL_BELIEVED:
         case IC_POOL_GOODBYE:
             if (run->state == IC_FUNCTION_ACTIVE) {
                 return e;
@@ -704,6 +754,8 @@ int main(void)
         leak_test(lost_response_makes_unknown),
         leak_test(crash_takes_the_memory),
         leak_test(ending_badly_again_and_again_backs_off),
+        leak_test(who_is_doubted_backs_off),
+        leak_test(a_doubted_one_that_no_response_ends_is_lost),
         leak_test(adoption),
         leak_test(who_was_greeted_is_not_forgotten_at_once),
         leak_test(a_peer_is_adopted),

@@ -103,28 +103,39 @@ static void test_many_promised_at_once_are_spread(void **state)
     world_deinit(w);
 }
 
-/* Nothing comes to a function that is slow, unless there are too few others. */
-static void test_slow_functions_are_passed_over(void **state)
+static void pass_over(bool doubted)
 {
-    (void)state;
     static const char *const code[] = {"code-table", "*:2+2", "unit-size", "64kb", NULL};
     struct world *w = &world;
     struct ic_object *draft;
     world_init(w, 1, CAPACITY, code);
     world_hello_all(w);
-    for (uint16_t slow = 1; slow <= 5; slow++) {
-        ic_pool_set_slow(w->pool, (uint16_t)(slow - 1), true);
-        assert_int_equal(ic_pool_slow_count(w->pool), slow);
+    for (uint16_t bad = 1; bad <= 5; bad++) {
+        if (doubted) {
+            ic_pool_event(w->pool, (uint16_t)(bad - 1), IC_POOL_HELLO, w->now_ms, 0);
+            ic_pool_event(w->pool, (uint16_t)(bad - 1), IC_POOL_DOUBTED, w->now_ms, 0);
+        } else {
+            ic_pool_set_slow(w->pool, (uint16_t)(bad - 1), true);
+            assert_int_equal(ic_pool_slow_count(w->pool), bad);
+        }
         assert_int_equal(promise(w, OLD, &draft), 0);
         assert_int_equal(ic_store_claim(w->store, draft, STEP), 0);
-        int on_slow = 0;
+        int on_bad = 0;
         for (int k = 0; k < 4; k++) {
-            on_slow += draft->place[k].function < slow;
+            on_bad += draft->place[k].function < bad;
         }
-        assert_int_equal(on_slow, slow == 5);
+        assert_int_equal(on_bad, bad == 5);
         ic_store_drop(w->store, draft);
     }
     world_deinit(w);
+}
+
+/* Nothing comes to a function that is slow or not believed, unless there are too few others. */
+static void test_bad_functions_are_passed_over(void **state)
+{
+    (void)state;
+    pass_over(false);
+    pass_over(true);
 }
 
 /* What is evicted follows what has come, and is named when it was in vain. */
@@ -393,7 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_a_promise_takes_nothing),
         leak_test(test_many_promised_at_once_are_spread),
-        leak_test(test_slow_functions_are_passed_over),
+        leak_test(test_bad_functions_are_passed_over),
         leak_test(test_evicts_for_what_has_come),
         leak_test(test_very_many_go_in_many_turns),
         leak_test(test_grows_in_flight),
