@@ -11,32 +11,58 @@
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
 enum {
+    ROWS_MAX = 100,   /* of the table of commands */
     TEXT_MAX = 1024,  /* an error's text; longer ones are cut */
     ECHOED_MAX = 128, /* bytes of a name in an error, as Redis */
 };
 
-static bool name_is(const char *name, struct ic_slice text)
+/* The table's rows by their names. */
+static const struct ic_command *by_name[ROWS_MAX];
+
+static int compare_rows(const void *a, const void *b)
 {
-    return text.len > 0 && tolower(text.data[0]) == name[0] && ic_slice_equal_nocase(text, name);
+    const struct ic_command *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+__attribute__((constructor)) static void sort_rows(void)
+{
+    assert(ic_command_count <= ROWS_MAX);
+    for (size_t i = 0; i < ic_command_count; i++) {
+        by_name[i] = &ic_command_table[i];
+    }
+    qsort(by_name, ic_command_count, sizeof(*by_name), compare_rows);
+}
+
+/* Of a struct ic_slice, in any case, and a row. */
+static int compare_name(const void *key, const void *row)
+{
+    const struct ic_slice *text = key;
+    const char *name = (*(const struct ic_command *const *)row)->name;
+    size_t length = strlen(name), least = text->len < length ? text->len : length;
+    int order = strncasecmp((const char *)text->data, name, least);
+    return order != 0 ? order : (text->len > length) - (text->len < length);
 }
 
 const struct ic_command *ic_command_find(struct ic_slice name)
 {
-    for (size_t i = 0; i < ic_command_count; i++) {
-        if (name_is(ic_command_table[i].name, name)) {
-            return &ic_command_table[i];
-        }
+    if (name.len == 0) {
+        return NULL;
     }
-    return NULL;
+    const struct ic_command *const *row =
+        bsearch(&name, by_name, ic_command_count, sizeof(*by_name), compare_name);
+    return row == NULL ? NULL : *row;
 }
 
 const struct ic_command *ic_command_find_sub(const struct ic_command *c, struct ic_slice name)
 {
     for (size_t i = 0; i < c->subcommand_count; i++) {
         const char *sub = strchr(c->subcommands[i].name, '|') + 1;
-        if (name_is(sub, name)) {
+        if (ic_slice_equal_nocase(name, sub)) {
             return &c->subcommands[i];
         }
     }

@@ -393,7 +393,7 @@ static void execute(struct ic_session *s, struct ic_call *c)
     if (must_wait(s, c)) {
         return;
     }
-    if (!c->begun) {
+    if (!c->begun && s->state != IC_SESSION_READING) { /* it has waited */
         c->wall_ms = ic_clock_wall_ms();
     }
     bool done = ic_session_execute(s, c);
