@@ -349,10 +349,9 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
         watch_reader(s);
         return 0;
     }
-    bool used_up = ic_turns_used_up(&s->sessions->turns);
-    size_t count = 0;
+    size_t used_times = ic_turns_used_times(&s->sessions->turns), count = 0;
     if (s->streaming != NULL && !ic_value_wants_head(s->streaming)) {
-        count = body_room(s, iov, max - 1, used_up ? BODY_LEAST : SIZE_MAX);
+        count = body_room(s, iov, max - 1, used_times > 0 ? BODY_LEAST : SIZE_MAX);
         if (s->streaming_room < s->streaming->left) {
             s->starved = count == 0;
             return count;
@@ -363,9 +362,10 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
      */
     s->paid = has_reads(s);
     s->reads -= s->paid;
-    s->read_little = used_up && !s->paid;
-    iov[count] = (struct iovec){s->sessions->read_buffer,
-                                s->read_little ? READ_LEAST : sizeof(s->sessions->read_buffer)};
+    s->read_least = used_times == 0 || s->paid ? 0 : READ_LEAST / used_times + 1;
+    iov[count] =
+        (struct iovec){s->sessions->read_buffer,
+                       s->read_least > 0 ? s->read_least : sizeof(s->sessions->read_buffer)};
     return count + 1;
 }
 
@@ -382,7 +382,7 @@ static void on_received(void *ctx, size_t length)
     if (s->paid && length - body < sizeof(s->sessions->read_buffer)) {
         s->reads = 0; /* that was all */
     }
-    if (s->read_little && length - body == READ_LEAST) {
+    if (s->read_least > 0 && length - body == s->read_least) {
         s->reads_on = true;
         ic_turns_line_up(&s->sessions->turns, &s->worker);
     }
@@ -400,7 +400,8 @@ static void on_received(void *ctx, size_t length)
     }
     keep_rest(s, in);
     s->processing = false;
-    if (!s->gone) {
+    bool comes_again = s->reads_on && s->state == IC_SESSION_READING; /* and sends more at once */
+    if (!s->gone && !comes_again) {
         ic_session_continue(s); /* replies, and what came meanwhile */
     }
 }

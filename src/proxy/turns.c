@@ -12,12 +12,12 @@ static void look_at_turn(struct ic_turns *t)
     }
 }
 
-/* Those of NOW that were not served are the first of the line. */
-static void put_back(struct ic_turns *t, struct ic_list *now)
+/* Those of NOW that were not served are the first of LINE. */
+static void put_back(struct ic_turns *t, struct ic_list *line, struct ic_list *now)
 {
-    ic_list_move_all(&t->line, now);
-    ic_list_move_all(now, &t->line);
-    if (!ic_list_empty(&t->line)) {
+    ic_list_move_all(line, now);
+    ic_list_move_all(now, line);
+    if (!ic_list_empty(line)) {
         ic_timer_start(&t->next, 0);
     }
 }
@@ -31,37 +31,48 @@ static void bring_forward(struct ic_worker *w, struct ic_list *now)
     }
 }
 
-/* Those that line up again meanwhile come in the next turn. Who is alone comes first: the others
- * wait for it. Whatever this turn was used for, a share of one is the line's. */
-static void serve_line(void *ctx)
+/* Those of LINE go on until MOST units of the turn are used. Those that line up again meanwhile
+ * come in the next turn. */
+static void serve(struct ic_turns *t, struct ic_list *line, uint64_t most)
 {
-    struct ic_turns *t = ctx;
     struct ic_list now, *node;
     ic_list_init(&now);
-    ic_list_move_all(&t->line, &now);
-    bring_forward(t->alone, &now);
-    bring_forward(t->first, &now);
-    look_at_turn(t);
-    uint64_t budget = (uint64_t)*t->budget, least = t->used + budget / IC_TURNS_SHARES + 1;
-    while (t->used < (least > budget ? least : budget) &&
-           (node = ic_list_pop_front(&now)) != NULL) {
+    ic_list_move_all(line, &now);
+    if (line == &t->line) { /* the others wait for it */
+        bring_forward(t->alone, &now);
+    }
+    while (t->used < most && (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);
         w->go(w->ctx);
     }
-    put_back(t, &now);
+    put_back(t, line, &now);
+}
+
+/* Whatever this turn was used for, half of one is for those that come first, and a share of one is
+ * the line's. */
+static void serve_lines(void *ctx)
+{
+    struct ic_turns *t = ctx;
+    uint64_t budget = (uint64_t)*t->budget;
+    look_at_turn(t);
+    serve(t, &t->front, t->used + budget / IC_TURNS_FRONT + 1);
+    uint64_t least = t->used + budget / IC_TURNS_SHARES + 1;
+    serve(t, &t->line, least > budget ? least : budget);
 }
 
 void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budget)
 {
     *t = (struct ic_turns){.loop = loop, .budget = budget};
+    ic_list_init(&t->front);
     ic_list_init(&t->line);
     ic_list_init(&t->waiting);
-    ic_timer_init(&t->next, loop, serve_line, t);
+    ic_timer_init(&t->next, loop, serve_lines, t);
 }
 
 void ic_turns_deinit(struct ic_turns *t)
 {
-    assert(ic_list_empty(&t->line) && ic_list_empty(&t->waiting) && t->alone == NULL);
+    assert(ic_list_empty(&t->front) && ic_list_empty(&t->line) && ic_list_empty(&t->waiting) &&
+           t->alone == NULL);
     ic_timer_stop(&t->next);
 }
 
@@ -76,10 +87,22 @@ void ic_worker_leave(struct ic_worker *w)
     ic_list_remove(&w->node);
 }
 
-bool ic_turns_used_up(struct ic_turns *t)
+uint64_t ic_turns_used_times(struct ic_turns *t)
 {
     look_at_turn(t);
-    return t->used >= (uint64_t)*t->budget;
+    return t->used / (uint64_t)*t->budget;
+}
+
+bool ic_turns_used_up(struct ic_turns *t)
+{
+    return ic_turns_used_times(t) > 0;
+}
+
+/* What a share is of a turn, of which SHARES are one while there is something left. */
+static uint64_t shares_of(struct ic_turns *t, uint64_t shares)
+{
+    uint64_t times = ic_turns_used_times(t);
+    return times == 0 ? shares : times * IC_TURNS_LEAST;
 }
 
 /* When it has used MORE of this turn, too. */
@@ -98,17 +121,17 @@ uint64_t ic_turns_exec_units(const struct ic_turns *t)
 
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
 {
-    return has_left(t, w, 0, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_SHARES);
+    return has_left(t, w, 0, shares_of(t, IC_TURNS_SHARES));
 }
 
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w)
 {
-    return has_left(t, w, 0, ic_turns_used_up(t) ? IC_TURNS_LEAST : IC_TURNS_ALONE);
+    return has_left(t, w, 0, shares_of(t, IC_TURNS_ALONE));
 }
 
 bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units)
 {
-    return !ic_turns_used_up(t) || has_left(t, w, units, IC_TURNS_LEAST);
+    return !ic_turns_used_up(t) || has_left(t, w, units, shares_of(t, 1));
 }
 
 void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w)
@@ -155,22 +178,38 @@ void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units)
     t->most_used = t->used > t->most_used ? t->used : t->most_used;
 }
 
-void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
+/* W, which is nowhere in line. False: it is. */
+static bool enter(struct ic_turns *t, struct ic_worker *w)
 {
     if (!ic_list_empty(&w->node)) {
-        return;
+        return false;
     }
-    if (ic_list_empty(&t->line)) {
+    if (!t->next.armed) {
         ic_timer_start(&t->next, 0);
     }
-    ic_list_push_back(&t->line, &w->node);
     t->lined_up++;
+    return true;
+}
+
+void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
+{
+    if (enter(t, w)) {
+        ic_list_push_back(&t->line, &w->node);
+    }
+}
+
+void ic_turns_line_up_in_front(struct ic_turns *t, struct ic_worker *w)
+{
+    if (enter(t, w)) {
+        ic_list_push_back(&t->front, &w->node);
+    }
 }
 
 void ic_turns_line_up_first(struct ic_turns *t, struct ic_worker *w)
 {
-    t->first = w;
-    ic_turns_line_up(t, w);
+    if (enter(t, w)) {
+        ic_list_push_front(&t->front, &w->node);
+    }
 }
 
 void ic_turns_reset_figures(struct ic_turns *t)

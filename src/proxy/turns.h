@@ -24,9 +24,11 @@
 
 enum {
     IC_TURNS_SHARES = 5,   /* a worker gets a fifth of a turn, while there is something left; */
-    IC_TURNS_LEAST = 1000, /* and a thousandth in any case: whoever asks little waits not, and 5,000
-                              who ask much have five turns' work done in one */
-    IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone */
+    IC_TURNS_LEAST = 1000, /* and a thousandth in any case, a half of it in a turn that has had two
+                              turns' work, and so on: whoever asks little waits not, and 5,000 who
+                              ask much have three turns' work done in one */
+    IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone, */
+    IC_TURNS_FRONT = 2,    /* and a half is for those in front of the line */
     IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */
     IC_TURNS_EXEC_LEAST = 25000, /* units of it */
     IC_TURNS_TEXT = 512,         /* bytes of a reply that are a unit to write */
@@ -49,10 +51,10 @@ struct ic_turns {
     const int64_t *budget; /* units of a turn: `turn-work` */
     uint64_t turn;         /* of the loop, when anybody worked last */
     uint64_t used;         /* units of that one */
+    struct ic_list front;  /* of struct ic_worker, served before the line */
     struct ic_list line;   /* of struct ic_worker, first come first served */
     struct ic_timer next;
     struct ic_worker *alone; /* or NULL */
-    struct ic_worker *first; /* comes before all others when it is in line; or NULL */
     struct ic_list waiting;  /* of struct ic_worker, until it is over */
     uint64_t most_used;      /* units of the turn that had most */
     uint64_t lined_up;       /* times a worker went on in a later turn */
@@ -75,8 +77,12 @@ bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units)
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 /* No more is to be begun in this turn that can wait. */
 bool ic_turns_used_up(struct ic_turns *t);
+/* How many turns' work this one has had. */
+uint64_t ic_turns_used_times(struct ic_turns *t);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+/* The same, in front of the line: for what others wait for. */
+void ic_turns_line_up_in_front(struct ic_turns *t, struct ic_worker *w);
 /* The same, before all others: for what they leave behind, or it would be ever more. */
 void ic_turns_line_up_first(struct ic_turns *t, struct ic_worker *w);
 

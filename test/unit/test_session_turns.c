@@ -223,6 +223,35 @@ static void test_reads_are_not_kept(void **state)
     settle(0);
 }
 
+/* A send is dearer than what is read of a pipeline in a turn that is used up: the replies go out
+ * with those of its rest. */
+static void test_a_pipeline_is_answered_when_its_turn_has_come(void **state)
+{
+    (void)state;
+    enum { PINGS = 100, TURNS = 20 };
+    char request[6 * PINGS + 1] = "";
+    struct others o;
+    begin_others(&o);
+    int fd = dial();
+    settle(1);
+    for (int i = 0; i < PINGS; i++) {
+        memcpy(request + 6 * i, "PING\r\n", 6);
+    }
+    const struct ic_session *s = first_session();
+    send_all(fd, request, 6 * PINGS);
+    for (int turns = 0; s->bytes_in == 0; turns++) {
+        assert_true(turns < TURNS);
+        turn();
+    }
+    assert_true(s->bytes_in < 6 * PINGS && !is_answered(fd));
+    char reply[7 * PINGS];
+    assert_int_equal(take_reply(fd, reply, sizeof reply), sizeof reply);
+    assert_memory_equal(reply + 7 * (PINGS - 1), "+PONG\r\n", 7);
+    end_others(&o);
+    close(fd);
+    settle(0);
+}
+
 /* A long line, whose last bytes come in a turn that is used up, is taken apart in another. */
 static void test_a_long_line_waits_for_time(void **state)
 {
@@ -260,6 +289,7 @@ int main(void)
         session_test(test_many_keys),
         session_test(test_a_long_request_beside_others),
         session_test(test_reads_are_not_kept),
+        session_test(test_a_pipeline_is_answered_when_its_turn_has_come),
         session_test(test_a_long_line_waits_for_time),
         session_test(test_reports),
         session_test(test_a_pattern_that_is_hard),

@@ -12,6 +12,7 @@ struct job {
     struct ic_worker worker;
     struct bench *bench;
     uint64_t left, done_in; /* units; the turn that did the last of them */
+    void (*line_up)(struct ic_turns *t, struct ic_worker *w);
 };
 
 struct bench {
@@ -29,7 +30,7 @@ static void go(void *ctx)
     struct ic_turns *t = &j->bench->turns;
     while (j->left > 0) {
         if (!ic_turns_may_work(t, &j->worker)) {
-            ic_turns_line_up(t, &j->worker);
+            j->line_up(t, &j->worker);
             return;
         }
         ic_turns_worked(t, &j->worker, 1);
@@ -48,6 +49,7 @@ static void begin(struct bench *b, unsigned workers)
     ic_turns_init(&b->turns, b->loop, &b->budget);
     for (unsigned i = 0; i < WORKERS; i++) {
         b->job[i].bench = b;
+        b->job[i].line_up = ic_turns_line_up;
         ic_worker_init(&b->job[i].worker, go, &b->job[i]);
     }
 }
@@ -64,9 +66,10 @@ static void test_who_is_to_be_first_is(void **state)
     (void)state;
     struct bench b;
     begin(&b, WORKERS);
+    b.job[WORKERS - 1].line_up = ic_turns_line_up_first;
     for (unsigned i = 0; i < WORKERS; i++) {
         b.job[i].left = i == WORKERS - 1 ? 3 * SHARE : 5000;
-        (i == WORKERS - 1 ? ic_turns_line_up_first : ic_turns_line_up)(&b.turns, &b.job[i].worker);
+        b.job[i].line_up(&b.turns, &b.job[i].worker);
     }
     uint64_t begun = ic_loop_turn_number(b.loop);
     ic_loop_run(b.loop);
@@ -74,6 +77,31 @@ static void test_who_is_to_be_first_is(void **state)
     for (unsigned i = 0; i < WORKERS - 1; i++) {
         assert_true(b.job[i].done_in > begun + 4);
     }
+    end(&b);
+}
+
+/* What others wait for has half of each turn, though they are many; and no more, so that the line
+ * goes on as well. */
+static void test_those_in_front_have_half_of_each_turn(void **state)
+{
+    (void)state;
+    struct bench b;
+    const unsigned front = 6;
+    begin(&b, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        b.job[i].line_up = i < WORKERS - front ? ic_turns_line_up : ic_turns_line_up_in_front;
+        b.job[i].left = 5000;
+        b.job[i].line_up(&b.turns, &b.job[i].worker);
+    }
+    uint64_t begun = ic_loop_turn_number(b.loop);
+    uint64_t half = BUDGET / IC_TURNS_FRONT, turns = front * 5000 / half;
+    ic_loop_run(b.loop);
+    for (unsigned i = WORKERS - front; i < WORKERS; i++) {
+        assert_in_range(b.job[i].done_in, begun + front * 5000 / (half + SHARE) - 1,
+                        begun + turns + 2);
+    }
+    /* The others had their part of these turns, or they would have taken as many more. */
+    assert_true(b.job[0].done_in < begun + turns + (WORKERS - front) * 5000 / BUDGET - turns / 4);
     end(&b);
 }
 
@@ -183,6 +211,25 @@ static void test_who_wants_little_is_served_at_once(void **state)
     end(&b);
 }
 
+/* The more a turn has had, the less of it is left for each who comes. */
+static void test_who_comes_late_has_a_smaller_share(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct ic_worker crowd;
+    begin(&b, 3);
+    b.budget = 100 * IC_TURNS_LEAST;
+    ic_worker_init(&crowd, NULL, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        ic_turns_worked(&b.turns, &crowd, (uint64_t)b.budget);
+        b.job[i].left = 5000;
+        go(&b.job[i]);
+        assert_int_equal(5000 - b.job[i].left, 100 / (i + 1) + 1);
+    }
+    ic_loop_run(b.loop);
+    end(&b);
+}
+
 static void test_one_that_leaves_is_not_called(void **state)
 {
     (void)state;
@@ -205,9 +252,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         leak_test(test_a_turn_has_a_bounded_part_of_it),
         leak_test(test_who_is_to_be_first_is),
+        leak_test(test_those_in_front_have_half_of_each_turn),
         leak_test(test_who_goes_alone_has_no_turn_for_itself),
         leak_test(test_who_is_alone_has_a_part_of_each_turn),
         leak_test(test_who_wants_little_is_served_at_once),
+        leak_test(test_who_comes_late_has_a_smaller_share),
         leak_test(test_one_that_leaves_is_not_called),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
