@@ -57,7 +57,7 @@ bool ic_function_items(void *ctx, struct ic_slice *items)
         }
     }
     fn->list_held_ms = ic_function_now(fn);
-    ic_turns_line_up(fn->all->turns, &fn->lister);
+    ic_turns_line_up_in_front(fn->all->turns, &fn->lister);
     return false;
 }
 
