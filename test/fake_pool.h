@@ -66,7 +66,7 @@ static struct {
     uint32_t drafts, dropped, pins;
     uint64_t claimed, claims_until; /* bytes per chunk; no room for more, 0: there always is */
     uint32_t claims, claims_busy;   /* so many were asked for; to be told: not now */
-    bool claimed_much;
+    bool claimed_much, a_claim_is_much, others_hold_room;
     bool submitting; /* done must not be called now */
 } fake;
 
@@ -403,6 +403,13 @@ bool ic_store_has_claimed_much(const struct ic_store *s)
     return fake.claimed_much;
 }
 
+bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object *draft)
+{
+    (void)s;
+    (void)draft;
+    return fake.others_hold_room;
+}
+
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes)
 {
     (void)s;
@@ -416,6 +423,7 @@ int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_b
         return IC_ENOSPC;
     }
     fake.claimed = chunk_bytes;
+    fake.claimed_much |= fake.a_claim_is_much;
     return 0;
 }
 
@@ -610,7 +618,7 @@ static inline void fake_begin(uint16_t data, uint16_t parity, uint32_t unit, siz
     fake.proxy.window = ic_window_new(NULL, window);
     fake.proxy.codes = ic_rs_set_new();
     ic_list_init(&fake.proxy.readers);
-    ic_claims_init(&fake.proxy.claims, NULL);
+    ic_claims_init(&fake.proxy.claims, NULL, fake.proxy.config);
     assert_non_null(fake.proxy.window);
     assert_non_null(fake.proxy.codes);
 }

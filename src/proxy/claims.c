@@ -3,41 +3,146 @@
  */
 #include "proxy/claims.h"
 
+#include "base/config.h"
 #include "proxy/store.h"
+#include "proxy/window.h"
 
 #include <assert.h>
 
-/* The first, and whoever is the first after it, until one has to wait on. */
-static void serve(void *ctx)
+enum {
+    RETRY_MS = 10, /* between two looks whether drafts have given room back */
+    JAM_MS = 50,   /* for which nobody has gone on: longer than what has come takes to be stored */
+};
+
+static uint64_t now_ms(const struct ic_claims *all)
 {
-    struct ic_claims *all = ctx;
-    struct ic_list *first = NULL;
-    while (!ic_list_empty(&all->line) && all->line.next != first) {
-        struct ic_claim *c = IC_CONTAINER(all->line.next, struct ic_claim, node);
-        first = &c->node;
-        c->again(c->ctx);
+    return ic_loop_now_ms(all->next.loop);
+}
+
+static struct ic_claim *first_of(const struct ic_list *line)
+{
+    return ic_list_empty(line) ? NULL : IC_CONTAINER(line->next, struct ic_claim, node);
+}
+
+static struct ic_claim *last_of(const struct ic_list *line)
+{
+    return IC_CONTAINER(line->prev, struct ic_claim, node);
+}
+
+static struct ic_claim *first_in_line(const struct ic_claims *all)
+{
+    struct ic_claim *first = NULL;
+    for (int rank = 0; rank < IC_CLAIM_RANKS && first == NULL; rank++) {
+        first = first_of(&all->line[rank]);
     }
-    if (!ic_list_empty(&all->line)) {
-        ic_timer_start(&all->next, 0);
+    return first;
+}
+
+static bool holds_room(const struct ic_claim *c)
+{
+    return !ic_list_empty(&c->holder);
+}
+
+/* False: C has to wait on. */
+static bool ask_again(struct ic_claims *all, struct ic_claim *c)
+{
+    all->asked = c;
+    c->handler->again(c->ctx);
+    bool answered = all->asked == NULL;
+    all->asked = NULL;
+    return answered;
+}
+
+/* The first of LINE, and whoever is the first after it, until one has to wait on. */
+static void serve_line(struct ic_claims *all, const struct ic_list *line)
+{
+    while (!ic_list_empty(line) && ask_again(all, first_of(line))) {
     }
 }
 
-void ic_claims_init(struct ic_claims *all, struct ic_loop *loop)
+/* What room there is for those whose turn it is. */
+static void serve_all(struct ic_claims *all)
 {
-    ic_list_init(&all->line);
+    all->much = false;
+    if (all->making != NULL) {
+        (void)ask_again(all, all->making);
+    }
+    for (int rank = 0; rank < IC_CLAIM_RANKS && all->making == NULL && !all->much; rank++) {
+        serve_line(all, &all->line[rank]);
+    }
+}
+
+/* Nobody will give room back, or be stored, unless somebody is refused. */
+static bool is_jam(const struct ic_claims *all)
+{
+    bool jam = now_ms(all) - all->moved_ms >= JAM_MS;
+    IC_LIST_EACH (node, &all->holders) {
+        const struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, holder);
+        jam = jam && !c->handler->goes_on(c->ctx);
+        if (!jam) {
+            break;
+        }
+    }
+    return jam;
+}
+
+/* Who has the least to lose of those whose leaving helps: others have room that wait for window
+ * memory, which those in line have. */
+static struct ic_claim *least_to_lose(const struct ic_claims *all)
+{
+    for (int rank = IC_CLAIM_BEGUN; rank <= IC_CLAIM_NEW; rank++) {
+        if (!ic_list_empty(&all->line[rank])) {
+            return last_of(&all->line[rank]);
+        }
+    }
+    return ic_list_empty(&all->holders) ? last_of(&all->line[IC_CLAIM_SMALL])
+                                        : IC_CONTAINER(all->holders.prev, struct ic_claim, holder);
+}
+
+static void serve(void *ctx)
+{
+    struct ic_claims *all = ctx;
+    serve_all(all);
+    if (first_in_line(all) == NULL) {
+        return;
+    }
+    bool soon = all->making != NULL || all->much;
+    if (!soon && is_jam(all)) {
+        struct ic_claim *c = least_to_lose(all);
+        c->handler->refuse(c->ctx);
+        soon = true;
+    }
+    ic_timer_start(&all->next, soon ? 0 : RETRY_MS);
+}
+
+void ic_claims_init(struct ic_claims *all, struct ic_loop *loop, const struct ic_config *config)
+{
+    *all = (struct ic_claims){.config = config};
+    for (int rank = 0; rank < IC_CLAIM_RANKS; rank++) {
+        ic_list_init(&all->line[rank]);
+    }
+    ic_list_init(&all->holders);
     ic_timer_init(&all->next, loop, serve, all);
 }
 
 void ic_claims_deinit(struct ic_claims *all)
 {
-    assert(ic_list_empty(&all->line));
+    assert(first_in_line(all) == NULL && ic_list_empty(&all->holders));
     ic_timer_stop(&all->next);
 }
 
-void ic_claim_init(struct ic_claim *c, void (*again)(void *ctx), void *ctx)
+const struct ic_object *ic_claims_first(const struct ic_claims *all)
 {
-    *c = (struct ic_claim){.again = again, .ctx = ctx};
+    const struct ic_claim *first = first_in_line(all);
+    return first == NULL ? NULL : first->draft;
+}
+
+void ic_claim_init(struct ic_claim *c, struct ic_claims *all,
+                   const struct ic_claim_handler *handler, void *ctx)
+{
+    *c = (struct ic_claim){.all = all, .handler = handler, .ctx = ctx};
     ic_list_init(&c->node);
+    ic_list_init(&c->holder);
 }
 
 bool ic_claim_waits(const struct ic_claim *c)
@@ -45,22 +150,105 @@ bool ic_claim_waits(const struct ic_claim *c)
     return !ic_list_empty(&c->node);
 }
 
-void ic_claim_leave(struct ic_claim *c)
+static enum ic_claim_rank rank_of(const struct ic_claim *c, const struct ic_object *draft)
 {
-    ic_list_remove(&c->node);
+    if (holds_room(c)) {
+        return IC_CLAIM_BEGUN;
+    }
+    return draft->size <= IC_WINDOW_SMALL_BYTES ? IC_CLAIM_SMALL : IC_CLAIM_NEW;
 }
 
-int ic_claims_ask(struct ic_claims *all, struct ic_claim *c, struct ic_store *store,
-                  struct ic_object *draft, uint64_t chunk_bytes)
+static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
 {
-    bool first = all->line.next == &c->node && !ic_store_has_claimed_much(store);
-    bool may = first || ic_list_empty(&all->line);
-    int result = may ? ic_store_claim(store, draft, chunk_bytes) : IC_EBUSY;
-    if (result != IC_EBUSY) {
-        ic_claim_leave(c);
-    } else if (!ic_claim_waits(c)) {
-        ic_list_push_back(&all->line, &c->node);
+    const struct ic_claims *all = c->all;
+    bool first = all->making == NULL || all->making == c;
+    if (ic_claim_waits(c)) {
+        return first && all->asked == c && !all->much;
+    }
+    for (int before = 0; before <= (int)rank; before++) {
+        first = first && ic_list_empty(&all->line[before]);
+    }
+    return first;
+}
+
+/* What C lacks is in drafts, and it has not waited for them for too long. */
+static bool may_wait(const struct ic_claim *c, const struct ic_store *store,
+                     const struct ic_object *draft)
+{
+    uint64_t longest_ms = (uint64_t)c->all->config->write_deadline;
+    bool late = ic_claim_waits(c) && now_ms(c->all) - c->since_ms >= longest_ms;
+    return !late && ic_store_others_hold_room(store, draft);
+}
+
+/* Behind those of LINE that began before it. No more are in line than have window memory. */
+static void insert_begun(struct ic_list *line, struct ic_claim *c)
+{
+    struct ic_list *at = line->prev;
+    while (at != line && IC_CONTAINER(at, struct ic_claim, node)->begun > c->begun) {
+        at = at->prev;
+    }
+    ic_list_insert_after(at, &c->node);
+}
+
+static void line_up(struct ic_claim *c, enum ic_claim_rank rank, const struct ic_object *draft)
+{
+    struct ic_claims *all = c->all;
+    if (!ic_claim_waits(c)) {
+        c->draft = draft;
+        c->since_ms = now_ms(all);
+        insert_begun(&all->line[rank], c);
+    }
+    if (all->making == c || !all->next.armed) {
         ic_timer_start(&all->next, 0);
     }
+}
+
+static void give_room(struct ic_claim *c)
+{
+    c->all->asked = c->all->asked == c ? NULL : c->all->asked;
+    ic_list_remove(&c->node);
+    if (!holds_room(c)) {
+        c->begun = ++c->all->count;
+        ic_list_push_back(&c->all->holders, &c->holder);
+    }
+    c->all->moved_ms = now_ms(c->all);
+}
+
+int ic_claims_ask(struct ic_claim *c, struct ic_store *store, struct ic_object *draft,
+                  uint64_t chunk_bytes)
+{
+    struct ic_claims *all = c->all;
+    enum ic_claim_rank rank = rank_of(c, draft);
+    int result = IC_EBUSY;
+    all->much = ic_store_has_claimed_much(store);
+    if (is_its_turn(c, rank)) {
+        result = ic_store_claim(store, draft, chunk_bytes);
+        all->making = result == IC_EBUSY ? c : NULL;
+    }
+    if (result == IC_ENOSPC && may_wait(c, store, draft)) {
+        result = IC_EBUSY;
+    }
+    if (result == IC_EBUSY) {
+        line_up(c, rank, draft);
+    } else if (result == 0) {
+        give_room(c);
+    } else {
+        ic_claim_leave(c);
+    }
     return result;
+}
+
+void ic_claim_leave(struct ic_claim *c)
+{
+    struct ic_claims *all = c->all;
+    if (holds_room(c) && !ic_claim_waits(c)) {
+        all->moved_ms = now_ms(all);
+    }
+    all->making = all->making == c ? NULL : all->making;
+    all->asked = all->asked == c ? NULL : all->asked;
+    ic_list_remove(&c->node);
+    ic_list_remove(&c->holder);
+    if (first_in_line(all) != NULL) {
+        ic_timer_start(&all->next, 0);
+    }
 }

@@ -518,7 +518,7 @@ static struct process *process_new(struct ic_loop *loop, struct ic_config *confi
     ic_list_init(&p->proxy.readers);
     ic_rng_init(&p->proxy.rng, ic_random_u64());
     ic_list_init(&p->turn_end.node);
-    ic_claims_init(&p->proxy.claims, loop);
+    ic_claims_init(&p->proxy.claims, loop, config);
     ic_timer_init(&p->tick, loop, on_tick, p);
     ic_timer_init(&p->loading, loop, on_loading, p);
     return p;

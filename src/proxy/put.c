@@ -102,7 +102,7 @@ static struct ic_put_stripe *open_stripe(struct ic_put *put)
 static bool claim(struct ic_put *put, uint64_t chunk_bytes)
 {
     struct ic_proxy *p = put->proxy;
-    int result = ic_claims_ask(&p->claims, &put->claim, p->store, put->object, chunk_bytes);
+    int result = ic_claims_ask(&put->claim, p->store, put->object, chunk_bytes);
     if (result < 0 && result != IC_EBUSY) {
         ic_put_fail(put, result, true);
     }
@@ -383,6 +383,22 @@ static void on_claim(void *ctx)
     ic_put_resume_if_blocked(put);
 }
 
+/* It waits neither for room nor for window memory, which those who wait for room may have. */
+static bool goes_on(void *ctx)
+{
+    const struct ic_put *put = ctx;
+    bool queues = put->queued && !put->admitted;
+    return !ic_claim_waits(&put->claim) && !queues;
+}
+
+static void on_refused(void *ctx)
+{
+    ic_put_fail(ctx, IC_ENOSPC, false);
+}
+
+static const struct ic_claim_handler claim_handler = {
+    .again = on_claim, .goes_on = goes_on, .refuse = on_refused};
+
 static struct ic_put *allocate(struct ic_proxy *p, struct ic_object *o, struct ic_slice key)
 {
     uint16_t count = (uint16_t)(o->data + o->parity);
@@ -425,12 +441,18 @@ struct ic_put *ic_put_new(struct ic_proxy *p, struct ic_slice key, uint64_t size
     put->ctx = ctx;
     ic_timer_init(&put->deadline, p->loop, on_deadline, put);
     ic_timer_init(&put->report, p->loop, on_report, put);
-    ic_claim_init(&put->claim, on_claim, put);
+    ic_claim_init(&put->claim, &p->claims, &claim_handler, put);
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         ic_put_chunk_init(put, i);
         ic_functions_wake(p->functions, object->place[i].function);
     }
     return put;
+}
+
+/* The rest fits in what may be in flight: with the room it has it is soon out of others' way. */
+static bool is_near_end(const struct ic_put *put)
+{
+    return put->object->size - put->received <= IN_FLIGHT_BYTES;
 }
 
 size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
@@ -444,7 +466,8 @@ size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
         return 0;
     }
     if (s == NULL) {
-        bool yields = put->served && ic_window_stats(put->proxy->window).waiting > 0;
+        bool yields =
+            !is_near_end(put) && put->served && ic_window_stats(put->proxy->window).waiting > 0;
         if (yields && put->stripe_count == 0) { /* else when nodes have the stripes there are */
             leave_window(put);
             yields = false;

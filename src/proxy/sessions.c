@@ -299,6 +299,15 @@ static bool relieve_pool(struct ic_sessions *all)
     return all->no_room.chunks > 0;
 }
 
+/* Who waits for room may lack what clients keep. */
+static void note_waiting(struct ic_sessions *all)
+{
+    const struct ic_object *draft = ic_claims_first(&all->proxy->claims);
+    if (draft != NULL) {
+        ic_sessions_note_no_room(all, ic_store_rest_use(draft));
+    }
+}
+
 static void on_tick(void *ctx)
 {
     struct ic_sessions *all = ctx;
@@ -306,6 +315,7 @@ static void on_tick(void *ctx)
     unsigned cuts = 0;
     bool enough = false;
     ic_stats_sample(&all->stats, now_ms);
+    note_waiting(all);
     bool soon = all->no_room.chunks > 0 && relieve_pool(all);
     IC_LIST_EACH (node, &all->list) {
         struct ic_session *s = IC_CONTAINER(node, struct ic_session, node);

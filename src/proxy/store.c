@@ -483,13 +483,27 @@ void ic_store_fill_candidates(struct ic_store *s)
     }
 }
 
-/* Functions of s->candidate that would have room for COST if everything that can be evicted, sooner
- * or later, were: less than are needed, and evicting would empty the cache in vain. */
+/* So little of ALL needs no room when it is promised: it can wait for what drafts have of it. */
+static bool is_little(uint64_t size, uint64_t all)
+{
+    return size <= all / IC_STORE_LITTLE_PART;
+}
+
+/* FUNCTION would have room for COST if everything that can be evicted, sooner or later, were. */
+static bool is_possible(const struct ic_store *s, uint32_t function, uint64_t cost)
+{
+    const struct ic_candidate *c = &s->candidate[function];
+    return is_little(cost, c->capacity) ||
+           c->room + s->evictable[function] + s->waited[function] >= cost;
+}
+
+/* Such functions of s->candidate: less than are needed, and evicting would empty the cache in vain.
+ */
 static uint32_t possible_functions(const struct ic_store *s, uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
-        could += s->candidate[i].room + s->evictable[i] + s->waited[i] >= cost;
+        could += is_possible(s, i, cost);
     }
     return could;
 }
@@ -521,7 +535,8 @@ static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *fu
 {
     uint32_t count = ic_pool_count(s->setup.pool);
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
-    uint64_t fixed = s->draft_bytes + s->dead_bytes - s->waited_bytes;
+    uint64_t fixed = s->dead_bytes - s->waited_bytes;
+    fixed += is_little(p->layout.size, most) ? 0 : s->draft_bytes;
     if (most != 0 && fixed + p->layout.size > most) {
         return IC_ENOSPC;
     }
@@ -533,8 +548,7 @@ static int promise_places(struct ic_store *s, const struct plan *p, uint16_t *fu
     }
     for (uint32_t i = 0; i < count; i++) {
         struct ic_candidate *c = &s->candidate[i];
-        bool could = c->room + s->evictable[i] + s->waited[i] >= p->cost;
-        c->room = could ? c->room + p->cost : 0;
+        c->room = is_possible(s, i, p->cost) ? c->room + p->cost : 0;
     }
     return ic_placement_choose(s->candidate, count, p->cost, p->chunks, s->setup.rng, function,
                                NULL);

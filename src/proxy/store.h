@@ -108,6 +108,7 @@ void ic_store_set_epoch(struct ic_store *s, uint32_t epoch);
  * A draft of SIZE bytes whose seals will carry KEY: code by size, a fresh id, d + p distinct
  * functions; every place is WRITING, instance 0. It is a promise and takes nothing yet: room is
  * made as its bytes come (ic_store_claim), and what is promised to many may exceed what there is.
+ * One of more than a sixteenth is not begun where drafts leave no room for it.
  * *OUT belongs to the caller until it is dropped or committed.
  *   IC_ETOOBIG  larger than max-object-size, or a chunk fits no function even when it is empty
  *               (ic_store_too_big_text says which memory would do)
@@ -123,14 +124,18 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
  * what is in flight there. The first claim may choose other functions; of the later ones each
  * evicts at most what it needs, in whole objects. Nothing was claimed:
  *   IC_EBUSY   as many objects have been evicted as may be in a turn: ask again in a later one
- *   IC_ENOSPC  there is no room
+ *   IC_ENOSPC  there is no room, but for what others' drafts have
  */
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
 /* So much was claimed in this turn, or evicted for it, that what is to come can wait for the next.
  */
 bool ic_store_has_claimed_much(const struct ic_store *s);
+/* Something has come of drafts other than DRAFT: when they are stored it can be evicted. */
+bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object *draft);
 /* What a draft of SIZE bytes for KEY will have taken in the end. */
 struct ic_pool_use ic_store_use(const struct ic_store *s, struct ic_slice key, uint64_t size);
+/* Of that, what it has not claimed. */
+struct ic_pool_use ic_store_rest_use(const struct ic_object *draft);
 /*
  * Why a value that would take USE finds no room. It needs as many functions as it has chunks: of
  * those that could have the most room, the last is the tightest, and decides.

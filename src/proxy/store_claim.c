@@ -27,6 +27,15 @@ static bool is_writing(const struct ic_object *o, size_t i)
     return o->place[i].state == IC_CHUNK_WRITING;
 }
 
+struct ic_pool_use ic_store_rest_use(const struct ic_object *draft)
+{
+    uint64_t cost = cost_of(draft, draft->chunk_length) - draft->chunk_cost;
+    return (struct ic_pool_use){
+        .values = draft->size - draft->draft.bytes,
+        .chunks = cost * ic_object_chunks(draft),
+    };
+}
+
 /* What FUNCTION has room for now if everything that can be evicted now were. */
 static uint64_t possible_now(const struct ic_store *s, uint16_t function, uint64_t room)
 {
@@ -125,6 +134,11 @@ static bool has_made_room(const struct ic_store *s)
 bool ic_store_has_claimed_much(const struct ic_store *s)
 {
     return has_made_room(s) || s->claimed >= IC_STORE_CLAIM_SLICE;
+}
+
+bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object *draft)
+{
+    return s->draft_bytes > draft->draft.bytes;
 }
 
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very

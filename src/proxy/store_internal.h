@@ -34,6 +34,7 @@ enum {
     IC_STORE_SWEEP_SLICE = 2000,   /* buckets of objects looked at by one tick, and */
     IC_STORE_LIST_SLICE = 2000,    /* for what lists lacked */
     IC_STORE_CHANGE_SLICE = 2000,  /* objects that one tick carries into another eviction policy */
+    IC_STORE_LITTLE_PART = 16,     /* a value is little if it takes at most such a part */
     IC_STORE_EVICT_SLICE = 250, /* objects evicted for drafts, or by one tick: up to 30 us each */
     IC_STORE_CLAIM_SLICE = 4 << 20, /* bytes of values: each takes a third of a ns to encode */
     IC_STORE_REACH_MAX = 4096,      /* pinned ones that an eviction may look at: some 0.4 us each */

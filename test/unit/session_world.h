@@ -338,7 +338,7 @@ static inline int begin(void **state)
     ic_prices_init(&proxy.prices);
     assert_int_equal(ic_books_new(&books, &proxy.books, why), 0);
     proxy.codes = ic_rs_set_new();
-    ic_claims_init(&proxy.claims, proxy.loop);
+    ic_claims_init(&proxy.claims, proxy.loop, proxy.config);
     proxy.window = ic_window_new(proxy.loop, (size_t)world.config->window_memory);
     proxy.repair = ic_repair_new(&proxy);
     proxy.handover = ic_handover_new(&proxy);

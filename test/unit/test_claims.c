@@ -127,6 +127,168 @@ static void test_no_more_than_a_turn_has_time_for(void **state)
     finish(&b);
 }
 
+/* ---- what is missing is in drafts ---- */
+
+/* C has room for its first stripe, and is to send more. */
+static void begin_with_room(struct client *c, uint64_t size)
+{
+    begin(c, size);
+    assert_int_equal(feed(c, STRIPE, SIZE_MAX), STRIPE);
+    fake_run();
+}
+
+static void leave_no_room(void)
+{
+    fake.others_hold_room = true;
+    fake.claims_until = 1;
+}
+
+static void free_all(struct client *c, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        ic_put_free(c[i].put);
+    }
+    finish(&c[count - 1]);
+}
+
+static void test_waits_for_what_drafts_have(void **state)
+{
+    (void)state;
+    struct client c[2];
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin_with_room(&c[0], 2 * STRIPE);
+    begin(&c[1], 1000);
+    leave_no_room();
+    feed(&c[1], UINT64_MAX, SIZE_MAX);
+    fake_pass(1000);
+    assert_true(fake.claims > 2);
+    assert_int_equal(c[1].ready + fake.queued, 0);
+    assert_int_equal(ic_claims_first(&fake.proxy.claims)->size, 1000);
+    fake.claims_until = 0;
+    fake_pass(100);
+    assert_null(ic_claims_first(&fake.proxy.claims));
+    ic_put_seal(c[1].put, 0);
+    fake_run();
+    assert_int_equal(c[1].result, 0);
+    free_all(c, 2);
+}
+
+/* Somebody has room who does not come to an end. */
+static void test_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    struct client c[2];
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin_with_room(&c[0], 2 * STRIPE);
+    begin(&c[1], 1000);
+    leave_no_room();
+    feed(&c[1], UINT64_MAX, SIZE_MAX);
+    fake_pass((uint64_t)fake.proxy.config->write_deadline - 1);
+    assert_int_equal(c[1].ready, 0);
+    fake_pass(1);
+    fake_pass(100);
+    assert_int_equal(c[1].result, IC_ENOSPC);
+    assert_int_equal(c[0].ready, 0);
+    free_all(c, 2);
+}
+
+/* All that there is has come of those that ask for more: the last to begin gives its room up. */
+static void test_the_last_to_begin_gives_way(void **state)
+{
+    (void)state;
+    struct client c[3];
+    fake_begin(10, 2, 65536, 8 << 20);
+    for (int i = 0; i < 3; i++) {
+        begin_with_room(&c[i], 2 * STRIPE);
+    }
+    leave_no_room();
+    for (int i = 2; i >= 0; i--) {
+        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), STRIPE);
+    }
+    fake_pass(10);
+    assert_int_equal(c[2].ready, 0); /* what has come may be about to be stored */
+    fake.now_ms += 100;
+    while (c[2].ready == 0) {
+        assert_true(fake_step());
+    }
+    assert_int_equal(c[2].result, IC_ENOSPC);
+    fake.claims_until = 0;
+    fake_pass(100);
+    for (int i = 0; i < 2; i++) {
+        ic_put_seal(c[i].put, 0);
+    }
+    fake_run();
+    assert_int_equal(c[0].result, 0);
+    assert_int_equal(c[1].result, 0);
+    fake.drafts--;
+    fake_free_object(c[1].object);
+    c[1].object = NULL;
+    ic_put_free(c[2].put);
+    finish(&c[0]);
+}
+
+/* Small values need no more afterwards, and for who has room others wait. */
+static void test_who_goes_first(void **state)
+{
+    (void)state;
+    static const uint64_t chunk_bytes[] = {100, 131072, 65536}; /* of small, begun and new */
+    struct client begun, new, small;
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin_with_room(&begun, 2 * STRIPE);
+    begin(&new, STRIPE);
+    begin(&small, 1000);
+    leave_no_room();
+    feed(&new, UINT64_MAX, SIZE_MAX);
+    feed(&begun, UINT64_MAX, SIZE_MAX);
+    feed(&small, UINT64_MAX, SIZE_MAX);
+    fake.claims_until = 0;
+    fake.a_claim_is_much = true;
+    fake.now_ms += 10;
+    for (size_t i = 0; i < 3; i++) {
+        fake.claimed_much = false;
+        let_ask();
+        assert_in_range(fake.claimed, chunk_bytes[i], chunk_bytes[i] + 63);
+    }
+    ic_put_free(begun.put);
+    ic_put_free(new.put);
+    finish(&small);
+}
+
+/* Who waits for room has the window memory that who has room waits for. */
+static void test_window_memory_is_given_up(void **state)
+{
+    (void)state;
+    struct client c[2];
+    fake_begin(10, 2, 65536, 3 << 19); /* for one of them */
+    begin_with_room(&c[0], 20 * STRIPE);
+    begin(&c[1], STRIPE);
+    assert_false(ask_for_room(&c[1]));
+    assert_false(ask_for_room(&c[0]));
+    fake_run();
+    assert_int_equal(c[1].resumed, 1);
+    leave_no_room();
+    assert_int_equal(feed(&c[1], UINT64_MAX, SIZE_MAX), STRIPE);
+    fake_pass(100);
+    assert_int_equal(c[1].result, IC_ENOSPC);
+    assert_int_equal(c[0].resumed, 1);
+    assert_true(ask_for_room(&c[0]));
+    free_all(c, 2);
+}
+
+/* What nobody here goes on with may be there for ever. */
+static void test_nobody_to_wait_for(void **state)
+{
+    (void)state;
+    struct client c;
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin(&c, 1000);
+    leave_no_room();
+    feed(&c, UINT64_MAX, SIZE_MAX);
+    fake_pass(100);
+    assert_int_equal(c.result, IC_ENOSPC);
+    finish(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +296,12 @@ int main(void)
         cmocka_unit_test(test_the_end_waits_with_it),
         cmocka_unit_test(test_first_come_first_served),
         cmocka_unit_test(test_no_more_than_a_turn_has_time_for),
+        cmocka_unit_test(test_waits_for_what_drafts_have),
+        cmocka_unit_test(test_does_not_wait_for_ever),
+        cmocka_unit_test(test_the_last_to_begin_gives_way),
+        cmocka_unit_test(test_who_goes_first),
+        cmocka_unit_test(test_window_memory_is_given_up),
+        cmocka_unit_test(test_nobody_to_wait_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,6 +280,34 @@ static void test_what_can_never_fit(void **state)
     world_deinit(w);
 }
 
+/* So little waits for what drafts have: it is begun, and its claim says whose room is missing. */
+static void test_a_little_is_begun_beside_drafts(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    struct ic_object *large, *little, *more;
+    w->config->maxmemory = 32 * OLD;
+    assert_int_equal(promise(w, 32 * OLD, &large), 0);
+    assert_int_equal(promise(w, 2 * OLD, &little), 0);
+    assert_false(ic_store_others_hold_room(w->store, little));
+    while (ic_store_claim(w->store, large, 32 * STEP) == IC_EBUSY) {
+        world_turn_end(w);
+    }
+    ic_store_drop(w->store, little);
+    assert_int_equal(promise(w, 2 * OLD + 1, &more), IC_ENOSPC);
+    assert_int_equal(promise(w, 2 * OLD, &little), 0);
+    assert_int_equal(ic_store_rest_use(little).values, 2 * OLD);
+    assert_int_equal(ic_store_claim(w->store, little, STEP), IC_ENOSPC);
+    assert_true(ic_store_others_hold_room(w->store, little));
+    assert_false(ic_store_others_hold_room(w->store, large));
+    ic_store_drop(w->store, large);
+    assert_int_equal(ic_store_claim(w->store, little, STEP), 0);
+    assert_int_equal(ic_store_rest_use(little).values, OLD);
+    ic_store_drop(w->store, little);
+    world_check(w);
+    world_deinit(w);
+}
+
 static void test_maxmemory_counts_what_has_come(void **state)
 {
     (void)state;
@@ -410,6 +438,7 @@ int main(void)
         leak_test(test_grows_in_flight),
         leak_test(test_no_room_in_the_middle),
         leak_test(test_what_can_never_fit),
+        leak_test(test_a_little_is_begun_beside_drafts),
         leak_test(test_maxmemory_counts_what_has_come),
         leak_test(test_a_function_that_is_kept_is_passed_over),
         leak_test(test_what_a_value_lacks),
