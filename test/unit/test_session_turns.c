@@ -223,6 +223,13 @@ static void test_reads_are_not_kept(void **state)
     settle(0);
 }
 
+/* It is before whoever comes, the first time. */
+static void use_up_line(void *worker)
+{
+    ic_turns_worked(&proxy.sessions->turns, worker, (uint64_t)world.config->turn_work);
+    ic_turns_line_up(&proxy.sessions->turns, worker);
+}
+
 /* A send is dearer than what is read of a pipeline in a turn that is used up: the replies go out
  * with those of its rest. */
 static void test_a_pipeline_is_answered_when_its_turn_has_come(void **state)
@@ -231,7 +238,10 @@ static void test_a_pipeline_is_answered_when_its_turn_has_come(void **state)
     enum { PINGS = 100, TURNS = 20 };
     char request[6 * PINGS + 1] = "";
     struct others o;
+    struct ic_worker busy;
     begin_others(&o);
+    ic_worker_init(&busy, use_up_line, &busy);
+    ic_turns_line_up(&proxy.sessions->turns, &busy);
     int fd = dial();
     settle(1);
     for (int i = 0; i < PINGS; i++) {
@@ -243,7 +253,9 @@ static void test_a_pipeline_is_answered_when_its_turn_has_come(void **state)
         assert_true(turns < TURNS);
         turn();
     }
+    turn();
     assert_true(s->bytes_in < 6 * PINGS && !is_answered(fd));
+    ic_worker_leave(&busy);
     char reply[7 * PINGS];
     assert_int_equal(take_reply(fd, reply, sizeof reply), sizeof reply);
     assert_memory_equal(reply + 7 * (PINGS - 1), "+PONG\r\n", 7);
