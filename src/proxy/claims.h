@@ -63,7 +63,7 @@ struct ic_claim {
     struct ic_claims *all;
     const struct ic_object *draft; /* while in line */
     uint64_t since_ms;             /* in line */
-    uint64_t begun;                /* the how manieth to have room; 0: it has none */
+    uint64_t begun;                /* its number among those that got room; 0: none */
     const struct ic_claim_handler *handler;
     void *ctx;
 };
