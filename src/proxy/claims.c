@@ -12,6 +12,7 @@
 enum {
     RETRY_MS = 10, /* between two looks whether drafts have given room back */
     JAM_MS = 50,   /* for which nobody has gone on: longer than what has come takes to be stored */
+    LATELY_MS = 250, /* who got room so long ago is one to wait for */
 };
 
 static uint64_t now_ms(const struct ic_claims *all)
@@ -72,16 +73,33 @@ static void serve_all(struct ic_claims *all)
     }
 }
 
-/* Nobody will give room back, or be stored, unless somebody is refused. */
+static bool uploads_wait(const struct ic_claims *all)
+{
+    return !ic_list_empty(&all->line[IC_CLAIM_BEGUN]) || !ic_list_empty(&all->line[IC_CLAIM_NEW]);
+}
+
+/* Somebody got room, or gave some back. What small values do is no help to uploads. */
+static void note_move(struct ic_claims *all, bool is_small)
+{
+    if (!is_small || !uploads_wait(all)) {
+        all->moved_ms = now_ms(all);
+    }
+}
+
+/* For a small value nobody loses what has come only because the client is slow. */
+static bool goes_on(const struct ic_claim *c)
+{
+    bool lately = now_ms(c->all) - c->claimed_ms < LATELY_MS || !uploads_wait(c->all);
+    return !ic_claim_waits(c) && c->handler->goes_on(c->ctx, lately);
+}
+
+/* Nobody will soon give room back, or be stored, unless somebody is refused. */
 static bool is_jam(const struct ic_claims *all)
 {
     bool jam = now_ms(all) - all->moved_ms >= JAM_MS;
-    IC_LIST_EACH (node, &all->holders) {
-        const struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, holder);
-        jam = jam && !c->handler->goes_on(c->ctx);
-        if (!jam) {
-            break;
-        }
+    for (const struct ic_list *node = all->holders.next; jam && node != &all->holders;
+         node = node->next) {
+        jam = !goes_on(IC_CONTAINER(node, struct ic_claim, holder));
     }
     return jam;
 }
@@ -90,10 +108,13 @@ static bool is_jam(const struct ic_claims *all)
  * memory, which those in line have. */
 static struct ic_claim *least_to_lose(const struct ic_claims *all)
 {
-    for (int rank = IC_CLAIM_BEGUN; rank <= IC_CLAIM_NEW; rank++) {
-        if (!ic_list_empty(&all->line[rank])) {
-            return last_of(&all->line[rank]);
-        }
+    const struct ic_list *begun = &all->line[IC_CLAIM_BEGUN], *new = &all->line[IC_CLAIM_NEW];
+    bool only_first = begun->next == begun->prev; /* or nobody */
+    if (!only_first || (ic_list_empty(new) && !ic_list_empty(begun))) {
+        return last_of(begun);
+    }
+    if (!ic_list_empty(new)) {
+        return last_of(new);
     }
     return ic_list_empty(&all->holders) ? last_of(&all->line[IC_CLAIM_SMALL])
                                         : IC_CONTAINER(all->holders.prev, struct ic_claim, holder);
@@ -109,6 +130,7 @@ static void serve(void *ctx)
     bool soon = all->making != NULL || all->much;
     if (!soon && is_jam(all)) {
         struct ic_claim *c = least_to_lose(all);
+        all->moved_ms = now_ms(all);
         c->handler->refuse(c->ctx);
         soon = true;
     }
@@ -203,15 +225,18 @@ static void line_up(struct ic_claim *c, enum ic_claim_rank rank, const struct ic
     }
 }
 
-static void give_room(struct ic_claim *c)
+/* What is small has all that it needs, and is not waited for. */
+static void give_room(struct ic_claim *c, enum ic_claim_rank rank)
 {
-    c->all->asked = c->all->asked == c ? NULL : c->all->asked;
+    struct ic_claims *all = c->all;
+    all->asked = all->asked == c ? NULL : all->asked;
     ic_list_remove(&c->node);
-    if (!holds_room(c)) {
-        c->begun = ++c->all->count;
-        ic_list_push_back(&c->all->holders, &c->holder);
+    if (rank == IC_CLAIM_NEW) {
+        c->begun = ++all->count;
+        ic_list_push_back(&all->holders, &c->holder);
     }
-    c->all->moved_ms = now_ms(c->all);
+    c->claimed_ms = now_ms(all);
+    note_move(all, rank == IC_CLAIM_SMALL);
 }
 
 int ic_claims_ask(struct ic_claim *c, struct ic_store *store, struct ic_object *draft,
@@ -231,7 +256,7 @@ int ic_claims_ask(struct ic_claim *c, struct ic_store *store, struct ic_object *
     if (result == IC_EBUSY) {
         line_up(c, rank, draft);
     } else if (result == 0) {
-        give_room(c);
+        give_room(c, rank);
     } else {
         ic_claim_leave(c);
     }
@@ -241,8 +266,8 @@ int ic_claims_ask(struct ic_claim *c, struct ic_store *store, struct ic_object *
 void ic_claim_leave(struct ic_claim *c)
 {
     struct ic_claims *all = c->all;
-    if (holds_room(c) && !ic_claim_waits(c)) {
-        all->moved_ms = now_ms(all);
+    if (!ic_claim_waits(c)) {
+        note_move(all, !holds_room(c));
     }
     all->making = all->making == c ? NULL : all->making;
     all->asked = all->asked == c ? NULL : all->asked;

@@ -11,8 +11,9 @@
  * If what is missing is in drafts, they will soon be stored, and can be evicted, or be given up: a
  * claim waits for that, and when it is the first, `write-deadline` at most. Small values go first:
  * they need no more afterwards. Then those that have room, which others wait for, whoever began
- * first: it comes to its end. What begins goes last. When each that has room waits for more, the
- * last of them to begin is refused: it has the least to lose, and others go on with its room.
+ * first: it comes to its end. What begins goes last. When nobody who has room will soon come to an
+ * end (each waits for more, or for its client), the last to begin of those in line is refused: it
+ * has the least to lose, and others go on with its room.
  */
 #ifndef IC_PROXY_CLAIMS_H
 #define IC_PROXY_CLAIMS_H
@@ -37,12 +38,12 @@ enum ic_claim_rank {
 
 struct ic_claims {
     struct ic_list line[IC_CLAIM_RANKS]; /* of struct ic_claim; first come first served, or begun */
-    struct ic_list holders;              /* the same, who have room: the last to begin is last */
+    struct ic_list holders;              /* the same, not small, who have room, as they began */
     uint64_t count;                      /* who have begun so far */
     struct ic_claim *making;             /* objects are being evicted for it; or NULL */
     struct ic_claim *asked;              /* of those in line, whose turn it is; or NULL */
     bool much;                           /* has been claimed in this turn: see store.h */
-    uint64_t moved_ms;                   /* when somebody got room, or had no more need of it */
+    uint64_t moved_ms; /* when one of those who wait went on, or somebody for them */
     const struct ic_config *config;
     struct ic_timer next;
 };
@@ -50,8 +51,9 @@ struct ic_claims {
 struct ic_claim_handler {
     /* Asks again, for the same, or leaves; never called on the stack of ic_claims_ask. */
     void (*again)(void *ctx);
-    /* Something other than the line will make it give its room back, or ask for more. */
-    bool (*goes_on)(void *ctx);
+    /* It is about to be stored, or asks for more by itself, as it did if it got room LATELY: its
+     * room is worth waiting for. */
+    bool (*goes_on)(void *ctx, bool lately);
     /* IC_ENOSPC, whether it is in line or has room: leaves. Not on the stack of ic_claims_ask. */
     void (*refuse)(void *ctx);
 };
@@ -59,11 +61,12 @@ struct ic_claim_handler {
 /* Embedded in its owner. */
 struct ic_claim {
     struct ic_list node;   /* in line */
-    struct ic_list holder; /* has room */
+    struct ic_list holder; /* has room, and may need more */
     struct ic_claims *all;
     const struct ic_object *draft; /* while in line */
     uint64_t since_ms;             /* in line */
     uint64_t begun;                /* its number among those that got room; 0: none */
+    uint64_t claimed_ms;           /* when it got room last */
     const struct ic_claim_handler *handler;
     void *ctx;
 };

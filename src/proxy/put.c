@@ -383,12 +383,12 @@ static void on_claim(void *ctx)
     ic_put_resume_if_blocked(put);
 }
 
-/* It waits neither for room nor for window memory, which those who wait for room may have. */
-static bool goes_on(void *ctx)
+/* Those who wait for room may have the window memory that it waits for. */
+static bool goes_on(void *ctx, bool lately)
 {
     const struct ic_put *put = ctx;
     bool queues = put->queued && !put->admitted;
-    return !ic_claim_waits(&put->claim) && !queues;
+    return put->state == IC_PUT_SEALING || (lately && !queues);
 }
 
 static void on_refused(void *ctx)

@@ -331,7 +331,8 @@ struct ic_pool_use ic_value_kept(const struct ic_value *v)
     double elapsed_ms = (double)(now_ms(v) - v->mark_ms);
     double came = (double)(v->mark_left - v->left);
     double rest_ms = v->left == 0 ? elapsed_ms : elapsed_ms * (double)v->left / (came + 1);
-    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > IC_SESSION_NEAR_MS && v->session->waiting != v;
+    bool ours = v->session->waiting == v || v->session->starved; /* the next bytes wait for us */
+    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > IC_SESSION_NEAR_MS && !ours;
     return keeps ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 

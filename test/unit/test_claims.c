@@ -227,6 +227,57 @@ static void test_the_last_to_begin_gives_way(void **state)
     finish(&c[0]);
 }
 
+/* COUNT clients have room for a stripe each, and there is no more but for what is small; all but
+ * the first BUT of them ask for it. */
+static void begin_jam(struct client *c, int count, int but)
+{
+    for (int i = 0; i < count; i++) {
+        begin_with_room(&c[i], 2 * STRIPE);
+    }
+    fake.others_hold_room = true;
+    fake.claims_until = 200;
+    for (int i = but; i < count; i++) {
+        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), STRIPE);
+    }
+}
+
+/* That small values are stored meanwhile is no reason for uploads to wait on. */
+static void test_small_values_hide_no_jam(void **state)
+{
+    (void)state;
+    struct client c[2], small;
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin_jam(c, 2, 0);
+    for (int i = 0; i < 8; i++) {
+        begin(&small, 1000);
+        assert_int_equal(feed(&small, UINT64_MAX, SIZE_MAX), 1000);
+        ic_put_seal(small.put, 0);
+        fake_pass(10);
+        assert_int_equal(small.result, 0);
+        fake.drafts--;
+        fake_free_object(small.object);
+        ic_put_free(small.put);
+    }
+    assert_int_equal(c[1].result, IC_ENOSPC);
+    assert_int_equal(c[0].ready, 0);
+    free_all(c, 2);
+}
+
+/* Nor is one who has room and sends slowly. */
+static void test_one_that_is_slow_hides_no_jam(void **state)
+{
+    (void)state;
+    struct client c[3];
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin_jam(c, 3, 1);
+    fake_pass(200);
+    assert_int_equal(c[2].ready, 0); /* it may be about to be stored */
+    fake_pass(100);
+    assert_int_equal(c[2].result, IC_ENOSPC);
+    assert_int_equal(c[0].ready + c[1].ready, 0);
+    free_all(c, 3);
+}
+
 /* Small values need no more afterwards, and for who has room others wait. */
 static void test_who_goes_first(void **state)
 {
@@ -299,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_waits_for_what_drafts_have),
         cmocka_unit_test(test_does_not_wait_for_ever),
         cmocka_unit_test(test_the_last_to_begin_gives_way),
+        cmocka_unit_test(test_small_values_hide_no_jam),
+        cmocka_unit_test(test_one_that_is_slow_hides_no_jam),
         cmocka_unit_test(test_who_goes_first),
         cmocka_unit_test(test_window_memory_is_given_up),
         cmocka_unit_test(test_nobody_to_wait_for),
