@@ -321,6 +321,19 @@ static enum ic_function_state after_leaving(struct ic_pool_function *f, enum ic_
     return at_rest(f, lane);
 }
 
+/* Nor is its node known to have left: one that was never heard has failed. */
+static enum ic_function_state after_deadline(const struct ic_pool *pool, struct ic_pool_function *f,
+                                             enum ic_pool_lane lane, uint64_t now_ms,
+                                             uint64_t random)
+{
+    if (lane == IC_LANE_SERVE && f->state == IC_FUNCTION_UNKNOWN) {
+        f->used_ms = now_ms;
+        back_off(pool, f, now_ms, random);
+        return IC_FUNCTION_LOST;
+    }
+    return after_leaving(f, lane, now_ms);
+}
+
 /* The Invoke was not run. A function that cannot be invoked is LOST; a peer is just not there. */
 static enum ic_function_state after_failure(struct ic_pool *pool, struct ic_pool_function *f,
                                             enum ic_pool_lane lane, uint64_t now_ms,
@@ -420,7 +433,8 @@ enum ic_function_state ic_pool_lane_event(struct ic_pool *pool, uint16_t functio
         assert(!run->response_due);
         if (run->state == IC_FUNCTION_ACTIVE || run->state == IC_FUNCTION_LEAVING ||
             run->state == IC_FUNCTION_UNKNOWN) {
-            run->state = after_leaving(f, lane, now_ms);
+            run->state = event == IC_POOL_NODE_LEFT ? after_leaving(f, lane, now_ms)
+                                                    : after_deadline(pool, f, lane, now_ms, random);
         }
         break;
     }

@@ -46,7 +46,7 @@ enum {
  *      |      |  '--- RESPONSE ----'  |  |   .---- RESPONSE -------'  |  | GOODBYE (BYE_OK sent)
  *      |      |                       |  |   v                        |  v
  *      |      '-----------------------+--+--ASLEEP <-- RESPONSE ------+-- LEAVING
- *      |   DEADLINE, NODE_LEFT        |  |                            |
+ *      |   NODE_LEFT                  |  |                            |
  *      |            .-----------------'  '--- FAILED ---> LOST        |
  *   UNKNOWN <-------+---------- RESPONSE_LOST ------------------------'   UNKNOWN --HELLO--> ACTIVE
  *
@@ -58,7 +58,8 @@ enum {
  * other instance is remembered, else ASLEEP; LOST, if it crashed without a HELLO. An
  * invocation that served and then crashed, or ended without our BYE_OK, backs off as well if the
  * one before was no better. HELLO in ABSENT, ASLEEP or LOST: a node adopted after a restart; it has
- * no response to come.
+ * no response to come. DEADLINE in UNKNOWN: neither a node nor an answer has come of it, and it is
+ * LOST; else, where no response is due, as NODE_LEFT.
  * A function of which something was DOUBTED is LOST when that invocation ends, and again after each
  * further one, until its node is BELIEVED: its back-off is none at first, and grows with each doubt
  * that follows soon.
@@ -177,7 +178,7 @@ struct ic_pool_function {
     uint64_t warm_due_ms;
     struct ic_heap_node warm_node; /* by warm_due_ms */
     bool slow;           /* the owner's word: it answers, but so late that others are better */
-    uint32_t throttles;  /* in a row, between which others were had; */
+    uint32_t throttles; /* in a row, between which others were had; */
     uint64_t had_before; /* pool.c's: how many of these, at the last */
     uint64_t planned;    /* bytes of chunks that have a place here but no byte sent yet */
     struct ic_pool_instance instance[IC_POOL_INSTANCES_MAX];

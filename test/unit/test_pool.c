@@ -204,7 +204,24 @@ static void lost_response_makes_unknown(void **s)
     EVENT(p, HELLO, 400001, ACTIVE);
     EVENT(p, GOODBYE, 400002, LEAVING);
     EVENT(p, RESPONSE_LOST, 400003, UNKNOWN);
-    EVENT(p, DEADLINE, 700000, ASLEEP);
+    EVENT(p, NODE_LEFT, 400303, ASLEEP);
+    ic_pool_free(p);
+}
+
+/* Neither a node nor an answer has come of it, be it a warm-up. */
+static void never_heard_is_a_failure(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1, 0);
+    EVENT(p, INVOKE_SERVE, 1000, INVOKING);
+    EVENT(p, RESPONSE_LOST, 2000, UNKNOWN);
+    EVENT(p, DEADLINE, 22000, LOST);
+    uint64_t retry_ms = ic_pool_invoke_at(p, 0);
+    assert_in_range(retry_ms, 22050, 22100);
+    EVENT(p, INVOKE_WARM, retry_ms, INVOKING);
+    EVENT(p, RESPONSE_LOST, 60000, UNKNOWN);
+    EVENT(p, DEADLINE, 60000, LOST);
+    assert_in_range(ic_pool_invoke_at(p, 0), 60100, 60200);
     ic_pool_free(p);
 }
 
@@ -752,6 +769,7 @@ int main(void)
         leak_test(throttled_together_counts_once),
         leak_test(throttled_alone_is_lost),
         leak_test(lost_response_makes_unknown),
+        leak_test(never_heard_is_a_failure),
         leak_test(crash_takes_the_memory),
         leak_test(ending_badly_again_and_again_backs_off),
         leak_test(who_is_doubted_backs_off),
