@@ -177,7 +177,7 @@ struct ic_pool_function {
     uint64_t used_ms; /* last invocation's start or end: the warm-up's clock */
     uint64_t warm_due_ms;
     struct ic_heap_node warm_node; /* by warm_due_ms */
-    bool slow;           /* the owner's word: it answers, but so late that others are better */
+    bool slow;          /* the owner's word: it answers, or comes, so late that others are better */
     uint32_t throttles; /* in a row, between which others were had; */
     uint64_t had_before; /* pool.c's: how many of these, at the last */
     uint64_t planned;    /* bytes of chunks that have a place here but no byte sent yet */

@@ -100,8 +100,8 @@ static uint64_t due_at(const struct ic_function *fn)
     case IC_FUNCTION_LOST:
         break;
     }
-    if (ic_pool_function(fn->all->pool, fn->index)->slow && !ic_function_is_peer(fn)) {
-        least(&due_ms, fn->slow.until_ms);
+    if (!ic_function_is_peer(fn)) {
+        least(&due_ms, ic_function_pace_at(fn));
     }
     return due_ms;
 }
@@ -216,18 +216,10 @@ static void check_left(struct ic_function *fn)
     }
 }
 
-/* It has been slow for long enough: it may show whether it still is. */
-static void check_pace(struct ic_function *fn)
-{
-    if (!ic_function_is_peer(fn) && !ic_slow_is(&fn->slow, ic_function_now(fn))) {
-        ic_pool_set_slow(fn->all->pool, fn->index, false);
-    }
-}
-
 static void on_timer(void *ctx)
 {
     struct ic_function *fn = ctx;
-    check_pace(fn);
+    ic_function_show_pace(fn);
     expire(fn);
     check_farewell(fn);
     check_left(fn);
@@ -241,34 +233,6 @@ static void on_timer(void *ctx)
 static int elsewhere(const struct ic_function *fn, const struct ic_node_request *r)
 {
     return ic_pool_holds(fn->all->pool, r->function, r->instance) ? IC_EAWAY : IC_ESTALE;
-}
-
-/* An answer took MS, or has taken so long, by TELL (slow.h). */
-static void note_pace(struct ic_function *fn, uint64_t ms,
-                      void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms))
-{
-    struct ic_function *own = fn->own;
-    uint64_t now_ms = ic_function_now(fn);
-    bool before = ic_slow_is(&own->slow, now_ms);
-    tell(&own->slow, ms, now_ms);
-    if (ic_slow_is(&own->slow, now_ms) && !before) {
-        own->slow_serial = ic_link_serial(fn->link);
-        ic_log(IC_LOG_INFO, "function-slow", "function=%s serial=%u answer_ms=%llu for_ms=%llu",
-               fn->name, own->slow_serial, (unsigned long long)ms,
-               (unsigned long long)own->slow.for_ms);
-        ic_pool_set_slow(fn->all->pool, fn->index, true);
-        ic_function_schedule(own);
-    }
-}
-
-void ic_function_met(struct ic_function *fn, uint32_t serial)
-{
-    struct ic_function *own = fn->own;
-    if (own->slow_serial != 0 && own->slow_serial != serial) {
-        own->slow_serial = 0;
-        own->slow = (struct ic_slow){0};
-        ic_pool_set_slow(fn->all->pool, fn->index, false);
-    }
 }
 
 /* R waits no longer. */
@@ -346,7 +310,7 @@ void ic_function_cancel(struct ic_function *fn, struct ic_node_request *r)
     } else if (r->stage != 0) {
         ic_link_cancel(r->link, r);
         if (r->link == fn->link) {
-            note_pace(fn, ic_link_due_ms(fn->link), ic_slow_waits);
+            ic_function_note_pace(fn, ic_link_due_ms(fn->link), ic_slow_waits);
             leave_queue(fn, r);
         }
     }
@@ -376,7 +340,7 @@ static void price(struct ic_function *fn, struct ic_node_request *r)
 static void on_answered(void *ctx, struct ic_node_request *r, int result)
 {
     struct ic_function *fn = ctx;
-    note_pace(fn, ic_link_answer_ms(fn->link), ic_slow_took);
+    ic_function_note_pace(fn, ic_link_answer_ms(fn->link), ic_slow_took);
     price(fn, r);
     leave_queue(fn, r);
     r->done(r, result);

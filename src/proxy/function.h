@@ -70,6 +70,7 @@ struct ic_function {
     uint32_t list_least;        /* items that may be taken in any case */
     struct ic_listing listing;  /* all that it has listed */
     uint32_t slow_serial;       /* that was found slow; 0: none */
+    uint64_t awaited_ms;        /* since when it can be neither asked nor invoked; 0: it can */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */
     struct ic_timer meeting_timer;
@@ -134,6 +135,9 @@ bool ic_function_dismiss(struct ic_function *fn);
 /* Its node is active, but has had no link for so long that it will not dial again: it can only
  * leave. */
 bool ic_function_is_lost(const struct ic_function *fn);
+/* function_pace.c: for IC_SLOW_MS nothing could be asked of it, since a node has not come, or not
+ * returned. */
+bool ic_function_is_late(const struct ic_function *fn);
 /* Instance SERIAL is gone (the pool's word): requests for it are refused. */
 void ic_function_gone(struct ic_function *fn, uint32_t serial);
 

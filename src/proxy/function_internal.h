@@ -5,7 +5,7 @@
  *   function_invoke.c   Invoke and its answer                    function_lease.c   the lease
  *   function_peer.c     two at a time
  *   function_list.c     what a node lists                    function_dying.c   instances that the
- *                                                                              platform is ending
+ *   function_pace.c     who is slow                                            platform is ending
  */
 #ifndef IC_PROXY_FUNCTION_INTERNAL_H
 #define IC_PROXY_FUNCTION_INTERNAL_H
@@ -37,11 +37,27 @@ static inline bool ic_function_is_peer(const struct ic_function *fn)
     return fn->lane == IC_LANE_PEER;
 }
 
+/* ---- function_pace.c -------------------------------------------------------- */
+
+/* The pool has been told something of FN, which may be awaited by now or not any more. */
+void ic_function_changed(struct ic_function *fn);
+/* When ic_function_show_pace is due if nothing happens; UINT64_MAX: never. OWN is no peer. */
+uint64_t ic_function_pace_at(const struct ic_function *own);
+/* Tells the pool whether FN's function is slow or late. */
+void ic_function_show_pace(struct ic_function *fn);
+/* An answer took MS, or has taken so long, by TELL (slow.h). */
+void ic_function_note_pace(struct ic_function *fn, uint64_t ms,
+                           void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms));
+/* Instance SERIAL has said HELLO: what another one was does not count any more. */
+void ic_function_met(struct ic_function *fn, uint32_t serial);
+
 static inline enum ic_function_state ic_function_event(struct ic_function *fn,
                                                        enum ic_pool_event event)
 {
-    return ic_pool_lane_event(fn->all->pool, fn->index, fn->lane, event, ic_function_now(fn),
-                              ic_rng_next(&fn->all->rng));
+    enum ic_function_state state = ic_pool_lane_event(
+        fn->all->pool, fn->index, fn->lane, event, ic_function_now(fn), ic_rng_next(&fn->all->rng));
+    ic_function_changed(fn);
+    return state;
 }
 
 /* ---- function.c ------------------------------------------------------------- */
@@ -73,9 +89,6 @@ struct ic_pool_instance *ic_function_attached(const struct ic_function *fn);
 /* What we believe of the attached instance is wrong: forget it; it is listed when it dials again,
  * and nobody waits for that. */
 void ic_function_distrust(struct ic_function *fn, const char *reason);
-
-/* Instance SERIAL has said HELLO: what another one was does not count any more. */
-void ic_function_met(struct ic_function *fn, uint32_t serial);
 
 /* ---- function_hello.c ------------------------------------------------------- */
 

@@ -109,21 +109,25 @@ static enum ic_function_status present_status(const struct ic_functions *f, uint
     return IC_STATUS_DOWN;
 }
 
-/* SERIAL, or whichever answers, has been slow, and most functions are not. */
-static bool is_slow(const struct ic_functions *f, uint16_t function, uint32_t serial)
+/* SERIAL, or whichever answers, has been slow or, not AWAKE, is late; and most functions are not.
+ */
+static bool is_slow(const struct ic_functions *f, uint16_t function, uint32_t serial, bool awake)
 {
-    return ic_pool_function(f->pool, function)->slow &&
-           (serial == 0 || serial == at(f, function)->slow_serial) &&
-           2 * ic_pool_slow_count(f->pool) <= ic_pool_count(f->pool);
+    const struct ic_function *fn = at(f, function);
+    bool beside = serial != 0 && serial == ic_pool_function(f->pool, function)->beside;
+    bool late = !awake && ic_function_is_late(beside ? fn->peer : fn);
+    bool slow = ic_slow_is(&fn->slow, ic_loop_now_ms(f->loop)) &&
+                (serial == 0 || serial == fn->slow_serial);
+    return (slow || late) && 2 * ic_pool_slow_count(f->pool) <= ic_pool_count(f->pool);
 }
 
 enum ic_function_status ic_functions_status(const struct ic_functions *f, uint16_t function,
                                             uint32_t serial)
 {
     enum ic_function_status status = present_status(f, function, serial);
-    bool is_there =
-        status == IC_STATUS_ASLEEP || status == IC_STATUS_WAKING || status == IC_STATUS_AWAKE;
-    return is_there && is_slow(f, function, serial) ? IC_STATUS_SLOW : status;
+    bool awake = status == IC_STATUS_AWAKE;
+    bool is_there = awake || status == IC_STATUS_ASLEEP || status == IC_STATUS_WAKING;
+    return is_there && is_slow(f, function, serial, awake) ? IC_STATUS_SLOW : status;
 }
 
 size_t ic_functions_backlog(const struct ic_functions *f, uint16_t function)

@@ -176,7 +176,8 @@ enum ic_function_status {
     IC_STATUS_GONE,   /* the instance's memory is gone: IC_ESTALE */
     IC_STATUS_AWAY,   /* a sibling answers at present: IC_EAWAY */
     IC_STATUS_DOWN,   /* cannot be invoked now (backs off): IC_EUNAVAIL */
-    IC_STATUS_SLOW,   /* awake or not, and much later than others (core/slow.h) */
+    IC_STATUS_SLOW,   /* awake or not, and much later than others (core/slow.h); or not here yet
+                         after as long */
     IC_STATUS_ASLEEP, /* a request would cost an invocation */
     IC_STATUS_WAKING, /* invoked, not here yet */
     IC_STATUS_AWAKE,
