@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "proto/frame.h"
+#include "proxy/window.h"
 
 #include <assert.h>
 
@@ -42,6 +43,30 @@ static uint64_t possible_now(const struct ic_store *s, uint16_t function, uint64
     return room + s->evictable[function] - s->pinned[function];
 }
 
+/* What of ALL is kept from a value of SIZE for small ones, so that these need not wait for uploads:
+ * others than the value have OTHERS of it for now. An upload that is nearly alone may have all. */
+static uint64_t kept_for_small(uint64_t size, uint64_t all, uint64_t others)
+{
+    uint64_t part = all / IC_STORE_LITTLE_PART;
+    return size <= IC_WINDOW_SMALL_BYTES || others <= part ? 0 : part;
+}
+
+/* Of ALL so much is POSSIBLE; the rest others have, but for what a value of SIZE has: OWN. */
+static uint64_t possible_for(uint64_t size, uint64_t own, uint64_t all, uint64_t possible)
+{
+    uint64_t others = all > possible + own ? all - possible - own : 0;
+    uint64_t kept = kept_for_small(size, all, others);
+    return possible > kept ? possible - kept : 0;
+}
+
+/* What FUNCTION has room for now, for O, if everything that can be evicted now were. */
+static uint64_t possible_for_draft(const struct ic_store *s, const struct ic_object *o,
+                                   uint16_t function, uint64_t room)
+{
+    return possible_for(o->size, o->chunk_cost, ic_pool_capacity(s->setup.pool, function),
+                        possible_now(s, function, room));
+}
+
 /* Room for MORE bytes on the function of each chunk that is being written: 0, IC_EBUSY something
  * must go, IC_ENOSPC nothing that can go would do. */
 static int room_where_it_is(const struct ic_store *s, const struct ic_object *o, uint64_t more)
@@ -50,40 +75,43 @@ static int room_where_it_is(const struct ic_store *s, const struct ic_object *o,
     for (size_t i = 0; i < ic_object_chunks(o); i++) {
         uint16_t function = o->place[i].function;
         uint64_t room = ic_pool_room(s->setup.pool, function);
-        if (!is_writing(o, i) || room >= more) {
+        if (!is_writing(o, i)) {
             continue;
         }
-        if (possible_now(s, function, room) < more) {
+        if (possible_for_draft(s, o, function, room) < more) {
             return IC_ENOSPC;
         }
-        result = IC_EBUSY;
+        result = room < more ? IC_EBUSY : result;
     }
     return result;
 }
 
-/* Functions of s->candidate that have room for COST if everything that can be evicted now were. */
-static uint32_t possible_functions_now(const struct ic_store *s, uint64_t cost)
+/* Functions of s->candidate that have room for COST of O if everything that can be evicted now
+ * were. */
+static uint32_t possible_functions_now(const struct ic_store *s, const struct ic_object *o,
+                                       uint64_t cost)
 {
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
-        could += possible_now(s, (uint16_t)i, s->candidate[i].room) >= cost;
+        could += possible_for_draft(s, o, (uint16_t)i, s->candidate[i].room) >= cost;
     }
     return could;
 }
 
-/* Of s->candidate, those that can have no room for WHOLE now have none from now on; or, if that
- * would leave fewer than CHUNKS, those that can have it neither now nor later. Returns how many of
- * the others can have it for COST now. */
-static uint32_t keep_possible(struct ic_store *s, uint64_t whole, uint64_t cost, uint32_t chunks)
+/* Of s->candidate, those that can have no room for a whole chunk of O now have none from now on;
+ * or, if that would leave too few, those that can have it neither now nor later, or not even for
+ * COST now. Returns how many are left. */
+static uint32_t keep_possible(struct ic_store *s, const struct ic_object *o, uint64_t cost)
 {
-    bool enough_now = possible_functions_now(s, whole) >= chunks;
+    uint64_t whole = cost_of(o, o->chunk_length);
+    bool enough_now = possible_functions_now(s, o, whole) >= ic_object_chunks(o);
     uint32_t could = 0;
     for (uint32_t i = 0; i < ic_pool_count(s->setup.pool); i++) {
         struct ic_candidate *c = &s->candidate[i];
-        uint64_t now = possible_now(s, (uint16_t)i, c->room);
-        bool in_time = (enough_now ? now : c->room + s->evictable[i]) >= whole;
-        could += in_time && now >= cost;
-        c->room = in_time ? c->room : 0;
+        uint64_t now = possible_for_draft(s, o, (uint16_t)i, c->room);
+        bool could_now = now >= cost && (enough_now ? now : c->room + s->evictable[i]) >= whole;
+        could += could_now;
+        c->room = could_now ? c->room : 0;
     }
     return could;
 }
@@ -96,7 +124,7 @@ static int room_anywhere(struct ic_store *s, struct ic_object *o, uint64_t cost)
     uint16_t function[IC_PLACEMENT_MAX];
     uint32_t chunks = (uint32_t)ic_object_chunks(o), count = ic_pool_count(s->setup.pool);
     ic_store_fill_candidates(s);
-    if (keep_possible(s, cost_of(o, o->chunk_length), cost, chunks) < chunks) {
+    if (keep_possible(s, o, cost) < chunks) {
         return IC_ENOSPC;
     }
     for (size_t i = 0; i < chunks; i++) {
@@ -141,6 +169,14 @@ bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object 
     return s->draft_bytes > draft->draft.bytes;
 }
 
+/* Nothing that can go would make room for MORE bytes of O's value beside all others'. */
+static bool leaves_too_little(const struct ic_store *s, const struct ic_object *o, uint64_t more)
+{
+    uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
+    uint64_t others = s->draft_bytes - o->draft.bytes;
+    return ic_store_check_limits(s, more + kept_for_small(o->size, most, others)) == IC_ENOSPC;
+}
+
 /* Objects are evicted, or, where that does not do, what replies wait for is given up. When very
  * much must go, because `maxmemory` was lowered, the rest goes in turns to come, whoever claims;
  * and when it is for this claim, it waits for them: IC_EBUSY. */
@@ -149,7 +185,9 @@ static int make_room(struct ic_store *s, struct ic_object *o, uint64_t bytes, ui
     for (int steps = 0;; steps++) {
         int result = ic_store_check_limits(s, bytes - o->draft.bytes);
         bool limits = result == IC_EBUSY && !has_made_room(s);
-        if (result == 0 || (result == IC_EBUSY && !limits)) {
+        if (leaves_too_little(s, o, bytes - o->draft.bytes)) {
+            result = IC_ENOSPC;
+        } else if (result == 0 || (result == IC_EBUSY && !limits)) {
             result = o->chunk_cost == 0 ? room_anywhere(s, o, cost)
                                         : room_where_it_is(s, o, cost - o->chunk_cost);
         }
@@ -225,6 +263,7 @@ static uint64_t missing_values(const struct ic_store *s, uint64_t size)
 {
     uint64_t most = (uint64_t)ic_store_config(s)->maxmemory;
     uint64_t all = s->draft_bytes + s->dead_bytes - s->waited_bytes + s->pinned_bytes + size;
+    all += kept_for_small(size, most, s->draft_bytes);
     return most != 0 && all > most ? all - most : 0;
 }
 
@@ -244,7 +283,8 @@ struct ic_store_lack ic_store_lack(const struct ic_store *s, struct ic_pool_use 
     uint64_t cost = use.chunks / chunks;
     lack.stuck = stuck_of(tightest);
     lack.capacity = tightest.capacity;
-    lack.missing.chunks = tightest.possible < cost ? cost - tightest.possible : 0;
+    uint64_t possible = possible_for(use.values, 0, tightest.capacity, tightest.possible);
+    lack.missing.chunks = possible < cost ? cost - possible : 0;
     return lack;
 }
 

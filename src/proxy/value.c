@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 enum {
-    PACE_MS = 5000, /* over which a client's pace is measured, */
+    PACE_MS = 1000, /* over which a client's pace is measured, */
     KNOWN_MS = 500, /* before which nothing is said about it */
 };
 

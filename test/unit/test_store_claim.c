@@ -308,6 +308,57 @@ static void test_a_little_is_begun_beside_drafts(void **state)
     world_deinit(w);
 }
 
+static int claim(struct world *w, struct ic_object *draft, uint64_t chunk_bytes)
+{
+    int result = ic_store_claim(w->store, draft, chunk_bytes);
+    while (result == IC_EBUSY) {
+        world_turn_end(w);
+        result = ic_store_claim(w->store, draft, chunk_bytes);
+    }
+    return result;
+}
+
+/* However much of uploads has come, small values find room, and in all of it: MAXMEMORY or, if that
+ * is 0, what the functions have. */
+static void check_room_for_small(int64_t maxmemory)
+{
+    enum { UPLOADS = 4, STEPS = 18, SMALL = 20 };
+    struct world *w = start_full();
+    struct ic_object *upload[UPLOADS], *small[SMALL];
+    int refused = 0;
+    w->config->maxmemory = maxmemory;
+    for (int i = 0; i < UPLOADS; i++) {
+        assert_int_equal(promise(w, STEPS * OLD, &upload[i]), 0);
+    }
+    for (uint64_t came = 1; came <= STEPS; came++) {
+        for (int i = 0; i < UPLOADS; i++) {
+            refused += claim(w, upload[i], came * STEP) == IC_ENOSPC;
+        }
+    }
+    assert_true(refused > 0);
+    for (int i = 0; i < SMALL; i++) {
+        assert_int_equal(promise(w, 1000, &small[i]), 0);
+        assert_int_equal(claim(w, small[i], 512), 0);
+    }
+    for (int i = 0; i < SMALL; i++) {
+        ic_store_drop(w->store, small[i]);
+    }
+    for (int i = 1; i < UPLOADS; i++) {
+        ic_store_drop(w->store, upload[i]);
+    }
+    assert_int_equal(claim(w, upload[0], STEPS * STEP), 0);
+    ic_store_drop(w->store, upload[0]);
+    world_check(w);
+    world_deinit(w);
+}
+
+static void test_uploads_leave_room_for_small_values(void **state)
+{
+    (void)state;
+    check_room_for_small(0);
+    check_room_for_small(2 * 18 * OLD);
+}
+
 static void test_maxmemory_counts_what_has_come(void **state)
 {
     (void)state;
@@ -417,7 +468,8 @@ static void test_what_a_value_lacks(void **state)
     assert_int_equal(lack.stuck_on_all, kept);
     assert_int_equal(lack.capacity, CAPACITY);
     assert_true(use.chunks / 8 + kept > CAPACITY + each);
-    assert_int_equal(lack.missing.chunks, use.chunks / 8 + kept - CAPACITY);
+    uint64_t for_small = CAPACITY / IC_STORE_LITTLE_PART;
+    assert_int_equal(lack.missing.chunks, use.chunks / 8 + kept + for_small - CAPACITY);
     assert_int_equal(lack.missing.values, 0);
     struct ic_pool_use small = ic_store_use(w->store, ic_slice_str("new"), STEP);
     assert_int_equal(ic_store_lack(w->store, small).stuck, 0); /* any function will do */
@@ -439,6 +491,7 @@ int main(void)
         leak_test(test_no_room_in_the_middle),
         leak_test(test_what_can_never_fit),
         leak_test(test_a_little_is_begun_beside_drafts),
+        leak_test(test_uploads_leave_room_for_small_values),
         leak_test(test_maxmemory_counts_what_has_come),
         leak_test(test_a_function_that_is_kept_is_passed_over),
         leak_test(test_what_a_value_lacks),

@@ -32,11 +32,11 @@ def reply(s):
 
 
 def test_of_those_that_wait_for_each_other_one_gives_way(cluster, bounded):
-    """All of `maxmemory` has come of values that lack their ends: few are refused, the last of them to
-    begin, and what is small is stored."""
-    count = 64
-    bounded.config_set("maxmemory", count * STRIPE)
-    assert len(VALUE) <= count * STRIPE / 16  # or it would not be begun beside the others
+    """All that uploads may have has come of values that lack their ends: few are refused, the last of them
+    to begin, and what is small is stored."""
+    count, maxmemory = 60, 64 * STRIPE  # a sixteenth is for small values
+    bounded.config_set("maxmemory", maxmemory)
+    assert len(VALUE) <= maxmemory / 16  # or it would not be begun beside the others
     with contextlib.ExitStack() as stack:
         small = stack.enter_context(cluster.socket())
         uploads = [stack.enter_context(cluster.socket()) for _ in range(count)]
