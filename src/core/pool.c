@@ -58,7 +58,7 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t no
     for (uint32_t i = 0; !failed && i < settings->functions; i++) {
         pool->function[i].warm_due_ms = now_ms;
         for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
-            ic_list_init(&pool->function[i].instance[k].condemned_queue);
+            ic_condemned_init(&pool->function[i].instance[k].condemned_queue);
         }
         failed = ic_heap_insert(&pool->warm, &pool->function[i].warm_node) < 0;
     }
@@ -71,14 +71,6 @@ struct ic_pool *ic_pool_new(const struct ic_pool_settings *settings, uint64_t no
     return pool;
 }
 
-static void free_condemned(struct ic_pool_instance *instance)
-{
-    struct ic_pool_condemned *c;
-    while ((c = ic_pool_condemned_pop(instance)) != NULL) {
-        ic_free(c);
-    }
-}
-
 void ic_pool_free(struct ic_pool *pool)
 {
     if (pool == NULL) {
@@ -86,7 +78,7 @@ void ic_pool_free(struct ic_pool *pool)
     }
     for (uint32_t i = 0; i < pool->settings.functions; i++) {
         for (size_t k = 0; k < IC_POOL_INSTANCES_MAX; k++) {
-            free_condemned(&pool->function[i].instance[k]);
+            ic_condemned_clear(&pool->function[i].instance[k].condemned_queue);
         }
     }
     ic_heap_deinit(&pool->warm);
@@ -563,11 +555,11 @@ void ic_pool_gone(struct ic_pool *pool, uint16_t function, uint32_t serial)
     if (instance == NULL) {
         return;
     }
-    free_condemned(instance);
+    ic_condemned_clear(&instance->condemned_queue);
     struct ic_pool_instance forgotten = {.greeted = instance->greeted};
     memcpy(forgotten.id, instance->id, IC_INSTANCE_ID_LEN);
     *instance = forgotten;
-    ic_list_init(&instance->condemned_queue);
+    ic_condemned_init(&instance->condemned_queue);
     f->runs = f->runs == serial ? 0 : f->runs;
     if (f->current == serial) {
         f->current = 0;

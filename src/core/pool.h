@@ -23,7 +23,7 @@
 
 #include "base/error.h"
 #include "base/heap.h"
-#include "base/list.h"
+#include "core/condemned.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,14 +112,6 @@ enum ic_pool_event {
     IC_POOL_DEADLINE,      /* the invocation's deadline has passed */
 };
 
-/* A chunk to be deleted at the instance's next serving invocation. */
-struct ic_pool_condemned {
-    struct ic_list node;
-    uint64_t object_id;
-    uint64_t cost;
-    uint16_t chunk;
-};
-
 /* One process of a function. Fields are for reading; pool.c writes them. */
 struct ic_pool_instance {
     uint32_t serial; /* unique for the life of the proxy; 0: free slot */
@@ -143,7 +135,7 @@ struct ic_pool_instance {
     uint64_t held_reported; /* as the node said last */
     uint64_t op_sent;       /* number of the last operation sent to it, or its position if later */
     uint64_t op_done;       /* and of the last that was answered */
-    struct ic_list condemned_queue; /* of struct ic_pool_condemned, oldest first */
+    struct ic_condemned_queue condemned_queue; /* to be deleted at the next serving invocation */
 };
 
 /* One of a function's two invocations. */
@@ -336,14 +328,12 @@ void ic_pool_missing(struct ic_pool *pool, uint16_t function, uint32_t serial, u
 enum ic_pool_from { IC_POOL_FROM_LIVE, IC_POOL_FROM_IN_FLIGHT, IC_POOL_FROM_LIST };
 void ic_pool_condemn(struct ic_pool *pool, uint16_t function, uint32_t serial, uint64_t object_id,
                      uint16_t chunk, uint64_t cost, enum ic_pool_from from);
-/* Takes the oldest condemned chunk off the queue (owned by the caller); NULL: none. */
-struct ic_pool_condemned *ic_pool_condemned_pop(struct ic_pool_instance *instance);
-/* The DELETE was not answered: back to the front of the queue (or freed, if the instance is gone).
- */
+/* A DELETE, for what was taken off the queue, was not answered: back to its front. If that has no
+ * memory the instance becomes not known, as above. */
 void ic_pool_condemned_return(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                              struct ic_pool_condemned *condemned);
-/* The DELETE was answered: the bytes are free, CONDEMNED too. */
+                              const struct ic_condemned *condemned);
+/* The DELETE was answered: the bytes are free. */
 void ic_pool_deleted(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                     struct ic_pool_condemned *condemned);
+                     const struct ic_condemned *condemned);
 
 #endif

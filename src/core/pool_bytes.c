@@ -114,41 +114,32 @@ void ic_pool_condemn(struct ic_pool *pool, uint16_t function, uint32_t serial, u
     case IC_POOL_FROM_LIST:
         break;
     }
-    struct ic_pool_condemned *c = ic_malloc(sizeof *c);
-    if (c == NULL) {
+    struct ic_condemned c = {.object_id = object_id, .chunk = chunk, .cost = cost};
+    if (!ic_condemned_push_back(&instance->condemned_queue, &c)) {
         instance->known = false;
         return;
     }
-    *c = (struct ic_pool_condemned){.object_id = object_id, .chunk = chunk, .cost = cost};
     instance->condemned += cost;
     instance->condemned_chunks++;
-    ic_list_push_back(&instance->condemned_queue, &c->node);
-}
-
-struct ic_pool_condemned *ic_pool_condemned_pop(struct ic_pool_instance *instance)
-{
-    struct ic_list *node = ic_list_pop_front(&instance->condemned_queue);
-    return node == NULL ? NULL : IC_CONTAINER(node, struct ic_pool_condemned, node);
 }
 
 void ic_pool_condemned_return(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                              struct ic_pool_condemned *condemned)
+                              const struct ic_condemned *condemned)
 {
     struct ic_pool_instance *instance = ic_pool_find(pool, function, serial);
-    if (instance == NULL) {
-        ic_free(condemned);
-        return;
+    if (instance != NULL && !ic_condemned_push_front(&instance->condemned_queue, condemned)) {
+        take(&instance->condemned, condemned->cost);
+        take(&instance->condemned_chunks, 1);
+        instance->known = false;
     }
-    ic_list_push_front(&instance->condemned_queue, &condemned->node);
 }
 
 void ic_pool_deleted(struct ic_pool *pool, uint16_t function, uint32_t serial,
-                     struct ic_pool_condemned *condemned)
+                     const struct ic_condemned *condemned)
 {
     struct ic_pool_instance *instance = ic_pool_find(pool, function, serial);
     if (instance != NULL) {
         take(&instance->condemned, condemned->cost);
         take(&instance->condemned_chunks, 1);
     }
-    ic_free(condemned);
 }

@@ -361,20 +361,20 @@ static uint32_t on_bind(void *ctx, const struct ic_node_request *r, uint32_t ser
     return f->handler->begin(f->ctx, r, serial);
 }
 
-static struct ic_pool_condemned *next_delete(void *ctx)
+static bool next_delete(void *ctx, struct ic_condemned *out)
 {
     struct ic_pool_instance *instance = ic_function_attached(ctx);
-    return instance == NULL ? NULL : ic_pool_condemned_pop(instance);
+    return instance != NULL && ic_condemned_pop(&instance->condemned_queue, out);
 }
 
-static void on_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned)
+static void on_deleted(void *ctx, uint32_t serial, const struct ic_condemned *condemned)
 {
     struct ic_function *fn = ctx;
     fn->figures.deletes_peer += ic_function_is_peer(fn);
     ic_pool_deleted(fn->all->pool, fn->index, serial, condemned);
 }
 
-static void on_not_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned)
+static void on_not_deleted(void *ctx, uint32_t serial, const struct ic_condemned *condemned)
 {
     struct ic_function *fn = ctx;
     ic_pool_condemned_return(fn->all->pool, fn->index, serial, condemned);

@@ -195,13 +195,14 @@ static uint32_t on_bind(void *ctx, const struct ic_node_request *r, uint32_t ser
     return r->instance;
 }
 
-static struct ic_pool_condemned *next_delete(void *ctx)
+static bool next_delete(void *ctx, struct ic_condemned *out)
 {
     (void)ctx;
-    return NULL;
+    (void)out;
+    return false;
 }
 
-static void on_deleted(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned)
+static void on_deleted(void *ctx, uint32_t serial, const struct ic_condemned *condemned)
 {
     (void)ctx; /* nothing is deleted */
     (void)serial;

@@ -78,7 +78,6 @@ void ic_link_free(struct ic_link *l)
     while (l->count > 0) {
         struct ic_link_slot slot = pop_slot(l);
         assert(slot.r == NULL);
-        ic_free(slot.condemned);
     }
     ic_timer_stop(&l->delete_timer);
     ic_stream_free(l->stream);
@@ -197,13 +196,20 @@ static bool send_request(struct ic_link *l, struct ic_node_request *r)
     return transmit(l, slot);
 }
 
-static bool send_delete(struct ic_link *l, struct ic_pool_condemned *condemned)
+static bool send_delete(struct ic_link *l, const struct ic_condemned *condemned)
 {
     struct ic_link_slot *slot = push_slot(l, SLOT_DELETE, true);
-    slot->condemned = condemned;
+    slot->condemned = condemned->cost;
     slot->object_id = condemned->object_id;
     slot->chunk = condemned->chunk;
     return transmit(l, slot);
+}
+
+/* What the DELETE in SLOT is for. */
+static struct ic_condemned condemned_of(const struct ic_link_slot *slot)
+{
+    return (struct ic_condemned){
+        .object_id = slot->object_id, .chunk = slot->chunk, .cost = slot->condemned};
 }
 
 static struct ic_node_request *first_of(const struct ic_list *queue)
@@ -232,15 +238,15 @@ static bool fits(const struct ic_link *l, const struct ic_node_request *r, uint6
     return l->in_flight == 0 || l->in_flight + weight(r) <= window;
 }
 
-/* The next DELETE, if it is time for them; NULL: none. */
-static struct ic_pool_condemned *next_delete(struct ic_link *l, bool before_operation)
+/* The next DELETE, if it is time for them. False: none. */
+static bool next_delete(struct ic_link *l, bool before_operation, struct ic_condemned *out)
 {
     if (l->read_only || (!before_operation && !l->deletes_due)) {
-        return NULL;
+        return false;
     }
-    struct ic_pool_condemned *condemned = l->handler->next_delete(l->ctx);
-    l->deletes_due = l->deletes_due && condemned != NULL;
-    return condemned;
+    bool is_there = l->handler->next_delete(l->ctx, out);
+    l->deletes_due = l->deletes_due && is_there;
+    return is_there;
 }
 
 /*
@@ -263,9 +269,9 @@ static bool pump_one(struct ic_link *l)
         l->fast_run = 0;
         return fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
     }
-    struct ic_pool_condemned *condemned = next_delete(l, bulk != NULL);
-    if (condemned != NULL) {
-        return send_delete(l, condemned);
+    struct ic_condemned condemned;
+    if (next_delete(l, bulk != NULL, &condemned)) {
+        return send_delete(l, &condemned);
     }
     l->fast_run = 0;
     return bulk != NULL && fits(l, bulk, IC_LINK_WINDOW) && send_request(l, bulk);
@@ -425,8 +431,9 @@ static void answer(struct ic_link *l, int result)
     if (slot.op != 0) {
         l->op_done = slot.op;
     }
-    if (slot.condemned != NULL) {
-        l->handler->deleted(l->ctx, l->serial, slot.condemned);
+    if (slot.condemned != 0) {
+        struct ic_condemned condemned = condemned_of(&slot);
+        l->handler->deleted(l->ctx, l->serial, &condemned);
     } else if (slot.r != NULL) {
         l->stay_until_ms = ic_loop_now_ms(l->loop) + l->lease_ms;
         l->handler->answered(l->ctx, slot.r, result);
@@ -580,8 +587,9 @@ void ic_link_fail(struct ic_link *l, int result, bool queued)
 {
     while (l->count > 0) {
         struct ic_link_slot slot = pop_slot(l);
-        if (slot.condemned != NULL) {
-            l->handler->not_deleted(l->ctx, l->serial, slot.condemned);
+        if (slot.condemned != 0) {
+            struct ic_condemned condemned = condemned_of(&slot);
+            l->handler->not_deleted(l->ctx, l->serial, &condemned);
         } else if (slot.r != NULL) {
             l->handler->refused(l->ctx, slot.r, result);
         }
@@ -626,7 +634,7 @@ static void send_again(struct ic_link *l)
         if (slot.kind == SLOT_LIST || (slot.op == 0 && slot.r == NULL)) {
             continue;
         }
-        if (slot.r == NULL && slot.condemned == NULL && slot.kind != SLOT_MARK) {
+        if (slot.r == NULL && slot.condemned == 0 && slot.kind != SLOT_MARK) {
             slot.kind = SLOT_DELETE;
             slot.bytes = slot.units = 0;
             slot.offset = 0;

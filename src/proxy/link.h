@@ -46,9 +46,9 @@ struct ic_link_handler {
     /* R will not be sent; the owner says so to its owner later, not on this stack. RESULT 0:
      * because another instance is attached than the one R is for. */
     void (*refused)(void *ctx, struct ic_node_request *r, int result);
-    struct ic_pool_condemned *(*next_delete)(void *ctx); /* NULL: none */
-    void (*deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
-    void (*not_deleted)(void *ctx, uint32_t serial, struct ic_pool_condemned *condemned);
+    bool (*next_delete)(void *ctx, struct ic_condemned *out); /* false: none */
+    void (*deleted)(void *ctx, uint32_t serial, const struct ic_condemned *condemned);
+    void (*not_deleted)(void *ctx, uint32_t serial, const struct ic_condemned *condemned);
     /* Some of a list, struct ic_items of one frame (IC_ITEM_BYTES_MAX: 15,420 at most): takes from
      * the front of ITEMS what may be taken now. False: there is more, or may be, to be taken after
      * ic_link_list_on; until then nothing is read, and the node is not silent. */

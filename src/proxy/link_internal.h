@@ -24,7 +24,8 @@ enum ic_slot_kind {
 
 struct ic_link_slot {
     struct ic_node_request *r; /* NULL: cancelled, or none (DELETE, LIST) */
-    struct ic_pool_condemned *condemned;
+    uint64_t
+        condemned; /* bytes of the chunk that a DELETE is for; 0: it is for none of the pool's */
     enum ic_slot_kind kind;
     uint16_t chunk;
     uint32_t request;

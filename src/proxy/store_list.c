@@ -196,9 +196,9 @@ void ic_store_list_begin(struct ic_store *s, uint16_t function, uint32_t serial)
     instance->odd_round ^= instance->list == LIST_NONE;
     instance->list = LIST_BEGUN;
     /* What is queued to be deleted is in the list, or gone: the list queues it again. */
-    struct ic_pool_condemned *condemned;
-    while ((condemned = ic_pool_condemned_pop(instance)) != NULL) {
-        ic_pool_deleted(s->setup.pool, function, serial, condemned);
+    struct ic_condemned condemned;
+    while (ic_condemned_pop(&instance->condemned_queue, &condemned)) {
+        ic_pool_deleted(s->setup.pool, function, serial, &condemned);
     }
 }
 

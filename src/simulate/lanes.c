@@ -171,9 +171,9 @@ void ic_sim_lane_delete(struct ic_sim *sim, uint16_t function)
                                f->peer.state == IC_FUNCTION_ACTIVE ? f->beside : 0};
     for (size_t i = 0; i < 2; i++) {
         struct ic_pool_instance *instance = ic_pool_find(sim->pool, function, serial[i]);
-        struct ic_pool_condemned *c;
-        while (instance != NULL && (c = ic_pool_condemned_pop(instance)) != NULL) {
-            ic_pool_deleted(sim->pool, function, serial[i], c);
+        struct ic_condemned c;
+        while (instance != NULL && ic_condemned_pop(&instance->condemned_queue, &c)) {
+            ic_pool_deleted(sim->pool, function, serial[i], &c);
         }
     }
 }

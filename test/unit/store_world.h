@@ -297,10 +297,10 @@ static inline void world_remove_chunk(struct world_node *n, uint64_t object_id, 
 static inline void world_deliver_deletes_to(struct world *w, uint16_t i, struct world_node *n)
 {
     struct ic_pool_instance *instance = ic_pool_find(w->pool, i, n->serial);
-    struct ic_pool_condemned *c;
-    while (instance != NULL && (c = ic_pool_condemned_pop(instance)) != NULL) {
-        world_remove_chunk(n, c->object_id, c->chunk);
-        ic_pool_deleted(w->pool, i, n->serial, c);
+    struct ic_condemned c;
+    while (instance != NULL && ic_condemned_pop(&instance->condemned_queue, &c)) {
+        world_remove_chunk(n, c.object_id, c.chunk);
+        ic_pool_deleted(w->pool, i, n->serial, &c);
     }
 }
 

@@ -71,7 +71,7 @@ static void deletes_wait_for_company(void **s)
     ic_functions_condemned(w.f, 0);
     ic_functions_condemned(w.f, 0);
     assert_int_equal(ic_pool_find(w.pool, 0, serial)->condemned_chunks, 1);
-    assert_false(ic_list_empty(&ic_pool_find(w.pool, 0, serial)->condemned_queue));
+    assert_false(ic_condemned_empty(&ic_pool_find(w.pool, 0, serial)->condemned_queue));
     fake_run(&w.fake, has_deleted, &w);
     put(&w, 6);
     ic_pool_condemn(w.pool, 0, serial, 6, 0, chunk_cost(), IC_POOL_FROM_LIVE);

@@ -58,11 +58,15 @@ static void bytes_move(void **s)
     ic_pool_condemn(p, 0, a, 77, 3, 310, IC_POOL_FROM_LIVE);
     assert_int_equal(i->condemned, 310);
     assert_int_equal(ic_pool_room(p, 0), 5000);
-    struct ic_pool_condemned *c = ic_pool_condemned_pop(i);
-    assert_int_equal(c->object_id, 77);
-    ic_pool_condemned_return(p, 0, a, c);
-    assert_ptr_equal(ic_pool_condemned_pop(i), c);
-    ic_pool_deleted(p, 0, a, c);
+    struct ic_condemned c, again;
+    assert_true(ic_condemned_pop(&i->condemned_queue, &c));
+    assert_int_equal(c.object_id, 77);
+    ic_pool_condemned_return(p, 0, a, &c);
+    assert_true(ic_condemned_pop(&i->condemned_queue, &again));
+    assert_int_equal(again.object_id, 77);
+    assert_int_equal(again.cost, 310);
+    assert_int_equal(again.chunk, 3);
+    ic_pool_deleted(p, 0, a, &c);
     assert_int_equal(i->condemned, 0);
     ic_pool_restore_chunk(p, 0, a, 50);
     ic_pool_missing(p, 0, a, 50);
@@ -82,6 +86,24 @@ static void condemning_without_memory_lists_later(void **s)
     ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
     assert_false(i->known);
     assert_int_equal(i->live + i->condemned, 0);
+    ic_pool_free(p);
+}
+
+static void returning_without_memory_lists_later(void **s)
+{
+    (void)s;
+    struct ic_pool *p = make(1);
+    hear(p, A, 1);
+    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
+    ic_pool_restore_chunk(p, 0, i->serial, 50);
+    ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
+    i->known = true;
+    struct ic_condemned c;
+    assert_true(ic_condemned_pop(&i->condemned_queue, &c));
+    ic_alloc_fail_at(1);
+    ic_pool_condemned_return(p, 0, i->serial, &c);
+    assert_false(i->known);
+    assert_int_equal(i->condemned + i->condemned_chunks, 0);
     ic_pool_free(p);
 }
 
@@ -110,6 +132,7 @@ int main(void)
         leak_test(what_takes_a_dying_ones_place_is_empty),
         leak_test(bytes_move),
         leak_test(condemning_without_memory_lists_later),
+        leak_test(returning_without_memory_lists_later),
         leak_test(the_one_that_holds_most_is_to_answer),
     };
     return cmocka_run_group_tests_name("pool_bytes", tests, NULL, NULL);
