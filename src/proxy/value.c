@@ -317,9 +317,26 @@ size_t ic_value_withdrawn(const struct ic_value *v)
     return v->head.cap > IC_VALUE_HEAD_BYTES ? v->head.cap - IC_VALUE_HEAD_BYTES : 0;
 }
 
+/* The next bytes wait for us. */
+static bool is_ours(const struct ic_value *v)
+{
+    return v->session->waiting == v || v->session->starved;
+}
+
+/* How long the rest will take, at the pace of late; once all has come, how long ago that was. */
+static double rest_ms(const struct ic_value *v)
+{
+    double elapsed_ms = (double)(now_ms(v) - v->mark_ms);
+    double came = (double)(v->mark_left - v->left);
+    return v->left == 0 ? elapsed_ms : elapsed_ms * (double)v->left / (came + 1);
+}
+
 bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 {
-    if (v->session->starved || now_ms(v) - v->mark_ms >= PACE_MS) {
+    uint64_t elapsed_ms = now_ms(v) - v->mark_ms;
+    if (v->session->starved || elapsed_ms >= PACE_MS) {
+        uint64_t near_ms = rest_ms(v) > IC_SESSION_NEAR_MS ? 0 : v->near_ms + elapsed_ms;
+        v->near_ms = is_ours(v) ? v->near_ms : near_ms;
         v->mark_ms = now_ms(v);
         v->mark_left = v->left;
     }
@@ -328,12 +345,9 @@ bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
 
 struct ic_pool_use ic_value_kept(const struct ic_value *v)
 {
-    double elapsed_ms = (double)(now_ms(v) - v->mark_ms);
-    double came = (double)(v->mark_left - v->left);
-    double rest_ms = v->left == 0 ? elapsed_ms : elapsed_ms * (double)v->left / (came + 1);
-    bool ours = v->session->waiting == v || v->session->starved; /* the next bytes wait for us */
-    bool keeps = elapsed_ms >= KNOWN_MS && rest_ms > IC_SESSION_NEAR_MS && !ours;
-    return keeps ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
+    bool slow = rest_ms(v) > IC_SESSION_NEAR_MS && now_ms(v) - v->mark_ms >= KNOWN_MS;
+    bool late = v->near_ms > IC_SESSION_NEAR_MS; /* for so long it has been about to end */
+    return (slow || late) && !is_ours(v) ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */

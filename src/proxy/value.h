@@ -31,6 +31,7 @@ struct ic_value {
     uint32_t index;              /* of the argument */
     uint64_t size, left;         /* bytes; those that have not come yet */
     uint64_t mark_ms, mark_left; /* since when its pace is measured; at its end, when it came */
+    uint64_t near_ms;            /* how long it has been near its end at its pace, and waited for */
     size_t memory;               /* of the session's values_bytes */
     struct ic_buf head;          /* the next bytes; what lies before `moved` is the put's */
     size_t head_wanted;          /* bytes of it; 0: the put has all of them */

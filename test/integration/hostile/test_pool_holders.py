@@ -6,6 +6,7 @@ that eviction passes over what is kept."""
 import contextlib
 import socket
 import struct
+import time
 
 import pytest
 import redis
@@ -127,6 +128,26 @@ def test_of_slow_uploads_the_largest_give_way(cluster, small, count, stripes, gi
             pass  # their pace is known
         must_make_room(small, value, given_up)
         assert small.info("everything")["drafts"] == count - given_up
+
+
+def test_who_is_always_about_to_end_gives_way(cluster, small):
+    """It sends ever less, so that at its pace it has always a few seconds to go."""
+    value, gone = VALUE * 9, False
+    with cluster.socket() as s:
+        s.sendall(encode("SET", "zeno", value)[:-8 * MB])
+        left, cut = 8 * MB, count_cut(small)
+        while not gone and left > KB:  # in the end it would have sent nearly all
+            part = left // 8
+            try:
+                s.sendall(b"z" * part)
+            except OSError:
+                gone = True
+            left -= part
+            is_stored(small, VALUE[:6 * MB])
+            gone = gone or count_cut(small) > cut
+            time.sleep(0.1)  # its pace
+    assert gone, f"{left} bytes were left"
+    wait_until(lambda: is_stored(small, VALUE), "there is room")
 
 
 def test_of_many_that_keep_a_little_no_more_go_than_must(cluster, small):
