@@ -30,8 +30,9 @@ enum {
     IC_OFFER_BYTES_MAX = 512 * 1024, /* of an OFFER: the newest chunks, as ITEM has them */
 };
 
-/* A chunk is no longer than the largest object, which keeps every sum of lengths far from 2^64. */
-#define IC_CHUNK_BYTES_MAX (UINT64_C(1) << 40)
+/* No function has so much memory, 16 GiB; with what it lists of its own that keeps every sum of
+ * lengths far from 2^64. */
+#define IC_CHUNK_BYTES_MAX (UINT64_C(1) << 34)
 
 enum { IC_HELLO_DYING = 1 };
 

@@ -336,9 +336,11 @@ static void on_grant_ready(void *ctx)
 static bool queue_for_memory(struct ic_put *put)
 {
     size_t bytes = stripe_bytes(put, 0);
+    bool is_small = put->object->size <= IC_WINDOW_SMALL_BYTES;
     int result = bytes > IC_WINDOW_BUFFER_MAX
                      ? IC_ETOOBIG
-                     : ic_window_admit(put->proxy->window, &put->grant, IC_WINDOW_WRITE,
+                     : ic_window_admit(put->proxy->window, &put->grant,
+                                       is_small ? IC_WINDOW_SMALL : IC_WINDOW_WRITE,
                                        ic_window_size(bytes), on_grant_ready, put);
     if (result < 0) {
         ic_put_fail(put, IC_ENOMEM, true);
@@ -346,6 +348,9 @@ static bool queue_for_memory(struct ic_put *put)
     }
     put->queued = true;
     put->admitted = result == 1;
+    if (!put->admitted && put->object->chunk_cost > 0) {
+        ic_window_bring_forward(&put->grant); /* others wait for the room it has */
+    }
     put->started_ms = now_ms(put);
     ic_write_pace_begin(&put->pace, now_ms(put));
     ic_put_start_deadline(put);

@@ -47,9 +47,10 @@ struct ic_window {
     uint32_t admitted, waiting_count;
     void (*on_waiting)(void *ctx);
     void *on_waiting_ctx;
-    struct ic_list waiting[IC_WINDOW_USES]; /* grants, first come first */
-    struct ic_list told;                    /* grants to call */
-    struct ic_list free[CLASS_COUNT];       /* struct buffer */
+    struct ic_list waiting[IC_WINDOW_USES];         /* grants, first come first */
+    struct ic_grant *last_in_front[IC_WINDOW_USES]; /* of those in it that were brought forward */
+    struct ic_list told;                            /* grants to call */
+    struct ic_list free[CLASS_COUNT];               /* struct buffer */
 };
 
 static uint32_t class_of(size_t size)
@@ -241,6 +242,18 @@ static void admit(struct ic_window *w, struct ic_grant *g)
     w->admitted++;
 }
 
+/* G is in its line no more. */
+static void leave_line(struct ic_window *w, struct ic_grant *g)
+{
+    if (w->last_in_front[g->use] == g) {
+        struct ic_list *before = g->node.prev;
+        w->last_in_front[g->use] =
+            before == &w->waiting[g->use] ? NULL : IC_CONTAINER(before, struct ic_grant, node);
+    }
+    ic_list_remove(&g->node);
+    w->waiting_count--;
+}
+
 /* The first of USE's line goes on, if it may; nobody overtakes in the same line. */
 static bool admit_first(struct ic_window *w, int use)
 {
@@ -251,7 +264,7 @@ static bool admit_first(struct ic_window *w, int use)
     if (!may_admit(w, g)) {
         return false;
     }
-    w->waiting_count--;
+    leave_line(w, g);
     admit(w, g);
     tell(w, g, 0);
     return true;
@@ -271,8 +284,9 @@ static void admit_waiting(struct ic_window *w)
 
 static struct ic_grant asking(const struct ic_window *w, enum ic_window_use use, size_t minimum)
 {
+    bool is_small = use == IC_WINDOW_READ && minimum <= IC_WINDOW_SMALL_BYTES;
     return (struct ic_grant){.reserved = minimum,
-                             .use = minimum <= IC_WINDOW_SMALL_BYTES ? IC_WINDOW_SMALL : use,
+                             .use = is_small ? IC_WINDOW_SMALL : use,
                              .since_ms = ic_loop_now_ms(w->tell.loop)};
 }
 
@@ -311,6 +325,19 @@ int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use 
     return 0;
 }
 
+void ic_window_bring_forward(struct ic_grant *g)
+{
+    struct ic_window *w = g->window;
+    struct ic_grant *last = w->last_in_front[g->use];
+    if (g->admitted || g->in_front) {
+        return;
+    }
+    ic_list_remove(&g->node);
+    ic_list_insert_after(last == NULL ? &w->waiting[g->use] : &last->node, &g->node);
+    w->last_in_front[g->use] = g;
+    g->in_front = true;
+}
+
 void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void *ctx)
 {
     w->on_waiting = waiting;
@@ -337,12 +364,12 @@ void ic_window_leave(struct ic_grant *g)
     if (w == NULL) {
         return;
     }
-    ic_list_remove(&g->node);
     if (g->admitted) {
+        ic_list_remove(&g->node);
         w->used[g->use] -= charge(g) - g->held; /* what is held stays counted, by buffer */
         w->admitted--;
     } else {
-        w->waiting_count--;
+        leave_line(w, g);
     }
     while ((node = ic_list_pop_front(&g->buffers)) != NULL) {
         IC_CONTAINER(node, struct buffer, node)->grant = NULL;

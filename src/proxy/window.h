@@ -33,13 +33,13 @@ enum {
     IC_WINDOW_BUFFER_MAX = 64 << 20,  /* bytes of one buffer */
     IC_WINDOW_TRIM_MS = 100,          /* after so long without a take no free buffer is kept */
     IC_WINDOW_RETRY_MS = 10,          /* after the system gave no memory */
-    IC_WINDOW_SMALL_BYTES = 64 << 10, /* a request with a minimum up to this is small */
+    IC_WINDOW_SMALL_BYTES = 64 << 10, /* a READ with a minimum up to this is small, or a value */
 };
 
 enum ic_window_use {
     IC_WINDOW_READ,
     IC_WINDOW_WRITE,
-    IC_WINDOW_SMALL, /* whatever it is for; not to be asked for */
+    IC_WINDOW_SMALL, /* of few bytes, whatever it is for */
     IC_WINDOW_USES,
 };
 
@@ -53,6 +53,7 @@ struct ic_grant {
     uint64_t since_ms; /* when it asked for admission */
     enum ic_window_use use;
     bool admitted, wanting;
+    bool in_front; /* ic_window_bring_forward */
     void (*ready)(void *ctx);
     void *ctx;
 };
@@ -63,12 +64,16 @@ struct ic_window *ic_window_new(struct ic_loop *loop, size_t limit);
 void ic_window_free(struct ic_window *w);
 
 /*
- * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE.
+ * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE: a
+ * READ of few bytes is SMALL; whether a WRITE is of a small value the caller knows.
  * 1: admitted already; 0: READY(ctx) tells when. READY is also called, in a later turn, when a take
  * that failed is worth another try. IC_ETOOBIG: more than the window has.
  */
 int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
+/* G, which waits for admission, goes before those of its line that were not brought forward: it has
+ * what they wait for as well. */
+void ic_window_bring_forward(struct ic_grant *g);
 /* MINIMUM for USE would be admitted at once. */
 bool ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
 /* The end of G's share: READY is not called any more, buffers that are still referenced count until

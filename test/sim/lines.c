@@ -15,17 +15,18 @@ bool __wrap_ic_window_has_room(const struct ic_window *w, enum ic_window_use use
 void __real_ic_window_leave(struct ic_grant *g);
 void __wrap_ic_window_leave(struct ic_grant *g);
 
-/* Nobody goes on before one who came sooner for the same use. */
+/* Nobody goes on before one who came sooner for the same use, but who was brought forward. */
 static void check(const struct sim_lines *l)
 {
-    bool waits[IC_WINDOW_USES] = {false};
+    bool waits[IC_WINDOW_USES][2] = {false};
     for (size_t i = 0; i < l->count; i++) {
         const struct ic_grant *g = l->grant[i];
-        if (g->admitted && waits[g->use]) {
+        bool *others = waits[g->use], first = g->in_front;
+        if (g->admitted && (others[true] || (others[false] && !first))) {
             sim_violation("somebody who asked for %zu bytes of the window has overtaken another",
                           g->reserved);
         }
-        waits[g->use] = waits[g->use] || !g->admitted;
+        others[first] = others[first] || !g->admitted;
     }
 }
 

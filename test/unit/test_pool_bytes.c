@@ -1,6 +1,10 @@
 /* The bytes of the pool's instances: how they move, and who holds the most. */
 #include "core/pool.h"
 
+#include "code/layout.h"
+#include "proto/frame.h"
+#include "proto/link_body.h"
+
 #include "unit.h"
 
 static const uint8_t A[16] = {1}, B[16] = {2}, C[16] = {3};
@@ -107,6 +111,16 @@ static void returning_without_memory_lists_later(void **s)
     ic_pool_free(p);
 }
 
+/* Whatever a node of a function of 10 GiB says that it holds. */
+static void no_list_wraps_a_sum(void **s)
+{
+    (void)s;
+    uint64_t items = (UINT64_C(10240) << 20) / IC_CHUNK_OVERHEAD_BYTES, sum;
+    uint64_t most = ic_chunk_cost(IC_CHUNK_BYTES_MAX, IC_LAYOUT_ALIGN, IC_KEY_BYTES_MAX);
+    assert_false(__builtin_mul_overflow(items, most, &sum));
+    assert_true(most < UINT64_C(1) << 48); /* condemned.h */
+}
+
 static void the_one_that_holds_most_is_to_answer(void **s)
 {
     (void)s;
@@ -133,6 +147,7 @@ int main(void)
         leak_test(bytes_move),
         leak_test(condemning_without_memory_lists_later),
         leak_test(returning_without_memory_lists_later),
+        leak_test(no_list_wraps_a_sum),
         leak_test(the_one_that_holds_most_is_to_answer),
     };
     return cmocka_run_group_tests_name("pool_bytes", tests, NULL, NULL);

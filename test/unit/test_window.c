@@ -82,7 +82,7 @@ static void test_each_use_has_a_part_of_its_own(void **state)
     uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop);
     assert_int_equal(ic_window_waited_ms(fake.proxy.window, IC_WINDOW_READ, now_ms), 700);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(admit_for(&small[i], IC_WINDOW_WRITE, 16 << 10, 2), 1);
+        assert_int_equal(admit_for(&small[i], IC_WINDOW_SMALL, 16 << 10, 2), 1);
     }
     assert_null(ic_window_take(&small[0], 17 << 10)); /* nobody grows meanwhile */
     ic_window_leave(&write[0]);
@@ -100,6 +100,36 @@ static void test_each_use_has_a_part_of_its_own(void **state)
     for (int i = 0; i < 4; i++) {
         ic_window_leave(&small[i]);
     }
+    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+    fake_end();
+}
+
+/* First come first served, but for those that are brought forward, among whom it is the same. */
+static void test_some_are_brought_forward(void **state)
+{
+    (void)state;
+    static const int order[] = {3, 4, 5, 1};
+    struct ic_grant g[6] = {0};
+    begin(1 << 20);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(admit(&g[i], 1 << 20, i), i == 0);
+    }
+    ic_window_bring_forward(&g[2]);
+    ic_window_bring_forward(&g[3]);
+    ic_window_leave(&g[2]);
+    ic_window_bring_forward(&g[4]);
+    ic_window_bring_forward(&g[3]); /* it is */
+    ic_window_bring_forward(&g[5]);
+    ic_window_bring_forward(&g[0]); /* it does not wait */
+    int before = 0;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        ic_window_leave(&g[before]);
+        before = order[i];
+        fake_run();
+        assert_int_equal(told[before], 1);
+        assert_int_equal(ic_window_stats(fake.proxy.window).admitted, 1);
+    }
+    ic_window_leave(&g[before]);
     assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
     fake_end();
 }
@@ -304,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_admission_is_first_come_first_served),
         cmocka_unit_test(test_each_use_has_a_part_of_its_own),
+        cmocka_unit_test(test_some_are_brought_forward),
         cmocka_unit_test(test_leaving_while_waiting),
         cmocka_unit_test(test_growth_and_return),
         cmocka_unit_test(test_no_growth_while_others_wait),
