@@ -104,6 +104,14 @@ static bool is_jam(const struct ic_claims *all)
     return jam;
 }
 
+static void hurry_holders(const struct ic_claims *all)
+{
+    IC_LIST_EACH (node, &all->holders) {
+        const struct ic_claim *c = IC_CONTAINER(node, struct ic_claim, holder);
+        c->handler->hurry(c->ctx);
+    }
+}
+
 /* Who has the least to lose of those whose leaving helps: others have room that wait for window
  * memory, which those in line have. */
 static struct ic_claim *least_to_lose(const struct ic_claims *all)
@@ -129,6 +137,7 @@ static void serve(void *ctx)
     }
     bool soon = all->making != NULL || all->much;
     if (!soon && is_jam(all)) {
+        hurry_holders(all);
         struct ic_claim *c = least_to_lose(all);
         all->moved_ms = now_ms(all);
         c->handler->refuse(c->ctx);

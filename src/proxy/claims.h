@@ -12,8 +12,9 @@
  * claim waits for that, and when it is the first, `write-deadline` at most. Small values go first:
  * they need no more afterwards. Then those that have room, which others wait for, whoever began
  * first: it comes to its end. What begins goes last. When nobody who has room will soon come to an
- * end (each waits for more, or for its client), the last to begin of those in line is refused: it
- * has the least to lose, and others go on with its room.
+ * end (each waits for more, or for its client), they come first wherever else they wait, and the
+ * last to begin of those in line is refused: it has the least to lose, and others go on with its
+ * room.
  */
 #ifndef IC_PROXY_CLAIMS_H
 #define IC_PROXY_CLAIMS_H
@@ -54,6 +55,9 @@ struct ic_claim_handler {
     /* It is about to be stored, or asks for more by itself, as it did if it got room LATELY: its
      * room is worth waiting for. */
     bool (*goes_on)(void *ctx, bool lately);
+    /* It has room that nobody else comes to an end without: what it waits for itself, other than
+     * room, it should have before those who have none. */
+    void (*hurry)(void *ctx);
     /* IC_ENOSPC, whether it is in line or has room: leaves. Not on the stack of ic_claims_ask. */
     void (*refuse)(void *ctx);
 };

@@ -348,9 +348,6 @@ static bool queue_for_memory(struct ic_put *put)
     }
     put->queued = true;
     put->admitted = result == 1;
-    if (!put->admitted && put->object->chunk_cost > 0) {
-        ic_window_bring_forward(&put->grant); /* others wait for the room it has */
-    }
     put->started_ms = now_ms(put);
     ic_write_pace_begin(&put->pace, now_ms(put));
     ic_put_start_deadline(put);
@@ -401,8 +398,16 @@ static void on_refused(void *ctx)
     ic_put_fail(ctx, IC_ENOSPC, false);
 }
 
+static void on_hurry(void *ctx)
+{
+    struct ic_put *put = ctx;
+    if (put->queued && !put->admitted) {
+        ic_window_bring_forward(&put->grant);
+    }
+}
+
 static const struct ic_claim_handler claim_handler = {
-    .again = on_claim, .goes_on = goes_on, .refuse = on_refused};
+    .again = on_claim, .goes_on = goes_on, .hurry = on_hurry, .refuse = on_refused};
 
 static struct ic_put *allocate(struct ic_proxy *p, struct ic_object *o, struct ic_slice key)
 {

@@ -326,6 +326,52 @@ static void test_window_memory_is_given_up(void **state)
     free_all(c, 2);
 }
 
+/* C[0] has room for its first stripe, C[1] the window memory; C[2] waits for that before C[0]. */
+static void begin_lines(struct client *c)
+{
+    fake_begin(10, 2, 65536, 3 << 19); /* for one of them */
+    begin_with_room(&c[0], 20 * STRIPE);
+    begin(&c[1], STRIPE);
+    begin(&c[2], STRIPE);
+    assert_false(ask_for_room(&c[1]));
+    assert_false(ask_for_room(&c[2]));
+    assert_false(ask_for_room(&c[0]));
+    fake_run();
+    assert_int_equal(c[1].resumed, 1);
+}
+
+/* First come first served, also for who has room: there is some for all. */
+static void test_no_hurry(void **state)
+{
+    (void)state;
+    struct client c[3];
+    begin_lines(c);
+    assert_int_equal(feed(&c[1], UINT64_MAX, SIZE_MAX), STRIPE);
+    ic_put_seal(c[1].put, 0);
+    fake_run();
+    assert_int_equal(c[1].result, 0);
+    assert_int_equal(c[2].resumed, 1);
+    assert_int_equal(c[0].resumed, 0);
+    fake.drafts--;
+    fake_free_object(c[1].object);
+    free_all(c, 3);
+}
+
+/* In a jam who has room goes first, or all that is given up would go to others who have none. */
+static void test_a_jam_hurries_who_has_room(void **state)
+{
+    (void)state;
+    struct client c[3];
+    begin_lines(c);
+    leave_no_room();
+    assert_int_equal(feed(&c[1], UINT64_MAX, SIZE_MAX), STRIPE);
+    fake_pass(100);
+    assert_int_equal(c[1].result, IC_ENOSPC);
+    assert_int_equal(c[0].resumed, 1);
+    assert_int_equal(c[2].resumed, 0);
+    free_all(c, 3);
+}
+
 /* What nobody here goes on with may be there for ever. */
 static void test_nobody_to_wait_for(void **state)
 {
@@ -354,6 +400,8 @@ int main(void)
         cmocka_unit_test(test_one_that_is_slow_hides_no_jam),
         cmocka_unit_test(test_who_goes_first),
         cmocka_unit_test(test_window_memory_is_given_up),
+        cmocka_unit_test(test_no_hurry),
+        cmocka_unit_test(test_a_jam_hurries_who_has_room),
         cmocka_unit_test(test_nobody_to_wait_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
