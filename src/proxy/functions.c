@@ -385,7 +385,6 @@ void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch)
 {
     assert(epoch > f->epoch);
     f->epoch = epoch;
-    f->strangers = false; /* no guess any more: above everything seen */
     ic_door_set_epoch(f->door, epoch);
 }
 

@@ -118,6 +118,26 @@ static void an_epoch_seen_is_exceeded(void **s)
     }
 }
 
+/* The epoch that was taken is one more guess: another proxy that lost its journal has taken the
+ * same because of the same node, and what was stored then would be ours. */
+static void an_epoch_taken_is_exceeded_as_well(void **s)
+{
+    (void)s;
+    struct world w;
+    struct fake_node *n = open_world_seen(&w, 9);
+    fake_run(&w.fake, hung_up, n);
+    assert_int_equal(w.epoch_seen, 9);
+    n->highest_epoch = 10;
+    fake_dial(n);
+    fake_run(&w.fake, hung_up, n);
+    assert_int_equal(w.epoch_seen, 10);
+    assert_false(n->welcomed);
+    fake_dial(n);
+    fake_run(&w.fake, is_welcomed, n);
+    assert_int_equal(n->highest_epoch, 11);
+    close_world(&w);
+}
+
 /* Nothing is raised, its node is not spoken to, and clients hear why. */
 static void an_impossible_epoch_is_not_believed(void **s)
 {
@@ -187,9 +207,13 @@ static void a_stranger_is_waited_for(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(a_second_instance_is_dismissed),      leak_test(refused_hellos),
-        leak_test(an_epoch_seen_is_exceeded),           leak_test(our_own_epoch_is_known_again),
-        leak_test(an_impossible_epoch_is_not_believed), leak_test(a_stranger_is_waited_for),
+        leak_test(a_second_instance_is_dismissed),
+        leak_test(refused_hellos),
+        leak_test(an_epoch_seen_is_exceeded),
+        leak_test(our_own_epoch_is_known_again),
+        leak_test(an_epoch_taken_is_exceeded_as_well),
+        cmocka_unit_test(an_impossible_epoch_is_not_believed),
+        leak_test(a_stranger_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
