@@ -24,8 +24,10 @@ enum {
     STEADY_RATE = 4 << 10,             /* so slow that no value comes to its end */
     STEADY_PACE = STEADY_RATE * 5 / 8, /* bytes a step, two of which a second are a little more */
     STEADY_US = 20 * 1000000,
-    POOL_BYTES = 1 << 20,    /* no more than a stripe of each of a crowd */
-    LITTLE_BYTES = 20 << 10, /* less than a sixteenth of it */
+    POOL_BYTES = 5 << 18,    /* no more than a stripe of each of a crowd */
+    UPLOAD_BYTES = 66 << 10, /* less than a sixteenth of it, and no part is kept for it */
+    PINNED_BYTES = 1 << 19,  /* at least, and */
+    LITTLE_BYTES = 20 << 10, /* less than a sixteenth of that */
     MAKE_ROOM_US = 1100000,  /* one goes a second */
 };
 
@@ -97,11 +99,11 @@ static void serve_beside(struct sim_world *w, enum sim_operation_kind kind, uint
 
 /* WHO has the pool: who finds no room there has it soon, when those of them have gone that take
  * what others gave back. */
-static void must_make_room(struct sim_world *w, const char *who, uint32_t key)
+static void must_make_room(struct sim_world *w, const char *who, uint32_t key, uint64_t bytes)
 {
     bool stored = false;
     for (int i = 0; i < SIM_CROWD_MAX && !stored; i++) {
-        stored = sim_verdict_ask(w, SIM_SET, key, LITTLE_BYTES);
+        stored = sim_verdict_ask(w, SIM_SET, key, bytes);
         sim_world_run_for(w, MAKE_ROOM_US, NULL);
     }
     if (!stored) {
@@ -115,7 +117,7 @@ static void store_beside(struct sim_world *w, enum sim_loiter what, uint64_t poo
     w->host.config->maxmemory = (int64_t)pool_bytes;
     sim_crowd_some(&w->crowd, SIM_CROWD_MAX, what, PACE);
     sim_world_run_for(w, COME_US, NULL);
-    must_make_room(w, "uploads that hardly go on, or never end,", key);
+    must_make_room(w, "uploads that hardly go on, or never end,", key, UPLOAD_BYTES);
     w->host.config->maxmemory = 0;
     disperse(w);
 }
@@ -137,9 +139,9 @@ static void evict_beside(struct sim_world *w, uint32_t key)
     w->host.config->maxmemory = 1;
     sim_world_run_for(w, REST_US, NULL);
     uint64_t pinned = ic_store_stats(w->host.proxy->store).bytes;
-    if (pinned > POOL_BYTES / 2) { /* else what is asked for may be too much for them */
+    if (pinned > PINNED_BYTES) { /* else what is asked for may be too much for them */
         w->host.config->maxmemory = (int64_t)pinned;
-        must_make_room(w, "readers that stall", key);
+        must_make_room(w, "readers that stall", key, LITTLE_BYTES);
         w->host.config->maxmemory = 1;
     }
     sim_crowd_leave(&w->crowd);
@@ -215,6 +217,7 @@ void sim_siege(struct sim_world *w)
     config->min_write_rate = 0;
     store_beside(w, SIM_UPLOADING, POOL_BYTES, key); /* these cost the crowd its values, */
     store_beside(w, SIM_UNENDED, POOL_BYTES, key);
-    store_beside(w, SIM_UNENDED, SIM_CROWD_MAX * w->crowd.value_bytes + LITTLE_BYTES / 2, key);
+    uint64_t all = SIM_CROWD_MAX * w->crowd.value_bytes; /* and a sixteenth is not for uploads */
+    store_beside(w, SIM_UNENDED, all * 16 / 15 + UPLOAD_BYTES / 2, key);
     evict_beside(w, key); /* and this everybody theirs */
 }
