@@ -186,7 +186,7 @@ static enum ic_claim_rank rank_of(const struct ic_claim *c, const struct ic_obje
     if (holds_room(c)) {
         return IC_CLAIM_BEGUN;
     }
-    return draft->size <= IC_WINDOW_SMALL_BYTES ? IC_CLAIM_SMALL : IC_CLAIM_NEW;
+    return ic_window_is_small(draft->size) ? IC_CLAIM_SMALL : IC_CLAIM_NEW;
 }
 
 static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)

@@ -24,8 +24,7 @@ enum ic_slot_kind {
 
 struct ic_link_slot {
     struct ic_node_request *r; /* NULL: cancelled, or none (DELETE, LIST) */
-    uint64_t
-        condemned; /* bytes of the chunk that a DELETE is for; 0: it is for none of the pool's */
+    uint64_t condemned;        /* bytes that a DELETE is to free; 0: of none of the pool's chunks */
     enum ic_slot_kind kind;
     uint16_t chunk;
     uint32_t request;

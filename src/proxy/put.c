@@ -336,7 +336,7 @@ static void on_grant_ready(void *ctx)
 static bool queue_for_memory(struct ic_put *put)
 {
     size_t bytes = stripe_bytes(put, 0);
-    bool is_small = put->object->size <= IC_WINDOW_SMALL_BYTES;
+    bool is_small = ic_window_is_small(put->object->size);
     int result = bytes > IC_WINDOW_BUFFER_MAX
                      ? IC_ETOOBIG
                      : ic_window_admit(put->proxy->window, &put->grant,
@@ -401,7 +401,7 @@ static void on_refused(void *ctx)
 static void on_hurry(void *ctx)
 {
     struct ic_put *put = ctx;
-    if (put->queued && !put->admitted) {
+    if (put->queued) {
         ic_window_bring_forward(&put->grant);
     }
 }

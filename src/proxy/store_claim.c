@@ -48,7 +48,7 @@ static uint64_t possible_now(const struct ic_store *s, uint16_t function, uint64
 static uint64_t kept_for_small(uint64_t size, uint64_t all, uint64_t others)
 {
     uint64_t part = all / IC_STORE_LITTLE_PART;
-    return size <= IC_WINDOW_SMALL_BYTES || others <= part ? 0 : part;
+    return ic_window_is_small(size) || others <= part ? 0 : part;
 }
 
 /* Of ALL so much is POSSIBLE; the rest others have, but for what a value of SIZE has: OWN. */

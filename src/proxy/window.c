@@ -284,7 +284,7 @@ static void admit_waiting(struct ic_window *w)
 
 static struct ic_grant asking(const struct ic_window *w, enum ic_window_use use, size_t minimum)
 {
-    bool is_small = use == IC_WINDOW_READ && minimum <= IC_WINDOW_SMALL_BYTES;
+    bool is_small = use == IC_WINDOW_READ && ic_window_is_small(minimum);
     return (struct ic_grant){.reserved = minimum,
                              .use = is_small ? IC_WINDOW_SMALL : use,
                              .since_ms = ic_loop_now_ms(w->tell.loop)};

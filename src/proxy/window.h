@@ -36,6 +36,12 @@ enum {
     IC_WINDOW_SMALL_BYTES = 64 << 10, /* a READ with a minimum up to this is small, or a value */
 };
 
+/* Of a READ, or of a value. */
+static inline bool ic_window_is_small(uint64_t bytes)
+{
+    return bytes <= IC_WINDOW_SMALL_BYTES;
+}
+
 enum ic_window_use {
     IC_WINDOW_READ,
     IC_WINDOW_WRITE,
@@ -71,7 +77,7 @@ void ic_window_free(struct ic_window *w);
  */
 int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
                     void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
-/* G, which waits for admission, goes before those of its line that were not brought forward: it has
+/* G, if it waits for admission, goes before those of its line that were not brought forward: it has
  * what they wait for as well. */
 void ic_window_bring_forward(struct ic_grant *g);
 /* MINIMUM for USE would be admitted at once. */

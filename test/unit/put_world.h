@@ -101,13 +101,19 @@ static void check_chunks(const struct ic_object *o)
     }
 }
 
-static void finish(struct client *c)
+/* What C has stored is there no more. */
+static void give_back(struct client *c)
 {
     if (c->object != NULL) {
         fake.drafts--;
         fake_free_object(c->object);
     }
     ic_put_free(c->put);
+}
+
+static void finish(struct client *c)
+{
+    give_back(c);
     fake_run();
     assert_int_equal(fake.drafts, 0);
     assert_int_equal(fake_chunks(), 0);

@@ -146,7 +146,7 @@ static void leave_no_room(void)
 static void free_all(struct client *c, size_t count)
 {
     for (size_t i = 0; i + 1 < count; i++) {
-        ic_put_free(c[i].put);
+        give_back(&c[i]);
     }
     finish(&c[count - 1]);
 }
@@ -192,19 +192,27 @@ static void test_does_not_wait_for_ever(void **state)
     free_all(c, 2);
 }
 
+/* COUNT clients have room for a stripe each, and there is no more but for what is small; all but
+ * the first BUT of them ask for it, the last to begin first. */
+static void begin_jam(struct client *c, int count, int but)
+{
+    for (int i = 0; i < count; i++) {
+        begin_with_room(&c[i], 2 * STRIPE);
+    }
+    fake.others_hold_room = true;
+    fake.claims_until = 200;
+    for (int i = count - 1; i >= but; i--) {
+        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), STRIPE);
+    }
+}
+
 /* All that there is has come of those that ask for more: the last to begin gives its room up. */
 static void test_the_last_to_begin_gives_way(void **state)
 {
     (void)state;
     struct client c[3];
     fake_begin(10, 2, 65536, 8 << 20);
-    for (int i = 0; i < 3; i++) {
-        begin_with_room(&c[i], 2 * STRIPE);
-    }
-    leave_no_room();
-    for (int i = 2; i >= 0; i--) {
-        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), STRIPE);
-    }
+    begin_jam(c, 3, 0);
     fake_pass(10);
     assert_int_equal(c[2].ready, 0); /* what has come may be about to be stored */
     fake.now_ms += 100;
@@ -220,25 +228,7 @@ static void test_the_last_to_begin_gives_way(void **state)
     fake_run();
     assert_int_equal(c[0].result, 0);
     assert_int_equal(c[1].result, 0);
-    fake.drafts--;
-    fake_free_object(c[1].object);
-    c[1].object = NULL;
-    ic_put_free(c[2].put);
-    finish(&c[0]);
-}
-
-/* COUNT clients have room for a stripe each, and there is no more but for what is small; all but
- * the first BUT of them ask for it. */
-static void begin_jam(struct client *c, int count, int but)
-{
-    for (int i = 0; i < count; i++) {
-        begin_with_room(&c[i], 2 * STRIPE);
-    }
-    fake.others_hold_room = true;
-    fake.claims_until = 200;
-    for (int i = but; i < count; i++) {
-        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), STRIPE);
-    }
+    free_all(c, 3);
 }
 
 /* That small values are stored meanwhile is no reason for uploads to wait on. */
@@ -254,9 +244,7 @@ static void test_small_values_hide_no_jam(void **state)
         ic_put_seal(small.put, 0);
         fake_pass(10);
         assert_int_equal(small.result, 0);
-        fake.drafts--;
-        fake_free_object(small.object);
-        ic_put_free(small.put);
+        give_back(&small);
     }
     assert_int_equal(c[1].result, IC_ENOSPC);
     assert_int_equal(c[0].ready, 0);
@@ -352,8 +340,6 @@ static void test_no_hurry(void **state)
     assert_int_equal(c[1].result, 0);
     assert_int_equal(c[2].resumed, 1);
     assert_int_equal(c[0].resumed, 0);
-    fake.drafts--;
-    fake_free_object(c[1].object);
     free_all(c, 3);
 }
 

@@ -79,13 +79,20 @@ static void bytes_move(void **s)
     ic_pool_free(p);
 }
 
+/* The only instance of P, with one chunk of 50 bytes. */
+static struct ic_pool_instance *hear_with_chunk(struct ic_pool *p)
+{
+    hear(p, A, 1);
+    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
+    ic_pool_restore_chunk(p, 0, i->serial, 50);
+    return i;
+}
+
 static void condemning_without_memory_lists_later(void **s)
 {
     (void)s;
     struct ic_pool *p = make(1);
-    hear(p, A, 1);
-    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
-    ic_pool_restore_chunk(p, 0, i->serial, 50);
+    struct ic_pool_instance *i = hear_with_chunk(p);
     ic_alloc_fail_at(1);
     ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
     assert_false(i->known);
@@ -97,9 +104,7 @@ static void returning_without_memory_lists_later(void **s)
 {
     (void)s;
     struct ic_pool *p = make(1);
-    hear(p, A, 1);
-    struct ic_pool_instance *i = ic_pool_find_id(p, 0, A);
-    ic_pool_restore_chunk(p, 0, i->serial, 50);
+    struct ic_pool_instance *i = hear_with_chunk(p);
     ic_pool_condemn(p, 0, i->serial, 1, 1, 50, IC_POOL_FROM_LIVE);
     i->known = true;
     struct ic_condemned c;
