@@ -478,6 +478,7 @@ static void on_end(void *ctx, int result)
             ic_books_get(r->proxy->books, p->length);
         }
         r->given = 0;
+        r->near_ms = 0;
         if (!end_object(r, p, result)) {
             return;
         }
@@ -619,22 +620,27 @@ static bool is_to_be_read(const struct ic_reply *r, bool last)
     return ic_stream_queued(r->stream) > 0 && (last || r->objects > 0 || holds_window(r));
 }
 
-/* P stays for long: the stream is to be given REST bytes until it has all of P, and the client has
- * READ so many, ever. */
-static bool is_kept(const struct ic_reply *r, uint64_t rest, uint64_t read)
+/* How long the object that is being sent will stay, at the client's pace; 0: none is, or that is
+ * not known. */
+static uint64_t stays_ms(const struct ic_reply *r, uint64_t now_ms)
 {
-    uint64_t ms = ic_read_pace_ms(&r->pace, loop_ms(r), read, rest);
-    return ms > IC_SESSION_NEAR_MS;
+    const struct ic_reply_part *p = ic_reply_first(r);
+    if (p == NULL || !p->sending) {
+        return 0;
+    }
+    return ic_read_pace_ms(&r->pace, now_ms, ic_reply_acknowledged(r), p->length - r->given);
 }
 
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r)
 {
-    const struct ic_reply_part *p = ic_reply_first(r);
-    if (p == NULL || !p->sending || !is_kept(r, p->length - r->given, ic_reply_acknowledged(r))) {
+    uint64_t ms = stays_ms(r, loop_ms(r));
+    bool late = r->near_ms > IC_SESSION_NEAR_MS; /* for so long it has been about to end */
+    if (ms == 0 || (ms <= IC_SESSION_NEAR_MS && !late)) {
         return (struct ic_pool_use){0};
     }
-    struct ic_pool_use use = ic_object_use(p->object);
-    return (struct ic_pool_use){use.values / p->object->senders, use.chunks / p->object->senders};
+    const struct ic_object *object = ic_reply_first(r)->object;
+    struct ic_pool_use use = ic_object_use(object);
+    return (struct ic_pool_use){use.values / object->senders, use.chunks / object->senders};
 }
 
 /* The system, once full, takes nothing before a third of what it has is gone. */
@@ -647,10 +653,19 @@ uint64_t ic_reply_hold_ms(const struct ic_reply *r, uint64_t now_ms)
     return ic_read_pace_ms(&r->pace, now_ms, r->bytes_out - all, queued + (all - queued) / 3);
 }
 
+static void note_near(struct ic_reply *r, uint64_t now_ms)
+{
+    uint64_t ms = stays_ms(r, now_ms);
+    if (ms > 0) {
+        r->near_ms = ms > IC_SESSION_NEAR_MS ? 0 : r->near_ms + now_ms - r->pace.looked_ms;
+    }
+}
+
 bool ic_reply_fast_enough(struct ic_reply *r, uint64_t now_ms, uint64_t rate, uint64_t received,
                           bool last)
 {
     if (is_to_be_read(r, last)) {
+        note_near(r, now_ms);
         return ic_read_pace_fast_enough(&r->pace, now_ms, ic_reply_acknowledged(r), received, rate);
     }
     ic_read_pace_stop(&r->pace, now_ms);

@@ -84,6 +84,7 @@ struct ic_reply {
     uint64_t
         object_end; /* of them the last byte in a buffer of the window: until there it is held */
     struct ic_read_pace pace;
+    uint64_t near_ms; /* how long the first part has been near its end at that pace */
 };
 
 struct ic_reply_mark {
@@ -137,9 +138,10 @@ bool ic_reply_full(const struct ic_reply *r);
 void ic_reply_allow_more(struct ic_reply *r);
 /*
  * What the client keeps of the pool, where nothing can evict it: the object that is being sent, if
- * it is known that the client is slow and will not be through with it within IC_SESSION_NEAR_MS. An
- * object that is being sent to many is shared out among them: all of them together keep it once, so
- * who reads what is popular keeps little, and to cut one of them would free nothing.
+ * it is known that the client is slow and will not be through with it within IC_SESSION_NEAR_MS, or
+ * if that has been said of it for longer than these. An object that is being sent to many is shared
+ * out among them: all of them together keep it once, so who reads what is popular keeps little, and
+ * to cut one of them would free nothing.
  */
 struct ic_pool_use ic_reply_pool_use(const struct ic_reply *r);
 /* Bytes that have come to the client's system, ever; asks ours. */

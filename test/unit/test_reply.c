@@ -117,7 +117,19 @@ static uint64_t kept_at_pace(struct ic_session *s, uint64_t bytes)
     return ic_reply_pool_use(&s->reply).values;
 }
 
-/* The object that is being sent counts, once, whoever reads it; and not for who reads it soon. */
+/* S has read so much, and was seen to for MS more. */
+static uint64_t near_for(struct ic_session *s, uint64_t ms, uint64_t bytes)
+{
+    kept_at_pace(s, bytes);
+    s->reply.pace.looked_ms = ic_loop_now_ms(proxy.loop) - ms;
+    assert_true(ic_reply_fast_enough(&s->reply, ic_loop_now_ms(proxy.loop), 0, 0, false));
+    s->reply.pace.before_ms = ic_loop_now_ms(proxy.loop) - 2000;
+    s->reply.pace.before_mark = ic_reply_acknowledged(&s->reply) - bytes;
+    return ic_reply_pool_use(&s->reply).values;
+}
+
+/* The object that is being sent counts, once, whoever reads it; and not for who reads it soon,
+ * unless that has been said of him for long. */
 static void test_what_replies_keep_of_the_pool(void **state)
 {
     (void)state;
@@ -132,6 +144,10 @@ static void test_what_replies_keep_of_the_pool(void **state)
     assert_int_equal(kept_at_pace(s, FAR_PACE), SIZE);
     assert_int_equal(kept_at_pace(s, 0), SIZE);
     assert_int_equal(kept_at_pace(s, NEAR_PACE), 0);
+    assert_int_equal(near_for(s, IC_SESSION_NEAR_MS - 1000, NEAR_PACE), 0);
+    assert_int_equal(near_for(s, IC_SESSION_NEAR_MS + 1000, NEAR_PACE), SIZE);
+    assert_int_equal(near_for(s, 2000, FAR_PACE), SIZE);
+    assert_int_equal(kept_at_pace(s, NEAR_PACE), 0); /* a new forecast */
     struct ic_session *t = get_unread(&other, COUNT);
     assert_int_equal(kept_at_pace(s, 0) + kept_at_pace(t, 0), SIZE);
     close(one);
