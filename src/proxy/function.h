@@ -63,13 +63,13 @@ struct ic_function {
     bool lied;                  /* its node named an epoch that cannot be: it was logged */
     bool missing;               /* the platform knows no such function, as it said last */
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
-    struct ic_slow slow;        /* of the own one: of its instance */
+    struct ic_slow slow;        /* of the own one: of its instance, or how late it comes */
     uint64_t listed;            /* of the list under way: bytes its chunks take at the least */
     struct ic_worker lister;    /* for what its node lists beyond the share of a turn */
     uint64_t list_held_ms;      /* what is put off now, since */
     uint32_t list_least;        /* items that may be taken in any case */
     struct ic_listing listing;  /* all that it has listed */
-    uint32_t slow_serial;       /* that was found slow; 0: none */
+    uint32_t slow_serial;       /* that was found slow; 0: none, or whoever is to come */
     uint64_t awaited_ms;        /* since when it can be neither asked nor invoked; 0: it can */
     bool bye_held;              /* its node has said BYE and is kept: see struct ic_meeting */
     struct ic_meeting *meeting; /* of the own one; NULL: none */

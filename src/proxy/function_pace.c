@@ -1,11 +1,14 @@
 /*
  * function_pace.c - whether a function is one of those that others are asked before: its instance
  * answered late a while ago (core/slow.h), or the function is late now: its node does not come, or
- * has been sent home and does not return, so that nothing can be asked of it for IC_SLOW_MS. What
- * is found is shown in the pool (ic_pool_set_slow).
+ * has been sent home and does not return, so that nothing can be asked of it for IC_SLOW_MS; or it
+ * was late a while ago, and is to be woken again. What is found is shown in the pool
+ * (ic_pool_set_slow).
  */
 #include "base/log.h"
 #include "proxy/function_internal.h"
+
+enum { ANYBODY = 0 }; /* in place of a serial: it is the function that is slow to come */
 
 /* Nothing can be asked of it, nor can it be invoked, before what usually takes no time is over: its
  * own coming or leaving, or its peer's. */
@@ -63,14 +66,52 @@ void ic_function_show_pace(struct ic_function *fn)
     ic_pool_set_slow(own->all->pool, own->index, slow || late);
 }
 
+/* Instance SERIAL took MS, or has taken so long, by TELL (slow.h). */
+static void note_pace(struct ic_function *fn, uint32_t serial, uint64_t ms,
+                      void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms))
+{
+    struct ic_function *own = fn->own;
+    uint64_t now_ms = ic_function_now(fn);
+    bool before = ic_slow_is(&own->slow, now_ms);
+    tell(&own->slow, ms, now_ms);
+    if (ic_slow_is(&own->slow, now_ms) && !before) {
+        own->slow_serial = serial;
+        ic_log(IC_LOG_INFO, "function-slow", "function=%s serial=%u took_ms=%llu for_ms=%llu",
+               fn->name, serial, (unsigned long long)ms, (unsigned long long)own->slow.for_ms);
+        ic_function_show_pace(own);
+        ic_function_schedule(own);
+    }
+}
+
+void ic_function_note_pace(struct ic_function *fn, uint64_t ms,
+                           void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms))
+{
+    note_pace(fn, ic_link_serial(fn->link), ms, tell);
+}
+
+/* What was awaited of FN is over. If it came, and late, so will who is next; who did not
+ * has failed, which is more, and the next peer will be another's. */
+static void note_came(struct ic_function *fn)
+{
+    enum ic_function_state state = ic_function_state(fn)->state;
+    bool came = state == IC_FUNCTION_ACTIVE || state == IC_FUNCTION_ASLEEP;
+    if (came && ic_function_is_late(fn) && !ic_function_is_peer(fn)) {
+        note_pace(fn, ANYBODY, ic_function_now(fn) - fn->awaited_ms, ic_slow_waits);
+    }
+}
+
 static void note_awaited(struct ic_function *fn)
 {
     bool before = fn->awaited_ms != 0, now = is_awaited(fn);
-    if (now != before) {
-        fn->awaited_ms = now ? ic_function_now(fn) : 0;
-        ic_function_show_pace(fn);
-        ic_function_schedule(fn->own);
+    if (now == before) {
+        return;
     }
+    if (before) {
+        note_came(fn);
+    }
+    fn->awaited_ms = now ? ic_function_now(fn) : 0;
+    ic_function_show_pace(fn);
+    ic_function_schedule(fn->own);
 }
 
 void ic_function_changed(struct ic_function *fn)
@@ -81,28 +122,11 @@ void ic_function_changed(struct ic_function *fn)
     }
 }
 
-void ic_function_note_pace(struct ic_function *fn, uint64_t ms,
-                           void (*tell)(struct ic_slow *s, uint64_t ms, uint64_t now_ms))
-{
-    struct ic_function *own = fn->own;
-    uint64_t now_ms = ic_function_now(fn);
-    bool before = ic_slow_is(&own->slow, now_ms);
-    tell(&own->slow, ms, now_ms);
-    if (ic_slow_is(&own->slow, now_ms) && !before) {
-        own->slow_serial = ic_link_serial(fn->link);
-        ic_log(IC_LOG_INFO, "function-slow", "function=%s serial=%u answer_ms=%llu for_ms=%llu",
-               fn->name, own->slow_serial, (unsigned long long)ms,
-               (unsigned long long)own->slow.for_ms);
-        ic_function_show_pace(own);
-        ic_function_schedule(own);
-    }
-}
-
 void ic_function_met(struct ic_function *fn, uint32_t serial)
 {
     struct ic_function *own = fn->own;
-    if (own->slow_serial != 0 && own->slow_serial != serial) {
-        own->slow_serial = 0;
+    if (own->slow_serial != ANYBODY && own->slow_serial != serial) {
+        own->slow_serial = ANYBODY;
         own->slow = (struct ic_slow){0};
         ic_function_show_pace(own);
     }

@@ -109,15 +109,15 @@ static enum ic_function_status present_status(const struct ic_functions *f, uint
     return IC_STATUS_DOWN;
 }
 
-/* SERIAL, or whichever answers, has been slow or, not AWAKE, is late; and most functions are not.
- */
+/* SERIAL, or whichever answers, has been slow or, not AWAKE, is late or comes late; and most
+ * functions are not and do not. */
 static bool is_slow(const struct ic_functions *f, uint16_t function, uint32_t serial, bool awake)
 {
     const struct ic_function *fn = at(f, function);
     bool beside = serial != 0 && serial == ic_pool_function(f->pool, function)->beside;
     bool late = !awake && ic_function_is_late(beside ? fn->peer : fn);
-    bool slow = ic_slow_is(&fn->slow, ic_loop_now_ms(f->loop)) &&
-                (serial == 0 || serial == fn->slow_serial);
+    bool whose = fn->slow_serial == 0 ? !awake : serial == 0 || serial == fn->slow_serial;
+    bool slow = whose && ic_slow_is(&fn->slow, ic_loop_now_ms(f->loop));
     return (slow || late) && 2 * ic_pool_slow_count(f->pool) <= ic_pool_count(f->pool);
 }
 

@@ -1,6 +1,7 @@
 /*
  * test_function_late.c - a function whose node does not come, or does not return, is slow as soon
- * as that has taken as long as a slow answer, and no longer than it lasts, unless most are.
+ * as that has taken as long as a slow answer; and when it has, to who would wake it again, for as
+ * long as after a slow answer. Unless most are.
  */
 #include "functions_world.h"
 
@@ -24,6 +25,17 @@ static bool is_clear(const struct world *w)
 static bool is_out(void *ctx)
 {
     return state0(ctx) == IC_FUNCTION_LEAVING;
+}
+
+/* INDEX has come, late. So long it is slow to come. */
+static void pass_slow(struct world *w, uint16_t index)
+{
+    struct ic_function *fn = &w->f->function[index];
+    uint64_t now_ms = ic_loop_now_ms(w->loop);
+    assert_true(ic_slow_is(&fn->slow, now_ms + IC_SLOW_FOR_MS - 1000));
+    assert_int_equal(fn->slow_serial, 0);
+    fn->slow.until_ms = now_ms;
+    ic_function_show_pace(fn);
 }
 
 /* All have been warmed up, and what is invoked from now on is held. */
@@ -65,8 +77,14 @@ static void who_does_not_come(void **s)
     fake_take(node0(&w), held(&w));
     assert_int_equal(wait_for(&w, &write), 0);
     assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_AWAKE);
-    assert_true(is_clear(&w));
+    assert_true(is_shown(&w));
     done_with(&write);
+    fake_bye(node0(&w), true);
+    fake_run(&w.fake, is_asleep, &w);
+    assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_SLOW);
+    pass_slow(&w, 0);
+    assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_ASLEEP);
+    assert_true(is_clear(&w));
     close_world(&w);
 }
 
@@ -85,6 +103,9 @@ static void who_does_not_return(void **s)
     assert_int_equal(ic_functions_status(w.f, 0, serial), IC_STATUS_SLOW);
     assert_true(is_shown(&w));
     fake_answer(call, n);
+    assert_int_equal(state0(&w), IC_FUNCTION_ASLEEP);
+    assert_int_equal(ic_functions_status(w.f, 0, serial), IC_STATUS_SLOW);
+    pass_slow(&w, 0);
     assert_int_equal(ic_functions_status(w.f, 0, serial), IC_STATUS_ASLEEP);
     assert_true(is_clear(&w));
     assert_int_equal(get(&w, 5, serial), 0);
@@ -100,6 +121,8 @@ static void a_warm_up_that_does_not_return(void **s)
     fake_run(&w.fake, is_slow, &w);
     assert_true(is_shown(&w));
     fake_answer(held(&w), node0(&w));
+    assert_true(is_shown(&w));
+    pass_slow(&w, 0);
     assert_true(is_clear(&w));
     close_world(&w);
 }
@@ -107,6 +130,11 @@ static void a_warm_up_that_does_not_return(void **s)
 static bool are_all_late(void *ctx)
 {
     return ic_pool_slow_count(((struct world *)ctx)->pool) == 2;
+}
+
+static bool is_other_active(void *ctx)
+{
+    return ic_pool_function(((struct world *)ctx)->pool, 1)->state == IC_FUNCTION_ACTIVE;
 }
 
 /* Then they are as good as any. */
@@ -121,7 +149,10 @@ static void a_pool_that_starts_slowly_is_not_avoided(void **s)
     assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_WAKING);
     assert_int_equal(ic_functions_status(w.f, 1, 0), IC_STATUS_WAKING);
     fake_take(fake_node_of(&w.fake, "infinicache-1"), held(&w));
-    fake_run(&w.fake, is_slow, &w);
+    fake_run(&w.fake, is_other_active, &w);
+    assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_WAKING);
+    pass_slow(&w, 1);
+    assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_SLOW);
     close_world(&w);
 }
 
@@ -176,6 +207,7 @@ static void a_peer_that_does_not_return(void **s)
     fake_run(&w.fake, is_slow, &w);
     assert_true(is_shown(&w));
     fake_answer(call, peer);
+    pass_slow(&w, 0);
     assert_int_equal(ic_functions_status(w.f, 0, 0), IC_STATUS_ASLEEP);
     assert_true(is_clear(&w));
     put(&w, 6);
