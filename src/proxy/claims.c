@@ -12,6 +12,7 @@
 enum {
     RETRY_MS = 10, /* between two looks whether drafts have given room back */
     JAM_MS = 50,   /* for which nobody has gone on: longer than what has come takes to be stored */
+    ALONE_MS = 1000, /* for which who is alone waits for what is read, copied or repaired */
     LATELY_MS = 250, /* who got room so long ago is one to wait for */
 };
 
@@ -93,10 +94,26 @@ static bool goes_on(const struct ic_claim *c)
     return !ic_claim_waits(c) && c->handler->goes_on(c->ctx, lately);
 }
 
+static bool has_only(const struct ic_list *list, const struct ic_list *node)
+{
+    return ic_list_empty(list) || (list->next == node && list->prev == node);
+}
+
+/* The first in line is the only one, and nobody else has room. */
+static bool is_alone(const struct ic_claims *all)
+{
+    const struct ic_claim *c = first_in_line(all);
+    bool alone = has_only(&all->holders, &c->holder);
+    for (int rank = 0; rank < IC_CLAIM_RANKS; rank++) {
+        alone = alone && has_only(&all->line[rank], &c->node);
+    }
+    return alone;
+}
+
 /* Nobody will soon give room back, or be stored, unless somebody is refused. */
 static bool is_jam(const struct ic_claims *all)
 {
-    bool jam = now_ms(all) - all->moved_ms >= JAM_MS;
+    bool jam = now_ms(all) - all->moved_ms >= (is_alone(all) ? ALONE_MS : JAM_MS);
     for (const struct ic_list *node = all->holders.next; jam && node != &all->holders;
          node = node->next) {
         jam = !goes_on(IC_CONTAINER(node, struct ic_claim, holder));
@@ -202,7 +219,7 @@ static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
     return first;
 }
 
-/* What C lacks is in drafts, and it has not waited for them for too long. */
+/* What C lacks others hold for now, and it has not waited for them for too long. */
 static bool may_wait(const struct ic_claim *c, const struct ic_store *store,
                      const struct ic_object *draft)
 {

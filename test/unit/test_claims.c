@@ -173,6 +173,29 @@ static void test_waits_for_what_drafts_have(void **state)
     free_all(c, 2);
 }
 
+/* What it lacks is being read, or repaired. */
+static void test_who_is_alone_waits_for_readers(void **state)
+{
+    (void)state;
+    for (int is_freed = 0; is_freed <= 1; is_freed++) {
+        struct client c;
+        fake_begin(10, 2, 65536, 8 << 20);
+        begin_with_room(&c, 2 * STRIPE);
+        leave_no_room();
+        assert_int_equal(feed(&c, UINT64_MAX, SIZE_MAX), STRIPE);
+        fake_pass(900);
+        assert_int_equal(c.ready, 0);
+        fake.claims_until = is_freed ? 0 : 1;
+        fake_pass(200);
+        if (is_freed) {
+            ic_put_seal(c.put, 0);
+            fake_run();
+        }
+        assert_int_equal(c.result, is_freed ? 0 : IC_ENOSPC);
+        finish(&c);
+    }
+}
+
 /* Somebody has room who does not come to an end. */
 static void test_does_not_wait_for_ever(void **state)
 {
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_first_come_first_served),
         cmocka_unit_test(test_no_more_than_a_turn_has_time_for),
         cmocka_unit_test(test_waits_for_what_drafts_have),
+        cmocka_unit_test(test_who_is_alone_waits_for_readers),
         cmocka_unit_test(test_does_not_wait_for_ever),
         cmocka_unit_test(test_the_last_to_begin_gives_way),
         cmocka_unit_test(test_small_values_hide_no_jam),
