@@ -258,13 +258,15 @@ static bool may_be_evicted(const struct sim_write *w)
 }
 
 /* Chunks of FUNCTION that W had may be lost; or not at hand, where siblings answer for a while: of
- * two the other one is recalled, if the function can be reached at all. */
+ * two the other one is recalled, if the function can be reached at all; and without backups it is
+ * given up after two invocations that do not show it. */
 static bool may_lack(const struct sim_platform *p, int function, const struct sim_write *w,
                      uint64_t begun)
 {
     size_t alive = sim_platform_alive(p, function);
+    bool given_up = sim_world()->host.config->backup_interval == 0;
     return p->lost_at[function] >= w->begun || alive > 2 ||
-           (alive == 2 && p->hindered_at[function] >= begun);
+           (alive == 2 && (given_up || p->hindered_at[function] >= begun));
 }
 
 /* A read that began at BEGUN may find fewer chunks than are needed. */
