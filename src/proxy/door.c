@@ -75,10 +75,10 @@ static int write_frame(struct visitor *v, uint8_t type, const uint8_t *body, uin
     return result < 0 ? result : ic_stream_write(v->stream, ic_slice(body, length), NULL);
 }
 
-static int write_welcome(struct visitor *v, const uint8_t key[IC_LINK_KEY_BYTES],
+static int write_welcome(struct visitor *v, uint32_t epoch, const uint8_t key[IC_LINK_KEY_BYTES],
                          const uint8_t *hello_mac)
 {
-    struct ic_welcome welcome = {.epoch = v->door->epoch};
+    struct ic_welcome welcome = {.epoch = epoch};
     ic_link_welcome_mac(key, welcome.epoch, hello_mac, welcome.mac);
     uint8_t body[IC_WELCOME_BYTES];
     ic_welcome_encode(&welcome, body);
@@ -120,9 +120,11 @@ static void hello(struct visitor *v)
         return;
     }
     enum ic_door_verdict verdict = d->handler->judge(d->ctx, (uint16_t)function, &h);
+    /* Who goes at once has not served us, and must not say so the next time. */
+    uint32_t epoch = verdict == IC_DOOR_DISMISS ? h.highest_epoch : d->epoch;
     if (verdict == IC_DOOR_REFUSE) {
         refuse(v, "not-expected");
-    } else if (write_welcome(v, key, mac.data) < 0) {
+    } else if (write_welcome(v, epoch, key, mac.data) < 0) {
         refuse(v, "no-memory");
     } else if (verdict == IC_DOOR_DISMISS) {
         dismiss(v);

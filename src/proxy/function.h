@@ -60,6 +60,7 @@ struct ic_function {
     uint64_t link_lost_ms;      /* the link of an active node broke; 0: it did not */
     bool given_up;              /* it has not dialled again either: ic_function_is_lost */
     bool leaving;               /* its invocation has lasted long enough: it is being drained */
+    uint32_t epochs_taken;      /* of the own one: because its nodes had seen another proxy */
     bool lied;                  /* its node named an epoch that cannot be: it was logged */
     bool missing;               /* the platform knows no such function, as it said last */
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */

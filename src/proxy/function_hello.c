@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { EPOCHS_TAKEN_MAX = 4 }; /* as many as a function has instances at once */
+
 /* The first four bytes of an invocation id are the epoch that made it, so old ones are told apart.
  */
 uint32_t ic_function_epoch_of(const uint8_t invocation[IC_INVOCATION_ID_BYTES])
@@ -44,21 +46,28 @@ static enum ic_door_verdict judge_current(const struct ic_function *fn,
     return IC_DOOR_REFUSE; /* that invocation is over */
 }
 
-/* A proxy has been there whose epoch is not below ours: above it, or, if our journal is new and its
- * epoch a guess, the same. */
+/* A proxy has been there whose epoch is not below ours. The same is another's as well, if we have
+ * not let the node in: both took it for a guess, without a journal, or with an old one. But each
+ * epoch that we take costs the uploads under way, so no function has us take many: then its node is
+ * ours, or lies. */
 static bool has_seen_another(const struct ic_function *fn, const struct ic_hello *hello)
 {
     const struct ic_functions *f = fn->all;
-    if (hello->highest_epoch != f->epoch || !f->strangers) {
+    if (hello->highest_epoch != f->epoch) {
         return hello->highest_epoch > f->epoch;
     }
-    return !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
+    return fn->own->epochs_taken < EPOCHS_TAKEN_MAX &&
+           !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
 }
 
 void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch)
 {
     struct ic_functions *f = fn->all;
-    if (f->handler->epoch_seen(f->ctx, fn->index, epoch)) {
+    uint32_t before = f->epoch;
+    bool many = fn->own->epochs_taken >= EPOCHS_TAKEN_MAX;
+    bool believed = !many && f->handler->epoch_seen(f->ctx, fn->index, epoch);
+    fn->own->epochs_taken += f->epoch != before;
+    if (believed) {
         return;
     }
     char what[80];

@@ -246,8 +246,8 @@ struct ic_functions_setup {
     bool adopt; /* the proxy before did not send its nodes home: wait for them */
     /* A proxy may have run before whose secret is lost. A node of its does not answer to us and
      * leaves soon; meanwhile its function must not be invoked, or another instance would answer. */
-    bool strangers; /* the epoch is a guess, too */
-    bool rebuild;   /* no warm-up until ic_functions_begin_warm_ups */
+    bool strangers;
+    bool rebuild; /* no warm-up until ic_functions_begin_warm_ups */
     const struct ic_functions_handler *handler;
     void *ctx;
 };

@@ -102,8 +102,12 @@ void ic_store_free(struct ic_store *s)
 
 void ic_store_set_epoch(struct ic_store *s, uint32_t epoch)
 {
-    uint64_t first = ((uint64_t)epoch << IC_STORE_ID_COUNTER_BITS) + 1;
-    s->next_id = s->next_id < first ? first : s->next_id;
+    uint64_t first = (uint64_t)epoch << IC_STORE_ID_COUNTER_BITS;
+    if (s->next_id < first) {
+        uint64_t skipped =
+            ic_rng_below(s->setup.rng, UINT64_C(1) << (IC_STORE_ID_COUNTER_BITS - 1));
+        s->next_id = first + 1 + skipped;
+    }
 }
 
 uint64_t ic_store_next_id(struct ic_store *s)

@@ -48,7 +48,7 @@ struct fake_node { /* an instance */
     uint8_t instance[16], invocation[16], key[32], mac[32];
     uint32_t dial;
     uint64_t position, capacity, mark;
-    uint32_t highest_epoch; /* 1 at first; as told by WELCOMEs if follows_epochs */
+    uint32_t highest_epoch; /* 0 at first; as told by WELCOMEs if follows_epochs */
     bool follows_epochs;
     struct ic_list chunks;
     struct ic_lambda_call *call;

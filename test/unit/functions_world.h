@@ -32,7 +32,7 @@ struct world {
     bool condemn_listed, listed_before; /* the catalog does not want it, or counts it already */
     uint32_t offers, offer_serial, offered_items;
     uint16_t offer_function;
-    uint32_t epoch_seen;
+    uint32_t epoch_seen, epoch_now; /* epoch_now: taken since */
     bool follow_epochs, strangers;
 };
 
@@ -111,7 +111,8 @@ static inline bool epoch_seen(void *ctx, uint16_t function, uint32_t epoch)
         return false;
     }
     if (w->follow_epochs) {
-        ic_functions_set_epoch(w->f, epoch + 1);
+        w->epoch_now = epoch + 1;
+        ic_functions_set_epoch(w->f, w->epoch_now);
     }
     return true;
 }

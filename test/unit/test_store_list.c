@@ -1,6 +1,6 @@
 /*
  * test_store_list.c - what an instance's list lacks is looked for in many turns, in which chunks
- * are sealed, lost and listed again.
+ * are sealed, lost and listed again; and it has nothing of another proxy's that would be ours.
  */
 #include "unit/store_world.h"
 
@@ -120,12 +120,41 @@ static void test_listed_again(void **state)
     world_deinit(w);
 }
 
+/* The ids of COUNT objects of a proxy with SEED. */
+static void store_some(uint64_t seed, size_t count, uint64_t *id)
+{
+    struct world *w = &world;
+    world_init(w, seed, 2000000, small_code);
+    world_hello_all(w);
+    for (size_t i = 0; i < count; i++) {
+        struct ic_object *o;
+        assert_int_equal(world_draft(w, key_of((int)i), 1, &o), 0);
+        id[i] = o->id & ((UINT64_C(1) << 40) - 1);
+        assert_true(id[i] > 0 && (i == 0 || id[i] > id[i - 1]));
+        ic_store_drop(w->store, o);
+    }
+    world_turn_end(w);
+    world_deinit(w);
+}
+
+/* Two proxies may have one epoch; what the nodes have of the one is none of the other's. */
+static void test_two_of_one_epoch(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    static uint64_t one[COUNT], other[COUNT];
+    store_some(1, COUNT, one);
+    store_some(2, COUNT, other);
+    assert_true(one[COUNT - 1] < other[0] || other[COUNT - 1] < one[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(test_in_many_turns),
         leak_test(test_sealed_meanwhile),
         leak_test(test_listed_again),
+        leak_test(test_two_of_one_epoch),
     };
     return cmocka_run_group_tests_name("store list", tests, NULL, NULL);
 }
