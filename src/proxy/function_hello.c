@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EPOCHS_TAKEN_MAX = 4 }; /* as many as a function has instances at once */
+enum { EPOCHS_TAKEN_MAX = 4 }; /* of one function: as many as it has instances at once */
 
 /* The first four bytes of an invocation id are the epoch that made it, so old ones are told apart.
  */
@@ -46,25 +46,24 @@ static enum ic_door_verdict judge_current(const struct ic_function *fn,
     return IC_DOOR_REFUSE; /* that invocation is over */
 }
 
-/* A proxy has been there whose epoch is not below ours. The same is another's as well, if we have
- * not let the node in: both took it for a guess, without a journal, or with an old one. But each
- * epoch that we take costs the uploads under way, so no function has us take many: then its node is
- * ours, or lies. */
+/* A proxy has been there whose epoch is not below ours: above it; or the same, if we have not let
+ * the node in. During a rebuild that counts: what was stored by then must be of an epoch before
+ * ours. Afterwards it does not: nobody has ids of ours (ic_store_set_epoch), and another epoch
+ * would cost the uploads under way. */
 static bool has_seen_another(const struct ic_function *fn, const struct ic_hello *hello)
 {
     const struct ic_functions *f = fn->all;
-    if (hello->highest_epoch != f->epoch) {
+    if (hello->highest_epoch != f->epoch || !f->rebuild) {
         return hello->highest_epoch > f->epoch;
     }
-    return fn->own->epochs_taken < EPOCHS_TAKEN_MAX &&
-           !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
+    return !ic_pool_has_greeted(f->pool, fn->index, hello->instance);
 }
 
 void ic_function_saw_epoch(struct ic_function *fn, uint32_t epoch)
 {
     struct ic_functions *f = fn->all;
     uint32_t before = f->epoch;
-    bool many = fn->own->epochs_taken >= EPOCHS_TAKEN_MAX;
+    bool many = fn->own->epochs_taken >= EPOCHS_TAKEN_MAX && !f->rebuild;
     bool believed = !many && f->handler->epoch_seen(f->ctx, fn->index, epoch);
     fn->own->epochs_taken += f->epoch != before;
     if (believed) {

@@ -247,7 +247,7 @@ struct ic_functions_setup {
     /* A proxy may have run before whose secret is lost. A node of its does not answer to us and
      * leaves soon; meanwhile its function must not be invoked, or another instance would answer. */
     bool strangers;
-    bool rebuild; /* no warm-up until ic_functions_begin_warm_ups */
+    bool rebuild; /* until ic_functions_begin_warm_ups: no warm-up, and the epoch is a guess */
     const struct ic_functions_handler *handler;
     void *ctx;
 };
