@@ -213,6 +213,9 @@ static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
     if (ic_claim_waits(c)) {
         return first && all->asked == c && !all->much;
     }
+    if (rank == IC_CLAIM_SMALL) {
+        return first; /* there may be room for it, if not for those before it, who lose nothing */
+    }
     for (int before = 0; before <= (int)rank; before++) {
         first = first && ic_list_empty(&all->line[before]);
     }

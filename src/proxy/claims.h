@@ -10,7 +10,7 @@
  *
  * If what is missing is in drafts, they will soon be stored, and can be evicted, or be given up; if
  * it is being read, copied or repaired, that will soon be over: a claim waits for that, and when it
- * is the first, `write-deadline` at most. Small values go first:
+ * is the first, `write-deadline` at most. Small values go first, and do not wait for one another:
  * they need no more afterwards. Then those that have room, which others wait for, whoever began
  * first: it comes to its end. What begins goes last. When nobody who has room will soon come to an
  * end (each waits for more, or for its client), they come first wherever else they wait, and the

@@ -316,6 +316,29 @@ static void test_who_goes_first(void **state)
     finish(&small);
 }
 
+/* There may be room for a small value that is less than what the first of them needs. */
+static void test_small_values_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    struct client first, second;
+    fake_begin(10, 2, 65536, 8 << 20);
+    begin(&first, 60000);
+    begin(&second, 10);
+    leave_no_room();
+    assert_int_equal(feed(&first, UINT64_MAX, SIZE_MAX), 60000);
+    fake.claims_until = 0;
+    assert_int_equal(fake.queued, 0);
+    assert_int_equal(feed(&second, UINT64_MAX, SIZE_MAX), 10);
+    assert_in_range(fake.queued, 1, 12);
+    ic_put_seal(second.put, 0);
+    fake_run();
+    assert_int_equal(second.result, 0);
+    give_back(&second);
+    ic_put_free(first.put);
+    first.put = NULL;
+    finish(&first);
+}
+
 /* Who waits for room has the window memory that who has room waits for. */
 static void test_window_memory_is_given_up(void **state)
 {
@@ -409,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_small_values_hide_no_jam),
         cmocka_unit_test(test_one_that_is_slow_hides_no_jam),
         cmocka_unit_test(test_who_goes_first),
+        cmocka_unit_test(test_small_values_do_not_wait_for_each_other),
         cmocka_unit_test(test_window_memory_is_given_up),
         cmocka_unit_test(test_no_hurry),
         cmocka_unit_test(test_a_jam_hurries_who_has_room),
