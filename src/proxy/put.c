@@ -124,6 +124,7 @@ static void send_stripe(struct ic_put_stripe *s)
     ic_rs_encode(put->rs, s->unit, unit);
     s->sent_ms = now_ms(put);
     put->filling = NULL;
+    ic_write_pace_begin(&put->pace, now_ms(put));
     for (uint16_t i = 0; i < put->chunk_count; i++) {
         if (put->chunk[i].state == IC_PUT_CHUNK_FAILED) {
             continue;
@@ -295,7 +296,8 @@ static bool stalls(struct ic_put *put)
     const struct ic_put_stripe *s = put->filling;
     return put->admitted && waits_for_client(put) && put->stripe_count == (s != NULL) &&
            ic_write_pace_stalls(&put->pace, now_ms(put), s == NULL ? 0 : s->filled,
-                                s == NULL ? 1 : s->length - s->filled);
+                                s == NULL ? 1 : s->length - s->filled,
+                                ic_window_is_crowded(put->proxy->window, IC_WINDOW_WRITE));
 }
 
 size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
@@ -311,6 +313,14 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
     }
     leave_window(put);
     return (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe);
+}
+
+size_t ic_put_wants_first(const struct ic_put *put)
+{
+    bool asks = put->state == IC_PUT_FILLING && !put->queued && !has_all(put);
+    return asks && ic_window_is_crowded(put->proxy->window, IC_WINDOW_WRITE)
+               ? (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe)
+               : 0;
 }
 
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
@@ -340,7 +350,7 @@ static bool queue_for_memory(struct ic_put *put)
     int result = bytes > IC_WINDOW_BUFFER_MAX
                      ? IC_ETOOBIG
                      : ic_window_admit(put->proxy->window, &put->grant,
-                                       is_small ? IC_WINDOW_SMALL : IC_WINDOW_WRITE,
+                                       is_small ? IC_WINDOW_SMALL_WRITE : IC_WINDOW_WRITE,
                                        ic_window_size(bytes), on_grant_ready, put);
     if (result < 0) {
         ic_put_fail(put, IC_ENOMEM, true);
@@ -504,6 +514,7 @@ void ic_put_received(struct ic_put *put, size_t len)
     assert(s != NULL && len <= s->length - s->filled);
     s->filled += (uint32_t)len;
     put->received += len;
+    ic_write_pace_came(&put->pace, now_ms(put), s->filled);
     if (s->filled == s->length) {
         send_stripe(s);
     }

@@ -28,7 +28,7 @@ enum {
     FREED_A_UNIT = 8,
     PASSWORD_MAX = 4096,
     RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
-    WITHDRAW_SLICE = 4 << 20, /* bytes of uploads that stall which one look copies */
+    WITHDRAW_SLICE = 8 << 20, /* bytes of uploads that stall which one look copies */
     WAIT_MS = 250,            /* for who has waited so long slow readers are cut */
     CUT_MS = 100,             /* between two of them; who is near its end is not */
     HOLDERS_MAX = 16,         /* clients that one tick closes for what they keep of the pool */
@@ -179,7 +179,8 @@ static void on_relieve(void *ctx)
         now_ms - all->reader_cut_ms >= CUT_MS) {
         cut_slowest_reader(all, now_ms);
     }
-    ic_timer_start(&all->relieve, all_withdrawn ? RELIEVE_MS : SOON_MS);
+    bool soon = !all_withdrawn || ic_window_is_crowded(all->proxy->window, IC_WINDOW_WRITE);
+    ic_timer_start(&all->relieve, soon ? SOON_MS : RELIEVE_MS);
 }
 
 static void on_waiting(void *ctx)

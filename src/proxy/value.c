@@ -350,6 +350,17 @@ struct ic_pool_use ic_value_kept(const struct ic_value *v)
     return (slow || late) && !is_ours(v) ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 
+/* The head goes to the put if that has come which should come first. */
+static void end_of_head(struct ic_value *v)
+{
+    size_t first = ic_put_wants_first(v->put);
+    if (first > v->head_wanted) {
+        v->head_wanted = first;
+    } else if (v->session->waiting != v) {
+        move_head(v);
+    }
+}
+
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
 static size_t write_head(struct ic_value *v, struct ic_slice bytes)
 {
@@ -358,9 +369,9 @@ static size_t write_head(struct ic_value *v, struct ic_slice bytes)
     if (length > 0 && ic_buf_append(&v->head, bytes.data, length) != 0) {
         v->head_wanted = v->head.len;
         length = 0;
-    }
-    if (v->head.len == v->head_wanted && v->session->waiting != v) {
         move_head(v);
+    } else if (v->head.len == v->head_wanted) {
+        end_of_head(v);
     }
     count_all(v);
     return length;

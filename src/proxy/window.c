@@ -18,11 +18,15 @@ enum {
     CLASS_COUNT = 33,
     PAGES_FROM = 64 << 10,     /* buffers of so many bytes are mapped, smaller ones allocated */
     GROWTH_SHARE_PERCENT = 62, /* the rest of a line is for minimums */
+    CROWD_COUNT = 256,
+    CROWD_MS = 250,
 };
 
 /* Sixteenths of the memory that are kept for a use. */
-static const size_t kept_16ths[IC_WINDOW_USES] = {
-    [IC_WINDOW_READ] = 3, [IC_WINDOW_WRITE] = 3, [IC_WINDOW_SMALL] = 1};
+static const size_t kept_16ths[IC_WINDOW_USES] = {[IC_WINDOW_READ] = 3,
+                                                  [IC_WINDOW_WRITE] = 3,
+                                                  [IC_WINDOW_SMALL_READ] = 1,
+                                                  [IC_WINDOW_SMALL_WRITE] = 1};
 static_assert((CLASS_BASE << ((CLASS_COUNT - 1) / 2)) == IC_WINDOW_BUFFER_MAX, "the last class");
 
 struct buffer {
@@ -200,12 +204,17 @@ static size_t used_in_all(const struct ic_window *w)
     return sum;
 }
 
+static size_t kept_for(const struct ic_window *w, int use)
+{
+    return w->limit / 16 * kept_16ths[use];
+}
+
 /* What USE may have on top of what it has: what is free, less what is kept for the others. */
 static size_t room_for(const struct ic_window *w, enum ic_window_use use)
 {
     size_t taken = used_in_all(w);
     for (int other = 0; other < IC_WINDOW_USES; other++) {
-        size_t kept = w->limit / 16 * kept_16ths[other];
+        size_t kept = kept_for(w, other);
         if (other != (int)use && kept > w->used[other]) {
             taken += kept - w->used[other];
         }
@@ -213,8 +222,16 @@ static size_t room_for(const struct ic_window *w, enum ic_window_use use)
     return taken < w->limit ? w->limit - taken : 0;
 }
 
+/* G is small, and the only one of its use, or what it takes is kept for that in any case. */
+static bool is_in_its_part(const struct ic_window *w, const struct ic_grant *g)
+{
+    bool small = g->use == IC_WINDOW_SMALL_READ || g->use == IC_WINDOW_SMALL_WRITE;
+    size_t used = w->used[g->use];
+    return small && (used == 0 || used + g->reserved <= kept_for(w, (int)g->use));
+}
+
 /* The first of another line came before G, and its use has nothing: its minimum is more than what
- * is kept for it, and would never come free if others went on past it. What is small may. */
+ * is kept for it, and would never come free if others went on past it. */
 static bool must_let_pass(const struct ic_window *w, const struct ic_grant *g)
 {
     bool must = false;
@@ -225,7 +242,7 @@ static bool must_let_pass(const struct ic_window *w, const struct ic_grant *g)
             must = must || first->since_ms < g->since_ms;
         }
     }
-    return must && g->use != IC_WINDOW_SMALL;
+    return must && !is_in_its_part(w, g);
 }
 
 /* A minimum that the others' parts leave no room for is given when its use has nothing else. */
@@ -286,7 +303,7 @@ static struct ic_grant asking(const struct ic_window *w, enum ic_window_use use,
 {
     bool is_small = use == IC_WINDOW_READ && ic_window_is_small(minimum);
     return (struct ic_grant){.reserved = minimum,
-                             .use = is_small ? IC_WINDOW_SMALL : use,
+                             .use = is_small ? IC_WINDOW_SMALL_READ : use,
                              .since_ms = ic_loop_now_ms(w->tell.loop)};
 }
 
@@ -347,7 +364,7 @@ void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void 
 uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver, uint64_t now_ms)
 {
     uint64_t waited_ms = 0;
-    bool has_others = w->used[giver] > w->limit / 16 * kept_16ths[giver];
+    bool has_others = w->used[giver] > kept_for(w, (int)giver);
     for (int use = 0; use < IC_WINDOW_USES; use++) {
         if ((use == (int)giver || has_others) && !ic_list_empty(&w->waiting[use])) {
             uint64_t since_ms = IC_CONTAINER(w->waiting[use].next, struct ic_grant, node)->since_ms;
@@ -355,6 +372,15 @@ uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver
         }
     }
     return waited_ms;
+}
+
+bool ic_window_is_crowded(const struct ic_window *w, enum ic_window_use use)
+{
+    const struct ic_list *line = &w->waiting[use];
+    uint64_t now_ms = ic_loop_now_ms(w->tell.loop);
+    return w->waiting_count > CROWD_COUNT ||
+           (!ic_list_empty(line) &&
+            now_ms - IC_CONTAINER(line->next, struct ic_grant, node)->since_ms >= CROWD_MS);
 }
 
 void ic_window_leave(struct ic_grant *g)

@@ -12,12 +12,13 @@
  * to classes (2^k and 3 * 2^(k-1) bytes): at most a third is lost; large buffers are whole pages.
  *
  * Who is waited for with memory that others wait for is not the window's to know: see sessions.c.
- * There is a line for each of three uses, and to each a part of the memory is kept that the others
+ * There is a line for each of four uses, and to each a part of the memory is kept that the others
  * cannot have: however many clients upload and stall, values are read, and the other way round, and
- * what is small waits for neither. A minimum that is more than what is kept for its use waits for
- * the memory that its use has nothing of; until it has it, no later reader or writer is let in.
+ * what is small waits for neither; nor do small reads wait for small values that find no room in
+ * the pool. A minimum that is more than what is kept for its use waits for the memory that its use
+ * has nothing of; until it has it nobody later is let in, but for what is small, within its part.
  *
- *   [ small 1/16 | reads 3/16 | writes 3/16 | whoever comes first ]
+ *   [ small reads 1/16 | small writes 1/16 | reads 3/16 | writes 3/16 | whoever comes first ]
  */
 #ifndef IC_PROXY_WINDOW_H
 #define IC_PROXY_WINDOW_H
@@ -45,7 +46,8 @@ static inline bool ic_window_is_small(uint64_t bytes)
 enum ic_window_use {
     IC_WINDOW_READ,
     IC_WINDOW_WRITE,
-    IC_WINDOW_SMALL, /* of few bytes, whatever it is for */
+    IC_WINDOW_SMALL_READ, /* of few bytes */
+    IC_WINDOW_SMALL_WRITE,
     IC_WINDOW_USES,
 };
 
@@ -71,7 +73,7 @@ void ic_window_free(struct ic_window *w);
 
 /*
  * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE: a
- * READ of few bytes is SMALL; whether a WRITE is of a small value the caller knows.
+ * READ of few bytes is a SMALL_READ; whether a WRITE is of a small value the caller knows.
  * 1: admitted already; 0: READY(ctx) tells when. READY is also called, in a later turn, when a take
  * that failed is worth another try. IC_ETOOBIG: more than the window has.
  */
@@ -98,6 +100,9 @@ void ic_window_on_waiting(struct ic_window *w, void (*waiting)(void *ctx), void 
 /* How long the first of those whom memory that a GIVER has helps has waited for admission, at
  * NOW_MS: of the same use, or of any, if that use has more than is kept for it. 0: none. */
 uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver, uint64_t now_ms);
+/* So many wait for admission, or the first for USE has waited for so long, that each of those
+ * before them should be out of their way as soon as it can. */
+bool ic_window_is_crowded(const struct ic_window *w, enum ic_window_use use);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
 

@@ -66,6 +66,13 @@ static void write_again(struct client *c, struct ic_buf *bytes)
     check_chunks(c->object);
 }
 
+/* C has its first stripe, and what it sends from now on is its pace. */
+static void let_begin(struct client *c)
+{
+    assert_true(ask_for_room(c));
+    fake_pass(1);
+}
+
 /* Whoever is waited for, and leaves a stripe's memory unfilled, loses it, but nothing else. */
 static void test_memory_is_withdrawn_from_who_stalls(void **state)
 {
@@ -76,8 +83,9 @@ static void test_memory_is_withdrawn_from_who_stalls(void **state)
     fake_begin(10, 2, 65536, 4 << 20);
     assert_int_equal(begin_put(&a, 2 * 655360 + 9), 0);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* it holds nothing */
+    let_begin(&a);
     assert_int_equal(feed(&a, 1000, SIZE_MAX), 1000);
-    fake_pass(49);
+    fake_pass(48);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* and has just begun */
     fake_pass(1);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
@@ -110,6 +118,7 @@ static void test_pace_of_a_client(void **state)
     ic_buf_init(&bytes);
     fake_begin(10, 2, 65536, 4 << 20);
     assert_int_equal(begin_put(&a, 655360), 0);
+    let_begin(&a);
     feed(&a, 400000, SIZE_MAX);
     fake_pass(50);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 0); /* 32 ms */
@@ -133,6 +142,7 @@ static void test_a_stripe_without_an_end(void **state)
     ic_buf_init(&bytes);
     fake_begin(10, 2, 65536, 4 << 20);
     assert_int_equal(begin_put(&a, 655360), 0);
+    let_begin(&a);
     uint64_t rest = 655360;
     for (int look = 1; look <= 4; look++) {
         assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
@@ -150,6 +160,54 @@ static void test_a_stripe_without_an_end(void **state)
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
     fake_pass(1);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360); /* nothing has come at all */
+    finish(&a);
+}
+
+/* What was there when its turn came may have come at any time. */
+static void test_a_burst_is_no_pace(void **state)
+{
+    (void)state;
+    struct client a;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(&a, 655360), 0);
+    feed(&a, 655359, SIZE_MAX);
+    fake_pass(19);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
+    fake_pass(1);
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
+    assert_int_equal(bytes.len, 655359);
+    write_again(&a, &bytes);
+    finish(&a);
+}
+
+/* When others have waited for long who stalls has less time, and who begins is to have a stripe. */
+static void test_in_a_crowd(void **state)
+{
+    (void)state;
+    struct client a, b, c;
+    struct ic_buf bytes;
+    ic_buf_init(&bytes);
+    fake_begin(10, 2, 65536, 1 << 20);
+    assert_int_equal(begin_put(&a, 655360), 0);
+    assert_int_equal(begin_put(&b, 655360), 0);
+    assert_int_equal(begin_put(&c, 2 * 655360), 0);
+    let_begin(&a);
+    assert_false(ask_for_room(&b));
+    fake_pass(249);
+    assert_int_equal(ic_put_wants_first(c.put), 0);
+    fake_pass(1);
+    assert_int_equal(ic_put_wants_first(c.put), 655360);
+    assert_int_equal(ic_put_wants_first(b.put), 0); /* it stands in line */
+    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
+    fake_run();
+    ic_put_free(c.put);
+    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
+    ic_put_seal(b.put, 0);
+    fake_run();
+    give_back(&b);
+    write_again(&a, &bytes);
     finish(&a);
 }
 
@@ -281,6 +339,8 @@ int main(void)
         cmocka_unit_test(test_memory_is_withdrawn_from_who_stalls),
         cmocka_unit_test(test_pace_of_a_client),
         cmocka_unit_test(test_a_stripe_without_an_end),
+        cmocka_unit_test(test_a_burst_is_no_pace),
+        cmocka_unit_test(test_in_a_crowd),
         cmocka_unit_test(test_who_waits_comes_after_a_stripe),
         cmocka_unit_test(test_no_memory_is_withdrawn_from_what_is_under_way),
         cmocka_unit_test(test_a_value_that_is_whole_needs_no_memory),

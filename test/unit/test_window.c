@@ -66,7 +66,7 @@ static void test_admission_is_first_come_first_served(void **state)
     fake_end();
 }
 
-/* 1024 KB: 64 kept for what is small, 192 for reads, 192 for writes. */
+/* 1024 KB: 64 kept for small reads, 64 for small writes, 192 for reads, 192 for writes. */
 static void test_each_use_has_a_part_of_its_own(void **state)
 {
     (void)state;
@@ -75,14 +75,14 @@ static void test_each_use_has_a_part_of_its_own(void **state)
     for (int i = 0; i < 7; i++) {
         assert_int_equal(admit(&read[i], 100 << 10, i), 1);
     }
-    assert_int_equal(admit(&read[7], 100 << 10, 7), 0); /* 1024 - 64 - 192 */
+    assert_int_equal(admit(&read[7], 100 << 10, 7), 0); /* 1024 - 64 - 64 - 192 */
     fake_pass(700);
-    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 200 << 10, 0), 1);
+    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 192 << 10, 0), 1);
     assert_int_equal(admit_for(&write[1], IC_WINDOW_WRITE, 100 << 10, 1), 0);
     uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop);
     assert_int_equal(ic_window_waited_ms(fake.proxy.window, IC_WINDOW_READ, now_ms), 700);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(admit_for(&small[i], IC_WINDOW_SMALL, 16 << 10, 2), 1);
+        assert_int_equal(admit_for(&small[i], IC_WINDOW_SMALL_WRITE, 16 << 10, 2), 1);
     }
     assert_null(ic_window_take(&small[0], 17 << 10)); /* nobody grows meanwhile */
     ic_window_leave(&write[0]);
@@ -101,6 +101,53 @@ static void test_each_use_has_a_part_of_its_own(void **state)
         ic_window_leave(&small[i]);
     }
     assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+    fake_end();
+}
+
+/* Small values may wait for room in the pool with all that they can have: small reads do not. */
+static void test_small_reads_wait_for_no_small_writes(void **state)
+{
+    (void)state;
+    struct ic_grant write[40] = {0}, read[4] = {0};
+    begin(1 << 20);
+    int count = 0;
+    while (admit_for(&write[count], IC_WINDOW_SMALL_WRITE, 48 << 10, 0) == 1) {
+        count++;
+    }
+    assert_int_equal(count, 12); /* of 1024 - 64 - 192 - 192 */
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(admit(&read[i], 16 << 10, 1), 1);
+        ic_window_leave(&read[i]);
+    }
+    for (int i = count; i >= 0; i--) { /* the last waits */
+        ic_window_leave(&write[i]);
+    }
+    fake_end();
+}
+
+/* What is small goes on beside a minimum that waits for all the rest, within its part. */
+static void test_small_writes_let_pass(void **state)
+{
+    (void)state;
+    struct ic_grant small[20] = {0}, large = {0};
+    begin(1 << 20);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(admit_for(&small[i], IC_WINDOW_SMALL_WRITE, 48 << 10, 0), 1);
+    }
+    assert_int_equal(admit_for(&large, IC_WINDOW_WRITE, 768 << 10, 1), 0);
+    fake_pass(1);
+    for (int i = 0; i < 10; i++) { /* there is always one that comes */
+        bool goes_on = admit_for(&small[10 + i], IC_WINDOW_SMALL_WRITE, 48 << 10, 0) == 1;
+        assert_int_equal(goes_on, false);
+        ic_window_leave(&small[i]);
+        fake_run();
+    }
+    assert_int_equal(told[1], 1);
+    assert_int_equal(told[0], 1); /* in its part */
+    ic_window_leave(&large);
+    for (int i = 10; i < 20; i++) {
+        ic_window_leave(&small[i]);
+    }
     fake_end();
 }
 
@@ -262,12 +309,12 @@ static void test_who_helps_those_who_wait(void **state)
     begin(1 << 20);
     struct ic_window *w = fake.proxy.window;
     uint64_t now_ms = ic_loop_now_ms(fake.proxy.loop) + 300;
-    assert_int_equal(admit_for(&read[0], IC_WINDOW_READ, 100 << 10, 0), 1);
-    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 700 << 10, 1), 1);
+    assert_int_equal(admit_for(&read[0], IC_WINDOW_READ, 110 << 10, 0), 1);
+    assert_int_equal(admit_for(&write[0], IC_WINDOW_WRITE, 690 << 10, 1), 1);
     assert_int_equal(admit_for(&write[1], IC_WINDOW_WRITE, 100 << 10, 2), 0);
     assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_WRITE, now_ms), 300);
     assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_READ, now_ms), 0);
-    assert_int_equal(admit_for(&read[1], IC_WINDOW_READ, 100 << 10, 3), 1);
+    assert_int_equal(admit_for(&read[1], IC_WINDOW_READ, 90 << 10, 3), 1);
     assert_int_equal(ic_window_waited_ms(w, IC_WINDOW_READ, now_ms), 300);
     for (int i = 0; i < 2; i++) {
         ic_window_leave(&write[i]);
@@ -334,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_admission_is_first_come_first_served),
         cmocka_unit_test(test_each_use_has_a_part_of_its_own),
+        cmocka_unit_test(test_small_reads_wait_for_no_small_writes),
+        cmocka_unit_test(test_small_writes_let_pass),
         cmocka_unit_test(test_some_are_brought_forward),
         cmocka_unit_test(test_leaving_while_waiting),
         cmocka_unit_test(test_growth_and_return),
