@@ -66,7 +66,7 @@ X(SIZE, max_object_size, "max-object-size", "4gb", 1, INT64_C(1) << 40, "", P, R
 X(SIZE, proto_max_bulk_len, "proto-max-bulk-len", "1024gb", 1 << 20, INT64_C(1) << 40, "", P, RUNTIME, \
   "A longer argument is a protocol error and ends the connection. A value below this and above " \
   "max-object-size is refused with an error that says so, and the connection goes on.") \
-X(SIZE, max_key_size, "max-key-size", "64kb", 1, 1 << 20, "", P, RUNTIME, "Longest key.") \
+X(SIZE, max_key_size, "max-key-size", "64kb", 1, 64 << 10, "", P, RUNTIME, "Longest key.") \
 X(SIZE, window_memory, "window-memory", "32mb", 1 << 20, INT64_C(1) << 36, "", P, FIXED, \
   "Buffers for bytes on their way between clients and functions, for all requests together.") \
 X(SIZE, unit_size, "unit-size", "64kb", 64, 1 << 20, "", P, RUNTIME, \

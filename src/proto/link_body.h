@@ -11,11 +11,11 @@
 #include "base/slice.h"
 
 enum {
-    IC_INSTANCE_ID_BYTES = 16,   /* random, made when the instance's process starts */
-    IC_INVOCATION_ID_BYTES = 16, /* random, made by the proxy for each Invoke */
-    IC_LINK_MAC_BYTES = 32,      /* HMAC-SHA-256 */
-    IC_FUNCTION_NAME_MAX = 140,  /* Lambda: 64 for a name; an ARN is longer */
-    IC_KEY_BYTES_MAX = 64 * 1024,
+    IC_INSTANCE_ID_BYTES = 16,    /* random, made when the instance's process starts */
+    IC_INVOCATION_ID_BYTES = 16,  /* random, made by the proxy for each Invoke */
+    IC_LINK_MAC_BYTES = 32,       /* HMAC-SHA-256 */
+    IC_FUNCTION_NAME_MAX = 140,   /* Lambda: 64 for a name; an ARN is longer */
+    IC_KEY_BYTES_MAX = 64 * 1024, /* as much as max-key-size may be (base/directives.h) */
     IC_ERROR_TEXT_MAX = 255,
 
     IC_HELLO_FIXED_BYTES = 2 + IC_INSTANCE_ID_BYTES + IC_INVOCATION_ID_BYTES + 4 + 4 + 4 + 5 * 8,

@@ -293,7 +293,12 @@ def test_size_limits(cluster):
             cluster.redis().set("k" * 101, b"v")
     finally:
         cluster.redis().config_set("max-key-size", "64kb")
-    assert cluster.redis().set("k" * 101, b"v")
+    client = cluster.redis()
+    assert client.set("k" * 101, b"v")
+    longest = "k" * 64 * 1024  # a node takes no longer one
+    assert client.set(longest, b"v") and client.get(longest) == b"v"
+    with pytest.raises(redis.exceptions.ResponseError, match="max-key-size"):
+        client.config_set("max-key-size", len(longest) + 1)
 
 
 @observes("min-write-rate")
