@@ -350,28 +350,19 @@ struct ic_pool_use ic_value_kept(const struct ic_value *v)
     return (slow || late) && !is_ours(v) ? ic_put_pool_use(v->put) : (struct ic_pool_use){0};
 }
 
-/* The head goes to the put if that has come which should come first. */
-static void end_of_head(struct ic_value *v)
-{
-    size_t first = ic_put_wants_first(v->put);
-    if (first > v->head_wanted) {
-        v->head_wanted = first;
-    } else if (v->session->waiting != v) {
-        move_head(v);
-    }
-}
-
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
 static size_t write_head(struct ic_value *v, struct ic_slice bytes)
 {
-    size_t length = v->head_wanted - v->head.len;
+    size_t length = v->head_wanted - v->head.len, first = ic_put_wants_first(v->put);
     length = bytes.len < length ? bytes.len : length;
     if (length > 0 && ic_buf_append(&v->head, bytes.data, length) != 0) {
         v->head_wanted = v->head.len;
         length = 0;
+    } else if (v->head.len == v->head_wanted && first > v->head_wanted) {
+        v->head_wanted = first;
+    }
+    if (v->head.len == v->head_wanted && v->session->waiting != v) {
         move_head(v);
-    } else if (v->head.len == v->head_wanted) {
-        end_of_head(v);
     }
     count_all(v);
     return length;
