@@ -315,14 +315,6 @@ size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes)
     return (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe);
 }
 
-size_t ic_put_wants_first(const struct ic_put *put)
-{
-    bool asks = put->state == IC_PUT_FILLING && !put->queued && !has_all(put);
-    return asks && ic_window_is_crowded(put->proxy->window, IC_WINDOW_WRITE)
-               ? (size_t)ic_layout_stripe_length(&put->layout, put->next_stripe)
-               : 0;
-}
-
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate)
 {
     return ic_write_pace_fast_enough(&put->pace, now_ms(put), waits_for_client(put),

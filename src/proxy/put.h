@@ -70,9 +70,6 @@ struct ic_object *ic_put_take(struct ic_put *put);
  * changed, as it is not the client who is waited for, or it soon is not, or for lack of memory.
  */
 size_t ic_put_withdraw(struct ic_put *put, struct ic_buf *bytes);
-/* So many of the next bytes should have come before the put is given any, since it would stand in a
- * long line for window memory: all of a stripe. 0: it does not matter. */
-size_t ic_put_wants_first(const struct ic_put *put);
 /* Call about every second. AHEAD: bytes that are received and not written yet. False: the client,
  * while it was waited for, has sent less than RATE bytes per second for ten seconds. */
 bool ic_put_fast_enough(struct ic_put *put, uint64_t ahead, uint64_t rate);

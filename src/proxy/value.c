@@ -353,13 +353,11 @@ struct ic_pool_use ic_value_kept(const struct ic_value *v)
 /* Bytes of the head. Returns how many were taken: without memory for more it is complete. */
 static size_t write_head(struct ic_value *v, struct ic_slice bytes)
 {
-    size_t length = v->head_wanted - v->head.len, first = ic_put_wants_first(v->put);
+    size_t length = v->head_wanted - v->head.len;
     length = bytes.len < length ? bytes.len : length;
     if (length > 0 && ic_buf_append(&v->head, bytes.data, length) != 0) {
         v->head_wanted = v->head.len;
         length = 0;
-    } else if (v->head.len == v->head_wanted && first > v->head_wanted) {
-        v->head_wanted = first;
     }
     if (v->head.len == v->head_wanted && v->session->waiting != v) {
         move_head(v);

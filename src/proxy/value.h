@@ -9,8 +9,7 @@
  * client before it asks for window memory: who announces a value and does not send it stands in
  * nobody's way, and one that is small never waits for its client while it holds some. Who then does
  * not go on while others wait is back where it was: what has come is a head again, and the next
- * time as much more must have come before it asks. Where many stand in line the head is all of a
- * stripe at once.
+ * time as much more must have come before it asks.
  */
 #ifndef IC_PROXY_VALUE_H
 #define IC_PROXY_VALUE_H

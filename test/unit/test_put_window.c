@@ -1,4 +1,5 @@
 /* How a put stands in line for the window's memory, holds it and gives it back. */
+#include "proxy/write_pace.h"
 #include "unit/put_world.h"
 
 static int never(struct ic_node_request *r)
@@ -182,33 +183,19 @@ static void test_a_burst_is_no_pace(void **state)
     finish(&a);
 }
 
-/* When others have waited for long who stalls has less time, and who begins is to have a stripe. */
+/* When others have waited for long who stalls has less time, and so has who goes on. */
 static void test_in_a_crowd(void **state)
 {
     (void)state;
-    struct client a, b, c;
-    struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 1 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
-    assert_int_equal(begin_put(&b, 655360), 0);
-    assert_int_equal(begin_put(&c, 2 * 655360), 0);
-    let_begin(&a);
-    assert_false(ask_for_room(&b));
-    fake_pass(249);
-    assert_int_equal(ic_put_wants_first(c.put), 0);
-    fake_pass(1);
-    assert_int_equal(ic_put_wants_first(c.put), 655360);
-    assert_int_equal(ic_put_wants_first(b.put), 0); /* it stands in line */
-    assert_int_equal(ic_put_withdraw(a.put, &bytes), 655360);
-    fake_run();
-    ic_put_free(c.put);
-    assert_int_equal(feed(&b, UINT64_MAX, SIZE_MAX), 655360);
-    ic_put_seal(b.put, 0);
-    fake_run();
-    give_back(&b);
-    write_again(&a, &bytes);
-    finish(&a);
+    for (int late = 0; late <= 1; late++) {
+        struct ic_write_pace silent = {0}, steady = {0};
+        ic_write_pace_begin(&silent, 1000);
+        ic_write_pace_begin(&steady, 1000);
+        assert_false(ic_write_pace_stalls(&silent, 1009, 0, 655360, late));
+        assert_false(ic_write_pace_stalls(&steady, 1039, 390000, 265360, late));
+        assert_int_equal(ic_write_pace_stalls(&silent, 1010, 0, 655360, late), late);
+        assert_int_equal(ic_write_pace_stalls(&steady, 1040, 400000, 255360, late), late);
+    }
 }
 
 /* Sends the rest of it, a stripe at a time, and seals it. */
