@@ -66,7 +66,7 @@ static struct {
     uint32_t drafts, dropped, pins;
     uint64_t claimed, claims_until; /* bytes per chunk; no room for more, 0: there always is */
     uint32_t claims, claims_busy;   /* so many were asked for; to be told: not now */
-    bool claimed_much, a_claim_is_much, others_hold_room;
+    bool claimed_much, a_claim_is_much, others_hold_room, is_read;
     bool submitting; /* done must not be called now */
 } fake;
 
@@ -408,6 +408,12 @@ bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object 
     (void)s;
     (void)draft;
     return fake.others_hold_room;
+}
+
+bool ic_store_is_read(const struct ic_store *s)
+{
+    (void)s;
+    return fake.is_read;
 }
 
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes)

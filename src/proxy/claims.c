@@ -99,10 +99,10 @@ static bool has_only(const struct ic_list *list, const struct ic_list *node)
     return ic_list_empty(list) || (list->next == node && list->prev == node);
 }
 
-/* The first in line is the only one, and nobody else has room. */
-static bool is_alone(const struct ic_claims *all)
+/* Nobody but C is in line, or has room. */
+static bool is_alone(const struct ic_claim *c)
 {
-    const struct ic_claim *c = first_in_line(all);
+    const struct ic_claims *all = c->all;
     bool alone = has_only(&all->holders, &c->holder);
     for (int rank = 0; rank < IC_CLAIM_RANKS; rank++) {
         alone = alone && has_only(&all->line[rank], &c->node);
@@ -113,7 +113,8 @@ static bool is_alone(const struct ic_claims *all)
 /* Nobody will soon give room back, or be stored, unless somebody is refused. */
 static bool is_jam(const struct ic_claims *all)
 {
-    bool jam = now_ms(all) - all->moved_ms >= (is_alone(all) ? ALONE_MS : JAM_MS);
+    uint64_t jam_ms = is_alone(first_in_line(all)) ? ALONE_MS : JAM_MS;
+    bool jam = now_ms(all) - all->moved_ms >= jam_ms;
     for (const struct ic_list *node = all->holders.next; jam && node != &all->holders;
          node = node->next) {
         jam = !goes_on(IC_CONTAINER(node, struct ic_claim, holder));
@@ -222,13 +223,15 @@ static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
     return first;
 }
 
-/* What C lacks others hold for now, and it has not waited for them for too long. */
+/* What C lacks is in drafts, or is being read (many who wait for that would be in others' way), and
+ * it has not waited for too long. */
 static bool may_wait(const struct ic_claim *c, const struct ic_store *store,
                      const struct ic_object *draft)
 {
     uint64_t longest_ms = (uint64_t)c->all->config->write_deadline;
     bool late = ic_claim_waits(c) && now_ms(c->all) - c->since_ms >= longest_ms;
-    return !late && ic_store_others_hold_room(store, draft);
+    bool soon = ic_store_others_hold_room(store, draft) || (ic_store_is_read(store) && is_alone(c));
+    return soon && !late;
 }
 
 /* Behind those of LINE that began before it. No more are in line than have window memory. */

@@ -125,15 +125,16 @@ int ic_store_draft(struct ic_store *s, struct ic_slice key, uint64_t size,
  * what is in flight there. The first claim may choose other functions; of the later ones each
  * evicts at most what it needs, in whole objects. Nothing was claimed:
  *   IC_EBUSY   as many objects have been evicted as may be in a turn: ask again in a later one
- *   IC_ENOSPC  there is no room, but for what others hold (ic_store_others_hold_room)
+ *   IC_ENOSPC  there is no room, but for what others' drafts have, or what is being read
  */
 int ic_store_claim(struct ic_store *s, struct ic_object *draft, uint64_t chunk_bytes) IC_MUST_USE;
 /* So much was claimed in this turn, or evicted for it, that what is to come can wait for the next.
  */
 bool ic_store_has_claimed_much(const struct ic_store *s);
-/* Something has come of drafts other than DRAFT, or is being read, copied or repaired: when that is
- * over it can be evicted. */
+/* Something has come of drafts other than DRAFT: when they are stored it can be evicted. */
 bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object *draft);
+/* Something is being read, copied or repaired, and can be evicted when that is over. */
+bool ic_store_is_read(const struct ic_store *s);
 /* What a draft of SIZE bytes for KEY will have taken in the end. */
 struct ic_pool_use ic_store_use(const struct ic_store *s, struct ic_slice key, uint64_t size);
 /* Of that, what it has not claimed. */

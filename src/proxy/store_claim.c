@@ -166,7 +166,12 @@ bool ic_store_has_claimed_much(const struct ic_store *s)
 
 bool ic_store_others_hold_room(const struct ic_store *s, const struct ic_object *draft)
 {
-    return s->draft_bytes > draft->draft.bytes || s->pinned_bytes > 0;
+    return s->draft_bytes > draft->draft.bytes;
+}
+
+bool ic_store_is_read(const struct ic_store *s)
+{
+    return s->pinned_bytes > 0;
 }
 
 /* Nothing that can go would make room for MORE bytes of O's value beside all others'. */

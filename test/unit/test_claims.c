@@ -181,7 +181,8 @@ static void test_who_is_alone_waits_for_readers(void **state)
         struct client c;
         fake_begin(10, 2, 65536, 8 << 20);
         begin_with_room(&c, 2 * STRIPE);
-        leave_no_room();
+        fake.is_read = true;
+        fake.claims_until = 1;
         assert_int_equal(feed(&c, UINT64_MAX, SIZE_MAX), STRIPE);
         fake_pass(900);
         assert_int_equal(c.ready, 0);
@@ -194,6 +195,27 @@ static void test_who_is_alone_waits_for_readers(void **state)
         assert_int_equal(c.result, is_freed ? 0 : IC_ENOSPC);
         finish(&c);
     }
+}
+
+/* Many would keep what others need meanwhile. */
+static void test_many_do_not_wait_for_readers(void **state)
+{
+    (void)state;
+    struct client c[3];
+    fake_begin(10, 2, 65536, 8 << 20);
+    fake.is_read = true;
+    fake.claims_until = 1000;
+    for (int i = 0; i < 3; i++) {
+        begin(&c[i], 50000);
+        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), 50000);
+    }
+    fake_pass(30);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(c[i].result, i == 0 ? 1 : IC_ENOSPC); /* the first came alone */
+    }
+    fake_pass(1000);
+    assert_int_equal(c[0].result, IC_ENOSPC);
+    free_all(c, 3);
 }
 
 /* Somebody has room who does not come to an end. */
@@ -427,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_no_more_than_a_turn_has_time_for),
         cmocka_unit_test(test_waits_for_what_drafts_have),
         cmocka_unit_test(test_who_is_alone_waits_for_readers),
+        cmocka_unit_test(test_many_do_not_wait_for_readers),
         cmocka_unit_test(test_does_not_wait_for_ever),
         cmocka_unit_test(test_the_last_to_begin_gives_way),
         cmocka_unit_test(test_small_values_hide_no_jam),
