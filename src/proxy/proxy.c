@@ -26,6 +26,7 @@
 #include "proxy/store.h"
 #include "proxy/window.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -296,6 +297,43 @@ static int check_codes(struct process *p)
                       : ic_code_table_check(&codes, (uint32_t)c->functions, p->why, sizeof p->why);
 }
 
+static bool is_port(const char *text)
+{
+    int64_t number;
+    return ic_slice_to_i64(ic_slice_str(text), &number) == 0 && number >= 1 && number <= UINT16_MAX;
+}
+
+/* "10.0.0.1:6380" or "[::1]:6380": a node resolves no names. */
+static bool is_dialable(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t len = colon == NULL ? 0 : (size_t)(colon - text);
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr ignored; /* the larger one */
+    bool v6 = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    text += v6 ? 1 : 0;
+    len -= v6 ? 2 : 0;
+    if (len == 0 || len >= sizeof host || !is_port(colon + 1)) {
+        return false;
+    }
+    memcpy(host, text, len);
+    host[len] = '\0';
+    return inet_pton(v6 ? AF_INET6 : AF_INET, host, &ignored) == 1;
+}
+
+static int check_node_address(struct process *p)
+{
+    const char *text = p->proxy.config->node_address;
+    if (text[0] == '\0' || is_dialable(text)) {
+        return 0;
+    }
+    snprintf(p->why, sizeof p->why,
+             "node-address '%.100s' is not ADDRESS:PORT with a numeric address (10.0.0.1:6380 or "
+             "[fd00::1]:6380): functions resolve no names",
+             text);
+    return IC_EINVAL;
+}
+
 static int explain_listen(struct process *p, int result, const char *what, const char *host,
                           int64_t port)
 {
@@ -338,6 +376,9 @@ static int start(struct process *p)
     int result = ic_prices_parse(&proxy->prices, proxy->config->prices, p->why, sizeof p->why);
     if (result == 0) {
         result = check_codes(p);
+    }
+    if (result == 0) {
+        result = check_node_address(p);
     }
     if (result == 0) {
         result = ic_http_names_check(proxy->config->http_hosts, p->why);
