@@ -32,7 +32,7 @@ X(STRING, node_bind, "node-bind", "127.0.0.1", 0, 0, "", P, FIXED, \
   "Address functions dial. Frames are not encrypted: a private network only.") \
 X(INT, node_port, "node-port", "6380", 0, 65535, "", P, FIXED, "Port for functions.") \
 X(STRING, node_address, "node-address", "", 0, 0, "", P, FIXED, \
-  "HOST:PORT functions are told to dial; empty: node-bind and node-port.") \
+  "ADDRESS:PORT functions are told to dial, no name; empty: node-bind and node-port.") \
 X(STRING, http_bind, "http-bind", "127.0.0.1", 0, 0, "", P, FIXED, "Address of the admin HTTP server.") \
 X(INT, http_port, "http-port", "6381", 0, 65535, "", P, FIXED, \
   "Port of the admin HTTP server (/healthz, /metrics).") \
@@ -70,7 +70,8 @@ X(SIZE, max_key_size, "max-key-size", "64kb", 1, 64 << 10, "", P, RUNTIME, "Long
 X(SIZE, window_memory, "window-memory", "32mb", 1 << 20, INT64_C(1) << 36, "", P, FIXED, \
   "Buffers for bytes on their way between clients and functions, for all requests together.") \
 X(SIZE, unit_size, "unit-size", "64kb", 64, 1 << 20, "", P, RUNTIME, \
-  "Bytes of one object that go to one function in a row (multiple of 64).") \
+  "Bytes of one object that go to one function in a row (multiple of 64); fewer if a stripe of all its functions would not fit " \
+  "into window-memory.") \
 X(STRING, code_table, "code-table", "256kb:1+2,4mb:4+2,*:10+2", 0, 0, "", P, FIXED, \
   "Erasure code by object size: below 256 KiB 1 data and 2 parity chunks, and so on.") \
 X(INT, functions, "functions", "16", 1, 65535, "", P, FIXED, "Functions in the pool.") \

@@ -332,14 +332,15 @@ int ic_handover_job_new(struct ic_proxy *p, struct ic_object *object,
     ic_layout_init(&job->layout, object->size, object->data, object->parity, object->unit);
     assert(job->layout.chunk_length % IC_LAYOUT_ALIGN == 0); /* the CRCs behind it are aligned */
     ic_timer_init(&job->timer, p->loop, begin_reading, job);
-    int admitted = ic_window_admit(p->window, &job->grant, IC_WINDOW_READ,
-                                   ic_handover_job_size(object), begin_reading, job);
-    if (admitted < 0) {
+    size_t size = ic_handover_job_size(object);
+    if (size > ic_window_stats(p->window).limit) {
         ic_free(job);
-        return admitted;
+        return IC_ETOOBIG;
     }
+    bool admitted =
+        ic_window_admit(p->window, &job->grant, IC_WINDOW_READ, size, begin_reading, job);
     ic_store_pin(p->store, object);
-    if (admitted > 0) {
+    if (admitted) {
         ic_timer_start(&job->timer, 0);
     }
     *out = job;

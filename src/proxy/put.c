@@ -334,26 +334,18 @@ static void on_grant_ready(void *ctx)
     }
 }
 
-/* Reserves one stripe. False: the put has failed. */
-static bool queue_for_memory(struct ic_put *put)
+/* Reserves one stripe. */
+static void queue_for_memory(struct ic_put *put)
 {
     size_t bytes = stripe_bytes(put, 0);
     bool is_small = ic_window_is_small(put->object->size);
-    int result = bytes > IC_WINDOW_BUFFER_MAX
-                     ? IC_ETOOBIG
-                     : ic_window_admit(put->proxy->window, &put->grant,
-                                       is_small ? IC_WINDOW_SMALL_WRITE : IC_WINDOW_WRITE,
-                                       ic_window_size(bytes), on_grant_ready, put);
-    if (result < 0) {
-        ic_put_fail(put, IC_ENOMEM, true);
-        return false;
-    }
     put->queued = true;
-    put->admitted = result == 1;
+    put->admitted = ic_window_admit(put->proxy->window, &put->grant,
+                                    is_small ? IC_WINDOW_SMALL_WRITE : IC_WINDOW_WRITE,
+                                    ic_window_size(bytes), on_grant_ready, put);
     put->started_ms = now_ms(put);
     ic_write_pace_begin(&put->pace, now_ms(put));
     ic_put_start_deadline(put);
-    return true;
 }
 
 /* The client has said that this is all: seals the chunks, unless the last stripe, or an empty
@@ -484,8 +476,8 @@ size_t ic_put_room(struct ic_put *put, struct iovec *iov, size_t max)
             leave_window(put);
             yields = false;
         }
-        if (!put->queued && !queue_for_memory(put)) {
-            return 0;
+        if (!put->queued) {
+            queue_for_memory(put);
         }
         s = put->admitted && !yields ? open_stripe(put) : NULL;
         if (s == NULL) {

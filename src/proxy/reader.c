@@ -176,18 +176,15 @@ static size_t least_window(const struct ic_reader *r)
 
 static void on_grant_ready(void *ctx);
 
-/* IC_ENOMEM: more than the window has. */
-static int stand_in_line(struct ic_reader *r)
+static void stand_in_line(struct ic_reader *r)
 {
-    int admitted = ic_window_admit(r->proxy->window, &r->grant, IC_WINDOW_READ, least_window(r),
-                                   on_grant_ready, r);
-    r->admitted = admitted > 0;
+    r->admitted = ic_window_admit(r->proxy->window, &r->grant, IC_WINDOW_READ, least_window(r),
+                                  on_grant_ready, r);
     r->started_ms = ic_loop_now_ms(r->proxy->loop);
-    return admitted < 0 ? IC_ENOMEM : 0;
 }
 
-/* The little read needs other chunks: it begins again with memory for a stripe. IC_ENOMEM. */
-static int begin_again(struct ic_reader *r)
+/* The little read needs other chunks: it begins again with memory for a stripe. */
+static void begin_again(struct ic_reader *r)
 {
     IC_LIST_EACH (node, &r->spans) {
         struct ic_span *span = IC_CONTAINER(node, struct ic_span, node);
@@ -196,9 +193,8 @@ static int begin_again(struct ic_reader *r)
     }
     ic_window_leave(&r->grant);
     r->little = false;
-    int result = stand_in_line(r);
+    stand_in_line(r);
     start_timer(r);
-    return result;
 }
 
 static void on_answered(struct ic_span *span, uint16_t chunk, int result);
@@ -403,8 +399,12 @@ static void open_spans(struct ic_reader *r)
         if (result == IC_EUNAVAIL && ic_reader_recall(r)) {
             result = IC_EBUSY;
         }
-        if (result == IC_ETOOBIG && (result = begin_again(r)) == 0 && !r->admitted) {
-            break; /* when it is */
+        if (result == IC_ETOOBIG) {
+            begin_again(r);
+            result = 0;
+            if (!r->admitted) {
+                break; /* when it is */
+            }
         }
         if (result == IC_EBUSY && (ic_reader_recalling(r) || !part_from_paused(r))) {
             break; /* a release or a tap's progress goes on */
@@ -469,11 +469,8 @@ static bool replace_chunks(struct ic_reader *r, struct ic_span *span)
         result = IC_EBUSY;
     }
     if (result == IC_ETOOBIG) {
-        result = begin_again(r);
-        if (result < 0) {
-            fail(r, result);
-        }
-        return result == 0;
+        begin_again(r);
+        return true;
     }
     if (result == IC_EBUSY) { /* everything behind it was given up already */
         r->next = span->from;
@@ -701,10 +698,11 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
     r->little = is_little(r);
-    if (r->rs == NULL || stand_in_line(r) < 0) {
+    if (r->rs == NULL) {
         ic_free(r);
         return NULL;
     }
+    stand_in_line(r);
     ic_list_init(&r->spans);
     ic_list_init(&r->taps);
     ic_timer_init(&r->timer, p->loop, on_timer, r);

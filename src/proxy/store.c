@@ -4,6 +4,7 @@
 #include "code/layout.h"
 #include "proto/frame.h"
 #include "proxy/store_internal.h"
+#include "proxy/window.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -456,10 +457,23 @@ struct plan { /* of a draft */
     uint32_t chunks;
 };
 
+/* `unit-size`, or as much of it as leaves room for a stripe of ROW's code in the window. */
+static uint32_t unit_of(const struct ic_store *s, const struct ic_code_row *row)
+{
+    const struct ic_config *c = ic_store_config(s);
+    size_t unit = (size_t)c->unit_size, units = (size_t)row->data + row->parity;
+    size_t most = IC_WINDOW_BUFFER_MAX; /* of a stripe */
+    most = (size_t)c->window_memory < most ? (size_t)c->window_memory : most;
+    if (unit * units > most || ic_window_size(unit * units) > most) {
+        unit = most / 3 * 2 / units; /* whatever that is rounded up to */
+    }
+    return (uint32_t)(unit / IC_LAYOUT_ALIGN * IC_LAYOUT_ALIGN);
+}
+
 static void plan_init(const struct ic_store *s, struct plan *p, struct ic_slice key, uint64_t size)
 {
     const struct ic_code_row *row = ic_code_table_pick(&s->codes, size);
-    uint32_t unit = (uint32_t)ic_store_config(s)->unit_size / IC_LAYOUT_ALIGN * IC_LAYOUT_ALIGN;
+    uint32_t unit = unit_of(s, row);
     ic_layout_init(&p->layout, size, row->data, row->parity, unit);
     p->cost = ic_chunk_cost(p->layout.chunk_length, unit, key.len);
     p->chunks = (uint32_t)row->data + row->parity;

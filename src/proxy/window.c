@@ -245,11 +245,20 @@ static bool must_let_pass(const struct ic_window *w, const struct ic_grant *g)
     return must && !is_in_its_part(w, g);
 }
 
-/* A minimum that the others' parts leave no room for is given when its use has nothing else. */
+/* A minimum that the others' parts leave no room for is given when its use has nothing else; one
+ * that is more than there is, when nobody has any but for what is small. */
+static bool fits_alone(const struct ic_window *w, const struct ic_grant *g)
+{
+    size_t used = used_in_all(w);
+    if (g->reserved > w->limit) {
+        return used == w->used[IC_WINDOW_SMALL_READ] + w->used[IC_WINDOW_SMALL_WRITE];
+    }
+    return w->used[g->use] == 0 && used + g->reserved <= w->limit;
+}
+
 static bool may_admit(const struct ic_window *w, const struct ic_grant *g)
 {
-    bool alone = w->used[g->use] == 0 && g->reserved <= w->limit - used_in_all(w);
-    return !must_let_pass(w, g) && (alone || g->reserved <= room_for(w, g->use));
+    return !must_let_pass(w, g) && (fits_alone(w, g) || g->reserved <= room_for(w, g->use));
 }
 
 static void admit(struct ic_window *w, struct ic_grant *g)
@@ -318,12 +327,9 @@ bool ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_
     return may_admit_now(w, &g);
 }
 
-int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
-                    void (*ready)(void *ctx), void *ctx)
+bool ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                     size_t minimum, void (*ready)(void *ctx), void *ctx)
 {
-    if (minimum > w->limit) {
-        return IC_ETOOBIG;
-    }
     *g = asking(w, use, minimum);
     g->window = w;
     g->ready = ready;
@@ -332,14 +338,14 @@ int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use 
     ic_list_init(&g->buffers);
     if (may_admit_now(w, g)) {
         admit(w, g);
-        return 1;
+        return true;
     }
     ic_list_push_back(&w->waiting[g->use], &g->node);
     w->waiting_count++;
     if (w->waiting_count == 1 && w->on_waiting != NULL) {
         w->on_waiting(w->on_waiting_ctx);
     }
-    return 0;
+    return false;
 }
 
 void ic_window_bring_forward(struct ic_grant *g)

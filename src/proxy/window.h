@@ -74,11 +74,12 @@ void ic_window_free(struct ic_window *w);
 /*
  * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE: a
  * READ of few bytes is a SMALL_READ; whether a WRITE is of a small value the caller knows.
- * 1: admitted already; 0: READY(ctx) tells when. READY is also called, in a later turn, when a take
- * that failed is worth another try. IC_ETOOBIG: more than the window has.
+ * True: admitted already; else READY(ctx) tells when. READY is also called, in a later turn, when a
+ * take that failed is worth another try. More than the window has, which an object has that was
+ * stored with larger units or a larger window, is had when nobody has any but for what is small.
  */
-int ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use, size_t minimum,
-                    void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
+bool ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                     size_t minimum, void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
 /* G, if it waits for admission, goes before those of its line that were not brought forward: it has
  * what they wait for as well. */
 void ic_window_bring_forward(struct ic_grant *g);

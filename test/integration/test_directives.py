@@ -121,6 +121,32 @@ def test_node_address(new_cluster):
         assert len(passed) >= 6
 
 
+@pytest.mark.parametrize("address", ["localhost:6380", "127.0.0.1", "127.0.0.1:0", "::1:6380", "127.0.0.1:6380" + "0" * 99])
+def test_a_node_address_that_cannot_be_dialled(new_cluster, address):
+    """Functions resolve no names: said at once, and not by commands that find no function."""
+    c = new_cluster(up=False)
+    c.options["node-address"] = address
+    refused = c.up(check=False)
+    assert refused.returncode != 0
+    assert "is not ADDRESS:PORT with a numeric address" in refused.stderr
+
+
+@observes("window-memory", "unit-size")
+def test_a_stripe_fits_into_the_window(new_cluster):
+    """Units of 1 MB make stripes of 12: they are smaller then; and what was stored with more window is read
+    although chunks of it are lost."""
+    c = new_cluster(functions=12, options={"unit-size": "1mb", "code-table": "*:10+2"})
+    value = noise(30 * MB)
+    assert c.redis().set("before", value)
+    c.down("--keep-functions")
+    c.options["window-memory"] = "1mb"
+    c.up()
+    client = c.redis()
+    assert client.set("k", value) and client.get("k") == value
+    c.kill_instances(c.instances()[i]["function"] for i in range(2))
+    assert client.get("before") == value and client.get("k") == value
+
+
 @observes("requirepass-file")
 def test_password(new_cluster, tmp_path):
     secret = tmp_path / "password"

@@ -6,10 +6,10 @@
 #include <assert.h>
 #include <string.h>
 
-int __real_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
-                           size_t minimum, void (*ready)(void *ctx), void *ctx);
-int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
-                           size_t minimum, void (*ready)(void *ctx), void *ctx);
+bool __real_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                            size_t minimum, void (*ready)(void *ctx), void *ctx);
+bool __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                            size_t minimum, void (*ready)(void *ctx), void *ctx);
 bool __real_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
 bool __wrap_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum);
 void __real_ic_window_leave(struct ic_grant *g);
@@ -30,21 +30,19 @@ static void check(const struct sim_lines *l)
     }
 }
 
-int __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
-                           size_t minimum, void (*ready)(void *ctx), void *ctx)
+bool __wrap_ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
+                            size_t minimum, void (*ready)(void *ctx), void *ctx)
 {
     struct sim_lines *l = &sim_world()->lines;
-    int result = __real_ic_window_admit(w, g, use, minimum, ready, ctx);
+    bool admitted = __real_ic_window_admit(w, g, use, minimum, ready, ctx);
     if (l->window != w) { /* the process of the old one was killed */
         *l = (struct sim_lines){.window = w};
     }
-    if (result >= 0) {
-        assert(l->count < SIM_LINES_MAX);
-        l->grant[l->count++] = g;
-        l->waited[g->use] += result == 0;
-        check(l);
-    }
-    return result;
+    assert(l->count < SIM_LINES_MAX);
+    l->grant[l->count++] = g;
+    l->waited[g->use] += !admitted;
+    check(l);
+    return admitted;
 }
 
 bool __wrap_ic_window_has_room(const struct ic_window *w, enum ic_window_use use, size_t minimum)

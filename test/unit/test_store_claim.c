@@ -2,6 +2,7 @@
 #include "store_world.h"
 
 #include "proxy/store_internal.h"
+#include "proxy/window.h"
 
 #include "proto/frame.h"
 
@@ -280,6 +281,25 @@ static void test_what_can_never_fit(void **state)
     world_deinit(w);
 }
 
+/* However large `unit-size` is, a stripe of all of an object's chunks has room in the window. */
+static void test_a_stripe_fits_into_the_window(void **state)
+{
+    (void)state;
+    static const int64_t windows[] = {1 << 20, 1500000, 3 << 20, INT64_C(1) << 36};
+    struct world *w = start_full();
+    w->config->unit_size = 1 << 20;
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+        struct ic_object *o;
+        w->config->window_memory = windows[i];
+        assert_int_equal(promise(w, OLD, &o), 0);
+        uint64_t stripe = ic_window_size((size_t)o->unit * ic_object_chunks(o));
+        assert_in_range(stripe, 1, windows[i]);
+        assert_true(o->unit == 1 << 20 || 2 * stripe > (uint64_t)windows[i]);
+        ic_store_drop(w->store, o);
+    }
+    world_deinit(w);
+}
+
 /* So little waits for what drafts have: it is begun, and its claim says whose room is missing. */
 static void test_a_little_is_begun_beside_drafts(void **state)
 {
@@ -491,6 +511,7 @@ int main(void)
         leak_test(test_no_room_in_the_middle),
         leak_test(test_what_can_never_fit),
         leak_test(test_a_little_is_begun_beside_drafts),
+        leak_test(test_a_stripe_fits_into_the_window),
         leak_test(test_uploads_leave_room_for_small_values),
         leak_test(test_maxmemory_counts_what_has_come),
         leak_test(test_a_function_that_is_kept_is_passed_over),
