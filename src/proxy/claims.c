@@ -12,8 +12,9 @@
 enum {
     RETRY_MS = 10, /* between two looks whether drafts have given room back */
     JAM_MS = 50,   /* for which nobody has gone on: longer than what has come takes to be stored */
-    ALONE_MS = 1000, /* for which who is alone waits for what is read, copied or repaired */
-    LATELY_MS = 250, /* who got room so long ago is one to wait for */
+    ALONE_MS = 1000,  /* for which who is alone waits for what is read, copied or repaired */
+    LATELY_MS = 250,  /* who got room so long ago is one to wait for */
+    SMALL_MOST = 256, /* small values in line */
 };
 
 static uint64_t now_ms(const struct ic_claims *all)
@@ -223,15 +224,28 @@ static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
     return first;
 }
 
+/* Those in line keep window memory that small values need which find room: no more of it than what
+ * the window keeps for them in any case. */
+static bool has_place(const struct ic_claims *all, enum ic_claim_rank rank)
+{
+    size_t most = (size_t)all->config->window_memory / 16 / IC_WINDOW_SMALL_BYTES, count = 0;
+    most = most < SMALL_MOST ? most : SMALL_MOST;
+    const struct ic_list *line = &all->line[rank], *node = line->next;
+    for (; node != line && count < most; node = node->next) {
+        count++;
+    }
+    return rank != IC_CLAIM_SMALL || count < most;
+}
+
 /* What C lacks is in drafts, or is being read (many who wait for that would be in others' way), and
  * it has not waited for too long. */
-static bool may_wait(const struct ic_claim *c, const struct ic_store *store,
-                     const struct ic_object *draft)
+static bool may_wait(const struct ic_claim *c, enum ic_claim_rank rank,
+                     const struct ic_store *store, const struct ic_object *draft)
 {
     uint64_t longest_ms = (uint64_t)c->all->config->write_deadline;
-    bool late = ic_claim_waits(c) && now_ms(c->all) - c->since_ms >= longest_ms;
+    bool waits = ic_claim_waits(c), late = waits && now_ms(c->all) - c->since_ms >= longest_ms;
     bool soon = ic_store_others_hold_room(store, draft) || (ic_store_is_read(store) && is_alone(c));
-    return soon && !late;
+    return soon && !late && (waits || has_place(c->all, rank));
 }
 
 /* Behind those of LINE that began before it. No more are in line than have window memory. */
@@ -282,7 +296,7 @@ int ic_claims_ask(struct ic_claim *c, struct ic_store *store, struct ic_object *
         result = ic_store_claim(store, draft, chunk_bytes);
         all->making = result == IC_EBUSY ? c : NULL;
     }
-    if (result == IC_ENOSPC && may_wait(c, store, draft)) {
+    if (result == IC_ENOSPC && may_wait(c, rank, store, draft)) {
         result = IC_EBUSY;
     }
     if (result == IC_EBUSY) {

@@ -11,11 +11,11 @@
  * If what is missing is in drafts, they will soon be stored, and can be evicted, or be given up: a
  * claim waits for that, and when it is the first, `write-deadline` at most. Who is alone waits a
  * second for what is being read, copied or repaired. Small values go first, and do not wait for one
- * another: they need no more afterwards. Then those that have room, which others wait for, whoever
- * began first: it comes to its end. What begins goes last. When nobody who has room will soon come
- * to an end (each waits for more, or for its client), they come first wherever else they wait, and
- * the last to begin of those in line is refused: it has the least to lose, and others go on with
- * its room.
+ * another: they need no more afterwards; and no more of them wait than a sixteenth of the window
+ * has memory for. Then those that have room, which others wait for, whoever began first: it comes
+ * to its end. What begins goes last. When nobody who has room will soon come to an end (each waits
+ * for more, or for its client), they come first wherever else they wait, and the last to begin of
+ * those in line is refused: it has the least to lose, and others go on with its room.
  */
 #ifndef IC_PROXY_CLAIMS_H
 #define IC_PROXY_CLAIMS_H

@@ -361,6 +361,32 @@ static void test_small_values_do_not_wait_for_each_other(void **state)
     finish(&first);
 }
 
+/* Nor do they keep the window memory of those that find room. */
+static void test_few_small_values_wait(void **state)
+{
+    (void)state;
+    enum { WAIT = 32 }; /* a sixteenth of window-memory, 32mb */
+    struct client c[WAIT + 2];
+    fake_begin(10, 2, 65536, 8 << 20);
+    leave_no_room();
+    for (int i = 0; i < WAIT + 2; i++) {
+        begin(&c[i], 60000);
+        assert_int_equal(feed(&c[i], UINT64_MAX, SIZE_MAX), 60000);
+    }
+    fake_pass(20);
+    for (int i = 0; i < WAIT + 2; i++) {
+        assert_int_equal(c[i].result, i < WAIT ? 1 : IC_ENOSPC);
+    }
+    fake.claims_until = 0;
+    fake_pass(20);
+    for (int i = 0; i < WAIT; i++) {
+        ic_put_seal(c[i].put, 0);
+        fake_run();
+        assert_int_equal(c[i].result, 0);
+    }
+    free_all(c, WAIT + 2);
+}
+
 /* Who waits for room has the window memory that who has room waits for. */
 static void test_window_memory_is_given_up(void **state)
 {
@@ -456,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_slow_hides_no_jam),
         cmocka_unit_test(test_who_goes_first),
         cmocka_unit_test(test_small_values_do_not_wait_for_each_other),
+        cmocka_unit_test(test_few_small_values_wait),
         cmocka_unit_test(test_window_memory_is_given_up),
         cmocka_unit_test(test_no_hurry),
         cmocka_unit_test(test_a_jam_hurries_who_has_room),
