@@ -14,7 +14,7 @@
 enum {
     LOOK_MS = 1000,   /* CONFIG SET repair is noticed within this */
     LOOKS_MAX = 1000, /* ids looked at in one turn: a microsecond each */
-    YIELD_MS = 20,    /* requests wait for window memory: looks again after this */
+    YIELD_MS = 20,    /* requests wait for window memory: looks again after this, */
 };
 
 struct ic_repair {
@@ -27,6 +27,7 @@ struct ic_repair {
     int mode;         /* `repair` as it was seen last */
     bool passed_over; /* something lacked chunks, and `repair` did not want it then */
     bool stopped;
+    uint64_t yields_ms; /* since when it does not begin because requests wait; 0: it may begin */
     struct ic_repair_stats stats;
 };
 
@@ -47,6 +48,16 @@ static bool is_active(const struct ic_repair *r, uint64_t id)
 
 /* ---- the timer -------------------------------------------------------------- */
 
+/* Requests wait for window memory, and go first; but not for ever, or under load that goes on what
+ * lacks chunks would lack more and more of them. */
+static bool yields(struct ic_repair *r)
+{
+    uint64_t now = now_ms(r);
+    bool crowded = ic_window_stats(r->proxy->window).waiting > 0;
+    r->yields_ms = !crowded ? 0 : r->yields_ms == 0 ? now : r->yields_ms;
+    return crowded && now - r->yields_ms < IC_REPAIR_YIELD_MAX_MS;
+}
+
 /* When a job may begin; UINT64_MAX: none waits, or all places are taken. */
 static uint64_t begin_at(struct ic_repair *r)
 {
@@ -56,7 +67,7 @@ static uint64_t begin_at(struct ic_repair *r)
         return UINT64_MAX;
     }
     uint64_t allowed = now + ic_token_bucket_wait(&r->bucket, rate, now);
-    if (ic_window_stats(r->proxy->window).waiting > 0) {
+    if (yields(r)) {
         allowed = allowed > now + YIELD_MS ? allowed : now + YIELD_MS;
     }
     return at > allowed ? at : allowed;
@@ -117,6 +128,7 @@ static void begin(struct ic_repair *r, uint64_t id)
     while (*slot != NULL) {
         slot++;
     }
+    r->yields_ms = 0;
     int result =
         o == NULL ? IC_ENOENT : ic_repair_job_new(r->proxy, o, &r->bucket, on_ended, r, slot);
     if (result == 0) {

@@ -14,10 +14,9 @@
 #include <assert.h>
 
 enum {
-    KEEP_MS = 100,       /* what was read ahead is kept while the rate lets it wait no longer */
-    LOOK_MS = 1000,      /* a waiting repair looks so often at its object and at the rate */
-    YIELD_MS = 20,       /* requests wait for window memory: looks again after this, */
-    YIELD_MAX_MS = 5000, /* but goes on after so long */
+    KEEP_MS = 100,  /* what was read ahead is kept while the rate lets it wait no longer */
+    LOOK_MS = 1000, /* a waiting repair looks so often at its object and at the rate */
+    YIELD_MS = 20,  /* requests wait for window memory: looks again after this */
 };
 
 enum job_state { JOB_READING, JOB_SEALING, JOB_COMMITTING, JOB_ENDED };
@@ -203,8 +202,8 @@ static void read_when_allowed(struct ic_repair_job *job)
 {
     uint64_t now_ms = ic_loop_now_ms(job->proxy->loop);
     uint64_t wait_ms = ic_token_bucket_wait(job->bucket, rate(job), now_ms);
-    bool crowded =
-        ic_window_stats(job->proxy->window).waiting > 0 && now_ms - job->progress_ms < YIELD_MAX_MS;
+    bool crowded = ic_window_stats(job->proxy->window).waiting > 0 &&
+                   now_ms - job->progress_ms < IC_REPAIR_YIELD_MAX_MS;
     if (wait_ms == 0 && !crowded) {
         read_on(job);
         return;

@@ -20,6 +20,11 @@
 
 #include <stdbool.h>
 
+enum {
+    IC_REPAIR_YIELD_MAX_MS = 1000, /* for so long what wants window memory goes before a repair that
+                                      is to begin, or to go on */
+};
+
 struct ic_object;
 struct ic_proxy;
 struct ic_repair_job;
