@@ -209,6 +209,18 @@ static size_t kept_for(const struct ic_window *w, int use)
     return w->limit / 16 * kept_16ths[use];
 }
 
+static size_t beside_small(size_t limit)
+{
+    size_t small = kept_16ths[IC_WINDOW_SMALL_READ] + kept_16ths[IC_WINDOW_SMALL_WRITE];
+    return limit / 16 * (16 - small);
+}
+
+size_t ic_window_stripe_max(size_t limit)
+{
+    size_t most = beside_small(limit);
+    return most < IC_WINDOW_BUFFER_MAX ? most : IC_WINDOW_BUFFER_MAX;
+}
+
 /* What USE may have on top of what it has: what is free, less what is kept for the others. */
 static size_t room_for(const struct ic_window *w, enum ic_window_use use)
 {
@@ -222,12 +234,15 @@ static size_t room_for(const struct ic_window *w, enum ic_window_use use)
     return taken < w->limit ? w->limit - taken : 0;
 }
 
-/* G is small, and the only one of its use, or what it takes is kept for that in any case. */
+static bool is_small(int use)
+{
+    return use == IC_WINDOW_SMALL_READ || use == IC_WINDOW_SMALL_WRITE;
+}
+
+/* G is small, and what it takes is kept for its use in any case. */
 static bool is_in_its_part(const struct ic_window *w, const struct ic_grant *g)
 {
-    bool small = g->use == IC_WINDOW_SMALL_READ || g->use == IC_WINDOW_SMALL_WRITE;
-    size_t used = w->used[g->use];
-    return small && (used == 0 || used + g->reserved <= kept_for(w, (int)g->use));
+    return is_small((int)g->use) && w->used[g->use] + g->reserved <= kept_for(w, (int)g->use);
 }
 
 /* The first of another line came before G, and its use has nothing: its minimum is more than what
@@ -242,23 +257,36 @@ static bool must_let_pass(const struct ic_window *w, const struct ic_grant *g)
             must = must || first->since_ms < g->since_ms;
         }
     }
-    return must && !is_in_its_part(w, g);
+    bool only = is_small((int)g->use) && w->used[g->use] == 0;
+    return must && !only && !is_in_its_part(w, g);
+}
+
+/* What is kept for small uses other than USE, and they do not have. */
+static size_t kept_for_small(const struct ic_window *w, int use)
+{
+    size_t kept = 0;
+    for (int small = 0; small < IC_WINDOW_USES; small++) {
+        bool lacks = is_small(small) && small != use && w->used[small] < kept_for(w, small);
+        kept += lacks ? kept_for(w, small) - w->used[small] : 0;
+    }
+    return kept;
 }
 
 /* A minimum that the others' parts leave no room for is given when its use has nothing else; one
- * that is more than there is, when nobody has any but for what is small. */
+ * that is more than there is beside what is small, when nobody else has any. */
 static bool fits_alone(const struct ic_window *w, const struct ic_grant *g)
 {
     size_t used = used_in_all(w);
-    if (g->reserved > w->limit) {
+    if (g->reserved > beside_small(w->limit)) {
         return used == w->used[IC_WINDOW_SMALL_READ] + w->used[IC_WINDOW_SMALL_WRITE];
     }
-    return w->used[g->use] == 0 && used + g->reserved <= w->limit;
+    return w->used[g->use] == 0 && used + g->reserved + kept_for_small(w, (int)g->use) <= w->limit;
 }
 
 static bool may_admit(const struct ic_window *w, const struct ic_grant *g)
 {
-    return !must_let_pass(w, g) && (fits_alone(w, g) || g->reserved <= room_for(w, g->use));
+    bool fits = is_in_its_part(w, g) || fits_alone(w, g) || g->reserved <= room_for(w, g->use);
+    return fits && !must_let_pass(w, g);
 }
 
 static void admit(struct ic_window *w, struct ic_grant *g)
@@ -310,9 +338,9 @@ static void admit_waiting(struct ic_window *w)
 
 static struct ic_grant asking(const struct ic_window *w, enum ic_window_use use, size_t minimum)
 {
-    bool is_small = use == IC_WINDOW_READ && ic_window_is_small(minimum);
+    bool is_little = use == IC_WINDOW_READ && ic_window_is_small(minimum);
     return (struct ic_grant){.reserved = minimum,
-                             .use = is_small ? IC_WINDOW_SMALL_READ : use,
+                             .use = is_little ? IC_WINDOW_SMALL_READ : use,
                              .since_ms = ic_loop_now_ms(w->tell.loop)};
 }
 

@@ -75,8 +75,9 @@ void ic_window_free(struct ic_window *w);
  * Queues G for MINIMUM bytes (sum of ic_window_size of what it needs at once) to be used for USE: a
  * READ of few bytes is a SMALL_READ; whether a WRITE is of a small value the caller knows.
  * True: admitted already; else READY(ctx) tells when. READY is also called, in a later turn, when a
- * take that failed is worth another try. More than the window has, which an object has that was
- * stored with larger units or a larger window, is had when nobody has any but for what is small.
+ * take that failed is worth another try. More than the window has beside the parts of what is small
+ * (of an object that was stored with larger units or a larger window) is given when nobody has any
+ * but for what is small, which has its parts beside it.
  */
 bool ic_window_admit(struct ic_window *w, struct ic_grant *g, enum ic_window_use use,
                      size_t minimum, void (*ready)(void *ctx), void *ctx) IC_MUST_USE;
@@ -106,6 +107,9 @@ uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver
 bool ic_window_is_crowded(const struct ic_window *w, enum ic_window_use use);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
+/* The most that such a buffer should count in a window of LIMIT bytes: it has it although what is
+ * small has its parts. */
+size_t ic_window_stripe_max(size_t limit);
 
 struct ic_window_stats {
     size_t limit;

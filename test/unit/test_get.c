@@ -501,7 +501,7 @@ static void test_a_part_of_a_unit_stands_in_no_line(void **state)
     static struct client slow, part;
     enum { LENGTH = 2 * 65536 - 70000 };
     for (int fails = 0; fails < 2; fails++) {
-        fake_begin(10, 2, 65536, 13 * 65536);
+        fake_begin(10, 2, 65536, 16 * 65536);
         struct ic_object *o = fake_stored(1, 2000000), *other = fake_stored(2, 2000000);
         assert_int_equal(ic_get_at_once(&fake.proxy, other, 70000, 1000000), 1000000);
         start(&slow, o, 1, 0, 2000000);

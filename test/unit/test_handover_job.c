@@ -316,11 +316,12 @@ static void test_waits_for_memory(void **state)
     (void)state;
     for (int gone = 0; gone < 2; gone++) {
         struct ic_handover_job *job;
-        struct ic_grant grant = {.held = 0};
+        struct ic_grant grant = {.held = 0}, small = {.held = 0};
         make(20000, 1 << 20);
         uint16_t from = object->place[1].function;
-        assert_int_equal(
-            ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ, 1 << 20, nothing, NULL), 1);
+        struct ic_window *w = fake.proxy.window;
+        assert_true(ic_window_admit(w, &grant, IC_WINDOW_READ, 1 << 20, nothing, NULL));
+        assert_true(ic_window_admit(w, &small, IC_WINDOW_READ, 64 << 10, nothing, NULL));
         assert_int_equal(begin(&job), 0);
         run();
         assert_int_equal(fake.reads, 0);
@@ -329,6 +330,7 @@ static void test_waits_for_memory(void **state)
             assert_int_equal(outcome, IC_ESTALE);
         }
         ic_window_leave(&grant);
+        ic_window_leave(&small);
         fake_pass(100);
         run();
         assert_int_equal(ends, 1);

@@ -438,8 +438,9 @@ static void test_yields(void **state)
     for (int i = 0; i < 10; i++) {
         fake_step();
     }
-    assert_int_equal(
-        ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ, 1 << 20, on_grant, &granted), 0);
+    assert_int_equal(ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ,
+                                     ic_window_stripe_max(1 << 20), on_grant, &granted),
+                     0);
     fake_pass(1);
     assert_int_equal(granted, 1);
     assert_int_equal(ends, 0);

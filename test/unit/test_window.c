@@ -107,29 +107,37 @@ static void test_each_use_has_a_part_of_its_own(void **state)
 static void test_more_than_there_is(void **state)
 {
     (void)state;
-    struct ic_grant before = {0}, huge = {0}, after = {0}, small = {0};
-    begin(1 << 20);
-    assert_true(admit_for(&before, IC_WINDOW_WRITE, 300 << 10, 0));
-    assert_true(admit(&small, 16 << 10, 3));
-    assert_false(admit(&huge, 12 << 20, 1));
-    fake_pass(1);
-    assert_false(admit_for(&after, IC_WINDOW_WRITE, 300 << 10, 2));
-    ic_window_leave(&before);
-    fake_run();
-    assert_int_equal(told[1], 1);
-    assert_int_equal(told[2], 0);
-    for (int i = 0; i < 12; i++) {
-        struct ic_buf *buf = ic_window_take(&huge, 1 << 20);
-        assert_non_null(buf);
-        ic_buf_unref(buf);
+    static const size_t sizes[] = {1 << 20, 12 << 20};
+    for (size_t k = 0; k < 2; k++) {
+        struct ic_grant before = {0}, huge = {0}, after = {0}, small = {0};
+        begin(1 << 20);
+        assert_true(admit_for(&before, IC_WINDOW_WRITE, 300 << 10, 0));
+        assert_true(admit(&small, 16 << 10, 3));
+        assert_false(admit(&huge, sizes[k], 1));
+        fake_pass(1);
+        assert_false(admit_for(&after, IC_WINDOW_WRITE, 300 << 10, 2));
+        ic_window_leave(&before);
+        fake_run();
+        assert_int_equal(told[1], 1);
+        assert_int_equal(told[2], 0);
+        struct ic_grant beside = {0}, more = {0};
+        assert_true(admit(&beside, 48 << 10, 4));
+        assert_false(admit(&more, 64 << 10, 5)); /* more than the part */
+        ic_window_leave(&beside);
+        ic_window_leave(&more);
+        for (size_t i = 0; i < sizes[k] >> 20; i++) {
+            struct ic_buf *buf = ic_window_take(&huge, 1 << 20);
+            assert_non_null(buf);
+            ic_buf_unref(buf);
+        }
+        ic_window_leave(&huge);
+        fake_run();
+        assert_int_equal(told[2], 1);
+        ic_window_leave(&after);
+        ic_window_leave(&small);
+        assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
+        fake_end();
     }
-    ic_window_leave(&huge);
-    fake_run();
-    assert_int_equal(told[2], 1);
-    ic_window_leave(&after);
-    ic_window_leave(&small);
-    assert_int_equal(ic_window_stats(fake.proxy.window).used, 0);
-    fake_end();
 }
 
 /* Small values may wait for room in the pool with all that they can have: small reads do not. */
@@ -216,7 +224,7 @@ static void test_leaving_while_waiting(void **state)
     begin(1 << 20);
     assert_int_equal(admit(&g[0], 1 << 20, 0), 1);
     assert_int_equal(admit(&g[1], 1 << 20, 1), 0);
-    assert_int_equal(admit(&g[2], 1 << 10, 2), 0);
+    assert_int_equal(admit(&g[2], 100 << 10, 2), 0);
     ic_window_leave(&g[1]);
     ic_window_leave(&g[0]);
     fake_run();
@@ -263,8 +271,8 @@ static void test_no_growth_while_others_wait(void **state)
     (void)state;
     struct ic_grant a = {0}, b = {0};
     begin(1 << 20);
-    assert_int_equal(admit(&a, 64 << 10, 0), 1);
-    struct ic_buf *first = ic_window_take(&a, 64 << 10);
+    assert_int_equal(admit(&a, 96 << 10, 0), 1);
+    struct ic_buf *first = ic_window_take(&a, 96 << 10);
     assert_int_equal(admit(&b, 1 << 20, 1), 0);
     assert_null(ic_window_take(&a, 1024));
     ic_window_leave(&b);
