@@ -6,6 +6,7 @@
 
 #include "base/config.h"
 #include "proxy/reader.h"
+#include "proxy/repair.h"
 
 #include "fake_pool.h"
 
@@ -103,6 +104,23 @@ void ic_store_repair_end(struct ic_store *s, struct ic_object *o, uint64_t chunk
         }
     }
     ic_store_unpin(s, o);
+}
+
+void ic_store_sweep(struct ic_store *s, enum ic_degraded found)
+{
+    (void)s;
+    (void)found;
+}
+
+uint32_t ic_store_lost_count(const struct ic_store *s, const struct ic_object *o)
+{
+    return (uint32_t)ic_object_chunks(o) - ic_store_held_count(s, o);
+}
+
+uint32_t ic_store_repair_level(const struct ic_store *s, const struct ic_object *o, int64_t wall_ms)
+{
+    (void)wall_ms;
+    return ic_store_lost_count(s, o);
 }
 
 static void turn_end(void)
@@ -452,6 +470,34 @@ static void test_yields(void **state)
     finish();
 }
 
+/* Requests go first, but not for ever: however long some wait, a repair begins. */
+static void test_begins_though_others_wait(void **state)
+{
+    (void)state;
+    struct ic_grant all = {.held = 0}, waiting = {.held = 0};
+    make(4, 2, 20000, 1 << 20);
+    struct ic_window *w = fake.proxy.window;
+    struct ic_repair *repair = ic_repair_new(&fake.proxy);
+    assert_true(ic_window_admit(w, &all, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    assert_false(ic_window_admit(w, &waiting, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    fake_kill(object->place[0].function);
+    ic_store_lost(fake.proxy.store, object, 0, object->place[0].instance);
+    ic_repair_degraded(repair, object, IC_DEGRADED_ASKED);
+    fake_pass(900);
+    assert_int_equal(ic_repair_stats(repair).waiting, 1);
+    fake_pass(200);
+    assert_int_equal(ic_repair_stats(repair).active, 1);
+    for (int i = 0; i < 5; i++) { /* it gives way at each step */
+        fake_pass(IC_REPAIR_YIELD_MAX_MS);
+        run();
+    }
+    assert_int_equal(ic_repair_stats(repair).done, 1);
+    ic_repair_free(repair);
+    ic_window_leave(&all);
+    ic_window_leave(&waiting);
+    finish();
+}
+
 static void test_failing_memory(void **state)
 {
     (void)state;
@@ -486,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_failing_memory),
         cmocka_unit_test(test_waiting_holds_nothing),
         cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_begins_though_others_wait),
     };
     return cmocka_run_group_tests_name("repair_job", tests, NULL, NULL);
 }
