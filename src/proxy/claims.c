@@ -228,13 +228,17 @@ static bool is_its_turn(const struct ic_claim *c, enum ic_claim_rank rank)
  * the window keeps for them in any case. */
 static bool has_place(const struct ic_claims *all, enum ic_claim_rank rank)
 {
-    size_t most = (size_t)all->config->window_memory / 16 / IC_WINDOW_SMALL_BYTES, count = 0;
+    if (rank != IC_CLAIM_SMALL) {
+        return true;
+    }
+    size_t part = ic_window_kept((size_t)all->config->window_memory, IC_WINDOW_SMALL_WRITE);
+    size_t most = part / IC_WINDOW_SMALL_BYTES, count = 0;
     most = most < SMALL_MOST ? most : SMALL_MOST;
     const struct ic_list *line = &all->line[rank], *node = line->next;
     for (; node != line && count < most; node = node->next) {
         count++;
     }
-    return rank != IC_CLAIM_SMALL || count < most;
+    return count < most;
 }
 
 /* What C lacks is in drafts, or is being read (many who wait for that would be in others' way), and

@@ -14,7 +14,7 @@
 enum {
     LOOK_MS = 1000,   /* CONFIG SET repair is noticed within this */
     LOOKS_MAX = 1000, /* ids looked at in one turn: a microsecond each */
-    YIELD_MS = 20,    /* requests wait for window memory: looks again after this, */
+    YIELD_MS = 20,    /* requests wait for window memory: looks again after this */
 };
 
 struct ic_repair {

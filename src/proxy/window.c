@@ -18,8 +18,8 @@ enum {
     CLASS_COUNT = 33,
     PAGES_FROM = 64 << 10,     /* buffers of so many bytes are mapped, smaller ones allocated */
     GROWTH_SHARE_PERCENT = 62, /* the rest of a line is for minimums */
-    CROWD_COUNT = 256,
-    CROWD_MS = 250,
+    CROWD_COUNT = 256,         /* more in all lines are a crowd, */
+    CROWD_MS = 250,            /* or a first of a line that has waited for so long */
 };
 
 /* Sixteenths of the memory that are kept for a use. */
@@ -204,9 +204,14 @@ static size_t used_in_all(const struct ic_window *w)
     return sum;
 }
 
+size_t ic_window_kept(size_t limit, enum ic_window_use use)
+{
+    return limit / 16 * kept_16ths[use];
+}
+
 static size_t kept_for(const struct ic_window *w, int use)
 {
-    return w->limit / 16 * kept_16ths[use];
+    return ic_window_kept(w->limit, (enum ic_window_use)use);
 }
 
 static size_t beside_small(size_t limit)
@@ -276,11 +281,11 @@ static size_t kept_for_small(const struct ic_window *w, int use)
  * that is more than there is beside what is small, when nobody else has any. */
 static bool fits_alone(const struct ic_window *w, const struct ic_grant *g)
 {
-    size_t used = used_in_all(w);
     if (g->reserved > beside_small(w->limit)) {
-        return used == w->used[IC_WINDOW_SMALL_READ] + w->used[IC_WINDOW_SMALL_WRITE];
+        return w->used[IC_WINDOW_READ] == 0 && w->used[IC_WINDOW_WRITE] == 0;
     }
-    return w->used[g->use] == 0 && used + g->reserved + kept_for_small(w, (int)g->use) <= w->limit;
+    size_t others = used_in_all(w) + kept_for_small(w, (int)g->use);
+    return w->used[g->use] == 0 && others + g->reserved <= w->limit;
 }
 
 static bool may_admit(const struct ic_window *w, const struct ic_grant *g)

@@ -107,8 +107,10 @@ uint64_t ic_window_waited_ms(const struct ic_window *w, enum ic_window_use giver
 bool ic_window_is_crowded(const struct ic_window *w, enum ic_window_use use);
 /* What a buffer of SIZE bytes counts. */
 size_t ic_window_size(size_t size);
-/* The most that such a buffer should count in a window of LIMIT bytes: it has it although what is
- * small has its parts. */
+/* What of a window of LIMIT bytes is kept for USE. */
+size_t ic_window_kept(size_t limit, enum ic_window_use use);
+/* The most that a stripe's buffer should count in a window of LIMIT bytes: it has it although what
+ * is small has its parts. */
 size_t ic_window_stripe_max(size_t limit);
 
 struct ic_window_stats {

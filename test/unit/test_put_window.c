@@ -67,6 +67,14 @@ static void write_again(struct client *c, struct ic_buf *bytes)
     check_chunks(c->object);
 }
 
+/* The value of C is a stripe; what is withdrawn of it goes to BYTES. */
+static void begin_stripe(struct client *c, struct ic_buf *bytes)
+{
+    ic_buf_init(bytes);
+    fake_begin(10, 2, 65536, 4 << 20);
+    assert_int_equal(begin_put(c, 655360), 0);
+}
+
 /* C has its first stripe, and what it sends from now on is its pace. */
 static void let_begin(struct client *c)
 {
@@ -116,9 +124,7 @@ static void test_pace_of_a_client(void **state)
     (void)state;
     struct client a;
     struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
+    begin_stripe(&a, &bytes);
     let_begin(&a);
     feed(&a, 400000, SIZE_MAX);
     fake_pass(50);
@@ -140,9 +146,7 @@ static void test_a_stripe_without_an_end(void **state)
     (void)state;
     struct client a;
     struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
+    begin_stripe(&a, &bytes);
     let_begin(&a);
     uint64_t rest = 655360;
     for (int look = 1; look <= 4; look++) {
@@ -170,9 +174,7 @@ static void test_a_burst_is_no_pace(void **state)
     (void)state;
     struct client a;
     struct ic_buf bytes;
-    ic_buf_init(&bytes);
-    fake_begin(10, 2, 65536, 4 << 20);
-    assert_int_equal(begin_put(&a, 655360), 0);
+    begin_stripe(&a, &bytes);
     feed(&a, 655359, SIZE_MAX);
     fake_pass(19);
     assert_int_equal(ic_put_withdraw(a.put, &bytes), 0);
