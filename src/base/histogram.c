@@ -71,6 +71,19 @@ uint64_t ic_histogram_upto(const struct ic_histogram *h, uint64_t value)
     return count;
 }
 
+void ic_histogram_powers(const struct ic_histogram *h, uint64_t *upto, unsigned powers)
+{
+    uint64_t count = 0;
+    unsigned i = 0;
+    for (unsigned power = 0; power < powers; power++) {
+        unsigned last = slot_of((UINT64_C(1) << power) - 1); /* a power of two begins a slot */
+        for (; i <= last; i++) {
+            count += h->slot[i];
+        }
+        upto[power] = count;
+    }
+}
+
 double ic_histogram_mean(const struct ic_histogram *h)
 {
     return h->count == 0 ? 0 : h->sum / (double)h->count;

@@ -28,6 +28,8 @@ void ic_histogram_merge(struct ic_histogram *into, const struct ic_histogram *fr
 /* The least value that SHARE (0 to 1) of the values do not exceed, rounded up to its slot's end but
  * not above the maximum; 0 of an empty histogram. */
 uint64_t ic_histogram_quantile(const struct ic_histogram *h, double share);
+/* upto[k] = how many values are below 2^k, for each K below POWERS (at most 64); one pass. */
+void ic_histogram_powers(const struct ic_histogram *h, uint64_t *upto, unsigned powers);
 /* How many values do not exceed VALUE, those of its own slot included. */
 uint64_t ic_histogram_upto(const struct ic_histogram *h, uint64_t value);
 double ic_histogram_mean(const struct ic_histogram *h); /* 0 of an empty one */

@@ -10,7 +10,7 @@
 
 enum {
     WORD_MAX = 64,
-    INFO_UNITS = 8,            /* of work: what is said of one command */
+    INFO_UNITS = 8,            /* of work: what is said of one command, or subcommand */
     NAMES_STEPS_MAX = 1 << 17, /* that a pattern may take with all names of commands */
 };
 
@@ -172,6 +172,12 @@ void ic_command_command_count(struct ic_call *c)
     ic_resp_int(c->out, (int64_t)ic_command_count);
 }
 
+/* All of FOUND's subcommands are told of, too. */
+static void count_family(struct ic_call *c, const struct ic_command *found)
+{
+    ic_call_worked(c, INFO_UNITS * (uint64_t)found->subcommand_count);
+}
+
 static void info_of(struct ic_call *c, uint32_t index)
 {
     const struct ic_command *found = ic_command_find_full(c->argv[index].bytes);
@@ -179,6 +185,7 @@ static void info_of(struct ic_call *c, uint32_t index)
         ic_resp_null(c->out);
     } else {
         write_info(c->out, found);
+        count_family(c, found);
     }
 }
 
@@ -236,6 +243,7 @@ static void gather_docs(struct ic_call *c, uint32_t index)
         c->count++;
         ic_resp_bulk_str(w, found->name);
         write_docs(w, found);
+        count_family(c, found);
     }
 }
 

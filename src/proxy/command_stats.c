@@ -133,27 +133,25 @@ void ic_command_latency_doctor(struct ic_call *c)
                                   "LATENCY HISTOGRAM shows how long commands took."));
 }
 
-/* The calls that took less than 2^POWER microseconds; of the last power, all. */
-static uint64_t faster(const struct ic_histogram *h, unsigned power)
+/* The powers of two that some call is below and not below half of, and how many are below each; of
+ * the last power, all. */
+static void write_powers(struct ic_resp_writer *w, const struct ic_histogram *h)
 {
-    return power + 1 == POWERS ? h->count : ic_histogram_upto(h, (UINT64_C(1) << power) - 1);
-}
-
-/* The powers of two that some call is below and not below half of; with W NULL only counts them. */
-static size_t write_powers(struct ic_resp_writer *w, const struct ic_histogram *h)
-{
-    uint64_t before = 0;
+    uint64_t below[POWERS], before = 0;
     size_t used = 0;
+    ic_histogram_powers(h, below, POWERS);
+    below[POWERS - 1] = h->count;
     for (unsigned power = 0; power < POWERS; power++) {
-        uint64_t calls = faster(h, power);
-        if (calls > before && w != NULL) {
-            ic_resp_int(w, INT64_C(1) << power);
-            ic_resp_int(w, (int64_t)calls);
-        }
-        used += calls > before;
-        before = calls;
+        used += below[power] > (power == 0 ? 0 : below[power - 1]);
     }
-    return used;
+    ic_resp_map(w, used);
+    for (unsigned power = 0; power < POWERS; power++) {
+        if (below[power] > before) {
+            ic_resp_int(w, INT64_C(1) << power);
+            ic_resp_int(w, (int64_t)below[power]);
+        }
+        before = below[power];
+    }
 }
 
 static void write_histogram(struct ic_resp_writer *w, const char *name,
@@ -164,8 +162,7 @@ static void write_histogram(struct ic_resp_writer *w, const char *name,
     ic_resp_bulk_str(w, "calls");
     ic_resp_int(w, (int64_t)h->count);
     ic_resp_bulk_str(w, "histogram_usec");
-    ic_resp_map(w, write_powers(NULL, h));
-    (void)write_powers(w, h);
+    write_powers(w, h);
 }
 
 /* COMMANDS that were called, subcommands too; with W NULL only counts them. */
@@ -191,7 +188,9 @@ static void gather_histograms(struct ic_call *c, uint32_t index)
     const struct ic_command *command = ic_command_find_full(c->argv[index].bytes);
     struct ic_resp_writer *w = &ic_call_gather(c)->items;
     if (command != NULL) {
-        c->count += histograms(w, &c->session->sessions->stats, command, 1);
+        size_t written = histograms(w, &c->session->sessions->stats, command, 1);
+        c->count += written;
+        ic_call_worked(c, HISTOGRAM_UNITS * written);
     }
 }
 
@@ -199,11 +198,13 @@ void ic_command_latency_histogram(struct ic_call *c)
 {
     const struct ic_stats *stats = &c->session->sessions->stats;
     if (c->argc == 2) {
-        ic_resp_map(c->out, histograms(NULL, stats, ic_command_table, ic_command_count));
+        size_t count = histograms(NULL, stats, ic_command_table, ic_command_count);
+        ic_resp_map(c->out, count);
         histograms(c->out, stats, ic_command_table, ic_command_count);
+        ic_call_worked(c, HISTOGRAM_UNITS * count);
         return;
     }
-    if (ic_call_gather(c) != NULL && ic_call_each(c, 2, HISTOGRAM_UNITS, gather_histograms)) {
+    if (ic_call_gather(c) != NULL && ic_call_each(c, 2, 1, gather_histograms)) {
         ic_call_gathered(c, ic_resp_map);
     }
 }

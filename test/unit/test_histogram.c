@@ -96,6 +96,25 @@ static void test_many_at_once_and_how_many_below(void **state)
     assert_int_equal(ic_histogram_upto(&h, UINT64_MAX), 8);
 }
 
+static void test_how_many_below_each_power_of_two(void **state)
+{
+    (void)state;
+    struct ic_histogram h = {0};
+    const uint64_t values[] = {0, 1, 1, 2, 3, 4, 127, 128, 129, 1000, 1 << 20, UINT64_MAX};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        ic_histogram_add(&h, values[i]);
+    }
+    uint64_t upto[64];
+    ic_histogram_powers(&h, upto, 64);
+    for (unsigned power = 0; power < 64; power++) {
+        uint64_t below = 0;
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+            below += values[i] < UINT64_C(1) << power;
+        }
+        assert_int_equal(upto[power], below);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +123,7 @@ int main(void)
         leak_test(test_the_bounds),
         leak_test(test_merged_is_as_if_counted_together),
         leak_test(test_many_at_once_and_how_many_below),
+        leak_test(test_how_many_below_each_power_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -337,6 +337,17 @@ def test_what_tells_of_the_functions_is_as_much_work_as_they_are(cluster, report
     assert client.info("stats")["ic_turn_work_max"] >= 300 + 4 * 14
 
 
+@pytest.mark.parametrize("report", [("COMMAND", "INFO"), ("COMMAND", "DOCS"), ("LATENCY", "HISTOGRAM")], ids=" ".join)
+def test_what_tells_of_subcommands_is_as_much_work_as_they_are(cluster, report):
+    client = cluster.redis()
+    client.config_resetstat()
+    with cluster.socket() as s:
+        for name in ("ID", "INFO", "GETNAME", "LIST", "HELP"):
+            ask(s, encode("CLIENT", name))
+        ask(s, encode(*report, *["client"] * 30))  # of five or more subcommands
+    assert client.info("stats")["ic_turn_work_max"] >= 30 * 5 * 8
+
+
 ENOUGH = b"-ERR the transaction has taken too much work, see turn-work\r\n"
 
 
