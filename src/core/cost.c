@@ -12,8 +12,8 @@ struct ic_cost {
     struct ic_cost_setup setup;
     struct ic_cost_totals totals;
     struct ic_cost_minute minute[IC_COST_MINUTES]; /* by minute modulo 60 */
-    int64_t latest_ms;                             /* no time before it is believed */
-    int64_t held_since_ms;                         /* 0: nothing was sampled yet */
+    int64_t latest_ms;                             /* the wall clock, but for little steps back */
+    int64_t held_since_ms; /* of another clock; 0: nothing was sampled yet */
     uint64_t held_bytes;
     struct ic_cost_account account[]; /* by function */
 };
@@ -46,10 +46,45 @@ static int64_t forward(const struct ic_cost *c, int64_t now_ms)
     return now_ms > c->latest_ms ? now_ms : c->latest_ms;
 }
 
+static void add_minute(struct ic_cost_minute *sum, const struct ic_cost_minute *m)
+{
+    sum->invocations += m->invocations;
+    sum->billed_ms += m->billed_ms;
+    sum->dollars += m->dollars;
+    sum->unreported_dollars += m->unreported_dollars;
+}
+
+/* What was counted in the hour before the clock was set back to NOW_MS, in minutes that are to
+ * come, is of the present one. */
+static void go_back(struct ic_cost *c, int64_t now_ms)
+{
+    int64_t oldest = c->latest_ms / MINUTE_MS - IC_COST_MINUTES + 1;
+    struct ic_cost_minute sum = {.minute = now_ms / MINUTE_MS};
+    for (size_t i = 0; i < IC_COST_MINUTES; i++) {
+        struct ic_cost_minute *m = &c->minute[i];
+        if (m->minute >= sum.minute) {
+            if (m->minute >= oldest) {
+                add_minute(&sum, m);
+            }
+            *m = (struct ic_cost_minute){0};
+        }
+    }
+    c->minute[sum.minute % IC_COST_MINUTES] = sum;
+    c->latest_ms = now_ms;
+}
+
+void ic_cost_set_clock(struct ic_cost *c, int64_t now_ms)
+{
+    if (now_ms > 0 && c->latest_ms - now_ms > MINUTE_MS) {
+        go_back(c, now_ms);
+    }
+    c->latest_ms = forward(c, now_ms);
+}
+
 /* The slot of the minute at NOW_MS, emptied of what was there an hour ago. */
 static struct ic_cost_minute *open_minute(struct ic_cost *c, int64_t now_ms)
 {
-    c->latest_ms = forward(c, now_ms);
+    ic_cost_set_clock(c, now_ms);
     int64_t minute = c->latest_ms / MINUTE_MS;
     struct ic_cost_minute *m = &c->minute[minute % IC_COST_MINUTES];
     if (m->minute != minute) {
@@ -171,9 +206,8 @@ static double at_least(double value, double least)
 void ic_cost_hold(struct ic_cost *c, uint64_t bytes, int64_t now_ms)
 {
     const double *dollars = c->setup.prices->dollars;
-    c->latest_ms = forward(c, now_ms);
     if (c->held_since_ms != 0) {
-        double hours = (double)(c->latest_ms - c->held_since_ms) / HOUR_MS;
+        double hours = (double)(now_ms - c->held_since_ms) / HOUR_MS;
         double held = (double)c->held_bytes / gib;
         c->totals.hours += hours;
         c->totals.gib_hours += held * hours;
@@ -182,7 +216,7 @@ void ic_cost_hold(struct ic_cost *c, uint64_t bytes, int64_t now_ms)
         c->totals.valkey_gib_hours +=
             at_least(held, dollars[IC_PRICE_VALKEY_SERVERLESS_LEAST]) * hours;
     }
-    c->held_since_ms = c->latest_ms;
+    c->held_since_ms = now_ms;
     c->held_bytes = bytes;
     if (bytes > c->totals.peak_bytes) {
         c->totals.peak_bytes = bytes;
@@ -250,10 +284,7 @@ struct ic_cost_minute ic_cost_hour(const struct ic_cost *c, int64_t now_ms)
     for (size_t i = 0; i < IC_COST_MINUTES; i++) {
         const struct ic_cost_minute *m = &c->minute[i];
         if (m->minute >= sum.minute) {
-            sum.invocations += m->invocations;
-            sum.billed_ms += m->billed_ms;
-            sum.dollars += m->dollars;
-            sum.unreported_dollars += m->unreported_dollars;
+            add_minute(&sum, m);
         }
     }
     return sum;
@@ -350,6 +381,7 @@ void ic_cost_restore_minute(struct ic_cost *c, const struct ic_cost_minute *minu
 {
     if (minute->minute > 0) {
         c->minute[minute->minute % IC_COST_MINUTES] = *minute;
+        c->latest_ms = forward(c, minute->minute * MINUTE_MS);
     }
 }
 

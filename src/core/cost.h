@@ -11,8 +11,9 @@
  *   platform's invocations = invocations + unreported
  *   platform's billed ms  <= billed ms + unreported_ms_max
  *
- * Times are wall time in milliseconds, so that the hour goes on over a restart; one that goes back
- * counts as standing still.
+ * Times are wall time in milliseconds, so that the hour goes on over a restart. A clock that goes
+ * back by up to a minute counts as standing still; by more: it was wrong before, and what was
+ * counted in minutes that are to come now is of the present one.
  */
 #ifndef IC_CORE_COST_H
 #define IC_CORE_COST_H
@@ -100,8 +101,12 @@ void ic_cost_transfer(struct ic_cost *c, uint64_t sent, uint64_t received, int64
 /* A value of BYTES went to a client, or came from one. */
 void ic_cost_get(struct ic_cost *c, uint64_t bytes);
 void ic_cost_set(struct ic_cost *c, uint64_t bytes);
-/* BYTES of objects are held from now on, until the next call. Call it often. */
+/* BYTES of objects are held from now on, until the next call. Call it often. NOW_MS is of a clock
+ * that is never set: what is held for a moment must not count for the year by which one is. */
 void ic_cost_hold(struct ic_cost *c, uint64_t bytes, int64_t now_ms);
+/* The wall clock shows NOW_MS, as it does when anything is charged. Call it often: it may be set
+ * back while nothing is. */
+void ic_cost_set_clock(struct ic_cost *c, int64_t now_ms);
 
 /* ---- figures ------------------------------------------------------------------ */
 

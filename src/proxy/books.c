@@ -45,8 +45,8 @@ struct ic_books {
     bool dirty;           /* a charge is to be saved */
     bool scheduled;       /* at the end of this turn */
     bool queued;          /* in the journal, and not known to be committed */
-    int64_t saved_ms;     /* of the wall clock */
-    int64_t saved_minute; /* minutes before it are stored */
+    uint64_t saved_ms;    /* of the monotonic clock */
+    int64_t saved_minute; /* minutes before it are stored; INT64_MAX: none may be as it is now */
     char *why;            /* while loading */
 };
 
@@ -83,20 +83,21 @@ static int put(struct ic_books *b, uint64_t key, struct record *r, size_t bytes)
     return ic_journal_put_ledger(b->setup.journal, key, ic_slice(r, bytes));
 }
 
-/* Those that may have changed since they were saved last. */
+/* Those that may have changed since they were saved last: all, if the clock was set back. */
 static int put_minutes(struct ic_books *b)
 {
     const struct ic_cost_minute *minute = ic_cost_minutes(b->cost);
-    int64_t last = b->saved_minute;
+    int64_t now = ic_books_hour(b).minute + IC_COST_MINUTES - 1, last = 0;
+    bool all = b->saved_minute > now;
     int result = 0;
     for (size_t i = 0; i < IC_COST_MINUTES && result >= 0; i++) {
-        if (minute[i].minute > 0 && minute[i].minute >= b->saved_minute) {
+        if (all || minute[i].minute >= b->saved_minute) {
             struct record r = {.minute = minute[i]};
             result = put(b, KEY_MINUTE + i, &r, RECORD_BYTES(minute));
             last = minute[i].minute > last ? minute[i].minute : last;
         }
     }
-    b->saved_minute = last;
+    b->saved_minute = all || last > b->saved_minute ? last : b->saved_minute;
     return result;
 }
 
@@ -153,7 +154,7 @@ void ic_books_save(struct ic_books *b)
     b->changed_count = 0;
     b->dirty = false;
     b->queued = true;
-    b->saved_ms = ic_clock_wall_ms();
+    b->saved_ms = ic_clock_mono_ms();
 }
 
 void ic_books_close(struct ic_books *b)
@@ -170,7 +171,7 @@ void ic_books_saved(struct ic_books *b)
     b->queued = false;
     int result = ic_journal_commit(b->setup.journal);
     if (result < 0 || ic_journal_failed(b->setup.journal)) {
-        b->saved_minute = 0;
+        b->saved_minute = INT64_MAX;
         for (uint32_t i = 0; i < b->functions; i++) {
             mark(b, (uint16_t)i);
         }
@@ -267,7 +268,8 @@ int ic_books_new(const struct ic_books_setup *setup, struct ic_books **out, char
     }
     b->setup = *setup;
     b->functions = (uint32_t)setup->config->functions;
-    b->saved_ms = ic_clock_wall_ms();
+    b->saved_ms = ic_clock_mono_ms();
+    b->saved_minute = INT64_MAX;
     b->cost = make_cost(setup);
     b->changed = ic_calloc(b->functions, sizeof *b->changed);
     b->is_changed = ic_calloc(b->functions, sizeof *b->is_changed);
@@ -281,6 +283,7 @@ int ic_books_new(const struct ic_books_setup *setup, struct ic_books **out, char
         ic_books_free(b);
         return result;
     }
+    ic_cost_set_clock(b->cost, ic_clock_wall_ms());
     if (b->dirty) {
         schedule(b);
     }
@@ -343,8 +346,9 @@ void ic_books_set(struct ic_books *b, uint64_t bytes)
 
 void ic_books_tick(struct ic_books *b, uint64_t bytes)
 {
-    int64_t now_ms = ic_clock_wall_ms();
-    ic_cost_hold(b->cost, bytes, now_ms);
+    uint64_t now_ms = ic_clock_mono_ms();
+    ic_cost_set_clock(b->cost, ic_clock_wall_ms());
+    ic_cost_hold(b->cost, bytes, (int64_t)now_ms);
     b->dirty = b->dirty || now_ms - b->saved_ms >= IC_BOOKS_SAVE_MS;
     if (b->dirty) {
         schedule(b);

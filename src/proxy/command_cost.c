@@ -56,8 +56,8 @@ void ic_command_ic_cost_hour(struct ic_call *c)
     const struct ic_cost_minute *minute = ic_cost_minutes(ic_books_cost(c->proxy->books));
     int64_t first = ic_books_hour(c->proxy->books).minute;
     size_t count = 0;
-    for (int i = 0; i < IC_COST_MINUTES; i++) {
-        count += minute[i].minute >= first;
+    for (int64_t at = first; at < first + IC_COST_MINUTES; at++) {
+        count += minute[at % IC_COST_MINUTES].minute == at;
     }
     ic_resp_array(c->out, count);
     for (int64_t at = first; at < first + IC_COST_MINUTES; at++) {

@@ -5,6 +5,7 @@
  */
 #include "proxy/books.h"
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "proxy/journal.h"
 #include "unit/unit.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -24,6 +26,36 @@ static struct ic_prices prices;
 static struct ic_journal *journal;
 static struct ic_books *books;
 static unsigned scheduled;
+
+/* The product's clock; the wall clock is so much ahead. */
+static int64_t ahead_ms;
+
+static uint64_t clock_us(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t ic_clock_mono_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+uint64_t ic_clock_mono_ms(void)
+{
+    return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t ic_clock_wall_us(void)
+{
+    return (int64_t)clock_us(CLOCK_REALTIME) + ahead_ms * 1000;
+}
+
+int64_t ic_clock_wall_ms(void)
+{
+    return ic_clock_wall_us() / 1000;
+}
 
 static void schedule(void *ctx)
 {
@@ -69,6 +101,7 @@ static int begin(void **state)
     config = ic_config_new();
     ic_prices_init(&prices);
     scheduled = 0;
+    ahead_ms = 0;
     snprintf(dir, sizeof dir, "/tmp/ic-books-XXXXXX");
     return mkdtemp(dir) == NULL ? -1 : 0;
 }
@@ -278,6 +311,51 @@ static void test_without_memory(void **state)
     ic_books_free(NULL);
 }
 
+static void spend(uint64_t billed_ms)
+{
+    ic_books_tick(books, 1 << 20);
+    ic_books_invoke(books, 0);
+    ic_books_charge(books, 0, IC_COST_SERVE, billed_ms);
+    end_turn();
+}
+
+static void open_again(void)
+{
+    close_books();
+    assert_int_equal(open_books(), 0);
+}
+
+/* The wall clock was ahead for a while, and is set right while the proxy runs, or while it does
+ * not: the hour is that of the clock, here and after a restart, and nothing was held meanwhile. */
+static void test_a_clock_that_was_ahead(void **state)
+{
+    (void)state;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        uint64_t before = stopped == 0 ? 0 : 70;
+        ahead_ms = 0;
+        assert_int_equal(open_books(), 0);
+        spend(10);
+        ahead_ms = INT64_C(365 * 24 * 60 + 7) * 60000;
+        spend(20);
+        ahead_ms = stopped == 0 ? 0 : ahead_ms;
+        if (stopped == 1) {
+            close_books();
+            ahead_ms = 0;
+            assert_int_equal(open_books(), 0);
+        }
+        spend(40);
+        assert_int_equal(ic_books_hour(books).billed_ms, before + 70);
+        open_again();
+        assert_int_equal(ic_books_hour(books).billed_ms, before + 70);
+        for (int i = 0; i < IC_COST_MINUTES; i++) {
+            assert_true(ic_cost_minutes(ic_books_cost(books))[i].minute <=
+                        ic_clock_wall_ms() / 60000);
+        }
+        assert_true(totals()->hours < 0.1);
+        close_books();
+    }
+}
+
 #define books_test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -286,7 +364,7 @@ int main(void)
         books_test(test_kept),           books_test(test_killed),
         books_test(test_full_disk),      books_test(test_other_pool),
         books_test(test_foreign_ledger), books_test(test_budget),
-        books_test(test_without_memory),
+        books_test(test_without_memory), books_test(test_a_clock_that_was_ahead),
     };
     return cmocka_run_group_tests_name("books", tests, NULL, NULL);
 }
