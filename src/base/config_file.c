@@ -7,7 +7,9 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CONFIG_LINE_MAX = 4096 };
@@ -124,6 +126,19 @@ static bool is_default(const struct ic_config *c, const struct ic_config *defaul
     return same;
 }
 
+/* `up` tells each proxy of its own: it is no setting of whoever wrote the file. */
+static bool is_told_by_up(const struct ic_directive *d)
+{
+    return strcmp(d->name, "platform-run") == 0;
+}
+
+/* The last line of a file may lack its end, behind which more is to come. */
+static int end_line(struct ic_buf *out)
+{
+    bool open = out->len > 0 && out->data[out->len - 1] != '\n';
+    return open ? ic_buf_append_str(out, "\n") : 0;
+}
+
 /* The old file's lines, each directive's replaced by its present value. */
 static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct ic_buf *out)
 {
@@ -135,9 +150,9 @@ static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct
         memcpy(copy, line, sizeof copy);
         const struct ic_directive *d =
             split_line(copy, &name, &value) ? ic_directive_find(name) : NULL;
-        int result = d == NULL       ? ic_buf_append_str(out, line)
-                     : seen[d - all] ? 0
-                                     : append_setting(out, c, d);
+        int result = d == NULL || is_told_by_up(d) ? ic_buf_append_str(out, line)
+                     : seen[d - all]               ? 0
+                                                   : append_setting(out, c, d);
         if (result < 0) {
             return result;
         }
@@ -145,7 +160,7 @@ static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct
             seen[d - all] = true;
         }
     }
-    return ferror(in) ? IC_EIO : 0;
+    return ferror(in) ? IC_EIO : end_line(out);
 }
 
 static int append_changed(const struct ic_config *c, const bool *seen, struct ic_buf *out)
@@ -155,7 +170,7 @@ static int append_changed(const struct ic_config *c, const bool *seen, struct ic
     const struct ic_directive *all = ic_directives(&count);
     int result = 0;
     for (size_t i = 0; i < count && result == 0; i++) {
-        if (!seen[i] && !is_default(c, defaults, &all[i])) {
+        if (!seen[i] && !is_told_by_up(&all[i]) && !is_default(c, defaults, &all[i])) {
             result = append_setting(out, c, &all[i]);
         }
     }
@@ -163,24 +178,44 @@ static int append_changed(const struct ic_config *c, const bool *seen, struct ic
     return result;
 }
 
-static int replace_file(const char *path, const struct ic_buf *text)
+static bool write_text(int fd, const struct ic_buf *text)
+{
+    size_t at = 0;
+    while (at < text->len) {
+        ssize_t n = write(fd, text->data + at, text->len - at);
+        if (n < 0) {
+            return false;
+        }
+        at += (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+/* TEXT takes the place of the file at PATH, whose owner and mode OLD says. The owner is kept where
+ * that is allowed. */
+static int replace_file(const char *path, const struct stat *old, const struct ic_buf *text)
 {
     char temporary[4096];
     int len = snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, (int)getpid());
     if (len < 0 || (size_t)len >= sizeof temporary) {
         return IC_ETOOBIG;
     }
-    FILE *out = fopen(temporary, "we");
-    if (out == NULL) {
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
         return ic_error_from_errno(errno);
     }
-    bool ok = fwrite(text->data, 1, text->len, out) == text->len && fflush(out) == 0 &&
-              fsync(fileno(out)) == 0;
-    ok = fclose(out) == 0 && ok;
+    int owned = fchown(fd, old->st_uid, old->st_gid);
+    (void)owned;
+    bool ok = write_text(fd, text) && fchmod(fd, old->st_mode & 07777) == 0;
+    int error = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        error = errno;
+    }
     if (ok && rename(temporary, path) == 0) {
         return 0;
     }
-    int result = ic_error_from_errno(errno);
+    int result = ic_error_from_errno(ok ? errno : error);
     unlink(temporary);
     return result;
 }
@@ -197,14 +232,17 @@ int ic_config_rewrite(const struct ic_config *c)
     size_t count;
     (void)ic_directives(&count);
     bool *seen = ic_calloc(count, sizeof *seen);
+    struct stat old;
     struct ic_buf text;
     ic_buf_init(&text);
-    int result = seen == NULL ? IC_ENOMEM : rewrite_lines(c, in, seen, &text);
+    int result = seen == NULL                  ? IC_ENOMEM
+                 : fstat(fileno(in), &old) < 0 ? ic_error_from_errno(errno)
+                                               : rewrite_lines(c, in, seen, &text);
     if (result == 0) {
         result = append_changed(c, seen, &text);
     }
     if (result == 0) {
-        result = replace_file(c->file, &text);
+        result = replace_file(c->file, &old, &text);
     }
     fclose(in);
     ic_free(seen);

@@ -174,6 +174,7 @@ static int compare_settings(struct up *u, int argc, char **argv)
     int result = ic_settings_apply(wanted, argc, argv, IC_SCOPE_PL | IC_SCOPE_U, u->why);
     if (result == 0) {
         derive(wanted, u->dir);
+        set_text(wanted, "platform-run", running->platform_run); /* ours to say, not a file's */
         u->rebuild = wanted->rebuild;
         wanted->rebuild = running->rebuild;
         result = check_difference(u, running, wanted);

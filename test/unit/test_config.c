@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char why[IC_WHY_MAX];
@@ -166,6 +167,43 @@ static void test_file(void **state)
     unlink(path);
 }
 
+/* What is there stays what it was, to its last line and its mode; what `up` said is not written. */
+static void test_rewritten(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"# the end", "# the end\nport 7001\n"},
+        {"port 7002\n# the end", "port 7001\n# the end\n"},
+        {"port 7002", "port 7001\n"},
+        {"platform-run of-before\n", "platform-run of-before\nport 7001\n"},
+        {"", "port 7001\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char path[] = "/tmp/test_config.XXXXXX", text[200];
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        close(fd);
+        write_file(path, cases[i].before);
+        assert_int_equal(chmod(path, 0640), 0);
+        struct ic_config *c = ic_config_new();
+        assert_int_equal(ic_config_load(c, path, why), 0);
+        assert_int_equal(set(c, "port", "7001"), 0);
+        assert_int_equal(set(c, "platform-run", "this-one"), 0);
+        assert_int_equal(ic_config_rewrite(c), 0);
+        FILE *in = fopen(path, "r");
+        text[fread(text, 1, sizeof text - 1, in)] = '\0';
+        struct stat file;
+        assert_int_equal(fstat(fileno(in), &file), 0);
+        fclose(in);
+        assert_string_equal(text, cases[i].after);
+        assert_int_equal(file.st_mode & 07777, 0640);
+        ic_config_free(c);
+        unlink(path);
+    }
+}
+
 /* As in redis.conf: a line for each class, or one for several, which Redis reads, too. */
 static void test_output_limits_in_a_file(void **state)
 {
@@ -195,8 +233,13 @@ static void test_output_limits_in_a_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(test_values),     leak_test(test_shares), leak_test(test_complaints),
-        leak_test(test_round_trip), leak_test(test_file),   leak_test(test_output_limits_in_a_file),
+        leak_test(test_values),
+        leak_test(test_shares),
+        leak_test(test_complaints),
+        leak_test(test_round_trip),
+        leak_test(test_file),
+        leak_test(test_rewritten),
+        leak_test(test_output_limits_in_a_file),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
