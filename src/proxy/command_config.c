@@ -226,10 +226,13 @@ void ic_command_config_set(struct ic_call *c)
         restore(c, b, done);
         config_set_error(c, 2 + 2 * done, why[0] != '\0' ? why : ic_error_text(result));
     } else {
-        /* What is not read from the config each time is told now: here and at the store's tick. */
-        ic_log_set_level((enum ic_log_level)c->proxy->config->loglevel);
-        ic_store_tick(c->proxy->store, ic_loop_now_ms(c->proxy->loop),
-                      ic_sessions_wall_ms(c->session->sessions));
+        /* What is not read from the config each time is told now, or is seen at the store's tick.
+         */
+        const struct ic_config *config = c->proxy->config;
+        ic_log_set_level((enum ic_log_level)config->loglevel);
+        if (ic_store_set_appendfsync(c->proxy->store)) {
+            ic_call_worked(c, (uint64_t)config->turn_work); /* an fsync is enough for a turn */
+        }
         ic_call_ok(c);
     }
     for (uint32_t i = 0; i < count; i++) {

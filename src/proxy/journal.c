@@ -236,20 +236,19 @@ void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
     }
 }
 
-void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
+bool ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
 {
-    if (j->appendfsync == appendfsync) {
-        return;
-    }
     bool always = j->appendfsync == IC_FSYNC_ALWAYS || appendfsync == IC_FSYNC_ALWAYS;
+    bool syncs = j->appendfsync != appendfsync && j->env != NULL && always;
     j->appendfsync = appendfsync;
-    if (j->env != NULL && always) {
+    if (syncs) {
         mdb_env_set_flags(j->env, MDB_NOSYNC, ic_journal_sync_flag(appendfsync) != 0);
         int rc = ic_journal_make_durable(j);
         if (rc != 0) {
             (void)ic_journal_fail(j, rc);
         }
     }
+    return syncs;
 }
 
 struct ic_journal_stats ic_journal_stats(const struct ic_journal *j)

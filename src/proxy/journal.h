@@ -157,8 +157,8 @@ const char *ic_journal_failure(const struct ic_journal *j);
 int ic_journal_probe(struct ic_journal *j) IC_MUST_USE;
 /* Call at least once a second: starts the fsync of everysec on its thread, notices how it went. */
 void ic_journal_tick(struct ic_journal *j, uint64_t now_ms);
-/* CONFIG SET appendfsync; cheap if nothing changes. */
-void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync);
+/* CONFIG SET appendfsync. True: it waited for the disk; false: nothing changed, or it need not. */
+bool ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync);
 
 /* ---- loading ---------------------------------------------------------------- */
 

@@ -386,6 +386,9 @@ void ic_store_turn_end(struct ic_store *s);
 bool ic_store_writable(const struct ic_store *s);
 const char *ic_store_failure(const struct ic_store *s);
 
+/* CONFIG SET: the directive `appendfsync` holds from now on. True: it waited for the disk. */
+bool ic_store_set_appendfsync(struct ic_store *s);
+
 /*
  * Call every 100 ms or so: removes expired keys and those of objects that were evicted or lost,
  * evicts what is beyond `maxmemory`, takes flushed ones apart, shrinks the table of keys, sweeps,

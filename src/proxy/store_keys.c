@@ -360,9 +360,13 @@ static bool change_eviction(struct ic_store *s)
     return ic_eviction_change_some(s->eviction, IC_STORE_CHANGE_SLICE) == 1;
 }
 
+bool ic_store_set_appendfsync(struct ic_store *s)
+{
+    return ic_journal_set_appendfsync(s->setup.journal, ic_store_config(s)->appendfsync);
+}
+
 bool ic_store_tick(struct ic_store *s, uint64_t now_ms, int64_t wall_ms)
 {
-    ic_journal_set_appendfsync(s->setup.journal, ic_store_config(s)->appendfsync);
     ic_journal_tick(s->setup.journal, now_ms);
     ic_store_probe(s, now_ms);
     bool more = expire_some(s, wall_ms);

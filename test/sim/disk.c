@@ -415,12 +415,14 @@ void ic_journal_tick(struct ic_journal *j, uint64_t now_ms)
     }
 }
 
-void ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
+bool ic_journal_set_appendfsync(struct ic_journal *j, int appendfsync)
 {
-    if (j->appendfsync != appendfsync) {
-        j->appendfsync = appendfsync;
+    bool changes = j->appendfsync != appendfsync;
+    j->appendfsync = appendfsync;
+    if (changes) {
         make_durable(j);
     }
+    return changes;
 }
 
 struct ic_journal_stats ic_journal_stats(const struct ic_journal *j)

@@ -348,6 +348,12 @@ def test_what_tells_of_subcommands_is_as_much_work_as_they_are(cluster, report):
     assert client.info("stats")["ic_turn_work_max"] >= 30 * 5 * 8
 
 
+def test_what_waits_for_the_disk_is_a_turn_of_its_own(cluster):
+    sets = [encode("CONFIG", "SET", "appendfsync", "always"), encode("CONFIG", "SET", "appendfsync", "everysec")] * 10
+    turns, reply = turns_of(cluster, b"".join(sets))
+    assert turns >= 20 and reply == b"+OK\r\n" * 20
+
+
 ENOUGH = b"-ERR the transaction has taken too much work, see turn-work\r\n"
 
 
