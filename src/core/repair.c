@@ -93,8 +93,19 @@ uint32_t ic_repair_level(int64_t idle_ms, uint32_t spare)
 {
     uint64_t idle_s = idle_ms < 0 ? 0 : (uint64_t)idle_ms / 1000;
     uint32_t level = 63 - (uint32_t)__builtin_clzll(idle_s + 1);
-    level += spare == 0 ? 0 : IC_REPAIR_SPARE_LEVELS;
-    return level < IC_REPAIR_LEVELS ? level : IC_REPAIR_LEVELS - 1;
+    level = level < IC_REPAIR_URGENT_LEVELS ? level : IC_REPAIR_URGENT_LEVELS - 1;
+    return level + (spare == 0 ? 0 : IC_REPAIR_URGENT_LEVELS);
+}
+static_assert((int)IC_REPAIR_LEVELS == 2 * (int)IC_REPAIR_URGENT_LEVELS, "each idle time twice");
+
+bool ic_repair_is_urgent(const struct ic_repair_queue *q)
+{
+    for (size_t i = 0; i < IC_REPAIR_URGENT_LEVELS; i++) {
+        if (!ic_list_empty(&q->level[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Makes room for one of LEVEL at the cost of a less urgent one. False: there is none. */

@@ -2,20 +2,21 @@
  * repair.h - which of the objects that lost chunks is rebuilt next, onto which functions, and when.
  * Pure: objects are ids; time and random numbers are arguments.
  *
- *   offer --> level 0  [id id id]     used lately, or nothing to spare
- *             level 1  [id]           ...                             --next--> repair --> done
- *             ...                     each level: idle twice as long          '--> failed: all that
- *             level n  [id id]                                                 is degraded is
- * looked full: the least urgent is left out, and found again later                  for again,
- * later
+ *   offer --> level 0   [id id id]   nothing to spare, used lately
+ *             level 1   [id]         ... idle twice as long
+ *             ...
+ *             level 20  [id id]      bears a further loss, used lately   --next--> repair --> done
+ *             ...                                                           '--> failed: all that
+ * is level 39  [id]                                                     degraded is looked for
+ * again, later full: the least urgent is left out, and found again later
  *
  * Policy. A repair reads d chunks and writes the lost ones, so it invokes that many functions if
  * they sleep; an invocation is paid for until its lease ends. So repairs are not done one by one as
  * losses are found: the first waits GATHER_MS, until the losses of one reclaim have been found, and
  * then they go on, ACTIVE_MAX at a time, until none is left. Each goes within the leases of those
  * before it, and among equally urgent objects the one goes first that has most functions awake.
- * Objects used lately go first; one that bears no further loss goes as if it had been used 16 times
- * as lately.
+ * What bears no further loss goes first, however long nobody has used it; then what was used
+ * lately.
  *
  * A repair takes room that is free; it never evicts. What lost its chunks is seldom worth more than
  * what would have to go for it, and the instance that takes the place of a lost one is empty. What
@@ -32,8 +33,8 @@ enum {
     IC_REPAIR_ACTIVE_MAX = 4,    /* repairs under way: their windows stay a small part of it */
     IC_REPAIR_GATHER_MS = 300,   /* losses are found within a tick and a sweep; a lease is longer */
     IC_REPAIR_LOOK_MAX = 16,     /* ids of one level compared */
-    IC_REPAIR_LEVELS = 40,       /* log2 of idle seconds, and IC_REPAIR_SPARE_LEVELS */
-    IC_REPAIR_SPARE_LEVELS = 4,
+    IC_REPAIR_LEVELS = 40, /* log2 of idle seconds, of what bears a further loss, too, after */
+    IC_REPAIR_URGENT_LEVELS = 20, /* those of what bears none */
     IC_REPAIR_RETRY_MIN_MS = 1000,
     IC_REPAIR_RETRY_MAX_MS = 60000,
 };
@@ -46,6 +47,8 @@ void ic_repair_queue_free(struct ic_repair_queue *q); /* NULL is fine */
 
 /* The level of an object idle for so long of which SPARE more chunks may be lost. */
 uint32_t ic_repair_level(int64_t idle_ms, uint32_t spare);
+/* Something is queued of which no more chunks may be lost. */
+bool ic_repair_is_urgent(const struct ic_repair_queue *q);
 /*
  * Object ID is to be repaired. 1: queued; 0: it was already, and moves if LEVEL is more urgent;
  * IC_ENOSPC: it, or another less urgent, was left out, and a retry is due (ic_repair_retry_at);

@@ -156,31 +156,11 @@ static int ask_span(struct ic_reader *r, struct ic_span *span, bool is_new)
     return 0;
 }
 
-/* What CHUNKS units of the stripe take of the window in which OFFSET lies. */
-static size_t units_memory(const struct ic_layout *l, uint64_t offset, size_t chunks)
-{
-    uint64_t stripe = ic_layout_locate(l, offset).stripe;
-    return chunks * ic_window_size(ic_layout_unit(l, stripe));
-}
-
-static size_t stripe_memory(const struct ic_layout *l, uint64_t offset)
-{
-    return units_memory(l, offset, (size_t)(l->data + l->parity));
-}
-
-/* Memory for a stripe is to be reserved, or, of a little read, for its unit. */
-static size_t least_window(const struct ic_reader *r)
-{
-    return r->little ? units_memory(&r->layout, r->next, 1) : stripe_memory(&r->layout, r->next);
-}
-
 static void on_grant_ready(void *ctx);
 
 static void stand_in_line(struct ic_reader *r)
 {
-    r->admitted = ic_window_admit(r->proxy->window, &r->grant, IC_WINDOW_READ, least_window(r),
-                                  on_grant_ready, r);
-    r->started_ms = ic_loop_now_ms(r->proxy->loop);
+    ic_reader_stand_in_line(r, on_grant_ready);
 }
 
 /* The little read needs other chunks: it begins again with memory for a stripe. */
@@ -326,6 +306,7 @@ static void drop_given_spans(struct ic_reader *r)
             break;
         }
         drop_span(r, span);
+        r->served = true;
     }
 }
 
@@ -386,11 +367,26 @@ static bool part_from_paused(struct ic_reader *r)
     return true;
 }
 
+/* Goes to the end of the line, when all that was read is given. False: it may ask for nothing now.
+ */
+static bool yield_memory(struct ic_reader *r)
+{
+    if (!ic_list_empty(&r->spans)) {
+        return false;
+    }
+    ic_window_leave(&r->grant);
+    stand_in_line(r);
+    return r->admitted;
+}
+
 /* Asks ahead. */
 static void open_spans(struct ic_reader *r)
 {
     for (;;) {
         int result = IC_EBUSY;
+        if (ic_reader_must_yield(r) && !yield_memory(r)) {
+            break;
+        }
         if (may_open(r)) {
             result = open_some_span(r);
         } else if (r->next >= r->end || !is_hungry(r)) {
@@ -658,26 +654,6 @@ static void on_kick(void *ctx)
 
 /* ---- joining ---------------------------------------------------------------- */
 
-/* Where the unit ends in which OFFSET lies. */
-static uint64_t unit_end(const struct ic_layout *l, uint64_t offset)
-{
-    struct ic_layout_place at = ic_layout_locate(l, offset);
-    uint64_t end = offset + ic_layout_unit(l, at.stripe) - at.within;
-    return end < l->size ? end : l->size;
-}
-
-static bool has_room(const struct ic_proxy *p, const struct ic_layout *l, uint64_t offset)
-{
-    return ic_window_has_room(p->window, IC_WINDOW_READ, stripe_memory(l, offset));
-}
-
-/* Only a part of one unit is wanted, and there is no room for a stripe. */
-static bool is_little(const struct ic_reader *r)
-{
-    return r->chunks == 0 && r->end <= unit_end(&r->layout, r->next) &&
-           !has_room(r->proxy, &r->layout, r->next);
-}
-
 static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
                                     const struct ic_tap *tap)
 {
@@ -697,7 +673,7 @@ static struct ic_reader *new_reader(struct ic_proxy *p, struct ic_object *o,
     r->stripes = stripes < 1                       ? 1
                  : stripes > IC_READER_STRIPES_MAX ? IC_READER_STRIPES_MAX
                                                    : stripes;
-    r->little = is_little(r);
+    r->little = ic_reader_is_little(r);
     if (r->rs == NULL) {
         ic_free(r);
         return NULL;
@@ -755,11 +731,8 @@ uint64_t ic_reader_at_once(const struct ic_proxy *p, const struct ic_object *obj
                            uint64_t offset, uint64_t len)
 {
     struct ic_tap tap = {.at = offset, .end = offset + len};
-    struct ic_layout l;
-    ic_layout_init(&l, object->size, object->data, object->parity, object->unit);
-    uint64_t end = unit_end(&l, offset);
-    bool all = end >= tap.end || has_room(p, &l, offset) || find_reader(p, object, &tap) != NULL;
-    return all ? len : end - offset;
+    uint64_t at_once = ic_reader_fits(p, object, offset, len);
+    return at_once < len && find_reader(p, object, &tap) != NULL ? len : at_once;
 }
 
 int ic_reader_join(struct ic_proxy *p, struct ic_object *object, struct ic_tap *tap)

@@ -14,7 +14,8 @@
  * replaced at once; one that is late (`read-deadline`) too, but may still come first. If fewer than
  * d are in reach because other instances answer than those that have them, as many as are needed
  * are recalled (recall.h), as often as that brings the read on. When memory is short what was asked
- * ahead is dropped and asked again later.
+ * ahead is dropped and asked again later; when others have waited for it for long, the read goes to
+ * the end of their line between two spans, holding nothing.
  *
  * A read may also be of whole chunks, lost ones, which are then rebuilt: for repair_job.h.
  */

@@ -1,6 +1,6 @@
 /*
- * reader_internal.h - what reader.c (spans, taps, deadlines), reader_plan.c (which chunks) and
- * reader_recall.c (instances that are away) share.
+ * reader_internal.h - what reader.c (spans, taps, deadlines), reader_memory.c (the window),
+ * reader_plan.c (which chunks) and reader_recall.c (instances that are away) share.
  */
 #ifndef IC_PROXY_READER_INTERNAL_H
 #define IC_PROXY_READER_INTERNAL_H
@@ -34,9 +34,23 @@ struct ic_reader {
     bool decoded;     /* something that could not be had was rebuilt */
     bool little;      /* a part of one unit: memory for that one is reserved */
     bool careful;     /* the next span has one stripe: its memory is reserved */
+    bool served;      /* spans have been given with the memory that it has now */
     bool admitted, pumping, closed;
     struct ic_reader_recalls *recalls; /* NULL: none yet */
 };
+
+/* ---- reader_memory.c -------------------------------------------------------- */
+
+/* Reserves what R needs at least; if that is not to be had at once READY tells, and R is not
+ * `admitted` until then. */
+void ic_reader_stand_in_line(struct ic_reader *r, void (*ready)(void *reader));
+/* Others have waited for the memory that R has had its use of. */
+bool ic_reader_must_yield(const struct ic_reader *r);
+/* Only a part of one unit is wanted, and there is no room for a stripe. */
+bool ic_reader_is_little(const struct ic_reader *r);
+/* How many of LEN bytes of OBJECT from OFFSET on there is room for: all, or those in its unit. */
+uint64_t ic_reader_fits(const struct ic_proxy *p, const struct ic_object *object, uint64_t offset,
+                        uint64_t len);
 
 /* ---- reader_plan.c ---------------------------------------------------------- */
 

@@ -48,12 +48,12 @@ static bool is_active(const struct ic_repair *r, uint64_t id)
 
 /* ---- the timer -------------------------------------------------------------- */
 
-/* Requests wait for window memory, and go first; but not for ever, or under load that goes on what
- * lacks chunks would lack more and more of them. */
+/* Requests wait for window memory, and go first: but not before what bears no further loss, nor for
+ * ever, or under load that goes on what lacks chunks would lack more and more of them. */
 static bool yields(struct ic_repair *r)
 {
     uint64_t now = now_ms(r);
-    bool crowded = ic_window_stats(r->proxy->window).waiting > 0;
+    bool crowded = ic_window_stats(r->proxy->window).waiting > 0 && !ic_repair_is_urgent(r->queue);
     r->yields_ms = !crowded ? 0 : r->yields_ms == 0 ? now : r->yields_ms;
     return crowded && now - r->yields_ms < IC_REPAIR_YIELD_MAX_MS;
 }

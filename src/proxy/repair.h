@@ -8,7 +8,8 @@
  *
  * `repair eager`: whatever lacks chunks; `lazy`: what a read met; `off`: nothing. What is asked for
  * by name (IC.REPAIR) is repaired in any case. A repair yields: while requests wait for window
- * memory no more begin than one each IC_REPAIR_YIELD_MAX_MS.
+ * memory no more begin than one each IC_REPAIR_YIELD_MAX_MS; but what bears no further loss waits
+ * for nobody.
  */
 #ifndef IC_PROXY_REPAIR_H
 #define IC_PROXY_REPAIR_H

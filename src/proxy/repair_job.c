@@ -196,14 +196,22 @@ static void read_on(struct ic_repair_job *job)
     }
 }
 
-/* The next stripes, when the rate allows and no request wants for memory; none is held meanwhile.
- */
+/* Requests want for memory, and go first for a while, unless the next loss would be the object's
+ * end. */
+static bool yields(const struct ic_repair_job *job, uint64_t now_ms)
+{
+    const struct ic_object *o = job->object;
+    return ic_window_stats(job->proxy->window).waiting > 0 &&
+           ic_store_held_count(job->proxy->store, o) > o->data &&
+           now_ms - job->progress_ms < IC_REPAIR_YIELD_MAX_MS;
+}
+
+/* The next stripes, when the rate allows and no request goes first; none is held meanwhile. */
 static void read_when_allowed(struct ic_repair_job *job)
 {
     uint64_t now_ms = ic_loop_now_ms(job->proxy->loop);
     uint64_t wait_ms = ic_token_bucket_wait(job->bucket, rate(job), now_ms);
-    bool crowded = ic_window_stats(job->proxy->window).waiting > 0 &&
-                   now_ms - job->progress_ms < IC_REPAIR_YIELD_MAX_MS;
+    bool crowded = yields(job, now_ms);
     if (wait_ms == 0 && !crowded) {
         read_on(job);
         return;

@@ -464,7 +464,7 @@ static uint32_t unit_of(const struct ic_store *s, const struct ic_code_row *row)
     size_t unit = (size_t)c->unit_size, units = (size_t)row->data + row->parity;
     size_t most = ic_window_stripe_max((size_t)c->window_memory);
     if (unit * units > most || ic_window_size(unit * units) > most) {
-        unit = most / 3 * 2 / units; /* whatever that is rounded up to */
+        unit = most / units;
     }
     return (uint32_t)(unit / IC_LAYOUT_ALIGN * IC_LAYOUT_ALIGN);
 }

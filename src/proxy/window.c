@@ -222,8 +222,12 @@ static size_t beside_small(size_t limit)
 
 size_t ic_window_stripe_max(size_t limit)
 {
-    size_t most = beside_small(limit);
-    return most < IC_WINDOW_BUFFER_MAX ? most : IC_WINDOW_BUFFER_MAX;
+    size_t most = beside_small(limit) / 2;
+    if (most >= IC_WINDOW_BUFFER_MAX) {
+        return IC_WINDOW_BUFFER_MAX;
+    }
+    uint32_t class = class_of(most);
+    return class > 0 && class_bytes(class) > most ? class_bytes(class - 1) : class_bytes(class);
 }
 
 /* What USE may have on top of what it has: what is free, less what is kept for the others. */

@@ -109,8 +109,8 @@ bool ic_window_is_crowded(const struct ic_window *w, enum ic_window_use use);
 size_t ic_window_size(size_t size);
 /* What of a window of LIMIT bytes is kept for USE. */
 size_t ic_window_kept(size_t limit, enum ic_window_use use);
-/* The most that a stripe's buffer should count in a window of LIMIT bytes: it has it although what
- * is small has its parts. */
+/* The most that a stripe's buffers should count in a window of LIMIT bytes, a size that is not
+ * rounded up: one is read and another written at a time, although what is small has its parts. */
 size_t ic_window_stripe_max(size_t limit);
 
 struct ic_window_stats {

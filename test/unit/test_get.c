@@ -572,6 +572,44 @@ static void test_admission_has_a_deadline(void **state)
     end(o);
 }
 
+static void note_ready(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+/* A read that goes on for long gives what it has to who has waited for it, and comes again. */
+static void test_who_waits_has_memory_before_a_long_read(void **state)
+{
+    (void)state;
+    static struct client reader;
+    bool ready = false;
+    struct ic_grant writer = {.held = 0};
+    fake_begin(4, 2, 65536, 7 * 65536);
+    struct ic_object *o = fake_stored(1, 8 << 20);
+    start(&reader, o, 1, 0, 8 << 20);
+    reader.pause_every = 100000;
+    fake_run();
+    assert_false(ic_window_admit(fake.proxy.window, &writer, IC_WINDOW_WRITE, 6 * 65536, note_ready,
+                                 &ready));
+    for (int i = 0; i < 40 && !ready; i++) { /* 10 ms for 100,000 bytes */
+        assert_true(reader.at < 6 << 20);
+        fake_pass(10);
+        release_kept(&reader);
+        ic_get_resume(reader.get);
+        fake_run();
+    }
+    assert_true(ready);
+    uint64_t at = reader.at;
+    fake_pass(100);
+    assert_int_equal(reader.at, at);
+    ic_window_leave(&writer);
+    take_the_rest(&reader);
+    assert_int_equal(reader.result, 0);
+    assert_int_equal(reader.at, 8 << 20);
+    stop(&reader);
+    end(o);
+}
+
 static void test_leaving_at_any_time(void **state)
 {
     (void)state;
@@ -738,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_a_part_of_a_unit_begins_again_at_once),
         cmocka_unit_test(test_admission_has_a_deadline),
         cmocka_unit_test(test_leaving_at_any_time),
+        cmocka_unit_test(test_who_waits_has_memory_before_a_long_read),
         cmocka_unit_test(test_no_memory_anywhere),
         cmocka_unit_test(test_random_lives),
     };

@@ -5,6 +5,7 @@
 #include "proxy/repair_job.h"
 
 #include "base/config.h"
+#include "core/repair.h"
 #include "proxy/reader.h"
 #include "proxy/repair.h"
 
@@ -120,7 +121,7 @@ uint32_t ic_store_lost_count(const struct ic_store *s, const struct ic_object *o
 uint32_t ic_store_repair_level(const struct ic_store *s, const struct ic_object *o, int64_t wall_ms)
 {
     (void)wall_ms;
-    return ic_store_lost_count(s, o);
+    return ic_repair_level(0, ic_store_held_count(s, o) - o->data);
 }
 
 static void turn_end(void)
@@ -456,8 +457,8 @@ static void test_yields(void **state)
     for (int i = 0; i < 10; i++) {
         fake_step();
     }
-    assert_int_equal(ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ,
-                                     ic_window_stripe_max(1 << 20), on_grant, &granted),
+    assert_int_equal(ic_window_admit(fake.proxy.window, &grant, IC_WINDOW_READ, (1 << 20) / 16 * 14,
+                                     on_grant, &granted),
                      0);
     fake_pass(1);
     assert_int_equal(granted, 1);
@@ -491,6 +492,30 @@ static void test_begins_though_others_wait(void **state)
         fake_pass(IC_REPAIR_YIELD_MAX_MS);
         run();
     }
+    assert_int_equal(ic_repair_stats(repair).done, 1);
+    ic_repair_free(repair);
+    ic_window_leave(&all);
+    ic_window_leave(&waiting);
+    finish();
+}
+
+/* What bears no further loss does not go behind requests, however long they go on. */
+static void test_urgent_waits_for_nobody(void **state)
+{
+    (void)state;
+    struct ic_grant all = {.held = 0}, waiting = {.held = 0};
+    make(4, 2, 20000, 1 << 20);
+    struct ic_window *w = fake.proxy.window;
+    struct ic_repair *repair = ic_repair_new(&fake.proxy);
+    assert_true(ic_window_admit(w, &all, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    assert_false(ic_window_admit(w, &waiting, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    for (uint16_t i = 0; i < 2; i++) {
+        fake_kill(object->place[i].function);
+        ic_store_lost(fake.proxy.store, object, i, object->place[i].instance);
+    }
+    ic_repair_degraded(repair, object, IC_DEGRADED_ASKED);
+    fake_pass(IC_REPAIR_GATHER_MS);
+    run();
     assert_int_equal(ic_repair_stats(repair).done, 1);
     ic_repair_free(repair);
     ic_window_leave(&all);
@@ -533,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_waiting_holds_nothing),
         cmocka_unit_test(test_yields),
         cmocka_unit_test(test_begins_though_others_wait),
+        cmocka_unit_test(test_urgent_waits_for_nobody),
     };
     return cmocka_run_group_tests_name("repair_job", tests, NULL, NULL);
 }
