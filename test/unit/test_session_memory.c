@@ -339,7 +339,8 @@ static void test_an_upload_that_gave_way_is_not_evicted(void **state)
     (void)state;
     enum { SIZE = 1000000, CAME = 400000, KEY = 60000 };
     static char value[CAME], key[KEY];
-    set("unit-size", "256kb"); /* a stripe has twice that */
+    set("unit-size", "256kb");   /* a stripe has twice that, */
+    set("window-memory", "2mb"); /* which is not made smaller for this window */
     set("max-key-size", "64kb");
     set("maxmemory-clients", "1mb");
     int upload = dial();
