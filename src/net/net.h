@@ -117,6 +117,8 @@ size_t ic_stream_queued(const struct ic_stream *s);
 /* Of what was written the bytes that have not come to the peer's system, as far as ours knows:
  * these and those that the kernel has taken, which may be megabytes. Asks the kernel. */
 size_t ic_stream_unacknowledged(const struct ic_stream *s);
+/* Bytes that have come and were not read yet, 0 of NULL. Asks the kernel. */
+size_t ic_stream_unread(const struct ic_stream *s);
 extern const size_t ic_stream_bytes; /* the memory of a stream that queues nothing */
 /* Memory that what is queued keeps, but for buffers of a pool, which are counted there. */
 size_t ic_stream_memory(const struct ic_stream *s);

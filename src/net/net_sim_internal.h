@@ -106,6 +106,8 @@ int64_t ic_sim_read(struct ic_sim_link *link, int side, const struct iovec *iov,
 int64_t ic_sim_write(struct ic_sim_link *link, int side, const struct iovec *iov, size_t count);
 /* Of the bytes taken those that have not arrived. */
 size_t ic_sim_unacknowledged(const struct ic_sim_link *link, int side);
+/* Of those that have arrived the bytes that have not been read. */
+size_t ic_sim_unread(const struct ic_sim_link *link, int side);
 bool ic_sim_writable(const struct ic_sim_link *link, int side);
 void ic_sim_end_writing(struct ic_sim_link *link, int side);
 void ic_sim_close(struct ic_sim_link *link, int side);

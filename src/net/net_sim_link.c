@@ -222,6 +222,11 @@ size_t ic_sim_unacknowledged(const struct ic_sim_link *link, int side)
     return pipe->len - pipe->arrived + pipe->vanished;
 }
 
+size_t ic_sim_unread(const struct ic_sim_link *link, int side)
+{
+    return link->side[side].in.arrived;
+}
+
 bool ic_sim_writable(const struct ic_sim_link *link, int side)
 {
     return link->side[side].error < 0 || room(link, &link->side[!side].in) > 0;

@@ -65,6 +65,12 @@ size_t ic_transport_unacknowledged(const struct ic_stream *stream)
     return s->link == NULL ? 0 : ic_sim_unacknowledged(s->link, s->side);
 }
 
+size_t ic_transport_unread(const struct ic_stream *stream)
+{
+    const struct ic_sim_stream *s = sim_stream_of(stream);
+    return s->link == NULL ? 0 : ic_sim_unread(s->link, s->side);
+}
+
 void ic_transport_watch(struct ic_stream *stream)
 {
     ic_sim_signal(sim_stream_of(stream));

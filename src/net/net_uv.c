@@ -297,6 +297,12 @@ size_t ic_transport_unacknowledged(const struct ic_stream *stream)
     return ioctl(socket_of(stream)->fd, SIOCOUTQ, &bytes) == 0 ? (size_t)bytes : 0;
 }
 
+size_t ic_transport_unread(const struct ic_stream *stream)
+{
+    int bytes = 0; /* tcp(7) */
+    return ioctl(socket_of(stream)->fd, SIOCINQ, &bytes) == 0 ? (size_t)bytes : 0;
+}
+
 /* 0: it is connected, or the error. */
 static int connect_result(const struct socket *s)
 {

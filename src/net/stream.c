@@ -125,6 +125,11 @@ size_t ic_stream_unacknowledged(const struct ic_stream *s)
     return s == NULL ? 0 : s->queue.bytes + ic_transport_unacknowledged(s);
 }
 
+size_t ic_stream_unread(const struct ic_stream *s)
+{
+    return s == NULL ? 0 : ic_transport_unread(s);
+}
+
 size_t ic_stream_memory(const struct ic_stream *s)
 {
     return s == NULL ? 0 : s->queue.memory;

@@ -65,6 +65,8 @@ int64_t ic_transport_send(struct ic_stream *s, const struct iovec *iov, size_t c
 int64_t ic_transport_receive(struct ic_stream *s, const struct iovec *iov, size_t count);
 /* Of the bytes taken those that have not come to the peer's system. */
 size_t ic_transport_unacknowledged(const struct ic_stream *s);
+/* Bytes that are there to be received. */
+size_t ic_transport_unread(const struct ic_stream *s);
 /* What it wants may have changed. */
 void ic_transport_watch(struct ic_stream *s);
 /* It wants nothing any more: closed or freed. */

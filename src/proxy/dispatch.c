@@ -166,7 +166,7 @@ bool ic_call_goes_on(struct ic_call *c, uint64_t units)
         return ic_call_goes_on_alone(c, units);
     }
     count_work(s, units);
-    c->unfinished = !ic_turns_may_work(&s->sessions->turns, &s->worker);
+    c->unfinished = !ic_turns_may_go_on(&s->sessions->turns, &s->worker);
     return !c->unfinished;
 }
 
@@ -405,7 +405,7 @@ static void execute(struct ic_session *s, struct ic_call *c)
         begin_work(s);
     }
     if (!done) {
-        ic_turns_line_up(&s->sessions->turns, &s->worker);
+        ic_turns_line_up_under_way(&s->sessions->turns, &s->worker);
         return;
     }
     if (s->state == IC_SESSION_WORKING) {
@@ -416,8 +416,10 @@ static void execute(struct ic_session *s, struct ic_call *c)
 
 static void go_on_working(struct ic_session *s)
 {
-    if (ic_turns_may_work(&s->sessions->turns, &s->worker)) {
+    if (ic_turns_may_go_on(&s->sessions->turns, &s->worker)) {
         execute(s, &s->call);
+    } else if (s->call.begun) {
+        ic_turns_line_up_under_way(&s->sessions->turns, &s->worker);
     } else {
         ic_turns_line_up(&s->sessions->turns, &s->worker);
     }

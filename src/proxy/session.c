@@ -476,12 +476,13 @@ void ic_session_close_after_reply(struct ic_session *s)
 static void go_on(void *ctx)
 {
     struct ic_session *s = ctx;
-    if (s->reads_on) {
+    if (s->reads_on) { /* what has come is paid for now; its own share is for `rest` */
+        size_t most = READS * IC_SESSION_READ_SIZE, unread = ic_stream_unread(s->stream);
         s->reads_on = false;
-        s->reads = READS;
+        unread = unread < most ? unread : most;
+        s->reads = (uint8_t)(unread / IC_SESSION_READ_SIZE + 1);
         s->reads_turn = ic_loop_turn_number(s->proxy->loop);
-        ic_turns_worked(&s->sessions->turns, &s->sessions->chores, /* its own share is for `rest` */
-                        READS * IC_SESSION_READ_SIZE / IC_TURNS_PARSED);
+        ic_turns_worked(&s->sessions->turns, &s->sessions->chores, unread / IC_TURNS_PARSED);
     }
     if (s->gone) {
         ic_session_leave(s);

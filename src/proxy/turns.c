@@ -38,25 +38,28 @@ static void serve(struct ic_turns *t, struct ic_list *line, uint64_t most)
     struct ic_list now, *node;
     ic_list_init(&now);
     ic_list_move_all(line, &now);
-    if (line == &t->line) { /* the others wait for it */
+    if (line != &t->front) { /* the others wait for it */
         bring_forward(t->alone, &now);
     }
+    t->served_most = most;
     while (t->used < most && (node = ic_list_pop_front(&now)) != NULL) {
         struct ic_worker *w = IC_CONTAINER(node, struct ic_worker, node);
         w->go(w->ctx);
     }
+    t->served_most = 0;
     put_back(t, line, &now);
 }
 
-/* Whatever this turn was used for, half of one is for those that come first, and a share of one is
- * the line's. */
+/* Whatever this turn was used for, half of one is for those that come first, a quarter for what is
+ * under way, and half of one is the line's. */
 static void serve_lines(void *ctx)
 {
     struct ic_turns *t = ctx;
     uint64_t budget = (uint64_t)*t->budget;
     look_at_turn(t);
     serve(t, &t->front, t->used + budget / IC_TURNS_FRONT + 1);
-    uint64_t least = t->used + budget / IC_TURNS_SHARES + 1;
+    serve(t, &t->under_way, t->used + budget / IC_TURNS_UNDER_WAY + 1);
+    uint64_t least = t->used + budget / IC_TURNS_LINE + 1;
     serve(t, &t->line, least > budget ? least : budget);
 }
 
@@ -64,6 +67,7 @@ void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budg
 {
     *t = (struct ic_turns){.loop = loop, .budget = budget};
     ic_list_init(&t->front);
+    ic_list_init(&t->under_way);
     ic_list_init(&t->line);
     ic_list_init(&t->waiting);
     ic_timer_init(&t->next, loop, serve_lines, t);
@@ -71,8 +75,8 @@ void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budg
 
 void ic_turns_deinit(struct ic_turns *t)
 {
-    assert(ic_list_empty(&t->front) && ic_list_empty(&t->line) && ic_list_empty(&t->waiting) &&
-           t->alone == NULL);
+    assert(ic_list_empty(&t->front) && ic_list_empty(&t->under_way) && ic_list_empty(&t->line) &&
+           ic_list_empty(&t->waiting) && t->alone == NULL);
     ic_timer_stop(&t->next);
 }
 
@@ -105,6 +109,19 @@ static uint64_t shares_of(struct ic_turns *t, uint64_t shares)
     return times == 0 ? shares : times * IC_TURNS_LEAST;
 }
 
+/* Its turn has come, whatever others have used this one for: what takes long would else never go
+ * on beside many who ask little each. */
+static bool is_being_served(const struct ic_turns *t)
+{
+    return t->used < t->served_most;
+}
+
+/* The same of what takes many turns. */
+static uint64_t long_shares_of(struct ic_turns *t, uint64_t shares)
+{
+    return is_being_served(t) ? shares : shares_of(t, shares);
+}
+
 /* When it has used MORE of this turn, too. */
 static bool has_left(struct ic_turns *t, const struct ic_worker *w, uint64_t more, uint64_t shares)
 {
@@ -124,14 +141,19 @@ bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w)
     return has_left(t, w, 0, shares_of(t, IC_TURNS_SHARES));
 }
 
+bool ic_turns_may_go_on(struct ic_turns *t, struct ic_worker *w)
+{
+    return has_left(t, w, 0, long_shares_of(t, IC_TURNS_SHARES));
+}
+
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w)
 {
-    return has_left(t, w, 0, shares_of(t, IC_TURNS_ALONE));
+    return has_left(t, w, 0, long_shares_of(t, IC_TURNS_ALONE));
 }
 
 bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units)
 {
-    return !ic_turns_used_up(t) || has_left(t, w, units, shares_of(t, 1));
+    return !ic_turns_used_up(t) || is_being_served(t) || has_left(t, w, units, shares_of(t, 1));
 }
 
 void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w)
@@ -195,6 +217,13 @@ void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w)
 {
     if (enter(t, w)) {
         ic_list_push_back(&t->line, &w->node);
+    }
+}
+
+void ic_turns_line_up_under_way(struct ic_turns *t, struct ic_worker *w)
+{
+    if (enter(t, w)) {
+        ic_list_push_back(&t->under_way, &w->node);
     }
 }
 

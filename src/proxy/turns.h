@@ -28,7 +28,9 @@ enum {
                               turns' work, and so on: whoever asks little waits not, and 5,000 who
                               ask much have three turns' work done in one */
     IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone, */
-    IC_TURNS_FRONT = 2,    /* and a half is for those in front of the line */
+    IC_TURNS_FRONT = 2,    /* a half is for those in front of the line, */
+    IC_TURNS_UNDER_WAY = 4, /* a quarter for commands that have begun, */
+    IC_TURNS_LINE = 2,     /* and a half is the line's, whatever else a turn is used for */
     IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */
     IC_TURNS_EXEC_LEAST = 25000, /* units of it */
     IC_TURNS_TEXT = 512,         /* bytes of a reply that are a unit to write */
@@ -51,7 +53,9 @@ struct ic_turns {
     const int64_t *budget; /* units of a turn: `turn-work` */
     uint64_t turn;         /* of the loop, when anybody worked last */
     uint64_t used;         /* units of that one */
+    uint64_t served_most;  /* while the line is served: so many of them may be used; 0: it is not */
     struct ic_list front;  /* of struct ic_worker, served before the line */
+    struct ic_list under_way; /* the same, before the line, too: of commands of many steps */
     struct ic_list line;   /* of struct ic_worker, first come first served */
     struct ic_timer next;
     struct ic_worker *alone; /* or NULL */
@@ -69,10 +73,12 @@ void ic_worker_leave(struct ic_worker *w); /* the line, if it is there */
 
 /* Units of a transaction's work: IC_TURNS_EXEC. */
 uint64_t ic_turns_exec_units(const struct ic_turns *t);
-/* W has not used up its share of this turn; who goes alone, or is about to, has a larger one. */
+/* W has not used up its share of this turn; what takes many turns has a whole one whenever it is
+ * served, and who goes alone, or is about to, a larger one. */
 bool ic_turns_may_work(struct ic_turns *t, struct ic_worker *w);
+bool ic_turns_may_go_on(struct ic_turns *t, struct ic_worker *w);
 bool ic_turns_may_work_alone(struct ic_turns *t, struct ic_worker *w);
-/* W may begin what takes UNITS: little, or this turn is not used up yet. */
+/* W may begin what takes UNITS: little, or this turn is not used up yet, or it has been in line. */
 bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 /* No more is to be begun in this turn that can wait. */
@@ -81,6 +87,8 @@ bool ic_turns_used_up(struct ic_turns *t);
 uint64_t ic_turns_used_times(struct ic_turns *t);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
 void ic_turns_line_up(struct ic_turns *t, struct ic_worker *w);
+/* The same, for a command that has begun: it goes on in each turn, however long the line is. */
+void ic_turns_line_up_under_way(struct ic_turns *t, struct ic_worker *w);
 /* The same, in front of the line: for what others wait for. */
 void ic_turns_line_up_in_front(struct ic_turns *t, struct ic_worker *w);
 /* The same, before all others: for what they leave behind, or it would be ever more. */
