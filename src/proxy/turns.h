@@ -23,14 +23,14 @@
 #include "net/net.h"
 
 enum {
-    IC_TURNS_SHARES = 5,   /* a worker gets a fifth of a turn, while there is something left; */
-    IC_TURNS_LEAST = 1000, /* and a thousandth in any case, a half of it in a turn that has had two
-                              turns' work, and so on: whoever asks little waits not, and 5,000 who
-                              ask much have three turns' work done in one */
-    IC_TURNS_ALONE = 2,    /* half of a turn is the share of who goes alone, */
-    IC_TURNS_FRONT = 2,    /* a half is for those in front of the line, */
+    IC_TURNS_SHARES = 5,    /* a worker gets a fifth of a turn, while there is something left; */
+    IC_TURNS_LEAST = 1000,  /* and a thousandth in any case, a half of it in a turn that has had two
+                               turns' work, and so on: whoever asks little waits not, and 5,000 who
+                               ask much have three turns' work done in one */
+    IC_TURNS_ALONE = 2,     /* half of a turn is the share of who goes alone, */
+    IC_TURNS_FRONT = 2,     /* a half is for those in front of the line, */
     IC_TURNS_UNDER_WAY = 4, /* a quarter for commands that have begun, */
-    IC_TURNS_LINE = 2,     /* and a half is the line's, whatever else a turn is used for */
+    IC_TURNS_LINE = 2,      /* and a half is the line's, whatever else a turn is used for */
     IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */
     IC_TURNS_EXEC_LEAST = 25000, /* units of it */
     IC_TURNS_TEXT = 512,         /* bytes of a reply that are a unit to write */
@@ -56,7 +56,7 @@ struct ic_turns {
     uint64_t served_most;  /* while the line is served: so many of them may be used; 0: it is not */
     struct ic_list front;  /* of struct ic_worker, served before the line */
     struct ic_list under_way; /* the same, before the line, too: of commands of many steps */
-    struct ic_list line;   /* of struct ic_worker, first come first served */
+    struct ic_list line;      /* of struct ic_worker, first come first served */
     struct ic_timer next;
     struct ic_worker *alone; /* or NULL */
     struct ic_list waiting;  /* of struct ic_worker, until it is over */

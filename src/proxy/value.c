@@ -317,10 +317,11 @@ size_t ic_value_withdrawn(const struct ic_value *v)
     return v->head.cap > IC_VALUE_HEAD_BYTES ? v->head.cap - IC_VALUE_HEAD_BYTES : 0;
 }
 
-/* The next bytes wait for us. */
+/* The next bytes wait for us: they are here, or nobody reads them. */
 static bool is_ours(const struct ic_value *v)
 {
-    return v->session->waiting == v || v->session->starved;
+    const struct ic_session *s = v->session;
+    return s->waiting == v || s->starved || s->rest.len > 0;
 }
 
 /* How long the rest will take, at the pace of late; once all has come, how long ago that was. */
@@ -340,7 +341,7 @@ bool ic_value_fast_enough(struct ic_value *v, uint64_t rate)
         v->mark_ms = now_ms(v);
         v->mark_left = v->left;
     }
-    return ic_put_fast_enough(v->put, v->head.len - v->moved, rate);
+    return ic_put_fast_enough(v->put, v->head.len - v->moved, is_ours(v) ? 0 : rate);
 }
 
 struct ic_pool_use ic_value_kept(const struct ic_value *v)

@@ -230,6 +230,61 @@ static void test_who_comes_late_has_a_smaller_share(void **state)
     end(&b);
 }
 
+/* Uses each turn up before the lines are served, as many sockets do, while others are busy. */
+static void go_crowd(void *ctx)
+{
+    struct job *j = ctx;
+    if (j->bench->busy > 0) {
+        ic_turns_worked(&j->bench->turns, &j->worker, 3 * BUDGET);
+        ic_turns_line_up_first(&j->bench->turns, &j->worker);
+    }
+}
+
+/* A command of many steps, which is a report's work at once before it. */
+static void go_command(void *ctx)
+{
+    struct job *j = ctx;
+    struct ic_turns *t = &j->bench->turns;
+    const bool begun = j->left < 5000;
+    if (!begun && !ic_turns_may_begin(t, &j->worker, 300)) {
+        ic_turns_line_up(t, &j->worker);
+        return;
+    }
+    while (j->left > 0) {
+        ic_turns_worked(t, &j->worker, begun ? 1 : 300);
+        j->left -= begun ? 1 : 300;
+        if (!ic_turns_may_go_on(t, &j->worker)) {
+            ic_turns_line_up_under_way(t, &j->worker);
+            return;
+        }
+    }
+    j->done_in = t->turn;
+    if (--j->bench->busy == 0) {
+        ic_loop_stop(j->bench->loop);
+    }
+}
+
+/* However many use all of each turn, a little each: what is much begins when its place in the line
+ * has come, and goes on in each turn from then on. */
+static void test_a_crowd_keeps_nobody_from_long_commands(void **state)
+{
+    (void)state;
+    struct bench b;
+    const unsigned crowd = WORKERS - 1, command = WORKERS - 2;
+    begin(&b, WORKERS - 1);
+    b.job[crowd].worker.go = go_crowd;
+    b.job[command].worker.go = go_command;
+    ic_turns_line_up_first(&b.turns, &b.job[crowd].worker);
+    for (unsigned i = 0; i < crowd; i++) {
+        b.job[i].left = 5000;
+        ic_turns_line_up(&b.turns, &b.job[i].worker);
+    }
+    uint64_t begun = ic_loop_turn_number(b.loop);
+    ic_loop_run(b.loop);
+    assert_in_range(b.job[command].done_in, begun, begun + 5000 / SHARE + 3);
+    end(&b);
+}
+
 static void test_one_that_leaves_is_not_called(void **state)
 {
     (void)state;
@@ -257,6 +312,7 @@ int main(void)
         leak_test(test_who_is_alone_has_a_part_of_each_turn),
         leak_test(test_who_wants_little_is_served_at_once),
         leak_test(test_who_comes_late_has_a_smaller_share),
+        leak_test(test_a_crowd_keeps_nobody_from_long_commands),
         leak_test(test_one_that_leaves_is_not_called),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
