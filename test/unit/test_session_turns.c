@@ -264,13 +264,15 @@ static void test_a_pipeline_is_answered_when_its_turn_has_come(void **state)
     settle(0);
 }
 
-/* A long line, whose last bytes come in a turn that is used up, is taken apart in another. */
+/* A long line, whose last bytes come in a turn that is used up, is taken apart when its place in
+ * the line has come, however long others go on. */
 static void test_a_long_line_waits_for_time(void **state)
 {
     (void)state;
     enum { SIZE = 60000, TURNS = 20 };
     static char request[SIZE];
     struct others o;
+    struct ic_worker busy;
     int fd = dial();
     settle(1);
     memset(request, 'x', SIZE);
@@ -281,16 +283,20 @@ static void test_a_long_line_waits_for_time(void **state)
     }
     begin_others(&o);
     turn();
+    ic_worker_init(&busy, use_up_line, &busy);
+    ic_turns_line_up(&proxy.sessions->turns, &busy);
     send_all(fd, "\r\n", 2);
-    for (int i = 0; i < TURNS; i++) {
-        turn();
+    while (first_session()->bytes_in < SIZE + 7) {
         assert_false(is_answered(fd));
+        turn();
     }
-    end_others(&o);
+    assert_false(is_answered(fd));
     for (int turns = 0; !is_answered(fd); turns++) {
         assert_true(turns < TURNS);
         turn();
     }
+    ic_worker_leave(&busy);
+    end_others(&o);
     close(fd);
     settle(0);
 }

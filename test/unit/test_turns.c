@@ -282,6 +282,7 @@ static void test_a_crowd_keeps_nobody_from_long_commands(void **state)
     uint64_t begun = ic_loop_turn_number(b.loop);
     ic_loop_run(b.loop);
     assert_in_range(b.job[command].done_in, begun, begun + 5000 / SHARE + 3);
+    ic_worker_leave(&b.job[crowd].worker);
     end(&b);
 }
 
