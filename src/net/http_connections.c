@@ -4,29 +4,42 @@
  *
  * The library is told of what comes by an edge-triggered epoll, and stops looking at a connection
  * when a read gave less than there was room for: an end of stream that came together with the last
- * bytes goes unseen, also that of a connection which is shut down here. So it is made to look.
+ * bytes goes unseen, also that of a connection which is shut down here. So the sweep asks the
+ * sockets themselves, and the library is made to look at those that are cut.
  */
 #include "net/http_internal.h"
 
 #include "base/alloc.h"
 #include "net/http_guard.h"
 
+#include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
     SWEEP_MS = 1000, /* deadlines are seconds: looked at once a second */
     CUT_MS = 20,     /* between two looks at those that are cut */
+    ROOM_LOOKS = 64, /* for each that is to make room: what is read soon is at the lists' ends */
 };
+
+static void leave_phase(struct connection *c)
+{
+    if (!ic_list_empty(&c->node)) { /* else it is new: in none yet */
+        ic_list_remove(&c->node);
+        c->server->phase_count[c->phase]--;
+    }
+}
 
 void ic_http_enter(struct connection *c, enum phase phase)
 {
     if (c->phase == PHASE_CUT) {
         return;
     }
-    ic_list_remove(&c->node);
+    leave_phase(c);
     c->phase = phase;
     c->since_ms = ic_loop_now_ms(c->server->loop);
     ic_list_push_back(&c->server->phase[phase], &c->node);
+    c->server->phase_count[phase]++;
     if (phase != PHASE_HANDLING && !c->server->sweep_timer.armed) {
         ic_timer_start(&c->server->sweep_timer, SWEEP_MS);
     }
@@ -65,6 +78,7 @@ static void look_at_cut(void *ctx)
 static uint64_t phase_limit_ms(const struct ic_http_server *s, enum phase phase)
 {
     switch (phase) {
+    case PHASE_NEW:
     case PHASE_IDLE:
         return (uint64_t)s->options.idle_s * 1000;
     case PHASE_RECEIVING:
@@ -79,34 +93,72 @@ static uint64_t phase_limit_ms(const struct ic_http_server *s, enum phase phase)
     return UINT64_MAX;
 }
 
+/* Whether all was read that C's client sent, and it will send no more. Who waits for an answer may
+ * have closed its half, but what has not come whole by now never will. */
+static bool no_request_can_come(const struct connection *c)
+{
+    char byte;
+    if (c->phase == PHASE_SENDING) {
+        return false;
+    }
+    ssize_t got = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Some of it may be a request, or the rest of one. */
+static bool has_unread_bytes(const struct connection *c)
+{
+    int bytes = 0;
+    return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+static struct connection *oldest_of_most(const struct ic_http_server *s)
+{
+    enum phase most = PHASE_NEW;
+    for (enum phase phase = PHASE_NEW; phase < PHASE_CUT; phase++) {
+        most = s->phase_count[phase] > s->phase_count[most] ? phase : most;
+    }
+    int looks = 0;
+    IC_LIST_EACH (node, &s->phase[most]) {
+        struct connection *c = IC_CONTAINER(node, struct connection, node);
+        if (most == PHASE_SENDING || !has_unread_bytes(c)) { /* nobody reads while it is sent to */
+            return c;
+        }
+        if (++looks == ROOM_LOOKS) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+static void make_room(struct ic_http_server *s)
+{
+    while (s->connection_count - s->phase_count[PHASE_CUT] > s->options.connections_max) {
+        struct connection *c = oldest_of_most(s);
+        if (c == NULL) {
+            break; /* the next one that comes, or the sweep, finds some that are read by then */
+        }
+        cut(c);
+    }
+}
+
 static void sweep(void *ctx)
 {
     struct ic_http_server *s = ctx;
     uint64_t now_ms = ic_loop_now_ms(s->loop);
     bool some = false;
-    for (enum phase phase = PHASE_IDLE; phase < PHASE_CUT; phase++) {
+    for (enum phase phase = PHASE_NEW; phase < PHASE_CUT; phase++) {
+        some = some || !ic_list_empty(&s->phase[phase]);
         IC_LIST_EACH (node, &s->phase[phase]) {
             struct connection *c = IC_CONTAINER(node, struct connection, node);
-            some = true;
-            if (now_ms - c->since_ms < phase_limit_ms(s, phase)) {
-                break; /* the oldest first: the rest is younger */
+            if (now_ms - c->since_ms >= phase_limit_ms(s, phase) || no_request_can_come(c)) {
+                cut(c);
             }
-            cut(c);
         }
     }
+    make_room(s);
     if (some) {
         ic_timer_start(&s->sweep_timer, SWEEP_MS);
-    }
-}
-
-/* Of those that are not being handled the one that has been quiet longest goes. */
-static void make_room(struct ic_http_server *s)
-{
-    for (enum phase phase = PHASE_IDLE; phase <= PHASE_SENDING; phase++) {
-        if (!ic_list_empty(&s->phase[phase])) {
-            cut(IC_CONTAINER(s->phase[phase].next, struct connection, node));
-            return;
-        }
     }
 }
 
@@ -141,10 +193,8 @@ static void connection_begins(struct ic_http_server *s, struct MHD_Connection *m
     c->loopback = ic_http_address_is_loopback(
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     s->connection_count++;
-    if (s->connection_count > s->options.connections_max) {
-        make_room(s);
-    }
-    ic_http_enter(c, PHASE_IDLE);
+    make_room(s);
+    ic_http_enter(c, PHASE_NEW);
 }
 
 static void connection_ends(struct connection *c)
@@ -156,7 +206,7 @@ static void connection_ends(struct connection *c)
         ic_http_request_ends(c->request);
     }
     c->server->connection_count--;
-    ic_list_remove(&c->node);
+    leave_phase(c);
     ic_free(c);
 }
 

@@ -11,7 +11,15 @@
 
 #include <microhttpd.h>
 
-enum phase { PHASE_IDLE, PHASE_RECEIVING, PHASE_SENDING, PHASE_CUT, PHASE_HANDLING, PHASE_COUNT };
+enum phase {
+    PHASE_NEW,
+    PHASE_RECEIVING,
+    PHASE_IDLE,
+    PHASE_SENDING,
+    PHASE_CUT,
+    PHASE_HANDLING,
+    PHASE_COUNT,
+};
 
 struct connection {
     struct ic_list node; /* in server->phase[phase], the oldest first */
@@ -63,6 +71,7 @@ struct ic_http_server {
     struct ic_timer run_timer, sweep_timer, cut_timer;
     struct ic_http_options options;
     struct ic_list phase[PHASE_COUNT];
+    uint32_t phase_count[PHASE_COUNT]; /* lengths of those lists */
     uint32_t connection_count;
     size_t memory_bytes;
     int listen_fd;

@@ -277,6 +277,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     if (r == NULL) {
         return MHD_NO; /* no memory for it */
     }
+    if (r->connection->phase == PHASE_CUT) {
+        return MHD_NO; /* nobody would get the answer, and may ask again elsewhere */
+    }
     if (!r->begun) {
         r->may_lack_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
         if (request_begins(r, mhd, method) < 0) {

@@ -3,15 +3,17 @@
  * libuv polls). A request is handed over when it is there whole; the answer may
  * come at once or much later.
  *
- *   connection:  IDLE --request line--> RECEIVING --last byte--> HANDLING --reply--> SENDING
- *                  ^                                                                   |
- *                  +---------------------------- sent, keep-alive ---------------------+
+ *   connection:  NEW ---request line--> RECEIVING --last byte--> HANDLING --reply--> SENDING
+ *                                           ^                                          |
+ *                                           +--request line-- IDLE <--sent, keep-alive-+
  *
- * IDLE, RECEIVING and SENDING have a deadline each, so half requests and slow readers
- * end; HANDLING has none (a long poll): its owner bounds it. When connections run out, the oldest
- * IDLE one makes room, or RECEIVING, or SENDING; when memory does, the longest body that is being
- * received and is longer than that for which there is none. What web pages ask is refused here,
- * whatever the port is for (http_guard.h). Everything runs on the loop's thread.
+ * All but HANDLING (a long poll: its owner bounds it) have a deadline, so half requests and slow
+ * readers end, and a client that is gone is let go within a second. When connections run out, the
+ * oldest of the phase that has most of them makes room, so a crowd of any kind displaces itself;
+ * one that is being handled, or whose next bytes have come and are not read yet, never does. When
+ * memory runs out, the longest body that is being received and is longer than that for which there
+ * is none makes room. What web pages ask is refused here, whatever the port is for (http_guard.h).
+ * Everything runs on the loop's thread.
  */
 #ifndef IC_NET_HTTP_SERVER_H
 #define IC_NET_HTTP_SERVER_H
@@ -34,7 +36,7 @@ struct ic_http_options {
     uint16_t port;            /* 0: any free one */
     const char *names;        /* for the guard (http_guard.h), outlives the server; NULL: none */
     uint32_t connections_max; /* 0: 12,000, and never more than the descriptors allow */
-    uint32_t idle_s;          /* 0: 60 */
+    uint32_t idle_s;          /* 0: 60, without a request */
     uint32_t receive_s;       /* 0: 120, for a whole request */
     uint32_t send_s;          /* 0: 120, for a whole reply */
     size_t memory_max_bytes;  /* 0: 512 MiB: bodies and replies in all; beyond, and if

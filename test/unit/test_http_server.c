@@ -19,19 +19,27 @@
 
 #include <cmocka.h>
 
-enum { REPLY_MAX = 1 << 20, BIG_REPLY_BYTES = 64 << 20 /* beyond any socket buffer */ };
+enum {
+    REPLY_MAX = 1 << 20,
+    BIG_REPLY_BYTES = 32 << 20, /* beyond any socket buffer */
+    DEADLINE_MS = 20000,
+    NEVER_S = 3600, /* not while this runs */
+    CROWD = 16,
+};
 
 struct fixture {
     struct ic_loop *loop;
     struct ic_http_server *server;
-    struct ic_timer poll_timer, later;
+    struct ic_timer poll_timer, later, deadline;
     struct ic_http_request *held;
     pthread_t thread;
     volatile bool done;
     void (*client)(struct fixture *f);
     char reply[REPLY_MAX];
-    int fd[8];
+    int fd[CROWD], kept;
+    const char *crowd_says;
     bool until_empty; /* the loop ends when no connection is left, too */
+    bool late;
 };
 
 static size_t body_max(void *ctx, const struct ic_http_request *r)
@@ -93,6 +101,13 @@ static void poll_done(void *ctx)
     }
 }
 
+static void on_deadline(void *ctx)
+{
+    struct fixture *f = ctx;
+    f->late = true;
+    ic_loop_stop(f->loop);
+}
+
 static void *client_thread(void *arg)
 {
     struct fixture *f = arg;
@@ -107,7 +122,10 @@ static void run(struct fixture *f, void (*client)(struct fixture *f))
     f->done = false;
     assert_int_equal(0, pthread_create(&f->thread, NULL, client_thread, f));
     ic_timer_start(&f->poll_timer, 5);
+    ic_timer_start(&f->deadline, DEADLINE_MS);
     ic_loop_run(f->loop);
+    ic_timer_stop(&f->deadline);
+    assert_false(f->late);
     pthread_join(f->thread, NULL);
 }
 
@@ -124,6 +142,7 @@ static struct fixture *setup_with(struct ic_http_options options)
     assert_int_equal(0, ic_http_server_new(f->loop, &options, &f->server));
     ic_timer_init(&f->poll_timer, f->loop, poll_done, f);
     ic_timer_init(&f->later, f->loop, answer_later, f);
+    ic_timer_init(&f->deadline, f->loop, on_deadline, f);
     return f;
 }
 
@@ -378,24 +397,132 @@ static void test_half_requests_end(void **state)
     teardown(f);
 }
 
+/*
+ * What the client sent is all there, and its end too, when the server first reads: whether a
+ * request was whole, half, half with a body, or one that is answered before the end is seen.
+ */
+static void test_who_is_gone_is_not_kept(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "GET /half HT",
+        "GET /half HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        "POST /half HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 600\r\n\r\nabc",
+        "GET /whole HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "GET /later HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    };
+    enum { TEXTS = sizeof texts / sizeof texts[0] };
+    struct fixture *f =
+        setup_with((struct ic_http_options){.idle_s = NEVER_S, .receive_s = NEVER_S});
+    for (int i = 0; i < TEXTS; i++) {
+        f->fd[i] = dial(f);
+        say(f->fd[i], texts[i]);
+        shutdown(f->fd[i], SHUT_WR);
+    }
+    f->until_empty = true;
+    run(f, ask_plainly); /* behind the others, which are there when this is answered */
+    assert_non_null(strstr(f->reply, "b=hello"));
+    for (int i = 0; i < TEXTS; i++) {
+        close(f->fd[i]);
+    }
+    teardown(f);
+}
+
+/* Who says no more may still listen. */
+static void test_half_closed_clients_are_answered(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_with((struct ic_http_options){.idle_s = NEVER_S});
+    f->kept = dial(f);
+    for (int i = 0; i < 3; i++) {
+        say(f->kept, i < 2 ? "GET /each HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                           : "GET /last HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    }
+    shutdown(f->kept, SHUT_WR);
+    f->until_empty = true;
+    run(f, ask_plainly);
+    hear(f, f->kept, NULL);
+    assert_non_null(strstr(f->reply, "GET /each"));
+    assert_non_null(strstr(f->reply, "GET /last"));
+    close(f->kept);
+    teardown(f);
+}
+
+static void ask_on_kept(struct fixture *f)
+{
+    say(f->kept, "GET /kept HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    hear(f, f->kept, "GET /kept");
+}
+
 static void crowd(struct fixture *f)
 {
-    for (int i = 0; i < 8; i++) {
+    f->kept = dial(f);
+    ask_on_kept(f);
+    for (int i = 0; i < CROWD; i++) {
         f->fd[i] = dial(f);
-        say(f->fd[i], "GET /half HT");
+        say(f->fd[i], f->crowd_says);
+        ask_plainly(f);
+        if (strstr(f->reply, "b=hello") == NULL) {
+            return;
+        }
     }
-    ask_plainly(f);
-    for (int i = 0; i < 8; i++) {
-        close(f->fd[i]);
+    ask_on_kept(f);
+}
+
+/* Those like which there are most make room, the oldest first. */
+static void test_crowds_make_room(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "GET /half HT",
+        "POST /half HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 600\r\n\r\nabc",
+        "GET /big HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct fixture *f = setup_with((struct ic_http_options){.connections_max = 8});
+        f->crowd_says = texts[i];
+        run(f, crowd);
+        assert_non_null(strstr(f->reply, "GET /kept"));
+        for (int k = 0; k < CROWD; k++) {
+            close(f->fd[k]);
+        }
+        close(f->kept);
+        teardown(f);
     }
 }
 
-static void test_old_connections_make_room(void **state)
+static void keep_some(struct fixture *f)
+{
+    f->kept = dial(f);
+    ask_on_kept(f);
+    for (int i = 0; i < 3; i++) {
+        f->fd[i] = dial(f);
+        say(f->fd[i], "GET /other HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        hear(f, f->fd[i], "GET /other");
+    }
+}
+
+static void hear_kept(struct fixture *f)
+{
+    hear(f, f->kept, "GET /asked");
+}
+
+/* The request lies in the socket of the oldest when the newest makes one too many. */
+static void test_who_has_asked_makes_no_room(void **state)
 {
     (void)state;
     struct fixture *f = setup_with((struct ic_http_options){.connections_max = 4});
-    run(f, crowd);
-    assert_non_null(strstr(f->reply, "b=hello"));
+    run(f, keep_some);
+    say(f->kept, "GET /asked HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    f->fd[3] = dial(f);
+    run(f, hear_kept);
+    assert_non_null(strstr(f->reply, "GET /asked"));
+    for (int i = 0; i < 4; i++) {
+        close(f->fd[i]);
+    }
+    close(f->kept);
     teardown(f);
 }
 
@@ -562,7 +689,10 @@ int main(void)
         cmocka_unit_test(test_memory_of_all_bodies_is_bounded),
         cmocka_unit_test(test_the_longest_body_makes_room),
         cmocka_unit_test(test_half_requests_end),
-        cmocka_unit_test(test_old_connections_make_room),
+        cmocka_unit_test(test_who_is_gone_is_not_kept),
+        cmocka_unit_test(test_half_closed_clients_are_answered),
+        cmocka_unit_test(test_crowds_make_room),
+        cmocka_unit_test(test_who_has_asked_makes_no_room),
         cmocka_unit_test(test_hostile_requests),
         cmocka_unit_test(test_pages_are_refused),
         cmocka_unit_test(test_a_handler_answers_another_request),

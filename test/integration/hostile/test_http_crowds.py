@@ -43,6 +43,21 @@ def test_many_connections_to_the_admin_port(cluster, what, ends):
         assert healthy(cluster)
 
 
+@pytest.mark.parametrize("port", ["platform_port", "http_port"])
+def test_who_is_gone_is_not_kept(cluster, port):
+    """Each end of stream comes with the last bytes of half a request."""
+    pid = cluster.pid_of("platform" if port == "platform_port" else "proxy")
+    before = len(os.listdir(f"/proc/{pid}/fd"))
+    half = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 480) * 57
+    for _ in range(400):
+        with socket.create_connection(("127.0.0.1", getattr(cluster, port))) as s:
+            s.setblocking(False)
+            with contextlib.suppress(OSError):
+                s.send(half)
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < before + 20, "all of them are closed")
+    assert healthy(cluster)
+
+
 @pytest.mark.parametrize("size", [69, 60], ids=["too long", "long"])
 def test_long_bodies_on_the_platform_port(cluster, size):
     """Unsigned, and never completed: as much as the platform keeps of all bodies."""
