@@ -180,11 +180,13 @@ static void collect(struct ic_lambda *l)
 
 /* ---- libcurl on the loop ---------------------------------------------------- */
 
+/* Of an error libcurl learns as it reads or writes: told of it, it would not ask once more on a
+ * fresh connection when a kept one was reset, as it does when one was closed. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watch *w = poll->data;
     struct ic_lambda *l = w->lambda;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
     flags |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     flags |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
     int running;

@@ -11,11 +11,14 @@
 #include "platform/local/sigv4.h"
 #include "unit/unit.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 10000, HEADERS_MAX = 64 };
+enum { DEADLINE_MS = 10000, HEADERS_MAX = 64, STEP_MS = 5 };
 
 struct world {
     struct ic_loop *loop;
@@ -301,6 +304,99 @@ static void lost_and_late(void **s)
     close_world(&w);
 }
 
+/*
+ * A server that resets the connection that was kept, while the answer to the second request is
+ * waited for. It runs on the loop too: in each of its steps the client has done all it can.
+ */
+struct resetter {
+    struct ic_timer timer;
+    int listener, fd;
+    enum { ACCEPT_FIRST, ANSWER, READ, RESET, ACCEPT_SECOND, ANSWER_AGAIN, DONE } step;
+};
+
+static bool reads_request(const struct resetter *r)
+{
+    char text[4096];
+    return recv(r->fd, text, sizeof text, MSG_DONTWAIT) > 0;
+}
+
+static bool answers_request(const struct resetter *r)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    return reads_request(r) && send(r->fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0;
+}
+
+static bool resets(const struct resetter *r)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    return setsockopt(r->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0 &&
+           close(r->fd) == 0;
+}
+
+static void on_step(void *ctx)
+{
+    struct resetter *r = ctx;
+    bool done = false;
+    switch (r->step) {
+    case ACCEPT_FIRST:
+    case ACCEPT_SECOND:
+        r->fd = accept(r->listener, NULL, NULL);
+        done = r->fd >= 0;
+        break;
+    case READ:
+        done = reads_request(r);
+        break;
+    case RESET:
+        done = resets(r);
+        break;
+    case ANSWER:
+    case ANSWER_AGAIN:
+        done = answers_request(r);
+        break;
+    case DONE:
+        return;
+    }
+    r->step += done ? 1 : 0;
+    ic_timer_start(&r->timer, STEP_MS);
+}
+
+/* Opens W's client at it. */
+static void open_at_resetter(struct world *w, struct resetter *r)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    *r = (struct resetter){.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)};
+    assert_int_equal(bind(r->listener, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(r->listener, 4), 0);
+    assert_int_equal(getsockname(r->listener, (struct sockaddr *)&at, &len), 0);
+    ic_timer_init(&r->timer, w->loop, on_step, r);
+    ic_timer_start(&r->timer, STEP_MS);
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", ntohs(at.sin_port));
+    open_at(w, endpoint);
+}
+
+/* As one would be that was closed a moment earlier. */
+static void a_reset_kept_connection_is_replaced(void **s)
+{
+    (void)s;
+    struct world w;
+    struct resetter r;
+    open_world(&w);
+    ic_lambda_free(w.lambda);
+    open_at_resetter(&w, &r);
+    for (int i = 0; i < 2; i++) {
+        invoke(&w, 5000);
+        assert_int_equal(w.reply.error, 0);
+        assert_int_equal(w.reply.status, 200);
+    }
+    ic_timer_stop(&r.timer);
+    assert_true(r.step >= ANSWER_AGAIN);
+    close(r.fd);
+    close(r.listener);
+    close_world(&w);
+}
+
 static void refused_connection(void **s)
 {
     (void)s;
@@ -432,11 +528,17 @@ static void credentials_file(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        leak_test(invokes),         leak_test(function_error),
-        leak_test(statuses),        leak_test(a_404_is_lambdas_or_anybodys),
-        leak_test(lost_and_late),   leak_test(refused_connection),
-        leak_test(cancel_and_free), leak_test(control_calls),
-        leak_test(session_token),   leak_test(credentials_file),
+        leak_test(invokes),
+        leak_test(function_error),
+        leak_test(statuses),
+        leak_test(a_404_is_lambdas_or_anybodys),
+        leak_test(lost_and_late),
+        leak_test(a_reset_kept_connection_is_replaced),
+        leak_test(refused_connection),
+        leak_test(cancel_and_free),
+        leak_test(control_calls),
+        leak_test(session_token),
+        leak_test(credentials_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
