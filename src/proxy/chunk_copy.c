@@ -10,7 +10,11 @@
 
 #include <assert.h>
 
-static void read_piece(void *ctx);
+/* One that waits for the rate looks so often at the rate, and whether its object is still there. */
+enum { LOOK_MS = 1000 };
+
+static void read_piece(struct ic_chunk_copy *c);
+static void on_rate_timer(void *ctx);
 
 void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy,
                         struct ic_token_bucket *bucket)
@@ -18,7 +22,7 @@ void ic_chunk_copy_init(struct ic_chunk_copy *c, struct ic_proxy *proxy,
     *c = (struct ic_chunk_copy){.proxy = proxy, .bucket = bucket};
     ic_buf_init(&c->crcs);
     ic_buf_init(&c->item);
-    ic_timer_init(&c->timer, proxy->loop, read_piece, c);
+    ic_timer_init(&c->timer, proxy->loop, on_rate_timer, c);
 }
 
 /* Lets go of everything; the store knows how it ended. */
@@ -181,9 +185,8 @@ static int make_room(struct ic_chunk_copy *c)
                             : ic_buf_reserve(&c->crcs, (most / o->unit + 1) * sizeof(uint32_t));
 }
 
-static void read_piece(void *ctx)
+static void read_piece(struct ic_chunk_copy *c)
 {
-    struct ic_chunk_copy *c = ctx;
     uint64_t left = c->object->chunk_length - c->offset;
     uint32_t most = piece_bytes(c->object);
     c->length = left < most ? (uint32_t)left : most;
@@ -191,7 +194,7 @@ static void read_piece(void *ctx)
     uint64_t now_ms = ic_loop_now_ms(c->proxy->loop);
     uint64_t wait_ms = ic_token_bucket_wait(c->bucket, rate, now_ms);
     if (wait_ms > 0) {
-        ic_timer_start(&c->timer, wait_ms);
+        ic_timer_start(&c->timer, wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
         return;
     }
     ic_token_bucket_take(c->bucket, rate, c->length, now_ms);
@@ -204,6 +207,14 @@ static void read_piece(void *ctx)
     c->ask.into = c->piece->data;
     c->ask.crcs_into = (uint32_t *)(void *)c->crcs.data;
     ic_functions_submit(c->proxy->functions, &c->ask);
+}
+
+static void on_rate_timer(void *ctx)
+{
+    struct ic_chunk_copy *c = ctx;
+    if (!source_failed(c, 0)) {
+        read_piece(c);
+    }
 }
 
 /* ---- the beginning ------------------------------------------------------------ */

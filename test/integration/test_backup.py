@@ -167,8 +167,8 @@ def test_deletes_reach_the_second_instances(asked):
     assert_accounts_fit(asked)
 
 
-def slow(client):
-    client.config_set("backup-rate", "100kb")
+def slow(client, rate="100kb"):
+    client.config_set("backup-rate", rate)
 
 
 def test_the_first_dies_in_the_middle(asked):
@@ -210,13 +210,35 @@ def test_the_second_dies_in_the_middle(asked):
     assert_accounts_fit(asked)
 
 
-def begin_slowly(client):
+def begin_slowly(client, rate="100kb"):
     """Backups of 20 objects that are under way, and far from done."""
     fill(client)
-    slow(client)
+    slow(client, rate)
     ask(client)
     wait_until(lambda: backup(client)["chunks_copied"] > 0 and backup(client)["running"] > 0,
                "something is copied")
+
+
+def test_a_rate_that_was_very_low_for_a_moment(asked):
+    client = asked.redis()
+    begin_slowly(client, rate="1")
+    client.config_set("backup-rate", "0")
+    wait_until(lambda: backup(client)["running"] == 0, "all is copied")
+    assert backup(client)["failed"] == 0
+    for i in range(20):
+        assert all(c["state"] == "held" and c["copies"] == 2 for c in chunks(client, f"k{i}"))
+    assert_accounts_fit(asked)
+
+
+def test_what_waits_for_the_rate_is_deleted(asked):
+    client = asked.redis()
+    begin_slowly(client, rate="1")
+    client.flushall()
+    wait_until(lambda: client.info("pool")["pool_dead_bytes"] == 0, "nothing holds it any more")
+    wait_until(lambda: backup(client)["running"] == 0, "there is nothing to copy")
+    client.config_set("backup-rate", "0")
+    back_up(client)
+    assert_accounts_fit(asked)
 
 
 def test_the_proxy_dies_in_the_middle(asked):
