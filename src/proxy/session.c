@@ -21,14 +21,14 @@
 #include <stdio.h>
 
 enum {
-    GONE_UNITS = 2,     /* of work: a client that is gone, */
-    END_UNITS = 38,     /* its connection that is closed, */
-    END_BYTES = 16384,  /* and one for so much that the system keeps for it */
-    EVICT_SLICE = 100,  /* clients closed for maxmemory-clients in a turn */
-    LEAVE_SLICE = 2000, /* parts of a reply that are dropped in a turn */
-    READ_LEAST = 512,   /* bytes read in a turn that is used up, */
-    BODY_LEAST = 32768, /* or of a value */
-    READS = 4,          /* of whole buffers, when the turn for them has come */
+    GONE_UNITS = 2,                       /* of work: a client that is gone, */
+    END_UNITS = 38,                       /* its connection that is closed, */
+    END_BYTES = 16384,                    /* and one for so much that the system keeps for it */
+    EVICT_SLICE = 100,                    /* clients closed for maxmemory-clients in a turn */
+    LEAVE_SLICE = 2000,                   /* parts of a reply that are dropped in a turn */
+    READ_LEAST = 512,                     /* bytes read in a turn that is used up, */
+    BODY_LEAST = 32768,                   /* or of a value */
+    READ_MOST = 4 * IC_SESSION_READ_SIZE, /* and when its turn in the line has come */
     PARTS_A_UNIT = 8,
     ATTACK_LOG_MS = 60 * 1000, /* between two log lines about them, as Redis */
 };
@@ -60,7 +60,7 @@ static bool may_work(struct ic_session *s)
     return may_go_on(s, ic_turns_may_work(&s->sessions->turns, &s->worker));
 }
 
-/* Whole buffers that it has been in line for: of the last turn, or this one. */
+/* Bytes that it has been in line for: of the last turn, or this one. */
 static bool has_reads(const struct ic_session *s)
 {
     return s->reads > 0 && ic_loop_turn_number(s->proxy->loop) <= s->reads_turn + 1;
@@ -361,8 +361,8 @@ static size_t on_room(void *ctx, struct iovec *iov, size_t max)
      * sends more in a turn to come (go_on), or those that are always the first would leave it none.
      */
     s->paid = has_reads(s);
-    s->reads -= s->paid;
-    s->read_least = used_times == 0 || s->paid ? 0 : READ_LEAST / used_times + 1;
+    size_t most = s->paid ? s->reads : used_times == 0 ? SIZE_MAX : READ_LEAST / used_times + 1;
+    s->read_least = most <= sizeof(s->sessions->read_buffer) ? most : 0;
     iov[count] =
         (struct iovec){s->sessions->read_buffer,
                        s->read_least > 0 ? s->read_least : sizeof(s->sessions->read_buffer)};
@@ -379,8 +379,9 @@ static void on_received(void *ctx, size_t length)
     s->processing = true;
     ic_turns_worked(&s->sessions->turns, &s->worker,
                     body / IC_TURNS_BODY + (s->paid ? 0 : (length - body) / IC_TURNS_PARSED));
-    if (s->paid && length - body < sizeof(s->sessions->read_buffer)) {
-        s->reads = 0; /* that was all */
+    if (s->paid) {
+        bool all = length - body < s->reads && length - body < sizeof(s->sessions->read_buffer);
+        s->reads = all ? 0 : s->reads - (uint32_t)(length - body);
     }
     if (s->read_least > 0 && length - body == s->read_least) {
         s->reads_on = true;
@@ -477,10 +478,10 @@ static void go_on(void *ctx)
 {
     struct ic_session *s = ctx;
     if (s->reads_on) { /* what has come is paid for now; its own share is for `rest` */
-        size_t most = READS * IC_SESSION_READ_SIZE, unread = ic_stream_unread(s->stream);
+        size_t unread = ic_stream_unread(s->stream);
         s->reads_on = false;
-        unread = unread < most ? unread : most;
-        s->reads = (uint8_t)(unread / IC_SESSION_READ_SIZE + 1);
+        unread = unread < READ_MOST ? unread : READ_MOST;
+        s->reads = (uint32_t)unread + 1; /* one more would tell that there is more */
         s->reads_turn = ic_loop_turn_number(s->proxy->loop);
         ic_turns_worked(&s->sessions->turns, &s->sessions->chores, unread / IC_TURNS_PARSED);
     }

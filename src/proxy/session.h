@@ -106,9 +106,9 @@ struct ic_session {
     bool key_too_long, processing, process_again, gone;
     bool starved;      /* reading waits for us, not for the client */
     size_t read_least; /* bytes of the last read, if it was a short one in a used-up turn, or 0; */
-    bool reads_on;     /* there was more: it is in line to read whole buffers, */
-    uint8_t reads;     /* and may read so many now, */
-    bool paid;         /* which are counted already: the last was one of them; */
+    bool reads_on;     /* there was more: it is in line to read what has come, */
+    uint32_t reads;    /* and may read so many bytes now, */
+    bool paid;         /* which are counted already: the last were of them; */
     bool ended;        /* the client sends no more */
     uint64_t reads_turn; /* in which it got them */
 
