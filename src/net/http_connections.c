@@ -17,8 +17,9 @@
 #include <sys/socket.h>
 
 enum {
-    SWEEP_MS = 1000, /* deadlines are seconds: looked at once a second */
-    CUT_MS = 20,     /* between two looks at those that are cut */
+    SWEEP_MS = 1000,            /* deadlines are seconds: looked at once a second */
+    CUT_MS = 20,                /* between two looks at those that are cut */
+    UNREAD_MAX_BYTES = 1 << 30, /* beyond any receive buffer */
     ROOM_LOOKS = 64, /* for each that is to make room: what is read soon is at the lists' ends */
 };
 
@@ -47,12 +48,15 @@ void ic_http_enter(struct connection *c, enum phase phase)
 
 /* ---- cutting ---- */
 
-/* It ends when the library has looked at it, which may be being done: not on this stack. */
+/* It ends when the library has looked at it, which may be being done: not on this stack. What it
+ * has not read by then is thrown away, or it would be read piece by piece before the end is seen.
+ */
 static void cut(struct connection *c)
 {
     struct ic_http_server *s = c->server;
     ic_http_enter(c, PHASE_CUT);
     (void)shutdown(c->fd, SHUT_RDWR);
+    (void)recv(c->fd, NULL, UNREAD_MAX_BYTES, MSG_TRUNC | MSG_DONTWAIT);
     if (!s->cut_timer.armed || s->cut_timer.due_ms > ic_loop_now_ms(s->loop)) {
         ic_timer_start(&s->cut_timer, 0);
     }
@@ -112,11 +116,16 @@ static bool has_unread_bytes(const struct connection *c)
     return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+/* If all have unread bytes, those go nevertheless that had their turn to be read: a crowd of long
+ * requests is not read as fast as it comes. What is idle and has unread bytes is read next. */
 static struct connection *oldest_of_most(const struct ic_http_server *s)
 {
     enum phase most = PHASE_NEW;
     for (enum phase phase = PHASE_NEW; phase < PHASE_CUT; phase++) {
         most = s->phase_count[phase] > s->phase_count[most] ? phase : most;
+    }
+    if (s->phase_count[most] == 0) {
+        return NULL;
     }
     int looks = 0;
     IC_LIST_EACH (node, &s->phase[most]) {
@@ -128,7 +137,7 @@ static struct connection *oldest_of_most(const struct ic_http_server *s)
             break;
         }
     }
-    return NULL;
+    return most == PHASE_IDLE ? NULL : IC_CONTAINER(s->phase[most].next, struct connection, node);
 }
 
 static void make_room(struct ic_http_server *s)

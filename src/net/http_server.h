@@ -10,7 +10,7 @@
  * All but HANDLING (a long poll: its owner bounds it) have a deadline, so half requests and slow
  * readers end, and a client that is gone is let go within a second. When connections run out, the
  * oldest of the phase that has most of them makes room, so a crowd of any kind displaces itself;
- * one that is being handled, or whose next bytes have come and are not read yet, never does. When
+ * one that is being handled, or an idle one whose next request has come, never does. When
  * memory runs out, the longest body that is being received and is longer than that for which there
  * is none makes room. What web pages ask is refused here, whatever the port is for (http_guard.h).
  * Everything runs on the loop's thread.

@@ -38,7 +38,8 @@ struct fixture {
     char reply[REPLY_MAX];
     int fd[CROWD], kept;
     const char *crowd_says;
-    bool until_empty; /* the loop ends when no connection is left, too */
+    uint32_t most_connections; /* that were seen at once */
+    bool until_empty;          /* the loop ends when no connection is left, too */
     bool late;
 };
 
@@ -94,6 +95,8 @@ static void handle(void *ctx, struct ic_http_request *r)
 static void poll_done(void *ctx)
 {
     struct fixture *f = ctx;
+    uint32_t count = ic_http_server_connections(f->server);
+    f->most_connections = count > f->most_connections ? count : f->most_connections;
     if (f->done && (!f->until_empty || ic_http_server_connections(f->server) == 0)) {
         ic_loop_stop(f->loop);
     } else {
@@ -493,6 +496,29 @@ static void test_crowds_make_room(void **state)
     }
 }
 
+/* Heads of which only a part is read at a time, faster than they are read: what lies unread does
+ * not keep them, and the door is never shut to wait for that. */
+static void test_long_halves_make_room(void **state)
+{
+    (void)state;
+    enum { HALVES = 200, HEAD_BYTES = 28 << 10 };
+    struct fixture *f = setup_with((struct ic_http_options){.connections_max = 4});
+    int fd[HALVES];
+    char head[HEAD_BYTES] = "GET /half HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ";
+    memset(head + strlen(head), 'x', sizeof head - strlen(head));
+    for (int i = 0; i < HALVES; i++) {
+        fd[i] = dial(f);
+        (void)!send(fd[i], head, sizeof head, MSG_NOSIGNAL);
+    }
+    run(f, ask_plainly);
+    assert_non_null(strstr(f->reply, "b=hello"));
+    assert_true(f->most_connections < 4 + 64);
+    for (int i = 0; i < HALVES; i++) {
+        close(fd[i]);
+    }
+    teardown(f);
+}
+
 static void keep_some(struct fixture *f)
 {
     f->kept = dial(f);
@@ -692,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_who_is_gone_is_not_kept),
         cmocka_unit_test(test_half_closed_clients_are_answered),
         cmocka_unit_test(test_crowds_make_room),
+        cmocka_unit_test(test_long_halves_make_room),
         cmocka_unit_test(test_who_has_asked_makes_no_room),
         cmocka_unit_test(test_hostile_requests),
         cmocka_unit_test(test_pages_are_refused),
