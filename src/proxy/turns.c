@@ -50,8 +50,29 @@ static void serve(struct ic_turns *t, struct ic_list *line, uint64_t most)
     put_back(t, line, &now);
 }
 
+/* Those that have waited to look at keys go on, the first first, until one of them goes alone. */
+static void serve_waiting(struct ic_turns *t, uint64_t most)
+{
+    struct ic_list *node;
+    t->served_most = most;
+    while (t->used < most && t->alone == NULL && (node = ic_list_pop_front(&t->waiting)) != NULL) {
+        t->entering = IC_CONTAINER(node, struct ic_worker, node);
+        t->entering->go(t->entering->ctx);
+    }
+    t->entering = NULL;
+    t->served_most = 0;
+    if (t->alone == NULL && !ic_list_empty(&t->waiting)) {
+        ic_timer_start(&t->next, 0);
+    }
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Whatever this turn was used for, half of one is for those that come first, a quarter for what is
- * under way, and half of one is the line's. */
+ * under way, a quarter for who has waited for the keys, and half of one is the line's. */
 static void serve_lines(void *ctx)
 {
     struct ic_turns *t = ctx;
@@ -59,8 +80,8 @@ static void serve_lines(void *ctx)
     look_at_turn(t);
     serve(t, &t->front, t->used + budget / IC_TURNS_FRONT + 1);
     serve(t, &t->under_way, t->used + budget / IC_TURNS_UNDER_WAY + 1);
-    uint64_t least = t->used + budget / IC_TURNS_LINE + 1;
-    serve(t, &t->line, least > budget ? least : budget);
+    serve_waiting(t, larger(t->used + budget / IC_TURNS_WAITING + 1, budget));
+    serve(t, &t->line, larger(t->used + budget / IC_TURNS_LINE + 1, budget));
 }
 
 void ic_turns_init(struct ic_turns *t, struct ic_loop *loop, const int64_t *budget)
@@ -164,13 +185,12 @@ void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w)
 
 void ic_turns_end_alone(struct ic_turns *t, struct ic_worker *w)
 {
-    struct ic_list *node;
     if (t->alone != w) {
         return;
     }
     t->alone = NULL;
-    while ((node = ic_list_pop_front(&t->waiting)) != NULL) {
-        ic_turns_line_up(t, IC_CONTAINER(node, struct ic_worker, node));
+    if (!ic_list_empty(&t->waiting)) {
+        ic_timer_start(&t->next, 0);
     }
 }
 
@@ -181,12 +201,13 @@ bool ic_turns_is_alone(const struct ic_turns *t, const struct ic_worker *w)
 
 bool ic_turns_may_enter(const struct ic_turns *t, const struct ic_worker *w)
 {
-    return t->alone == NULL || t->alone == w;
+    bool first = ic_list_empty(&t->waiting) || t->entering == w;
+    return t->alone == w || (t->alone == NULL && first);
 }
 
 void ic_turns_wait(struct ic_turns *t, struct ic_worker *w)
 {
-    assert(t->alone != NULL && t->alone != w);
+    assert(!ic_turns_may_enter(t, w));
     ic_list_remove(&w->node);
     ic_list_push_back(&t->waiting, &w->node);
 }

@@ -12,7 +12,9 @@
  *
  * A command that must see, or change, all its keys at one moment goes alone if it takes many turns:
  * until it is over whoever needs keys waits, and all others (PING, INFO ...) go on. It is the first
- * of the line, and where many begin such commands at once most of them wait for a later turn.
+ * of the line, and where many begin such commands at once most of them wait for a later turn. Those
+ * that wait enter in the order in which they came, and nobody who comes later goes before them: of
+ * those that go alone there may be always more.
  *
  * Work is counted in units, not measured: one is a command, a key looked at, or a chunk that is
  * listed, and takes less than a microsecond or two; `turn-work` of them are a turn's.
@@ -30,6 +32,7 @@ enum {
     IC_TURNS_ALONE = 2,     /* half of a turn is the share of who goes alone, */
     IC_TURNS_FRONT = 2,     /* a half is for those in front of the line, */
     IC_TURNS_UNDER_WAY = 4, /* a quarter for commands that have begun, */
+    IC_TURNS_WAITING = 4,   /* a quarter for those that have waited for the keys, */
     IC_TURNS_LINE = 2,      /* and a half is the line's, whatever else a turn is used for */
     IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */
     IC_TURNS_EXEC_LEAST = 25000, /* units of it */
@@ -58,10 +61,11 @@ struct ic_turns {
     struct ic_list under_way; /* the same, before the line, too: of commands of many steps */
     struct ic_list line;      /* of struct ic_worker, first come first served */
     struct ic_timer next;
-    struct ic_worker *alone; /* or NULL */
-    struct ic_list waiting;  /* of struct ic_worker, until it is over */
-    uint64_t most_used;      /* units of the turn that had most */
-    uint64_t lined_up;       /* times a worker went on in a later turn */
+    struct ic_worker *alone;    /* or NULL */
+    struct ic_list waiting;     /* of struct ic_worker, for the keys, first come first served */
+    struct ic_worker *entering; /* of those, the one that is being served */
+    uint64_t most_used;         /* units of the turn that had most */
+    uint64_t lined_up;          /* times a worker went on in a later turn */
 };
 
 /* LOOP and BUDGET outlive it. */
@@ -97,7 +101,7 @@ void ic_turns_line_up_first(struct ic_turns *t, struct ic_worker *w);
 /* W is in the middle of something that nobody may look at, or change, the keys in; nobody else is.
  * Again: nothing. */
 void ic_turns_go_alone(struct ic_turns *t, struct ic_worker *w);
-/* W, if it is alone, is so no more: those that wait are in line. */
+/* W, if it is alone, is so no more: those that wait go on, before whoever comes later. */
 void ic_turns_end_alone(struct ic_turns *t, struct ic_worker *w);
 bool ic_turns_is_alone(const struct ic_turns *t, const struct ic_worker *w);
 /* W may look at keys. */
