@@ -50,7 +50,9 @@ def test_of_those_that_wait_for_each_other_one_gives_way(cluster, bounded):
         said = [reply(s) for s in uploads]
         refused = sum(words.startswith(b"-OOM") for words in said)
         assert 1 <= refused <= 16  # the first lacks three stripes, and with its room the others go on
-        assert said[:-refused] == [b"+OK\r\n"] * (count - refused)
+        # The last to begin of those that wait then: all of the rest may not have come yet.
+        assert said[:count // 4] == [b"+OK\r\n"] * (count // 4)
+        assert said.count(b"+OK\r\n") == count - refused
         assert reply(small) == b"+OK\r\n"
 
 
