@@ -139,28 +139,38 @@ static int end_line(struct ic_buf *out)
     return open ? ic_buf_append_str(out, "\n") : 0;
 }
 
+/* LINE, which is changed, or its directive's present value in place of it. */
+static int rewrite_line(const struct ic_config *c, char *line, size_t length, bool *seen,
+                        struct ic_buf *out)
+{
+    size_t count, before = out->len;
+    const struct ic_directive *all = ic_directives(&count);
+    struct ic_slice name, value;
+    int result = ic_buf_append(out, line, length);
+    const struct ic_directive *d = split_line(line, &name, &value) ? ic_directive_find(name) : NULL;
+    if (result < 0 || d == NULL) {
+        return result;
+    }
+    if (!is_told_by_up(d)) {
+        out->len = before;
+        result = seen[d - all] ? 0 : append_setting(out, c, d);
+    }
+    seen[d - all] = true;
+    return result;
+}
+
 /* The old file's lines, each directive's replaced by its present value. */
 static int rewrite_lines(const struct ic_config *c, FILE *in, bool *seen, struct ic_buf *out)
 {
-    size_t count;
-    const struct ic_directive *all = ic_directives(&count);
-    char line[CONFIG_LINE_MAX], copy[CONFIG_LINE_MAX];
-    while (fgets(line, sizeof line, in) != NULL) {
-        struct ic_slice name, value;
-        memcpy(copy, line, sizeof copy);
-        const struct ic_directive *d =
-            split_line(copy, &name, &value) ? ic_directive_find(name) : NULL;
-        int result = d == NULL || is_told_by_up(d) ? ic_buf_append_str(out, line)
-                     : seen[d - all]               ? 0
-                                                   : append_setting(out, c, d);
-        if (result < 0) {
-            return result;
-        }
-        if (d != NULL) {
-            seen[d - all] = true;
-        }
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+    int result = 0;
+    while (result == 0 && (length = getline(&line, &size, in)) >= 0) {
+        result = rewrite_line(c, line, (size_t)length, seen, out);
     }
-    return ferror(in) ? IC_EIO : end_line(out);
+    free(line);
+    return result < 0 ? result : ferror(in) ? IC_EIO : end_line(out);
 }
 
 static int append_changed(const struct ic_config *c, const bool *seen, struct ic_buf *out)

@@ -204,6 +204,26 @@ static void test_rewritten(void **state)
     }
 }
 
+/* A line may hold a zero byte, and what follows it is another line all the same. */
+static void test_rewritten_with_a_zero(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_config.XXXXXX";
+    static const char text[] = "# of no use \0 here\nlease 5s\n";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    struct ic_config *c = ic_config_new(), *again = ic_config_new();
+    assert_int_equal(ic_config_load(c, path, why), 0);
+    assert_int_equal(set(c, "lease", "7s"), 0);
+    assert_int_equal(ic_config_rewrite(c), 0);
+    assert_int_equal(ic_config_load(again, path, why), 0);
+    assert_int_equal(again->lease, 7000);
+    ic_config_free(again);
+    ic_config_free(c);
+    unlink(path);
+}
+
 /* As in redis.conf: a line for each class, or one for several, which Redis reads, too. */
 static void test_output_limits_in_a_file(void **state)
 {
@@ -239,6 +259,7 @@ int main(void)
         leak_test(test_round_trip),
         leak_test(test_file),
         leak_test(test_rewritten),
+        leak_test(test_rewritten_with_a_zero),
         leak_test(test_output_limits_in_a_file),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
