@@ -25,6 +25,8 @@ struct ic_queued_command {
 
 enum {
     WATCH_UNITS = 2,       /* of work, of a key */
+    END_UNITS = 4,         /* of a transaction, whatever it did */
+    DROP_STEPS = 16,       /* that a draft is which is dropped: two units */
     AT_ONCE = 100,         /* arguments of a command whose drafts are dropped in the same turn */
     COPIED_MAX = 64 << 10, /* bytes of a command that are copied to be queued */
 };
@@ -136,7 +138,7 @@ static unsigned drop_drafts(struct ic_store *store, const struct ic_arg *argv, u
         looked++;
         if (draft != NULL) {
             ic_store_drop(store, draft);
-            dropped++;
+            dropped += DROP_STEPS;
         }
     }
     return dropped + looked / IC_TURNS_ARGUMENTS;
@@ -300,6 +302,7 @@ void ic_command_discard(struct ic_call *c)
         ic_call_error(c, "DISCARD without MULTI");
         return;
     }
+    ic_call_worked(c, END_UNITS);
     ic_transaction_discard(c->session);
     ic_call_ok(c);
 }
@@ -333,6 +336,7 @@ static struct exec *exec_new(struct ic_call *c)
         ic_transaction_discard(c->session);
         return NULL;
     }
+    ic_call_worked(c, END_UNITS);
     e->session = c->session;
     e->watch = c->session->watch_list.next;
     c->job = e;

@@ -202,15 +202,19 @@ static const struct remedy {
     {IC_ENOENT, IC_OUTAGE_MISSING,
      "are the functions created, and function-prefix and region right?"},
     {IC_EPROTO, IC_OUTAGE_FAILED, "is what answers at platform-endpoint the Lambda API?"},
+    {IC_EIO, IC_OUTAGE_FAILED, "is what answers at platform-endpoint the Lambda API?"},
     {IC_EAUTH, IC_OUTAGE_DENIED,
      "are the credentials right, of credentials-file or of the environment?"},
 };
 
 static void note_failure(struct ic_function *fn, const struct ic_lambda_reply *reply)
 {
-    const char *what = reply->why.message[0] != '\0' ? reply->why.message
-                       : reply->why.type[0] != '\0'  ? reply->why.type
-                                                     : ic_error_text(reply->error);
+    char status[32];
+    snprintf(status, sizeof status, "HTTP status %d", reply->status);
+    const char *what = reply->why.message[0] != '\0'                  ? reply->why.message
+                       : reply->why.type[0] != '\0'                   ? reply->why.type
+                       : reply->error == IC_EIO && reply->status != 0 ? status
+                                                                      : ic_error_text(reply->error);
     struct remedy r = {.cause = IC_OUTAGE_FAILED, .advice = "see the proxy's log"};
     for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++) {
         r = remedies[i].error == reply->error ? remedies[i] : r;

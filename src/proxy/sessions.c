@@ -16,6 +16,7 @@
 #include "proxy/window.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,9 +24,9 @@ enum {
     TICK_MS = 1000,
     CUTS_LEAST = 10, /* clients that one tick closes in any turn; the next comes soon then: */
     SOON_MS = 10,
-    CHORES_SLICE = 2000, /* commands, drafts and watches freed in a turn, at least, */
-    CHORES_MOST = 50000, /* and at most */
-    FREED_A_UNIT = 8,
+    CHORES_SLICE = 2000, /* steps (ic_transaction_free_some) in a turn, at least, */
+    CHORES_TURNS = 2,    /* or what is left of so many turns' work, or half of one's, */
+    STEPS_A_UNIT = 8,
     PASSWORD_MAX = 4096,
     RELIEVE_MS = 20,          /* between two looks at who holds window memory, while some wait */
     WITHDRAW_SLICE = 8 << 20, /* bytes of uploads that stall which one look copies */
@@ -333,11 +334,13 @@ static void on_tick(void *ctx)
 /* What clients have left, as much as a turn takes. False: that was all. */
 static bool free_some(struct ic_sessions *all)
 {
-    /* More than what a turn can leave: a queued command was a unit of work. */
-    unsigned most = 2 * (unsigned)*all->turns.budget;
-    most = most < CHORES_SLICE ? CHORES_SLICE : most > CHORES_MOST ? CHORES_MOST : most;
-    unsigned done = ic_transaction_free_some(all, most);
-    ic_turns_worked(&all->turns, &all->chores, done / FREED_A_UNIT);
+    uint64_t budget = (uint64_t)*all->turns.budget;
+    uint64_t units = ic_turns_left(&all->turns, CHORES_TURNS);
+    units = units > budget / 2 ? units : budget / 2;
+    uint64_t most = units * STEPS_A_UNIT > CHORES_SLICE ? units * STEPS_A_UNIT : CHORES_SLICE;
+    most = most < UINT_MAX ? most : UINT_MAX;
+    unsigned done = ic_transaction_free_some(all, (unsigned)most);
+    ic_turns_worked(&all->turns, &all->chores, done / STEPS_A_UNIT);
     return done == most;
 }
 

@@ -118,6 +118,13 @@ uint64_t ic_turns_used_times(struct ic_turns *t)
     return t->used / (uint64_t)*t->budget;
 }
 
+uint64_t ic_turns_left(struct ic_turns *t, uint64_t turns)
+{
+    uint64_t all = turns * (uint64_t)*t->budget;
+    look_at_turn(t);
+    return t->used < all ? all - t->used : 0;
+}
+
 bool ic_turns_used_up(struct ic_turns *t)
 {
     return ic_turns_used_times(t) > 0;

@@ -87,6 +87,8 @@ bool ic_turns_may_begin(struct ic_turns *t, struct ic_worker *w, uint64_t units)
 void ic_turns_worked(struct ic_turns *t, struct ic_worker *w, uint64_t units);
 /* No more is to be begun in this turn that can wait. */
 bool ic_turns_used_up(struct ic_turns *t);
+/* Units that are left of TURNS turns' work for this one. */
+uint64_t ic_turns_left(struct ic_turns *t, uint64_t turns);
 /* How many turns' work this one has had. */
 uint64_t ic_turns_used_times(struct ic_turns *t);
 /* W's `go` is called in a later turn, the next if it can be. Again before that: nothing. */
