@@ -38,6 +38,7 @@ OUTAGES = {  # name: (what becomes of an Invoke, INFO's cause, of the trouble, o
                     "the Lambda API?"),
     "foreign-200": (lambda *_: (200, b"<html>hello</html>"), "no-node", "what answers is no node",
                     "platform-endpoint"),
+    "foreign-502": (lambda *_: (502, b"<html>bad gateway</html>"), "failed", "HTTP status 502", "the Lambda API?"),
     "no-node": (returns_at_once, "no-node", "its node was not heard", "node-address"),
     "silent": ("silent", "silent", "no node has dialled in", "does platform-endpoint answer"),
 }
