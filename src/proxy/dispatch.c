@@ -368,11 +368,13 @@ static void end_work(struct ic_session *s)
     ic_reply_release(&s->reply);
 }
 
-/* The keys are another's alone, or C is much work and the turn's is done: true, it waits. */
+/* The keys are another's alone, or C is much work and the turn's is done: true, it waits. What has
+ * begun and is not alone (KEYS, SCAN, WATCH) sees the keys at many moments anyway: it waits for
+ * nobody, or it would have a step in the time that all others take. */
 static bool must_wait(struct ic_session *s, const struct ic_call *c)
 {
     struct ic_turns *turns = &s->sessions->turns;
-    bool enters = !ic_call_needs_keys(c) || ic_turns_may_enter(turns, &s->worker);
+    bool enters = c->begun || !ic_call_needs_keys(c) || ic_turns_may_enter(turns, &s->worker);
     if (enters && (c->begun || ic_turns_may_begin(turns, &s->worker, ic_call_expected_units(c)))) {
         return false;
     }

@@ -62,7 +62,8 @@ struct ic_function {
     bool leaving;               /* its invocation has lasted long enough: it is being drained */
     uint32_t epochs_taken;      /* of the own one: because its nodes had seen another proxy */
     bool lied;                  /* its node named an epoch that cannot be: it was logged */
-    bool missing;               /* the platform knows no such function, as it said last */
+    uint64_t missing_ms;        /* when the platform said that it knows no such function, last; 0:
+                                   it knows it */
     uint64_t hold_until_ms;     /* before it or its peer is begun: the node may be there yet */
     struct ic_slow slow;        /* of the own one: of its instance, or how late it comes */
     uint64_t listed;            /* of the list under way: bytes its chunks take at the least */

@@ -202,22 +202,24 @@ static const struct remedy {
     {IC_ENOENT, IC_OUTAGE_MISSING,
      "are the functions created, and function-prefix and region right?"},
     {IC_EPROTO, IC_OUTAGE_FAILED, "is what answers at platform-endpoint the Lambda API?"},
-    {IC_EIO, IC_OUTAGE_FAILED, "is what answers at platform-endpoint the Lambda API?"},
     {IC_EAUTH, IC_OUTAGE_DENIED,
      "are the credentials right, of credentials-file or of the environment?"},
 };
 
 static void note_failure(struct ic_function *fn, const struct ic_lambda_reply *reply)
 {
-    char status[32];
-    snprintf(status, sizeof status, "HTTP status %d", reply->status);
-    const char *what = reply->why.message[0] != '\0'                  ? reply->why.message
-                       : reply->why.type[0] != '\0'                   ? reply->why.type
-                       : reply->error == IC_EIO && reply->status != 0 ? status
-                                                                      : ic_error_text(reply->error);
+    const char *what = reply->why.message[0] != '\0' ? reply->why.message
+                       : reply->why.type[0] != '\0'  ? reply->why.type
+                                                     : ic_error_text(reply->error);
     struct remedy r = {.cause = IC_OUTAGE_FAILED, .advice = "see the proxy's log"};
     for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++) {
         r = remedies[i].error == reply->error ? remedies[i] : r;
+    }
+    char status[32];
+    if (what == ic_error_text(IC_EIO) && reply->status != 0) { /* without a word of Lambda's */
+        snprintf(status, sizeof status, "HTTP status %d", reply->status);
+        what = status;
+        r.advice = "is what answers at platform-endpoint the Lambda API?";
     }
     ic_function_note_trouble(fn, r.cause, 0, what, r.advice);
 }
@@ -245,7 +247,7 @@ static void on_reply(void *ctx, const struct ic_lambda_reply *reply)
     enum ic_pool_event e = event_of(fn, ic_function_state(fn)->state, reply);
     fn->call = NULL;
     fn->heard = true;
-    fn->missing = reply->error == IC_ENOENT;
+    fn->missing_ms = reply->error == IC_ENOENT ? ic_function_now(fn) : 0;
     ic_function_save_numbers(fn);
     log_reply(fn, reply);
     if ((reply->error < 0 || reply->function_error) && !is_idle_curiosity(fn)) {

@@ -388,9 +388,9 @@ void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch)
     ic_door_set_epoch(f->door, epoch);
 }
 
-bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function, uint64_t since_ms)
 {
-    return at(f, function)->missing;
+    return at(f, function)->missing_ms > since_ms;
 }
 
 struct ic_listing ic_functions_listing(const struct ic_functions *f, uint16_t function)

@@ -268,8 +268,8 @@ void ic_functions_set_epoch(struct ic_functions *f, uint32_t epoch);
 void ic_functions_stop(struct ic_functions *f, uint64_t within_ms, void (*done)(void *ctx),
                        void *ctx);
 void ic_functions_free(struct ic_functions *f); /* NULL is fine; no request may be pending */
-/* The platform said last that there is no such function. */
-bool ic_functions_missing(const struct ic_functions *f, uint16_t function);
+/* The platform said last, and after SINCE_MS, that there is no such function. */
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function, uint64_t since_ms);
 /* Sends FUNCTION's node home, if it is awake, once nothing is outstanding. */
 void ic_functions_dismiss(struct ic_functions *f, uint16_t function);
 /* What FUNCTION's node has listed since the start. */

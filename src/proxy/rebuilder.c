@@ -193,7 +193,7 @@ static void look_at(struct ic_rebuilder *r, uint16_t i)
         r->asked--;
         r->answered++;
         ic_functions_dismiss(r->setup.functions, i);
-    } else if (ic_functions_missing(r->setup.functions, i)) {
+    } else if (ic_functions_missing(r->setup.functions, i, f->since_ms)) {
         r->missing++;
         give_up(r, i, "missing");
     } else if (is_late(r, i)) {
@@ -243,7 +243,9 @@ static void ask_again(struct ic_rebuilder *r)
     ic_log(IC_LOG_WARNING, "rebuild-waits", "reason=no-function-answers trouble=%s",
            ic_log_quote(why, sizeof why, ic_slice_str(ic_functions_trouble(r->setup.functions))));
     for (uint32_t i = 0; i < r->count; i++) {
-        r->function[i] = (struct one){.answer = WAITING, .since_ms = r->function[i].since_ms};
+        struct one *f = &r->function[i];
+        bool missing = ic_functions_missing(r->setup.functions, (uint16_t)i, f->since_ms);
+        *f = (struct one){.answer = WAITING, .since_ms = missing ? now(r) : f->since_ms};
     }
     r->given_up = r->missing = 0;
 }
@@ -264,7 +266,7 @@ static void gather(struct ic_rebuilder *r)
             if (now(r) - r->started_ms >= SECOND_LOOK_MS) {
                 look_twice(r);
             }
-        } else if (r->answered > 0 || r->missing == r->count) {
+        } else if (r->answered > 0) {
             enter(r, FILLING, 0);
             return;
         } else {

@@ -13,8 +13,8 @@
  * every node of its has left. The platform then invokes whichever instance ran last.)  It is
  * given up when it has not answered for three times `invoke-timeout`, and 15 s at least, and a
  * second more for each 2 MB of what it has listed (core/listing.h: 8,000 small chunks); and at once
- * if the platform knows no such function. When not one answers the platform is away, not the
- * objects: then all are asked again.
+ * if the platform knows no such function. When not one answers the platform is away, or another one
+ * is asked (a wrong region, account or prefix), not the objects: then all are asked again.
  *
  * How long N functions can take of which K never come to an end, whatever their nodes do, if one
  * answers: a node lists no more than `memory` in one list, and another list counts only for what it

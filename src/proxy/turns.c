@@ -71,7 +71,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Whatever this turn was used for, half of one is for those that come first, a quarter for what is
+/* Whatever this turn was used for, half of one is for those that come first, half for what is
  * under way, a quarter for who has waited for the keys, and half of one is the line's. */
 static void serve_lines(void *ctx)
 {

@@ -31,7 +31,7 @@ enum {
                                ask much have three turns' work done in one */
     IC_TURNS_ALONE = 2,     /* half of a turn is the share of who goes alone, */
     IC_TURNS_FRONT = 2,     /* a half is for those in front of the line, */
-    IC_TURNS_UNDER_WAY = 4, /* a quarter for commands that have begun, */
+    IC_TURNS_UNDER_WAY = 2, /* a half for commands that have begun, one of which may be alone, */
     IC_TURNS_WAITING = 4,   /* a quarter for those that have waited for the keys, */
     IC_TURNS_LINE = 2,      /* and a half is the line's, whatever else a turn is used for */
     IC_TURNS_EXEC = 25, /* turns' work of a transaction, after which it may look at nothing more */

@@ -34,6 +34,8 @@ OUTAGES = {  # name: (what becomes of an Invoke, INFO's cause, of the trouble, o
     "throttled": (answer(429, "TooManyRequestsException", "Rate Exceeded."), "throttled",
                   "Rate Exceeded", "allow more concurrent executions"),
     "failed": (answer(500, "ServiceException", "internal"), "failed", "internal", "log"),
+    "missing": (answer(404, "ResourceNotFoundException", "Function not found"), "missing", "Function not found",
+                "are the functions created"),
     "foreign-404": (answer(404, "NotFound", "no such page"), "failed", "no such page",
                     "the Lambda API?"),
     "foreign-200": (lambda *_: (200, b"<html>hello</html>"), "no-node", "what answers is no node",

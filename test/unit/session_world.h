@@ -174,10 +174,11 @@ struct ic_listing ic_functions_listing(const struct ic_functions *f, uint16_t fu
     return (struct ic_listing){0};
 }
 
-bool ic_functions_missing(const struct ic_functions *f, uint16_t function)
+bool ic_functions_missing(const struct ic_functions *f, uint16_t function, uint64_t since_ms)
 {
     (void)f;
     (void)function;
+    (void)since_ms;
     return false;
 }
 
