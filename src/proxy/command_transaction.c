@@ -26,7 +26,9 @@ struct ic_queued_command {
 enum {
     WATCH_UNITS = 2,       /* of work, of a key */
     END_UNITS = 4,         /* of a transaction, whatever it did */
-    DROP_STEPS = 16,       /* that a draft is which is dropped: two units */
+    DROP_STEPS = 16,       /* that a draft is which is dropped: two units, */
+    FREE_STEPS = 2,        /* a queued command that is freed, */
+    UNWATCH_STEPS = 8,     /* and a watch */
     AT_ONCE = 100,         /* arguments of a command whose drafts are dropped in the same turn */
     COPIED_MAX = 64 << 10, /* bytes of a command that are copied to be queued */
 };
@@ -154,7 +156,7 @@ static unsigned free_queued(struct ic_store *store, struct ic_queued_command *q,
         ic_free(q->apart ? q->argv : NULL);
         ic_buf_deinit(&q->text);
         ic_free(q);
-        steps++;
+        steps += FREE_STEPS;
     }
     return steps < most ? steps : most;
 }
@@ -177,12 +179,12 @@ unsigned ic_transaction_free_some(struct ic_sessions *all, unsigned most)
                                 most - done);
         } else if (!ic_list_empty(&all->old_watches)) {
             free_watch(store, IC_CONTAINER(all->old_watches.next, struct session_watch, link));
-            done++;
+            done += UNWATCH_STEPS;
         } else {
             break;
         }
     }
-    return done;
+    return done < most ? done : most;
 }
 
 /* What is left for later, which may be much, has nothing to do with the session any more. */

@@ -184,8 +184,8 @@ void ic_transaction_queue(struct ic_session *s, struct ic_call *c);
 /* S's arguments are forgotten, and their drafts dropped: many of them in turns to come, if there is
  * memory for that. */
 void ic_transaction_drop_arguments(struct ic_session *s);
-/* Of what transactions and requests have left, some is freed: queued commands and watches, a step
- * each, and drafts, which are 16. Returns the steps, about MOST of them; fewer: that was all. */
+/* Of what transactions and requests have left, some is freed: queued commands, which are 2 steps
+ * each, watches, 8, and drafts, 16. Returns the steps, about MOST of them; fewer: that was all. */
 unsigned ic_transaction_free_some(struct ic_sessions *all, unsigned most);
 /* What MULTI has queued can never run: it is given back. EXEC will say so. Fine outside of MULTI.
  */
