@@ -250,7 +250,7 @@ bool ic_store_remove_unreadable(struct ic_store *s, struct ic_entry *e);
 
 /* `maxmemory` or `catalog-memory` is passed: a slice of what must go. True: there is more. */
 bool ic_store_evict_some(struct ic_store *s);
-/* Evicts one object: false if none can be. */
+/* What was flushed goes first, a key of it; else evicts one object: false if none can be. */
 bool ic_store_evict_one(struct ic_store *s);
 /* One thing less for the limits: a key that is leaving if the catalog is full, else an object.
  * False: there is none. */

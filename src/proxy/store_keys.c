@@ -154,8 +154,36 @@ static struct ic_eviction_node *next_victim(struct ic_store *s)
     return node;
 }
 
+/* Takes a key of a flushed set apart, or a set without any. False: there is none, or none was found
+ * in a part of a table. */
+static bool reap_one(struct ic_store *s)
+{
+    if (ic_list_empty(&s->retired)) {
+        return false;
+    }
+    struct ic_retired *r = IC_CONTAINER(s->retired.next, struct ic_retired, node);
+    struct ic_entry *e = ic_keys_any(r->keys);
+    if (e != NULL) {
+        struct ic_object *o = e->object;
+        ic_store_detach(s, e);
+        ic_catalog_entry_free(s->catalog, e);
+        ic_store_bury_if_dead(s, o);
+        return true;
+    }
+    if (!ic_keys_empty(r->keys)) {
+        return false;
+    }
+    ic_list_remove(&r->node);
+    ic_catalog_keys_free(s->catalog, r->keys);
+    ic_free(r);
+    return true;
+}
+
 bool ic_store_evict_one(struct ic_store *s)
 {
+    if (reap_one(s)) {
+        return true;
+    }
     struct ic_eviction_node *node = next_victim(s);
     if (node == NULL) {
         return false;
@@ -304,24 +332,9 @@ static bool expire_some(struct ic_store *s, int64_t wall_ms)
 static bool reap_some(struct ic_store *s)
 {
     for (int i = 0; i < IC_STORE_REAP_SLICE; i++) {
-        if (ic_list_empty(&s->retired)) {
-            return false;
+        if (!reap_one(s)) {
+            return !ic_list_empty(&s->retired);
         }
-        struct ic_retired *r = IC_CONTAINER(s->retired.next, struct ic_retired, node);
-        struct ic_entry *e = ic_keys_any(r->keys);
-        if (e == NULL && !ic_keys_empty(r->keys)) {
-            return true;
-        }
-        if (e == NULL) {
-            ic_list_remove(&r->node);
-            ic_catalog_keys_free(s->catalog, r->keys);
-            ic_free(r);
-            continue;
-        }
-        struct ic_object *o = e->object;
-        ic_store_detach(s, e);
-        ic_catalog_entry_free(s->catalog, e);
-        ic_store_bury_if_dead(s, o);
     }
     return true;
 }

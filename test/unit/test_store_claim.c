@@ -301,6 +301,25 @@ static void test_a_stripe_fits_into_the_window(void **state)
     world_deinit(w);
 }
 
+/* What was flushed, and is taken apart by and by, makes room before anything is evicted that came
+ * since. */
+static void test_what_was_flushed_goes_before_what_came_since(void **state)
+{
+    (void)state;
+    struct world *w = start_full();
+    assert_int_equal(world_change(w, IC_CHANGE_FLUSH, NULL, NULL, 0), 0);
+    world_turn_end(w);
+    for (int i = 0; i < OLD_COUNT - 8; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "new%d", i);
+        assert_true(world_set(w, key, OLD, 0) > 0);
+    }
+    assert_int_equal(ic_store_stats(w->store).evicted, 0);
+    assert_int_equal(ic_store_count(w->store), OLD_COUNT - 8);
+    world_check(w);
+    world_deinit(w);
+}
+
 /* So little waits for what drafts have: it is begun, and its claim says whose room is missing. */
 static void test_a_little_is_begun_beside_drafts(void **state)
 {
@@ -512,6 +531,7 @@ int main(void)
         leak_test(test_no_room_in_the_middle),
         leak_test(test_what_can_never_fit),
         leak_test(test_a_little_is_begun_beside_drafts),
+        leak_test(test_what_was_flushed_goes_before_what_came_since),
         leak_test(test_a_stripe_fits_into_the_window),
         leak_test(test_uploads_leave_room_for_small_values),
         leak_test(test_maxmemory_counts_what_has_come),
