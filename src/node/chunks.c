@@ -313,17 +313,27 @@ static uint64_t resident_beside(const struct ic_chunks *c)
            ic_arena_table_bytes(c->arena);
 }
 
+/* How many bytes of the arena may be resident, of which REST may be in all and WANTED are asked for
+ * next. The free parts of pages that are split take no more than half of what is not used: they are
+ * good for other chunks, and pages that are used for little could not be given back when slots and
+ * heap need the memory. */
+static uint64_t arena_limit(const struct ic_chunks *c, uint64_t rest, uint64_t wanted)
+{
+    uint64_t used = ic_arena_bytes(c->arena) - ic_arena_free_bytes(c->arena) + wanted;
+    return used < rest ? used + (rest - used) / 2 : rest;
+}
+
 /* All that is resident stays below the limit, MORE on the heap included; the arena gets the rest,
  * of which it is asked for WANTED bytes next. */
 static bool make_resident(struct ic_chunks *c, uint64_t more, uint64_t wanted)
 {
-    wanted += ic_arena_resident_bytes(c->arena) + IC_ARENA_PAGE_BYTES;
-    if (resident_beside(c) + more + wanted > c->limit) {
+    uint64_t resident = ic_arena_resident_bytes(c->arena) + wanted + IC_ARENA_PAGE_BYTES;
+    if (resident_beside(c) + more + resident > c->limit) {
         ic_slots_trim(&c->slots);
     }
     uint64_t beside = resident_beside(c) + more;
     uint64_t rest = beside < c->limit ? c->limit - beside : 0;
-    ic_arena_limit(c->arena, rest);
+    ic_arena_limit(c->arena, arena_limit(c, rest, wanted));
     ic_arena_trim(c->arena, rest);
     return ic_arena_resident_bytes(c->arena) <= rest;
 }

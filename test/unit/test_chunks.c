@@ -421,10 +421,35 @@ static void failing_allocator(void **state)
     ic_chunks_free(c);
 }
 
+/* Whatever a chunk's length is, no room that the capacity promises is lost to the ends of pages:
+ * who counts what the node holds would send it more, again and again, and evict nothing. */
+static void all_of_the_capacity_is_had(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {128, 1000, 33000, 40000, 65600, 98368, 100000, 250048};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct ic_chunks *c = ic_chunks_new(128 << 20, me);
+        uint64_t whole = ic_chunk_cost(lengths[i], 65536, 0);
+        enum ic_frame_status status = IC_STATUS_OK;
+        for (uint64_t id = 1; status == IC_STATUS_OK; id++) {
+            struct ic_chunk *chunk;
+            status = ic_chunks_open(c, id, 0, lengths[i], 65536, &chunk);
+            for (uint64_t at = 0; status == IC_STATUS_OK && at < lengths[i];) {
+                at = at + 65536 < lengths[i] ? at + 65536 : lengths[i];
+                status = ic_chunks_grow(c, chunk, at);
+            }
+        }
+        assert_int_equal(status, IC_STATUS_NOSPACE);
+        assert_true(ic_chunks_held(c) + whole > ic_chunks_capacity(c));
+        ic_chunks_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_test(life_of_a_chunk),
+        leak_test(all_of_the_capacity_is_had),
         leak_test(announced_is_not_held),
         leak_test(grows_as_it_is_written),
         leak_test(empty_chunks),
