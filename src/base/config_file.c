@@ -5,6 +5,7 @@
 #include "base/config.h"
 
 #include "base/alloc.h"
+#include "base/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -188,19 +189,6 @@ static int append_changed(const struct ic_config *c, const bool *seen, struct ic
     return result;
 }
 
-static bool write_text(int fd, const struct ic_buf *text)
-{
-    size_t at = 0;
-    while (at < text->len) {
-        ssize_t n = write(fd, text->data + at, text->len - at);
-        if (n < 0) {
-            return false;
-        }
-        at += (size_t)n;
-    }
-    return fsync(fd) == 0;
-}
-
 /* TEXT takes the place of the file at PATH, whose owner and mode OLD says. The owner is kept where
  * that is allowed. */
 static int replace_file(const char *path, const struct stat *old, const struct ic_buf *text)
@@ -216,18 +204,21 @@ static int replace_file(const char *path, const struct stat *old, const struct i
     }
     int owned = fchown(fd, old->st_uid, old->st_gid);
     (void)owned;
-    bool ok = write_text(fd, text) && fchmod(fd, old->st_mode & 07777) == 0;
-    int error = errno;
-    if (close(fd) != 0 && ok) {
-        ok = false;
+    int error = ic_disk_write(fd, text->data, text->len);
+    if (error == 0 && (fsync(fd) < 0 || fchmod(fd, old->st_mode & 07777) < 0)) {
         error = errno;
     }
-    if (ok && rename(temporary, path) == 0) {
-        return 0;
+    if (close(fd) < 0 && error == 0) {
+        error = errno;
     }
-    int result = ic_error_from_errno(ok ? errno : error);
-    unlink(temporary);
-    return result;
+    if (error == 0 && rename(temporary, path) < 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        unlink(temporary);
+        return ic_error_from_errno(error);
+    }
+    return 0;
 }
 
 int ic_config_rewrite(const struct ic_config *c)
