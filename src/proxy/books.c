@@ -87,8 +87,8 @@ static int put(struct ic_books *b, uint64_t key, struct record *r, size_t bytes)
 static int put_minutes(struct ic_books *b)
 {
     const struct ic_cost_minute *minute = ic_cost_minutes(b->cost);
-    int64_t now = ic_books_hour(b).minute + IC_COST_MINUTES - 1, last = 0;
-    bool all = b->saved_minute > now;
+    bool all = b->saved_minute >= ic_books_hour(b).minute + IC_COST_MINUTES;
+    int64_t last = all ? 0 : b->saved_minute;
     int result = 0;
     for (size_t i = 0; i < IC_COST_MINUTES && result >= 0; i++) {
         if (all || minute[i].minute >= b->saved_minute) {
@@ -97,7 +97,7 @@ static int put_minutes(struct ic_books *b)
             last = minute[i].minute > last ? minute[i].minute : last;
         }
     }
-    b->saved_minute = all || last > b->saved_minute ? last : b->saved_minute;
+    b->saved_minute = last;
     return result;
 }
 
