@@ -5,10 +5,12 @@
  *   offer --> level 0   [id id id]   nothing to spare, used lately
  *             level 1   [id]         ... idle twice as long
  *             ...
- *             level 20  [id id]      bears a further loss, used lately   --next--> repair --> done
- *             ...                                                           '--> failed: all that
- * is level 39  [id]                                                     degraded is looked for
- * again, later full: the least urgent is left out, and found again later
+ *             level 20  [id id]      bears a further loss, used lately
+ *             ...
+ *             level 39  [id]         --next, the lowest level first--> repair --> done
+ *
+ *   full:   the least urgent is left out, and found again later
+ *   failed: all that is degraded is looked for again, later
  *
  * Policy. A repair reads d chunks and writes the lost ones, so it invokes that many functions if
  * they sleep; an invocation is paid for until its lease ends. So repairs are not done one by one as
