@@ -124,6 +124,14 @@ static void test_round_trip(void **state)
     ic_config_free(c);
 }
 
+/* An empty file, whose name PATH, a template of mkstemp, becomes. */
+static void make_file(char *path)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 static void write_file(const char *path, const char *text)
 {
     FILE *out = fopen(path, "w");
@@ -136,9 +144,7 @@ static void test_file(void **state)
 {
     (void)state;
     char path[] = "/tmp/test_config.XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
+    make_file(path);
     struct ic_config *c = ic_config_new();
     write_file(path, "# ours\n\n  port 7001\ndir \"/a b\"\nlease 5s # not a comment in a value\n");
     assert_true(ic_config_load(c, path, why) < 0);
@@ -182,9 +188,7 @@ static void test_rewritten(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char path[] = "/tmp/test_config.XXXXXX", text[200];
-        int fd = mkstemp(path);
-        assert_true(fd >= 0);
-        close(fd);
+        make_file(path);
         write_file(path, cases[i].before);
         assert_int_equal(chmod(path, 0640), 0);
         struct ic_config *c = ic_config_new();
@@ -229,9 +233,7 @@ static void test_output_limits_in_a_file(void **state)
 {
     (void)state;
     char path[] = "/tmp/test_config.XXXXXX", line[200];
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
+    make_file(path);
     struct ic_config *c = ic_config_new();
     write_file(path, "client-output-buffer-limit normal 1mb 0 0\n"
                      "client-output-buffer-limit pubsub 2mb 1mb 5\n");

@@ -471,56 +471,64 @@ static void test_yields(void **state)
     finish();
 }
 
+/* An object whose first LOST chunks are gone, beside requests that have all memory, or wait for it,
+ * as long as it lasts. */
+struct crowd {
+    struct ic_grant all, waiting;
+    struct ic_repair *repair;
+};
+
+static void crowd_init(struct crowd *c, uint16_t lost)
+{
+    *c = (struct crowd){.repair = NULL};
+    make(4, 2, 20000, 1 << 20);
+    struct ic_window *w = fake.proxy.window;
+    c->repair = ic_repair_new(&fake.proxy);
+    assert_true(ic_window_admit(w, &c->all, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    assert_false(ic_window_admit(w, &c->waiting, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
+    for (uint16_t i = 0; i < lost; i++) {
+        fake_kill(object->place[i].function);
+        ic_store_lost(fake.proxy.store, object, i, object->place[i].instance);
+    }
+    ic_repair_degraded(c->repair, object, IC_DEGRADED_ASKED);
+}
+
+static void crowd_deinit(struct crowd *c)
+{
+    ic_repair_free(c->repair);
+    ic_window_leave(&c->all);
+    ic_window_leave(&c->waiting);
+    finish();
+}
+
 /* Requests go first, but not for ever: however long some wait, a repair begins. */
 static void test_begins_though_others_wait(void **state)
 {
     (void)state;
-    struct ic_grant all = {.held = 0}, waiting = {.held = 0};
-    make(4, 2, 20000, 1 << 20);
-    struct ic_window *w = fake.proxy.window;
-    struct ic_repair *repair = ic_repair_new(&fake.proxy);
-    assert_true(ic_window_admit(w, &all, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
-    assert_false(ic_window_admit(w, &waiting, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
-    fake_kill(object->place[0].function);
-    ic_store_lost(fake.proxy.store, object, 0, object->place[0].instance);
-    ic_repair_degraded(repair, object, IC_DEGRADED_ASKED);
+    struct crowd c;
+    crowd_init(&c, 1);
     fake_pass(900);
-    assert_int_equal(ic_repair_stats(repair).waiting, 1);
+    assert_int_equal(ic_repair_stats(c.repair).waiting, 1);
     fake_pass(200);
-    assert_int_equal(ic_repair_stats(repair).active, 1);
+    assert_int_equal(ic_repair_stats(c.repair).active, 1);
     for (int i = 0; i < 5; i++) { /* it gives way at each step */
         fake_pass(IC_REPAIR_YIELD_MAX_MS);
         run();
     }
-    assert_int_equal(ic_repair_stats(repair).done, 1);
-    ic_repair_free(repair);
-    ic_window_leave(&all);
-    ic_window_leave(&waiting);
-    finish();
+    assert_int_equal(ic_repair_stats(c.repair).done, 1);
+    crowd_deinit(&c);
 }
 
 /* What bears no further loss does not go behind requests, however long they go on. */
 static void test_urgent_waits_for_nobody(void **state)
 {
     (void)state;
-    struct ic_grant all = {.held = 0}, waiting = {.held = 0};
-    make(4, 2, 20000, 1 << 20);
-    struct ic_window *w = fake.proxy.window;
-    struct ic_repair *repair = ic_repair_new(&fake.proxy);
-    assert_true(ic_window_admit(w, &all, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
-    assert_false(ic_window_admit(w, &waiting, IC_WINDOW_WRITE, 600 << 10, on_grant, &ends));
-    for (uint16_t i = 0; i < 2; i++) {
-        fake_kill(object->place[i].function);
-        ic_store_lost(fake.proxy.store, object, i, object->place[i].instance);
-    }
-    ic_repair_degraded(repair, object, IC_DEGRADED_ASKED);
+    struct crowd c;
+    crowd_init(&c, 2);
     fake_pass(IC_REPAIR_GATHER_MS);
     run();
-    assert_int_equal(ic_repair_stats(repair).done, 1);
-    ic_repair_free(repair);
-    ic_window_leave(&all);
-    ic_window_leave(&waiting);
-    finish();
+    assert_int_equal(ic_repair_stats(c.repair).done, 1);
+    crowd_deinit(&c);
 }
 
 static void test_failing_memory(void **state)

@@ -23,6 +23,15 @@ struct bench {
     unsigned busy;
 };
 
+/* J has done all; the loop ends with the last of them. */
+static void end_job(struct job *j)
+{
+    j->done_in = j->bench->turns.turn;
+    if (--j->bench->busy == 0) {
+        ic_loop_stop(j->bench->loop);
+    }
+}
+
 /* One unit after the other, as commands of a pipeline. */
 static void go(void *ctx)
 {
@@ -36,10 +45,7 @@ static void go(void *ctx)
         ic_turns_worked(t, &j->worker, 1);
         j->left--;
     }
-    j->done_in = t->turn;
-    if (--j->bench->busy == 0) {
-        ic_loop_stop(j->bench->loop);
-    }
+    end_job(j);
 }
 
 static void begin(struct bench *b, unsigned workers)
@@ -144,10 +150,7 @@ static void go_alone(void *ctx)
         }
     }
     ic_turns_end_alone(t, &j->worker);
-    j->done_in = t->turn;
-    if (--j->bench->busy == 0) {
-        ic_loop_stop(j->bench->loop);
-    }
+    end_job(j);
 }
 
 /* However many begin one at once; and whoever is in the middle of his comes first. */
@@ -258,10 +261,7 @@ static void go_command(void *ctx)
             return;
         }
     }
-    j->done_in = t->turn;
-    if (--j->bench->busy == 0) {
-        ic_loop_stop(j->bench->loop);
-    }
+    end_job(j);
 }
 
 /* However many use all of each turn, a little each: what is much begins when its place in the line
